@@ -1,1 +1,12 @@
-//! admission
+//! Admission: may it? Pure decisions over numbers: budgets, rates, backoff.
+//! Knows nothing of bytes, sockets or Redis.
+
+pub mod backoff;
+pub mod budget;
+pub mod jitter;
+pub mod rate;
+
+pub use backoff::Backoff;
+pub use budget::{Budget, Claim, Permit};
+pub use jitter::Jitter;
+pub use rate::DialRate;

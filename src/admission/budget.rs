@@ -1,0 +1,232 @@
+//! The one hard bound on backend connections of the whole process.
+//!
+//! A connection is dialled with a [`Permit`] in hand and the permit lives exactly as
+//! long as the socket. Permits come from nowhere else, so the process cannot hold one
+//! connection more than the budget says, whatever else goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+/// Who asks for a permit: decides which reserve it may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The process' own connection for health checks. Always has its place, once.
+    Control,
+    /// A worker, by its index. Its first permit comes from a place of its own that
+    /// nobody else can take, so that every worker can serve all of its clients, if in
+    /// turns; further ones come from the part that all share.
+    Worker(usize),
+}
+
+/// The budget: `total` places, of which one is control's and one is each worker's.
+#[derive(Debug)]
+pub struct Budget {
+    total: u32,
+    /// Places beyond control's and each worker's first.
+    common: u32,
+    state: Mutex<State>,
+    /// Workers that wait for a permit now; others give surplus back while it is not zero.
+    wanting: AtomicU32,
+    /// Set while the server itself is close to its own limit: nothing grows.
+    growth_stopped: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    control: bool,
+    /// Permits held, by worker.
+    held: Vec<u32>,
+}
+
+/// The right to hold one backend connection. Not `Clone`; returned by `Drop`.
+#[derive(Debug)]
+pub struct Permit {
+    budget: Arc<Budget>,
+    claim: Claim,
+}
+
+impl Budget {
+    /// A budget of `total` connections for `workers` workers.
+    ///
+    /// `total` is raised to the smallest that can work: control and one for each
+    /// worker. Callers that must not exceed a configured figure lower the number of
+    /// workers to [`Budget::workers_max`] first.
+    pub fn new(total: u32, workers: usize) -> Arc<Self> {
+        let least = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
+        let total = total.max(least);
+        Arc::new(Self {
+            total,
+            common: total - least,
+            state: Mutex::new(State {
+                control: false,
+                held: vec![0; workers],
+            }),
+            wanting: AtomicU32::new(0),
+            growth_stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// The most workers that a budget of `total` can serve: one place is control's.
+    pub fn workers_max(total: u32) -> usize {
+        usize::try_from(total.saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+
+    /// A permit for `claim`, or `None` when its part of the budget is spent.
+    pub fn acquire(self: &Arc<Self>, claim: Claim) -> Option<Permit> {
+        let mut state = self.state.lock();
+        match claim {
+            Claim::Control => {
+                if state.control {
+                    return None;
+                }
+                state.control = true;
+            }
+            Claim::Worker(worker) => {
+                let first = *state.held.get(worker)? == 0;
+                if !first && (self.growth_stopped() || state.beyond_first() >= self.common) {
+                    return None;
+                }
+                *state.held.get_mut(worker)? += 1;
+            }
+        }
+        Some(Permit {
+            budget: Arc::clone(self),
+            claim,
+        })
+    }
+
+    /// The bound itself.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Permits out now, control's included. Never above [`Budget::total`].
+    pub fn held(&self) -> u32 {
+        let state = self.state.lock();
+        state.held.iter().sum::<u32>() + u32::from(state.control)
+    }
+
+    /// Permits beyond an even share that `worker` holds: what it should give back when
+    /// somebody is [wanting](Budget::wanting).
+    pub fn surplus(&self, worker: usize) -> u32 {
+        let state = self.state.lock();
+        let workers = u32::try_from(state.held.len()).unwrap_or(u32::MAX).max(1);
+        let fair = ((self.total - 1) / workers).max(1);
+        state
+            .held
+            .get(worker)
+            .map_or(0, |held| held.saturating_sub(fair))
+    }
+
+    /// A worker begins or ceases to wait for a permit. Calls come in pairs.
+    pub fn want(&self, begins: bool) {
+        if begins {
+            self.wanting.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let _ = self
+                .wanting
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        }
+    }
+
+    /// Whether some worker waits for a permit.
+    pub fn wanting(&self) -> bool {
+        self.wanting.load(Ordering::Relaxed) > 0
+    }
+
+    /// While stopped, a worker that holds a permit gets no further one: the server is
+    /// near its own `maxclients`.
+    pub fn stop_growth(&self, stopped: bool) {
+        self.growth_stopped.store(stopped, Ordering::Relaxed);
+    }
+
+    /// See [`Budget::stop_growth`].
+    pub fn growth_stopped(&self) -> bool {
+        self.growth_stopped.load(Ordering::Relaxed)
+    }
+}
+
+impl State {
+    fn beyond_first(&self) -> u32 {
+        self.held.iter().map(|n| n.saturating_sub(1)).sum()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.budget.state.lock();
+        match self.claim {
+            Claim::Control => state.control = false,
+            Claim::Worker(worker) => {
+                if let Some(held) = state.held.get_mut(worker) {
+                    *held = held.saturating_sub(1);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_permits_than_the_total_are_ever_out() {
+        let budget = Budget::new(5, 2);
+        let mut out = vec![budget.acquire(Claim::Control)];
+        for _ in 0..10 {
+            out.push(budget.acquire(Claim::Worker(0)));
+        }
+        assert_eq!(out.iter().flatten().count(), 4, "control and three");
+        assert!(budget.acquire(Claim::Worker(1)).is_some(), "its own place");
+        out.push(budget.acquire(Claim::Worker(1)));
+        assert_eq!((budget.held(), budget.total()), (5, 5));
+        assert!(budget.acquire(Claim::Worker(1)).is_none());
+        out.clear();
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn every_worker_always_finds_its_first_permit() {
+        let budget = Budget::new(4, 3);
+        let first = budget.acquire(Claim::Worker(0));
+        assert!(first.is_some());
+        assert!(budget.acquire(Claim::Worker(0)).is_none());
+        assert!(budget.acquire(Claim::Worker(1)).is_some());
+        assert!(budget.acquire(Claim::Worker(2)).is_some());
+        assert!(budget.acquire(Claim::Worker(3)).is_none(), "no such worker");
+    }
+
+    #[test]
+    fn a_total_too_small_is_raised_and_the_workers_it_can_serve_are_told() {
+        assert_eq!(Budget::new(1, 2).total(), 3);
+        assert_eq!(Budget::workers_max(3), 2);
+        assert_eq!(Budget::workers_max(0), 0);
+    }
+
+    #[test]
+    fn stopped_growth_leaves_the_first_permit_alone() {
+        let budget = Budget::new(10, 1);
+        budget.stop_growth(true);
+        let first = budget.acquire(Claim::Worker(0));
+        assert!(first.is_some());
+        assert!(budget.acquire(Claim::Worker(0)).is_none());
+        budget.stop_growth(false);
+        assert!(budget.acquire(Claim::Worker(0)).is_some());
+    }
+
+    #[test]
+    fn surplus_is_what_lies_beyond_an_even_share() {
+        let budget = Budget::new(9, 2);
+        let out: Vec<_> = (0..6).map(|_| budget.acquire(Claim::Worker(0))).collect();
+        assert_eq!(budget.surplus(0), 2);
+        assert_eq!(budget.surplus(1), 0);
+        drop(out);
+        budget.want(true);
+        assert!(budget.wanting());
+        budget.want(false);
+        assert!(!budget.wanting());
+    }
+}

@@ -1,0 +1,152 @@
+//! What an operator may set of the engine. Defaults are those of `config/narrows.toml`.
+
+use std::time::Duration;
+
+/// The bound on backend connections and how pipes and leases share it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolSettings {
+    /// Longest wait of a request for a backend before `-TRYAGAIN`. 1 ms to 10 min.
+    pub queue_timeout: Duration,
+    /// Clients that may wait for a backend at once, per worker; one more is refused. 1 to 1,000,000.
+    pub queue_clients_max: usize,
+    /// How long a context keeps its turn on a backend while others wait. 1 ms to 10 s.
+    pub slice: Duration,
+    /// A backend that carried nothing for this long is closed (beyond `min_idle`). Zero: never.
+    pub idle_timeout: Duration,
+    /// Idle backends kept warm per worker.
+    pub min_idle: usize,
+    /// A backend older than this is retired once it carries nothing. Zero: never.
+    pub max_lifetime: Duration,
+    /// Part of `max_lifetime` by which it is shortened at random, 0.0 to 1.0.
+    pub max_lifetime_jitter: f64,
+    /// An idle backend is pinged this often; it is pinged before use after twice that. Zero: never.
+    pub ping_interval: Duration,
+    /// Most pipes of one context on one worker. 1 to 64.
+    pub pipes_per_context_max: usize,
+    /// A pipe whose requests could not be written for this long is too busy: another is opened.
+    pub grow_after: Duration,
+    /// Most requests in flight on one pipe. 1 to 1,000,000.
+    pub pipe_in_flight_max: usize,
+    /// Most bytes of requests in flight on one pipe.
+    pub pipe_bytes_max: usize,
+    /// A reply that announces more takes its pipe out of rotation until it has passed, in bytes.
+    pub big_reply_bytes: u64,
+    /// Most leases (exclusive backends) of one worker at a time.
+    pub leases_max: usize,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            queue_timeout: Duration::from_secs(3),
+            queue_clients_max: 20_000,
+            slice: Duration::from_millis(20),
+            idle_timeout: Duration::from_secs(60),
+            min_idle: 1,
+            max_lifetime: Duration::from_secs(3600),
+            max_lifetime_jitter: 0.1,
+            ping_interval: Duration::from_secs(30),
+            pipes_per_context_max: 4,
+            grow_after: Duration::from_millis(5),
+            pipe_in_flight_max: 4096,
+            pipe_bytes_max: 8 << 20,
+            big_reply_bytes: 256 << 10,
+            leases_max: 8,
+        }
+    }
+}
+
+/// How the engine deals with the server's silences and refusals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendSettings {
+    /// A dialled backend must have finished its handshake within this.
+    pub handshake_timeout: Duration,
+    /// A backend that owes replies and has sent no byte for this long is closed, if the
+    /// server does not answer narrows' own health check either.
+    pub stall_timeout: Duration,
+    /// The same while the server does answer the health check: one slow script is no reason
+    /// to give up the connection early.
+    pub stall_timeout_answering: Duration,
+    /// First ceiling of the pause after a failed dial.
+    pub backoff_min: Duration,
+    /// Last ceiling of the pause after failed dials.
+    pub backoff_max: Duration,
+}
+
+impl Default for BackendSettings {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(3),
+            stall_timeout: Duration::from_secs(10),
+            stall_timeout_answering: Duration::from_secs(60),
+            backoff_min: Duration::from_millis(25),
+            backoff_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What happens to a client whose command may or may not have run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUnknownOutcome {
+    /// It gets `-ERR narrows: backend connection lost; the command may have run`.
+    #[default]
+    Error,
+    /// It is disconnected, as Redis itself would have done.
+    Disconnect,
+}
+
+/// Bounds on what one client may ask of narrows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientSettings {
+    /// Clients at once, in all workers together; one more gets Redis' own error and is closed.
+    pub max_clients: usize,
+    /// Requests of one client in flight; past it the client is not read. 1 to 1,000,000.
+    pub in_flight_max: usize,
+    /// Unsent reply bytes of one client past which it is closed.
+    pub output_bytes_max: usize,
+    /// Unsent reply bytes past which a client is not read.
+    pub output_pause_bytes: usize,
+    /// A request that announces more than this streams over a lease, in bytes.
+    pub big_request_bytes: u64,
+    /// A streamed request slower than this many bytes a second is cut off.
+    pub upload_bytes_per_second_min: u64,
+    /// Longest wait for one reply. Zero: no limit, as in Redis.
+    pub request_timeout: Duration,
+    /// Replay reads that were in flight on a lost backend, once.
+    pub replay_reads: bool,
+    /// See [`OnUnknownOutcome`].
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// Bytes that narrows may buffer for all clients of the process together. The client
+    /// with the largest unsent replies is closed when it is reached.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            max_clients: 10_000,
+            in_flight_max: 1024,
+            output_bytes_max: 256 << 20,
+            output_pause_bytes: 1 << 20,
+            big_request_bytes: 1 << 20,
+            upload_bytes_per_second_min: 16 << 10,
+            request_timeout: Duration::ZERO,
+            replay_reads: true,
+            on_unknown_outcome: OnUnknownOutcome::Error,
+            memory_bytes_max: 1 << 30,
+        }
+    }
+}
+
+/// All settings of the engine.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// `[pool]`
+    pub pool: PoolSettings,
+    /// `[backend]`, the part that concerns the engine
+    pub backend: BackendSettings,
+    /// `[clients]`
+    pub clients: ClientSettings,
+    /// `[limits]`
+    pub limits: crate::resp::Limits,
+}

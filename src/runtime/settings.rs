@@ -1,0 +1,107 @@
+//! What an operator may set of the runtime: where to listen, whom to dial, how many threads.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where narrows listens for clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP address; port 0 picks a free one.
+    Tcp(SocketAddr),
+    /// A unix socket at this path.
+    Unix(PathBuf),
+}
+
+/// Where the server is. A host name is resolved at each dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Host name or address, and port.
+    Tcp {
+        /// Name or address, without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// Who narrows is towards the server, for all of its connections.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Credentials {
+    /// `None`: the server's default user.
+    pub user: Option<String>,
+    /// `None`: no AUTH is sent.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    /// Never shows the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "(set)"))
+            .finish()
+    }
+}
+
+/// All settings of the runtime.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Addresses for clients, at least one.
+    pub listen: Vec<Listen>,
+    /// Permission bits of unix sockets that narrows creates.
+    pub unix_socket_mode: u32,
+    /// Length of the kernel's queue of connections not yet accepted.
+    pub listen_backlog: u32,
+    /// The server.
+    pub backend: Endpoint,
+    /// Database a new client starts in (the path of the backend URL).
+    pub database: u32,
+    /// narrows' own credentials.
+    pub credentials: Credentials,
+    /// The bound on connections to the server, of every kind, for the whole process. At least 2.
+    pub backend_connections_max: u32,
+    /// A TCP connection to the server must be there within this.
+    pub connect_timeout: Duration,
+    /// Dials a second, for the whole process.
+    pub dials_per_second_max: u32,
+    /// Idle time before TCP keepalive probes, on both sides. Zero: none.
+    pub tcp_keepalive: Duration,
+    /// How often the server's health is asked.
+    pub health_interval: Duration,
+    /// Part of the server's `maxclients` above which narrows stops growing, 0.1 to 1.0.
+    pub maxclients_high_water: f64,
+    /// Worker threads. Zero: 1 up to 4 cores, else 2.
+    pub workers: usize,
+    /// After SIGTERM, requests in flight get this long to finish.
+    pub drain_timeout: Duration,
+    /// Name of this instance in the server's CLIENT LIST. Empty: the host's name and pid.
+    pub instance: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 6380)))],
+            unix_socket_mode: 0o700,
+            listen_backlog: 1024,
+            backend: Endpoint::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 6379,
+            },
+            database: 0,
+            credentials: Credentials::default(),
+            backend_connections_max: 16,
+            connect_timeout: Duration::from_secs(2),
+            dials_per_second_max: 50,
+            tcp_keepalive: Duration::from_secs(60),
+            health_interval: Duration::from_secs(1),
+            maxclients_high_water: 0.8,
+            workers: 0,
+            drain_timeout: Duration::from_secs(10),
+            instance: String::new(),
+        }
+    }
+}
