@@ -1,1 +1,18 @@
-//! session
+//! Sessions: what a request *means now*. One client's virtual state (protocol, db, name,
+//! reply mode) and the answers that follow from it alone. Knows nothing of backends.
+
+pub mod auth;
+pub mod client_line;
+pub mod filter;
+pub mod hello;
+pub mod info;
+pub mod local;
+pub mod reply_mode;
+pub mod state;
+
+pub use client_line::ClientView;
+pub use filter::ClientFilter;
+pub use hello::HelloRequest;
+pub use local::{Answer, answer};
+pub use reply_mode::ReplyMode;
+pub use state::Session;

@@ -1,0 +1,66 @@
+//! What the engine asks of the runtime. Bytes to be written are not effects: the runtime
+//! fetches them from the engine for each dirty client and backend at the end of a turn.
+
+use crate::admission::Permit;
+use crate::session::{ClientFilter, info::ClientFigures};
+
+use super::key::{BackendId, ClientId};
+
+/// One thing to do, in the order given.
+#[derive(Debug)]
+pub enum Effect {
+    /// Dial the server; tell [`dialled`](super::Engine::dialled) or
+    /// [`dial_failed`](super::Engine::dial_failed). The permit stays with the socket until
+    /// that is closed: there is no other way to come by one.
+    Dial(BackendId, Permit),
+    /// Close this backend's socket and return its permit.
+    CloseBackend(BackendId),
+    /// Close this client's socket. The engine has forgotten it.
+    CloseClient(ClientId),
+    /// This client may be read again.
+    ReadClient(ClientId),
+    /// Learn the backend's `COMMAND` again: a name was met that the table does not know.
+    /// Answered by [`commands_learned`](super::Engine::commands_learned).
+    LearnCommands,
+    /// Put a question to all other workers.
+    Ask(u64, Question),
+}
+
+/// A question about the clients of all workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Their lines of `CLIENT LIST`.
+    List(ClientFilter),
+    /// Close those that the filter means; how many were there?
+    Kill(ClientFilter),
+    /// The figures of `INFO`.
+    Figures,
+}
+
+/// One worker's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Client ids with their lines, line ends included.
+    List(Vec<(u64, Vec<u8>)>),
+    /// How many were closed.
+    Killed(u64),
+    /// Figures, to be added up.
+    Figures(ClientFigures),
+}
+
+impl Reply {
+    /// This answer and another worker's, as one.
+    pub fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::List(all), Self::List(more)) => all.extend(more),
+            (Self::Killed(all), Self::Killed(more)) => *all += more,
+            (Self::Figures(all), Self::Figures(more)) => {
+                all.connected += more.connected;
+                all.in_flight += more.in_flight;
+                all.waiting += more.waiting;
+            }
+            // Answers come to the question they were asked for.
+            (Self::List(_) | Self::Killed(_) | Self::Figures(_), _) => {}
+        }
+    }
+}

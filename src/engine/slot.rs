@@ -1,0 +1,203 @@
+//! The place of one expected reply in a backend's in-flight queue.
+
+use std::time::Duration;
+
+use super::handshake::Step;
+use super::key::ClientId;
+
+/// Who gets the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    /// The client, byte for byte.
+    Client,
+    /// The client, once the whole reply is here and its `INFO` fields are rewritten.
+    ClientInfo,
+    /// A client that asked for silence: the reply is swallowed.
+    Silent,
+    /// Nobody any more: the client was told that its request timed out. The place stays
+    /// taken until the reply has come.
+    Tombstone,
+    /// narrows itself: a health check.
+    Ping,
+    /// narrows itself: one step of a handshake or of a switch of context.
+    Handshake(Step),
+}
+
+/// What may be done for the command when the backend is lost after the command was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It may have run: its client is told so.
+    Unknown,
+    /// A read that has not been replayed yet: it can be asked again.
+    Replayable,
+}
+
+/// One expected reply.
+///
+/// Owned and not `Clone`. It leaves the queue in one of three ways, each of which
+/// consumes it: [`deliver`](Slot::deliver), [`discard`](Slot::discard) or
+/// [`fail`](Slot::fail). A slot that is dropped in any other way could let the reply
+/// behind it reach the wrong client: debug builds panic on it.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot {
+    client: ClientId,
+    sequence: u32,
+    at_ms: u32,
+    bytes: u32,
+    receiver: Receiver,
+    fate: Fate,
+}
+
+/// What a consumed slot was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The client that waits for it, if the receiver is one.
+    pub client: ClientId,
+    /// Its number among the client's requests, wrapping.
+    pub sequence: u32,
+    /// Length of the request in the backend's retained output, in bytes.
+    pub bytes: usize,
+    /// Who gets the reply.
+    pub receiver: Receiver,
+    /// See [`Fate`].
+    pub fate: Fate,
+}
+
+impl Slot {
+    /// A slot for request number `sequence` of `client`, enqueued at `now`, of which
+    /// `bytes` bytes are retained in the backend's output until the reply is here.
+    pub fn new(
+        client: ClientId,
+        sequence: u32,
+        now: Duration,
+        bytes: usize,
+        receiver: Receiver,
+        fate: Fate,
+    ) -> Self {
+        Self {
+            client,
+            sequence,
+            at_ms: millis(now),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            receiver,
+            fate,
+        }
+    }
+
+    /// A slot for a request of narrows' own.
+    pub fn own(receiver: Receiver, now: Duration, bytes: usize) -> Self {
+        Self::new(ClientId::default(), 0, now, bytes, receiver, Fate::Unknown)
+    }
+
+    /// Who gets the reply.
+    pub fn receiver(&self) -> Receiver {
+        self.receiver
+    }
+
+    /// The client that waits for the reply, if the receiver is one.
+    pub fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// Length of the retained request, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
+    /// See [`Fate`].
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// Whether the request was enqueued at least `limit` before `now`. Right for ages
+    /// below 24 days (the clock of a slot is 32 bits of milliseconds).
+    pub fn is_older_than(&self, limit: Duration, now: Duration) -> bool {
+        let age = millis(now).wrapping_sub(self.at_ms);
+        age < u32::MAX / 2 && u128::from(age) >= limit.as_millis()
+    }
+
+    /// Turns the slot into a tombstone: its place stays, its client does not wait any more.
+    pub fn give_up(&mut self) -> ClientId {
+        self.receiver = Receiver::Tombstone;
+        std::mem::take(&mut self.client)
+    }
+
+    /// The reply has been handed over in full.
+    pub fn deliver(self) -> Settled {
+        self.settle()
+    }
+
+    /// The reply has come and was swallowed.
+    pub fn discard(self) -> Settled {
+        self.settle()
+    }
+
+    /// The reply will never come: the backend is gone.
+    pub fn fail(self) -> Settled {
+        self.settle()
+    }
+
+    fn settle(self) -> Settled {
+        let settled = Settled {
+            client: self.client,
+            sequence: self.sequence,
+            bytes: self.bytes(),
+            receiver: self.receiver,
+            fate: self.fate,
+        };
+        std::mem::forget(self);
+        settled
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Slot {
+    fn drop(&mut self) {
+        assert!(
+            std::thread::panicking(),
+            "a slot was dropped without being delivered, discarded or failed: {self:?}"
+        );
+    }
+}
+
+/// Milliseconds, wrapping after 49 days.
+fn millis(now: Duration) -> u32 {
+    (now.as_millis() & u128::from(u32::MAX)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(now: Duration) -> Slot {
+        Slot::new(
+            ClientId::default(),
+            1,
+            now,
+            30,
+            Receiver::Client,
+            Fate::Replayable,
+        )
+    }
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 24);
+    }
+
+    #[test]
+    #[should_panic(expected = "dropped without being delivered")]
+    fn a_slot_dropped_in_any_other_way_is_a_bug() {
+        drop(slot(Duration::ZERO));
+    }
+
+    #[test]
+    fn age_is_right_across_the_wrap_of_the_clock() {
+        let at = Duration::from_millis(u64::from(u32::MAX) - 5);
+        let s = slot(at);
+        assert!(!s.is_older_than(Duration::from_millis(10), at));
+        assert!(s.is_older_than(Duration::from_millis(10), at + Duration::from_millis(10)));
+        let _ = s.discard();
+    }
+}

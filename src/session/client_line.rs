@@ -1,0 +1,150 @@
+//! One line of `CLIENT LIST`, in the format of Redis 7.2 (`catClientInfoString`,
+//! networking.c), so that what an operator's scripts pick out of it stays where it was.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use crate::resp::Protocol;
+
+use super::Session;
+use super::state::NameOf;
+
+/// Where a client comes from and where it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A TCP connection.
+    Tcp {
+        /// The client's end.
+        peer: SocketAddr,
+        /// Our end.
+        local: SocketAddr,
+    },
+    /// A unix socket, by its path.
+    Unix(Box<str>),
+}
+
+impl Address {
+    /// `addr=`: as Redis prints it, `ip:port`, `[ip6]:port` or `path:0`.
+    pub fn peer(&self) -> String {
+        match self {
+            Self::Tcp { peer, .. } => peer.to_string(),
+            Self::Unix(path) => format!("{path}:0"),
+        }
+    }
+
+    /// `laddr=`.
+    pub fn local(&self) -> String {
+        match self {
+            Self::Tcp { local, .. } => local.to_string(),
+            Self::Unix(path) => format!("{path}:0"),
+        }
+    }
+}
+
+/// A client as seen by whoever lists clients.
+#[derive(Debug)]
+pub struct ClientView<'a> {
+    /// Its virtual state.
+    pub session: &'a Session,
+    /// Its addresses.
+    pub address: &'a Address,
+    /// Seconds since it connected.
+    pub age_seconds: u64,
+    /// Seconds since its last command.
+    pub idle_seconds: u64,
+    /// Name of its last command, lower case; `NULL` before the first.
+    pub last_command: &'a str,
+    /// Bytes received and not yet forwarded.
+    pub query_bytes: usize,
+    /// Reply bytes not yet sent.
+    pub output_bytes: usize,
+    /// Whether it will be closed once its replies are out.
+    pub closing: bool,
+}
+
+impl ClientView<'_> {
+    /// Appends the line, without a line end.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let s = self.session;
+        let mut flags = String::new();
+        if self.closing {
+            flags.push('c');
+        }
+        if s.no_evict {
+            flags.push('e');
+        }
+        if matches!(self.address, Address::Unix(_)) {
+            flags.push('U');
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            out,
+            "id={} addr={} laddr={} fd={} name=",
+            s.id,
+            self.address.peer(),
+            self.address.local(),
+            s.id
+        );
+        out.extend_from_slice(s.name(NameOf::Client));
+        let memory = self.query_bytes + self.output_bytes + size_of::<Session>();
+        let _ = write!(
+            out,
+            " age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free=0 \
+             argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={memory} events=r \
+             cmd={} user=default redir=-1 resp={}",
+            self.age_seconds,
+            self.idle_seconds,
+            s.db,
+            self.query_bytes,
+            u8::from(self.output_bytes > 0),
+            self.output_bytes,
+            self.last_command,
+            match s.protocol {
+                Protocol::Resp2 => 2,
+                Protocol::Resp3 => 3,
+            }
+        );
+        out.extend_from_slice(b" lib-name=");
+        out.extend_from_slice(s.name(NameOf::Library));
+        out.extend_from_slice(b" lib-ver=");
+        out.extend_from_slice(s.name(NameOf::LibraryVersion));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_the_fields_of_redis_in_their_order() {
+        let mut session = Session::new(12, 3);
+        session.set_name(NameOf::Client, b"web");
+        session.set_name(NameOf::Library, b"redis-py");
+        let view = ClientView {
+            session: &session,
+            address: &Address::Tcp {
+                peer: ([10, 0, 0, 1], 5000).into(),
+                local: ([10, 0, 0, 2], 6380).into(),
+            },
+            age_seconds: 9,
+            idle_seconds: 4,
+            last_command: "get",
+            query_bytes: 0,
+            output_bytes: 7,
+            closing: false,
+        };
+        let mut out = Vec::new();
+        view.write(&mut out);
+        let line = String::from_utf8(out).unwrap();
+        assert!(line.starts_with(
+            "id=12 addr=10.0.0.1:5000 laddr=10.0.0.2:6380 fd=12 name=web age=9 idle=4 flags=N db=3 "
+        ));
+        assert!(line.contains(" omem=7 "));
+        assert!(line.ends_with(
+            " cmd=get user=default redir=-1 resp=2 lib-name=redis-py lib-ver="
+        ));
+    }
+}

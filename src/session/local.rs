@@ -1,0 +1,216 @@
+//! Answers to the commands that narrows answers itself. Called at the command's turn,
+//! when all earlier replies of the client are in: an answer is computed then, not earlier.
+
+use crate::command::Local;
+use crate::resp::{Args, Protocol, Refusal, write};
+
+use super::auth;
+use super::filter::{ClientFilter, KillForm};
+use super::hello::{HelloRequest, parse_integer};
+use super::state::{NameOf, is_valid_name};
+use super::{ReplyMode, Session};
+
+/// What remains to be done for a local command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The reply, if the command has one, was written.
+    Done,
+    /// The reply was written; the client is to be closed after it.
+    Close,
+    /// Reply modes, db and protocol are as new: the reply was written.
+    Reset,
+    /// `HELLO` for this protocol: the server's own reply is needed.
+    Hello {
+        /// The protocol to answer in and to use from now on.
+        protocol: Protocol,
+        /// The connection's new name.
+        name: Option<Box<[u8]>>,
+    },
+    /// `SELECT` of a db that only the server can judge.
+    Select {
+        /// The db asked for.
+        db: u32,
+    },
+    /// `CLIENT LIST` over all workers.
+    List(ClientFilter),
+    /// `CLIENT KILL` over all workers.
+    Kill(ClientFilter, KillForm),
+    /// `CLIENT INFO`: needs what the engine knows of this client.
+    Info,
+}
+
+/// Answers `command`, whose arity has been checked, with `args` after its full name.
+/// The reply goes to `out`, unless the client has asked for silence.
+pub fn answer<'a>(
+    command: Local,
+    session: &mut Session,
+    args: Args<'a>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, Refusal<'a>> {
+    match command {
+        Local::ClientId => write::integer(out, i64::try_from(session.id).unwrap_or(i64::MAX)),
+        Local::ClientGetname => match session.name(NameOf::Client) {
+            b"" => write::null_bulk(out, session.protocol),
+            name => write::bulk(out, name),
+        },
+        Local::ClientSetname => return set_name(session, args, out),
+        Local::ClientSetinfo => return set_info(session, args, out),
+        Local::ClientReply => return client_reply(session, args, out),
+        Local::ClientUnblock => return unblock(args, out),
+        Local::ClientNoEvict => return no_evict(session, args, out),
+        Local::ClientGetredir => write::integer(out, -1),
+        Local::ClientTrackinginfo => tracking_info(session.protocol, out),
+        Local::ClientInfo => return Ok(Answer::Info),
+        Local::ClientList => return ClientFilter::read_list(args).map(Answer::List),
+        Local::ClientKill => {
+            let (filter, form) = ClientFilter::read_kill(args, session.id)?;
+            return Ok(Answer::Kill(filter, form));
+        }
+        Local::Quit => {
+            write::status(out, "OK");
+            return Ok(Answer::Close);
+        }
+        Local::Reset => {
+            session.reset();
+            write::status(out, "RESET");
+            return Ok(Answer::Reset);
+        }
+        Local::Auth => return login(args, out),
+        Local::Hello => return hello(session, args),
+        Local::Select => return select(args),
+    }
+    Ok(Answer::Done)
+}
+
+fn set_name<'a>(
+    session: &mut Session,
+    mut args: Args<'a>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, Refusal<'a>> {
+    let name = args.next().unwrap_or_default();
+    if !is_valid_name(name) {
+        return Err(Refusal::InvalidClientName);
+    }
+    session.set_name(NameOf::Client, name);
+    write::status(out, "OK");
+    Ok(Answer::Done)
+}
+
+fn set_info<'a>(
+    session: &mut Session,
+    mut args: Args<'a>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, Refusal<'a>> {
+    let option = args.next().unwrap_or_default();
+    let value = args.next().unwrap_or_default();
+    let (of, attribute) = if option.eq_ignore_ascii_case(b"lib-name") {
+        (NameOf::Library, "lib-name")
+    } else if option.eq_ignore_ascii_case(b"lib-ver") {
+        (NameOf::LibraryVersion, "lib-ver")
+    } else {
+        return Err(Refusal::UnrecognizedOption { option });
+    };
+    if !is_valid_name(value) {
+        return Err(Refusal::InvalidAttribute { attribute });
+    }
+    session.set_name(of, value);
+    write::status(out, "OK");
+    Ok(Answer::Done)
+}
+
+/// `ON` is answered, `OFF` and `SKIP` are not.
+fn client_reply<'a>(
+    session: &mut Session,
+    mut args: Args<'a>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, Refusal<'a>> {
+    let mode = args.next().unwrap_or_default();
+    if mode.eq_ignore_ascii_case(b"on") {
+        session.reply_mode = ReplyMode::On;
+        write::status(out, "OK");
+    } else if mode.eq_ignore_ascii_case(b"off") {
+        session.reply_mode = ReplyMode::Off;
+    } else if mode.eq_ignore_ascii_case(b"skip") {
+        session.reply_mode.skip();
+    } else {
+        return Err(Refusal::Syntax);
+    }
+    Ok(Answer::Done)
+}
+
+/// Nobody blocks through narrows yet, so there is nobody to unblock.
+fn unblock<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a>> {
+    let id = args.next().unwrap_or_default();
+    if let Some(reason) = args.next()
+        && !reason.eq_ignore_ascii_case(b"timeout")
+        && !reason.eq_ignore_ascii_case(b"error")
+    {
+        return Err(Refusal::UnblockReason);
+    }
+    parse_integer(id).ok_or(Refusal::NotInteger)?;
+    write::integer(out, 0);
+    Ok(Answer::Done)
+}
+
+fn no_evict<'a>(
+    session: &mut Session,
+    mut args: Args<'a>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, Refusal<'a>> {
+    let word = args.next().unwrap_or_default();
+    session.no_evict = if word.eq_ignore_ascii_case(b"on") {
+        true
+    } else if word.eq_ignore_ascii_case(b"off") {
+        false
+    } else {
+        return Err(Refusal::Syntax);
+    };
+    write::status(out, "OK");
+    Ok(Answer::Done)
+}
+
+/// No client tracks through narrows yet: what Redis says of one that does not.
+fn tracking_info(protocol: Protocol, out: &mut Vec<u8>) {
+    write::map_head(out, 3, protocol);
+    write::bulk(out, b"flags");
+    match protocol {
+        Protocol::Resp2 => write::array_head(out, 1),
+        Protocol::Resp3 => out.extend_from_slice(b"~1\r\n"),
+    }
+    write::bulk(out, b"off");
+    write::bulk(out, b"redirect");
+    write::integer(out, -1);
+    write::bulk(out, b"prefixes");
+    write::array_head(out, 0);
+}
+
+fn login<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a>> {
+    let first = args.next().unwrap_or_default();
+    match args.next() {
+        None => auth::without_clients_passwords(None, first)?,
+        Some(_) if args.remaining() > 0 => return Err(Refusal::Syntax),
+        Some(password) => auth::without_clients_passwords(Some(first), password)?,
+    }
+    write::status(out, "OK");
+    Ok(Answer::Done)
+}
+
+fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
+    let hello = HelloRequest::read(args)?;
+    if let Some((user, password)) = hello.auth {
+        auth::without_clients_passwords(Some(user), password)?;
+    }
+    Ok(Answer::Hello {
+        protocol: hello.protocol.unwrap_or(session.protocol),
+        name: hello.name.map(Into::into),
+    })
+}
+
+fn select<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
+    let db = parse_integer(args.next().unwrap_or_default()).ok_or(Refusal::NotInteger)?;
+    let db = i32::try_from(db).map_err(|_| Refusal::NotInteger)?;
+    match u32::try_from(db) {
+        Ok(db) => Ok(Answer::Select { db }),
+        Err(_) => Err(Refusal::DbOutOfRange),
+    }
+}

@@ -1,0 +1,139 @@
+//! What Redis would remember of this client between two commands.
+
+use crate::resp::Protocol;
+
+use super::ReplyMode;
+
+/// One client's virtual connection state. An idle client costs this and little else,
+/// so what few clients set lives behind one pointer.
+#[derive(Debug)]
+pub struct Session {
+    /// `CLIENT ID`: unique in this process, never reused.
+    pub id: u64,
+    /// Which protocol its replies are in.
+    pub protocol: Protocol,
+    /// The db its commands run in.
+    pub db: u32,
+    /// `CLIENT REPLY`.
+    pub reply_mode: ReplyMode,
+    /// `CLIENT NO-EVICT`: remembered for `CLIENT LIST`; narrows evicts by its own rules.
+    pub no_evict: bool,
+    names: Option<Box<Names>>,
+    initial_db: u32,
+}
+
+/// What a client says of itself.
+#[derive(Debug, Default, Clone)]
+pub struct Names {
+    /// `CLIENT SETNAME`.
+    pub name: Box<[u8]>,
+    /// `CLIENT SETINFO lib-name`.
+    pub lib_name: Box<[u8]>,
+    /// `CLIENT SETINFO lib-ver`.
+    pub lib_ver: Box<[u8]>,
+}
+
+/// One of the names a client may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameOf {
+    /// The connection.
+    Client,
+    /// The client library.
+    Library,
+    /// The client library's version.
+    LibraryVersion,
+}
+
+impl Session {
+    /// A client that has just connected: RESP2, nothing set.
+    pub fn new(id: u64, initial_db: u32) -> Self {
+        Self {
+            id,
+            protocol: Protocol::Resp2,
+            db: initial_db,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            names: None,
+            initial_db,
+        }
+    }
+
+    /// A name, empty when not set.
+    pub fn name(&self, of: NameOf) -> &[u8] {
+        match (&self.names, of) {
+            (None, _) => b"",
+            (Some(names), NameOf::Client) => &names.name,
+            (Some(names), NameOf::Library) => &names.lib_name,
+            (Some(names), NameOf::LibraryVersion) => &names.lib_ver,
+        }
+    }
+
+    /// Sets a name that has passed [`is_valid_name`]. An empty one unsets it.
+    pub fn set_name(&mut self, of: NameOf, value: &[u8]) {
+        if value.is_empty() && self.names.is_none() {
+            return;
+        }
+        let names = self.names.get_or_insert_default();
+        let place = match of {
+            NameOf::Client => &mut names.name,
+            NameOf::Library => &mut names.lib_name,
+            NameOf::LibraryVersion => &mut names.lib_ver,
+        };
+        *place = value.into();
+    }
+
+    /// `RESET`: as just connected, but the library's name and version stay
+    /// (Redis `resetCommand`, networking.c).
+    pub fn reset(&mut self) {
+        self.protocol = Protocol::Resp2;
+        self.db = self.initial_db;
+        self.reply_mode = ReplyMode::On;
+        self.no_evict = false;
+        self.set_name(NameOf::Client, b"");
+    }
+}
+
+/// Whether a client, library or version name is one that Redis accepts: printable ASCII
+/// without spaces (`validateClientAttr`, networking.c).
+pub fn is_valid_name(name: &[u8]) -> bool {
+    name.iter().all(|b| (b'!'..=b'~').contains(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reset_keeps_the_library_and_forgets_the_rest() {
+        let mut s = Session::new(5, 2);
+        s.protocol = Protocol::Resp3;
+        s.db = 7;
+        s.set_name(NameOf::Client, b"me");
+        s.set_name(NameOf::Library, b"lib");
+        s.reply_mode = ReplyMode::Off;
+        s.reset();
+        assert_eq!((s.id, s.protocol, s.db), (5, Protocol::Resp2, 2));
+        assert_eq!(s.reply_mode, ReplyMode::On);
+        assert_eq!(
+            (s.name(NameOf::Client), s.name(NameOf::Library)),
+            (&b""[..], &b"lib"[..])
+        );
+    }
+
+    #[test]
+    fn a_session_of_a_client_that_sets_nothing_allocates_nothing() {
+        let mut s = Session::new(1, 0);
+        s.set_name(NameOf::Client, b"");
+        assert!(s.names.is_none());
+        assert!(size_of::<Session>() <= 40);
+    }
+
+    #[test]
+    fn names_with_spaces_or_control_bytes_are_invalid() {
+        assert!(is_valid_name(b"a-b_c.1~!"));
+        assert!(is_valid_name(b""));
+        for bad in [&b"a b"[..], b"a\n", b"\x7f", "ü".as_bytes()] {
+            assert!(!is_valid_name(bad));
+        }
+    }
+}
