@@ -1,2 +1,277 @@
-//! engine
+//! The engine: who carries a request, and to whom its reply goes. One per worker thread.
+//!
+//! It knows nothing of sockets, threads or clocks. Bytes and events come in through the
+//! methods below, each with the time `now`; bytes to be written are fetched from it, other
+//! things to be done are [`Effect`]s. The same calls give the same results, always.
+//!
+//! [`request`] is the way in, [`reply`] the way out: read those two first.
+
+mod backend;
+mod client;
+mod context;
+mod effect;
+mod gather;
+mod handshake;
+mod input;
+mod key;
+mod lease;
+mod local;
+mod loss;
+mod opening;
+mod outbox;
+mod outgoing;
+mod output;
+mod provision;
+mod reply;
+mod request;
 pub mod settings;
+mod slot;
+mod timers;
+mod upload;
+mod wait;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slotmap::SlotMap;
+
+use crate::admission::{Backoff, Budget, DialRate, Jitter};
+use crate::command::{CommandTable, Policy};
+use crate::telemetry::Counters;
+
+use backend::{Backend, Want};
+use client::Client;
+use context::{Context, Contexts};
+use gather::Gather;
+use outbox::BufferStore;
+use settings::Settings;
+
+pub use client::Accepted;
+pub use effect::{Effect, Question, Reply};
+pub use handshake::Identity;
+pub use key::{BackendId, ClientId};
+pub use loss::Loss;
+
+/// What requests are judged by. Replaced as a whole, between two turns.
+pub struct Rules {
+    /// Bounds and deadlines.
+    pub settings: Settings,
+    /// What each command is.
+    pub commands: CommandTable,
+    /// What the operator allows.
+    pub policy: Policy,
+}
+
+/// What one worker shares with the others.
+#[derive(Clone)]
+pub struct Shared {
+    /// The bound on backend connections.
+    pub budget: Arc<Budget>,
+    /// The bound on dials a second.
+    pub dials: Arc<DialRate>,
+}
+
+/// What the engine believes of the server.
+#[derive(Debug)]
+struct Server {
+    /// narrows' own health check is answered.
+    answering: bool,
+    backoff: Backoff,
+    /// No dial before then.
+    dial_at: Duration,
+    /// What the last failed attempt said.
+    last_error: String,
+    /// It refuses our credentials.
+    credentials_refused: bool,
+    /// It is a cluster node.
+    cluster: bool,
+    /// Its replies to `HELLO 2` and `HELLO 3`.
+    hello: [Option<Vec<u8>>; 2],
+}
+
+/// One worker's engine.
+pub struct Engine {
+    worker: usize,
+    workers: usize,
+    initial_db: u32,
+    rules: Arc<Rules>,
+    identity: Arc<Identity>,
+    shared: Shared,
+    clients: SlotMap<ClientId, Client>,
+    backends: SlotMap<BackendId, Backend>,
+    contexts: Contexts,
+    /// Those who wait for a backend, first come first served.
+    wants: VecDeque<Want>,
+    /// Leases: clients that wait for one, since when.
+    lease_waiters: VecDeque<(ClientId, Duration)>,
+    leases: usize,
+    /// Backends in phase `Spare`, the last one used last.
+    spares: Vec<BackendId>,
+    server: Server,
+    jitter: Jitter,
+    /// The budget has been told that this worker waits.
+    wanting: bool,
+    store: BufferStore,
+    /// An inline request in canonical form.
+    inline_frame: Vec<u8>,
+    effects: Vec<Effect>,
+    dirty_clients: Vec<ClientId>,
+    dirty_backends: Vec<BackendId>,
+    /// Clients whose hold is over.
+    resumed: VecDeque<ClientId>,
+    gathers: BTreeMap<u64, Gather>,
+    gather_next: u64,
+    /// Clients that wait for the backend's `COMMAND`.
+    command_waiters: Vec<(ClientId, Duration)>,
+    /// When it was last asked for.
+    commands_asked_at: Option<Duration>,
+    draining: bool,
+    /// Bytes in all inputs and outboxes.
+    buffered_bytes: usize,
+    waiting_clients: usize,
+    counters: Counters,
+    now: Duration,
+    alarm: Option<Duration>,
+}
+
+impl Engine {
+    /// The engine of worker number `worker` of `workers`. Clients begin in `initial_db`.
+    /// `seed` decides all jitter.
+    pub fn new(
+        (worker, workers): (usize, usize),
+        rules: Arc<Rules>,
+        identity: Arc<Identity>,
+        shared: Shared,
+        initial_db: u32,
+        seed: u64,
+    ) -> Self {
+        let backend = &rules.settings.backend;
+        let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
+        Self {
+            worker,
+            workers,
+            initial_db,
+            rules,
+            identity,
+            shared,
+            clients: SlotMap::with_key(),
+            backends: SlotMap::with_key(),
+            contexts: Contexts::default(),
+            wants: VecDeque::new(),
+            lease_waiters: VecDeque::new(),
+            leases: 0,
+            spares: Vec::new(),
+            server: Server {
+                answering: true,
+                backoff,
+                dial_at: Duration::ZERO,
+                last_error: String::new(),
+                credentials_refused: false,
+                cluster: false,
+                hello: [None, None],
+            },
+            jitter: Jitter::new(seed),
+            wanting: false,
+            store: BufferStore::default(),
+            inline_frame: Vec::new(),
+            effects: Vec::new(),
+            dirty_clients: Vec::new(),
+            dirty_backends: Vec::new(),
+            resumed: VecDeque::new(),
+            gathers: BTreeMap::new(),
+            gather_next: 0,
+            command_waiters: Vec::new(),
+            commands_asked_at: None,
+            draining: false,
+            buffered_bytes: 0,
+            waiting_clients: 0,
+            counters: Counters::default(),
+            now: Duration::ZERO,
+            alarm: None,
+        }
+    }
+
+    /// A client has connected.
+    pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
+        self.now = now;
+        let context = self.contexts.key(Context {
+            db: self.initial_db,
+            ..Context::default()
+        });
+        self.clients
+            .insert(Client::new(accepted, context, self.initial_db, now))
+    }
+
+    /// New rules hold from now on.
+    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
+        self.now = now;
+        self.rules = rules;
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// The server does, or does not, answer narrows' own health check.
+    pub fn health_changed(&mut self, answering: bool, now: Duration) {
+        self.now = now;
+        self.server.answering = answering;
+        if answering {
+            self.server.dial_at = self.server.dial_at.min(now);
+        }
+        self.wake_at(now);
+    }
+
+    /// Finishes what the events since the last turn have begun. To be called after each
+    /// batch of events, before output is fetched.
+    pub fn turn(&mut self, now: Duration) {
+        self.now = now;
+        // Each pass deals with at least one held request or ends one hold, so the number
+        // of passes is bounded by what has been received.
+        loop {
+            while let Some(id) = self.resumed.pop_front() {
+                self.resume(id);
+            }
+            self.provide();
+            if self.resumed.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// What the runtime has to do, in order.
+    pub fn effects(&mut self) -> std::vec::Drain<'_, Effect> {
+        self.effects.drain(..)
+    }
+
+    /// When [`Engine::tick`] wants to be called next.
+    pub fn alarm(&self) -> Option<Duration> {
+        self.alarm
+    }
+
+    /// Clients connected to this worker.
+    pub fn clients_len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
+    pub fn drain(&mut self, now: Duration) {
+        self.now = now;
+        self.draining = true;
+        let ids: Vec<ClientId> = self.clients.keys().collect();
+        for id in ids {
+            self.close_if_done(id);
+        }
+    }
+
+    fn wake_at(&mut self, at: Duration) {
+        self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
+    }
+}

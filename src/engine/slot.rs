@@ -11,7 +11,10 @@ pub enum Receiver {
     /// The client, byte for byte.
     Client,
     /// The client, once the whole reply is here and its `INFO` fields are rewritten.
-    ClientInfo,
+    ClientInfo {
+        /// Whether it asked for the section about narrows.
+        section: bool,
+    },
     /// A client that asked for silence: the reply is swallowed.
     Silent,
     /// Nobody any more: the client was told that its request timed out. The place stays

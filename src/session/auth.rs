@@ -11,7 +11,7 @@ pub fn without_clients_passwords(
     _password: &[u8],
 ) -> Result<(), Refusal<'static>> {
     match user {
-        None => Err(Refusal::AuthNotConfigured),
+        None => Err(Refusal::AuthWithoutPassword),
         Some(b"default") => Ok(()),
         Some(_) => Err(Refusal::WrongPass),
     }

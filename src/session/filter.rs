@@ -1,10 +1,9 @@
 //! Which clients a `CLIENT LIST` or `CLIENT KILL` means, read as Redis reads it
 //! (`clientListCommand`, `clientKillCommand`, networking.c).
 
-use crate::resp::{Args, Refusal};
+use crate::resp::{Args, Argument, Refusal, integer};
 
 use super::ClientView;
-use super::hello::parse_integer;
 
 /// A filter over clients. All conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,11 +53,11 @@ impl ClientFilter {
             filter.kind = Some(read_kind(args.next().unwrap_or_default())?);
         } else if word.eq_ignore_ascii_case(b"id") && args.remaining() >= 1 {
             for id in args {
-                let id = parse_integer(id).and_then(|id| u64::try_from(id).ok());
-                filter.ids.push(id.ok_or(Refusal::InvalidClientId)?);
+                let id = integer(id).and_then(|id| u64::try_from(id).ok());
+                filter.ids.push(id.ok_or(Refusal::Argument(Argument::InvalidClientId))?);
             }
         } else {
-            return Err(Refusal::Syntax);
+            return Err(Refusal::Argument(Argument::Syntax));
         }
         Ok(filter)
     }
@@ -73,25 +72,25 @@ impl ClientFilter {
         }
         filter.skip = Some(own);
         while let Some(word) = args.next() {
-            let value = args.next().ok_or(Refusal::Syntax)?;
+            let value = args.next().ok_or(Refusal::Argument(Argument::Syntax))?;
             match word.to_ascii_lowercase().as_slice() {
                 b"id" => {
-                    let id = parse_integer(value).and_then(|id| u64::try_from(id).ok());
+                    let id = integer(value).and_then(|id| u64::try_from(id).ok());
                     let id = id.filter(|id| *id > 0);
-                    filter.ids = vec![id.ok_or(Refusal::ClientIdNotPositive)?];
+                    filter.ids = vec![id.ok_or(Refusal::Argument(Argument::ClientIdNotPositive))?];
                 }
                 b"type" => filter.kind = Some(read_kind(value)?),
                 b"addr" => filter.address = Some(text(value)),
                 b"laddr" => filter.local_address = Some(text(value)),
                 b"user" if value == b"default" => filter.user = Some(text(value)),
-                b"user" => return Err(Refusal::NoSuchUser { user: value }),
+                b"user" => return Err(Refusal::Argument(Argument::NoSuchUser { user: value })),
                 b"maxage" => {
-                    let age = parse_integer(value).and_then(|age| u64::try_from(age).ok());
-                    filter.age_seconds_min = Some(age.ok_or(Refusal::NotInteger)?);
+                    let age = integer(value).and_then(|age| u64::try_from(age).ok());
+                    filter.age_seconds_min = Some(age.ok_or(Refusal::Argument(Argument::NotInteger))?);
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip = Some(own),
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip = None,
-                _ => return Err(Refusal::Syntax),
+                _ => return Err(Refusal::Argument(Argument::Syntax)),
             }
         }
         Ok((filter, KillForm::Filters))
@@ -122,7 +121,7 @@ fn read_kind(word: &[u8]) -> Result<Kind, Refusal<'_>> {
     match word.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Kind::Normal),
         b"slave" | b"replica" | b"master" | b"pubsub" => Ok(Kind::Other),
-        _ => Err(Refusal::UnknownClientType { kind: word }),
+        _ => Err(Refusal::Argument(Argument::UnknownClientType { name: word })),
     }
 }
 

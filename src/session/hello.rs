@@ -1,7 +1,7 @@
 //! `HELLO [protover [AUTH username password] [SETNAME clientname]]`, read as Redis reads
 //! it (`helloCommand`, networking.c), with Redis' own errors in Redis' own order.
 
-use crate::resp::{Args, Protocol, Refusal};
+use crate::resp::{Args, Argument, Protocol, Refusal, integer};
 
 use super::state::is_valid_name;
 
@@ -25,11 +25,11 @@ impl<'a> HelloRequest<'a> {
             name: None,
         };
         if let Some(version) = args.next() {
-            hello.protocol = Some(match parse_integer(version) {
+            hello.protocol = Some(match integer(version) {
                 None => return Err(Refusal::HelloVersionNotInteger),
                 Some(2) => Protocol::Resp2,
                 Some(3) => Protocol::Resp3,
-                Some(_) => return Err(Refusal::NoProto),
+                Some(_) => return Err(Refusal::HelloVersion),
             });
         }
         while let Some(option) = args.next() {
@@ -38,7 +38,7 @@ impl<'a> HelloRequest<'a> {
             } else if option.eq_ignore_ascii_case(b"SETNAME") && args.remaining() >= 1 {
                 hello.name = args.next();
                 if !hello.name.is_some_and(is_valid_name) {
-                    return Err(Refusal::InvalidClientName);
+                    return Err(Refusal::Argument(Argument::ClientName));
                 }
             } else {
                 return Err(Refusal::HelloOption { option });
@@ -48,30 +48,49 @@ impl<'a> HelloRequest<'a> {
     }
 }
 
-/// An integer in the grammar of Redis' `string2ll` (util.c): no sign but `-`, no leading
-/// zeros, no spaces.
-pub fn parse_integer(text: &[u8]) -> Option<i64> {
-    let canonical = match text {
-        b"0" => true,
-        [b'-', b'1'..=b'9', ..] | [b'1'..=b'9', ..] => true,
-        _ => false,
-    };
-    if !canonical {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::write;
+
+    fn read(args: &[&[u8]]) -> Result<(Option<Protocol>, Option<Vec<u8>>), String> {
+        let mut frame = Vec::new();
+        write::request(&mut frame, args);
+        let mut args = Args::new(&frame);
+        args.next();
+        match HelloRequest::read(args) {
+            Ok(hello) => Ok((hello.protocol, hello.name.map(Into::into))),
+            Err(refusal) => {
+                let mut out = Vec::new();
+                refusal.write(&mut out);
+                Err(String::from_utf8(out).unwrap())
+            }
+        }
+    }
 
     #[test]
-    fn integers_follow_the_grammar_of_string2ll() {
-        assert_eq!(parse_integer(b"-9223372036854775808"), Some(i64::MIN));
-        assert_eq!(parse_integer(b"0"), Some(0));
-        for bad in ["", "+1", "01", "-0", " 1", "1 ", "9223372036854775808", "-"] {
-            assert_eq!(parse_integer(bad.as_bytes()), None, "{bad:?}");
+    fn options_are_read_in_any_order_and_case() {
+        assert_eq!(read(&[b"HELLO"]), Ok((None, None)));
+        assert_eq!(
+            read(&[b"HELLO", b"3", b"setname", b"me", b"AUTH", b"default", b"x"]),
+            Ok((Some(Protocol::Resp3), Some(b"me".to_vec())))
+        );
+    }
+
+    #[test]
+    fn errors_are_those_of_redis() {
+        for (args, error) in [
+            (&[&b"HELLO"[..], b"4"][..], "-NOPROTO unsupported protocol version\r\n"),
+            (
+                &[b"HELLO", b"x"],
+                "-ERR Protocol version is not an integer or out of range\r\n",
+            ),
+            (
+                &[b"HELLO", b"3", b"AUTH", b"u"],
+                "-ERR Syntax error in HELLO option 'AUTH'\r\n",
+            ),
+        ] {
+            assert_eq!(read(args), Err(error.to_owned()));
         }
     }
 }

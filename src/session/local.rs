@@ -2,11 +2,11 @@
 //! when all earlier replies of the client are in: an answer is computed then, not earlier.
 
 use crate::command::Local;
-use crate::resp::{Args, Protocol, Refusal, write};
+use crate::resp::{Args, Argument, Protocol, Refusal, integer, write};
 
 use super::auth;
 use super::filter::{ClientFilter, KillForm};
-use super::hello::{HelloRequest, parse_integer};
+use super::hello::HelloRequest;
 use super::state::{NameOf, is_valid_name};
 use super::{ReplyMode, Session};
 
@@ -89,7 +89,7 @@ fn set_name<'a>(
 ) -> Result<Answer, Refusal<'a>> {
     let name = args.next().unwrap_or_default();
     if !is_valid_name(name) {
-        return Err(Refusal::InvalidClientName);
+        return Err(Refusal::Argument(Argument::ClientName));
     }
     session.set_name(NameOf::Client, name);
     write::status(out, "OK");
@@ -103,15 +103,15 @@ fn set_info<'a>(
 ) -> Result<Answer, Refusal<'a>> {
     let option = args.next().unwrap_or_default();
     let value = args.next().unwrap_or_default();
-    let (of, attribute) = if option.eq_ignore_ascii_case(b"lib-name") {
-        (NameOf::Library, "lib-name")
+    let of = if option.eq_ignore_ascii_case(b"lib-name") {
+        NameOf::Library
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
-        (NameOf::LibraryVersion, "lib-ver")
+        NameOf::LibraryVersion
     } else {
-        return Err(Refusal::UnrecognizedOption { option });
+        return Err(Refusal::Argument(Argument::UnknownAttribute { attribute: option }));
     };
     if !is_valid_name(value) {
-        return Err(Refusal::InvalidAttribute { attribute });
+        return Err(Refusal::Argument(Argument::ClientAttribute { attribute: option }));
     }
     session.set_name(of, value);
     write::status(out, "OK");
@@ -133,7 +133,7 @@ fn client_reply<'a>(
     } else if mode.eq_ignore_ascii_case(b"skip") {
         session.reply_mode.skip();
     } else {
-        return Err(Refusal::Syntax);
+        return Err(Refusal::Argument(Argument::Syntax));
     }
     Ok(Answer::Done)
 }
@@ -145,9 +145,9 @@ fn unblock<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<
         && !reason.eq_ignore_ascii_case(b"timeout")
         && !reason.eq_ignore_ascii_case(b"error")
     {
-        return Err(Refusal::UnblockReason);
+        return Err(Refusal::Argument(Argument::UnblockReason));
     }
-    parse_integer(id).ok_or(Refusal::NotInteger)?;
+    integer(id).ok_or(Refusal::Argument(Argument::NotInteger))?;
     write::integer(out, 0);
     Ok(Answer::Done)
 }
@@ -163,7 +163,7 @@ fn no_evict<'a>(
     } else if word.eq_ignore_ascii_case(b"off") {
         false
     } else {
-        return Err(Refusal::Syntax);
+        return Err(Refusal::Argument(Argument::Syntax));
     };
     write::status(out, "OK");
     Ok(Answer::Done)
@@ -188,7 +188,7 @@ fn login<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a
     let first = args.next().unwrap_or_default();
     match args.next() {
         None => auth::without_clients_passwords(None, first)?,
-        Some(_) if args.remaining() > 0 => return Err(Refusal::Syntax),
+        Some(_) if args.remaining() > 0 => return Err(Refusal::Argument(Argument::Syntax)),
         Some(password) => auth::without_clients_passwords(Some(first), password)?,
     }
     write::status(out, "OK");
@@ -207,10 +207,11 @@ fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
 }
 
 fn select<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
-    let db = parse_integer(args.next().unwrap_or_default()).ok_or(Refusal::NotInteger)?;
-    let db = i32::try_from(db).map_err(|_| Refusal::NotInteger)?;
+    let db = integer(args.next().unwrap_or_default())
+        .ok_or(Refusal::Argument(Argument::NotInteger))?;
+    let db = i32::try_from(db).map_err(|_| Refusal::Argument(Argument::NotInt32))?;
     match u32::try_from(db) {
         Ok(db) => Ok(Answer::Select { db }),
-        Err(_) => Err(Refusal::DbOutOfRange),
+        Err(_) => Err(Refusal::Argument(Argument::DbIndex)),
     }
 }

@@ -1,2 +1,6 @@
-//! telemetry
+//! Telemetry: what is counted, and how it is told.
+
+mod counters;
 pub mod settings;
+
+pub use counters::Counters;

@@ -1,0 +1,142 @@
+//! One connection to the server: its queue of expected replies, what goes out to it, and
+//! what it is used for. The queue dies with the value: a new socket is a new `Backend`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::resp::ReplyScanner;
+
+use super::handshake::Handshake;
+use super::key::{ClientId, ContextId};
+use super::outgoing::Outgoing;
+use super::slot::{Receiver, Slot};
+
+/// What a backend is used for.
+///
+/// ```text
+///   Dialling -> Handshake -> Spare <-> Leased
+///                  ^           |
+///                  |           v
+///              Draining <---- Pipe
+/// ```
+#[derive(Debug)]
+pub enum Phase {
+    /// The socket is being connected.
+    Dialling,
+    /// narrows' own commands are on their way; nobody else's.
+    Handshake(Handshake),
+    /// Shared by many clients.
+    Pipe {
+        /// When it began to serve its context.
+        since: Duration,
+        /// Not given further requests until its oldest reply has passed: that is huge, or
+        /// answers a ping after a long silence.
+        rested: bool,
+    },
+    /// A pipe that gets no further requests; once empty it goes on to what waits for it.
+    Draining(Next),
+    /// Nobody's, in its context, clean.
+    Spare,
+    /// One client's.
+    Leased(ClientId),
+}
+
+/// Who waits for a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// The clients of a context: a pipe.
+    Pipe(ContextId),
+    /// One client: a lease.
+    Lease(ClientId),
+}
+
+/// What becomes of a drained pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It is set to the context of the one who waits.
+    For(Want),
+    /// It is closed.
+    Close,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Backend {
+    /// See [`Phase`].
+    pub phase: Phase,
+    /// What it is set to, or being dialled for.
+    pub context: ContextId,
+    /// Whom it was dialled or drained for, until it reaches them.
+    pub made_for: Option<Want>,
+    /// Expected replies, oldest first.
+    pub in_flight: VecDeque<Slot>,
+    /// Requests: unsent, and sent without a reply yet.
+    pub out: Outgoing,
+    /// Where in the oldest reply we are.
+    pub replies: ReplyScanner,
+    /// The part that has come of a reply that is wanted whole.
+    pub collected: Vec<u8>,
+    /// Some bytes of the oldest reply have been handed to its client.
+    pub begun: bool,
+    /// It is listed for writing.
+    pub dirty: bool,
+    /// When it was dialled.
+    pub created_at: Duration,
+    /// When it is to be retired.
+    pub retire_at: Option<Duration>,
+    /// When its last byte came, or when it began to owe one after owing none.
+    pub heard_at: Duration,
+    /// When it last carried something.
+    pub used_at: Duration,
+    /// Since when its socket has not taken all of `out`.
+    pub blocked_since: Option<Duration>,
+}
+
+impl Backend {
+    /// A backend about to be dialled.
+    pub fn new(context: ContextId, now: Duration) -> Self {
+        Self {
+            phase: Phase::Dialling,
+            context,
+            made_for: None,
+            in_flight: VecDeque::new(),
+            out: Outgoing::default(),
+            replies: ReplyScanner::default(),
+            collected: Vec::new(),
+            begun: false,
+            dirty: false,
+            created_at: now,
+            retire_at: None,
+            heard_at: now,
+            used_at: now,
+            blocked_since: None,
+        }
+    }
+
+    /// Registers an expected reply. **Before** the request's bytes are appended.
+    pub fn expect(&mut self, slot: Slot, now: Duration) {
+        if self.in_flight.is_empty() {
+            self.heard_at = now;
+        }
+        self.used_at = now;
+        self.in_flight.push_back(slot);
+    }
+
+    /// Sends a request of narrows' own.
+    pub fn send_own(&mut self, receiver: Receiver, request: &[u8], now: Duration) {
+        self.expect(Slot::own(receiver, now, request.len()), now);
+        self.out.push(request);
+    }
+
+    /// Whether nothing is expected of it and nothing is on its way to it.
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty() && self.out.is_empty() && !self.replies.in_reply()
+    }
+
+    /// Whether it is a pipe that takes one more request of `bytes` bytes.
+    pub fn takes(&self, bytes: usize, in_flight_max: usize, bytes_max: usize) -> bool {
+        matches!(self.phase, Phase::Pipe { rested: false, .. })
+            && self.in_flight.len() < in_flight_max
+            && (self.in_flight.is_empty() || self.out.unanswered_len() + bytes <= bytes_max)
+    }
+}

@@ -1,0 +1,170 @@
+//! One application's connection: its session, what has come in and not been dealt with,
+//! what has not been sent, and what it waits for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::session::Session;
+use crate::session::client_line::Address;
+
+use super::input::Input;
+use super::key::{BackendId, ContextId};
+use super::lease::Lease;
+use super::outbox::Outbox;
+use super::upload::Stream;
+
+/// Why a client's next request has not been dealt with. Its bytes stay in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// All replies of its earlier requests must be in first: the request goes to another
+    /// backend or is answered here.
+    Replies,
+    /// It has as many requests in flight as it may.
+    Room,
+    /// It does not read its replies.
+    Output,
+    /// No pipe of its context can take the request.
+    Pipe,
+    /// A huge request waits for a backend of its own.
+    Lease,
+    /// The command is not known: the backend's `COMMAND` is being asked.
+    Commands,
+    /// Other workers are being asked, under this number.
+    Gather(u64),
+}
+
+/// How a client's connection comes to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Not yet.
+    No,
+    /// It will send no more: what it has sent is still dealt with.
+    HalfClosed,
+    /// Nothing more is read from it; when its replies are in, it gets these last bytes.
+    AfterReplies(Box<[u8]>),
+    /// Closed as soon as its outbox is empty.
+    AfterOutput,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    /// Its virtual state.
+    pub session: Session,
+    /// Key of the session's context.
+    pub context: ContextId,
+    /// Where it comes from.
+    pub address: Box<Address>,
+    /// Bytes received and not dealt with.
+    pub input: Input,
+    /// Bytes to be sent.
+    pub out: Outbox,
+    /// Requests forwarded whose replies are not in.
+    pub in_flight: u32,
+    /// The number of its next request.
+    pub sequence_next: u32,
+    /// The number of the request whose reply is next.
+    pub sequence_due: u32,
+    /// The backend that carries what is in flight.
+    pub carrier: BackendId,
+    /// See [`Hold`].
+    pub hold: Option<Hold>,
+    /// Since when the request at the head of the input has waited.
+    pub waiting_since: Option<Duration>,
+    /// Bytes at the head of the input that have waited as long as they may.
+    pub overdue_bytes: usize,
+    /// Requests at the head of the input that are replays, and are not replayed again.
+    pub replays: u32,
+    /// A backend of its own.
+    pub lease: Option<Lease>,
+    /// A huge request that is passing through.
+    pub stream: Option<Box<Stream>>,
+    /// See [`Ending`].
+    pub ending: Ending,
+    /// It is listed for writing.
+    pub dirty: bool,
+    /// The runtime does not read it.
+    pub unread: bool,
+    /// When it connected.
+    pub connected_at: Duration,
+    /// When its last request came.
+    pub active_at: Duration,
+    /// Its last command.
+    pub last_command: CommandName,
+}
+
+/// Name of a command for `CLIENT LIST`, cut to what fits beside the other fields.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommandName {
+    len: u8,
+    bytes: [u8; 23],
+}
+
+impl CommandName {
+    /// Remembers `name`.
+    pub fn set(&mut self, name: &str) {
+        let len = name.len().min(self.bytes.len());
+        if let (Some(to), Some(from)) =
+            (self.bytes.get_mut(..len), name.as_bytes().get(..len))
+        {
+            to.copy_from_slice(from);
+        }
+        self.len = len as u8;
+    }
+
+    /// The name; `NULL` before the first command, as Redis prints it.
+    pub fn as_str(&self) -> &str {
+        match self.bytes.get(..usize::from(self.len)).map(std::str::from_utf8) {
+            Some(Ok(name)) if !name.is_empty() => name,
+            _ => "NULL",
+        }
+    }
+}
+
+/// What the runtime knows of a connection that was accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// `CLIENT ID`: unique in the process.
+    pub id: u64,
+    /// Both ends.
+    pub address: Address,
+}
+
+impl Accepted {
+    /// A TCP client.
+    pub fn tcp(id: u64, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            id,
+            address: Address::Tcp { peer, local },
+        }
+    }
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(accepted: Accepted, context: ContextId, db: u32, now: Duration) -> Self {
+        Self {
+            session: Session::new(accepted.id, db),
+            context,
+            address: Box::new(accepted.address),
+            input: Input::default(),
+            out: Outbox::default(),
+            in_flight: 0,
+            sequence_next: 0,
+            sequence_due: 0,
+            carrier: BackendId::default(),
+            hold: None,
+            waiting_since: None,
+            overdue_bytes: 0,
+            replays: 0,
+            lease: None,
+            stream: None,
+            ending: Ending::No,
+            dirty: false,
+            unread: false,
+            connected_at: now,
+            active_at: now,
+            last_command: CommandName::default(),
+        }
+    }
+}

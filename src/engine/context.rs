@@ -1,0 +1,153 @@
+//! Contexts: what a backend must be set to for a client's commands, and the pipes of each.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use slotmap::SlotMap;
+
+use crate::resp::Protocol;
+
+use super::key::{BackendId, ClientId, ContextId};
+
+/// Protocol and db. A backend has exactly one context while anything is in flight on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Context {
+    /// RESP2 and RESP3 replies differ in shape, not only in encoding.
+    pub protocol: Protocol,
+    /// The selected db.
+    pub db: u32,
+}
+
+/// The pipes of one context and the clients that wait for one.
+#[derive(Debug)]
+pub struct ContextPool {
+    /// What its pipes are set to.
+    pub context: Context,
+    /// Backends that serve it now.
+    pub pipes: Vec<BackendId>,
+    /// Clients that wait for a pipe, first come first served, since when.
+    pub waiters: VecDeque<(ClientId, Duration)>,
+    /// The server has accepted this context at least once.
+    pub verified: bool,
+    /// Backends being dialled or switched to become its pipes.
+    pub pending: u32,
+    /// It stands in the queue of wants.
+    pub wanted: bool,
+    /// The server has refused it: its error reply, and when.
+    pub refusal: Option<(Vec<u8>, Duration)>,
+}
+
+/// All contexts of a worker.
+#[derive(Debug, Default)]
+pub struct Contexts {
+    pools: SlotMap<ContextId, ContextPool>,
+    by_context: BTreeMap<Context, ContextId>,
+}
+
+impl Contexts {
+    /// The key of `context`, made if it is new.
+    pub fn key(&mut self, context: Context) -> ContextId {
+        let pools = &mut self.pools;
+        *self.by_context.entry(context).or_insert_with(|| {
+            pools.insert(ContextPool {
+                context,
+                pipes: Vec::new(),
+                waiters: VecDeque::new(),
+                verified: false,
+                pending: 0,
+                wanted: false,
+                refusal: None,
+            })
+        })
+    }
+
+    /// The pool of a context.
+    pub fn get(&self, id: ContextId) -> Option<&ContextPool> {
+        self.pools.get(id)
+    }
+
+    /// The pool of a context.
+    pub fn get_mut(&mut self, id: ContextId) -> Option<&mut ContextPool> {
+        self.pools.get_mut(id)
+    }
+
+    /// All pools, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (ContextId, &ContextPool)> {
+        self.by_context
+            .values()
+            .filter_map(|id| Some((*id, self.pools.get(*id)?)))
+    }
+
+    /// Whether the server has accepted this db, in either protocol.
+    pub fn is_db_known(&self, db: u32) -> bool {
+        [Protocol::Resp2, Protocol::Resp3].iter().any(|protocol| {
+            let context = Context {
+                protocol: *protocol,
+                db,
+            };
+            self.by_context
+                .get(&context)
+                .and_then(|id| self.pools.get(*id))
+                .is_some_and(|pool| pool.verified)
+        })
+    }
+
+    /// Forgets contexts that the server has refused and nobody uses: a client that asks
+    /// for one unlikely db after another must not fill the memory.
+    pub fn forget_refused(&mut self, now: Duration, keep: Duration) {
+        let pools = &mut self.pools;
+        self.by_context.retain(|_, id| {
+            let gone = pools.get(*id).is_none_or(|pool| {
+                !pool.verified
+                    && pool.pending == 0
+                    && !pool.wanted
+                    && pool.pipes.is_empty()
+                    && pool.waiters.is_empty()
+                    && pool
+                        .refusal
+                        .as_ref()
+                        .is_some_and(|(_, at)| now.saturating_sub(*at) > keep)
+            });
+            if gone {
+                pools.remove(*id);
+            }
+            !gone
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(db: u32) -> Context {
+        Context {
+            protocol: Protocol::Resp3,
+            db,
+        }
+    }
+
+    #[test]
+    fn one_context_has_one_pool() {
+        let mut contexts = Contexts::default();
+        let id = contexts.key(context(4));
+        assert_eq!(contexts.key(context(4)), id);
+        assert!(!contexts.is_db_known(4));
+        contexts.get_mut(id).unwrap().verified = true;
+        assert!(contexts.is_db_known(4));
+    }
+
+    #[test]
+    fn a_refused_context_is_forgotten_and_a_verified_one_is_not() {
+        let mut contexts = Contexts::default();
+        let (bad, good) = (contexts.key(context(99)), contexts.key(context(1)));
+        let second = Duration::from_secs(1);
+        contexts.get_mut(bad).unwrap().refusal = Some((b"-ERR x\r\n".to_vec(), second));
+        contexts.get_mut(good).unwrap().verified = true;
+        contexts.forget_refused(second * 2, second * 5);
+        assert_eq!(contexts.iter().count(), 2);
+        contexts.forget_refused(second * 20, second * 5);
+        assert_eq!(contexts.iter().count(), 1);
+        assert!(contexts.get(bad).is_none());
+    }
+}

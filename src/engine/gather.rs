@@ -1,0 +1,208 @@
+//! Questions about the clients of all workers: `CLIENT LIST`, `CLIENT KILL`, `INFO`. Each
+//! is answered when all workers have replied, or after a second with what there is.
+
+use std::time::Duration;
+
+use crate::resp::write;
+use crate::session::filter::KillForm;
+use crate::session::info::ClientFigures;
+use crate::session::{ClientFilter, ClientView};
+
+use super::Engine;
+use super::client::{Client, Ending, Hold};
+use super::effect::{Effect, Question, Reply};
+use super::key::ClientId;
+use super::request::Outcome;
+
+/// Longest wait for the other workers.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the answer is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// `CLIENT LIST`.
+    List,
+    /// `CLIENT KILL`.
+    Kill(KillForm),
+    /// `INFO`, whose text from the server this is.
+    Info {
+        /// The server's text.
+        text: Box<[u8]>,
+        /// Whether narrows' own section was asked for.
+        section: bool,
+    },
+}
+
+/// A question under way.
+#[derive(Debug)]
+pub struct Gather {
+    client: ClientId,
+    purpose: Purpose,
+    answer: Reply,
+    missing: usize,
+    deadline: Duration,
+}
+
+impl Engine {
+    /// Puts `question` to all workers for `client`, whose later requests wait for it.
+    pub(super) fn gather(
+        &mut self,
+        client: ClientId,
+        question: Question,
+        purpose: Purpose,
+    ) -> Outcome {
+        self.gather_next += 1;
+        let ticket = self.gather_next;
+        let deadline = self.now + PATIENCE;
+        if let Some(client) = self.clients.get_mut(client) {
+            client.hold = Some(Hold::Gather(ticket));
+        }
+        let answer = self.answer(&question, self.now);
+        let missing = self.workers.saturating_sub(1);
+        let gather = Gather {
+            client,
+            purpose,
+            answer,
+            missing,
+            deadline,
+        };
+        self.gathers.insert(ticket, gather);
+        if missing == 0 {
+            self.finish(ticket);
+        } else {
+            self.effects.push(Effect::Ask(ticket, question));
+            self.wake_at(deadline);
+        }
+        Outcome::TakenAlone
+    }
+
+    /// Another worker's answer to a question of this one.
+    pub fn answered(&mut self, ticket: u64, answer: Reply, now: Duration) {
+        self.now = now;
+        let Some(gather) = self.gathers.get_mut(&ticket) else {
+            return;
+        };
+        gather.answer.merge(answer);
+        gather.missing = gather.missing.saturating_sub(1);
+        if gather.missing == 0 {
+            self.finish(ticket);
+        }
+    }
+
+    /// Questions that have waited long enough are answered with what there is.
+    pub(super) fn expire_gathers(&mut self) {
+        while let Some((ticket, gather)) = self.gathers.first_key_value() {
+            if gather.deadline > self.now {
+                let at = gather.deadline;
+                return self.wake_at(at);
+            }
+            let ticket = *ticket;
+            self.finish(ticket);
+        }
+    }
+
+    fn finish(&mut self, ticket: u64) {
+        let Some(gather) = self.gathers.remove(&ticket) else {
+            return;
+        };
+        let id = gather.client;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let protocol = client.session.protocol;
+        let mut reply = Vec::new();
+        match (gather.purpose, gather.answer) {
+            (Purpose::List, Reply::List(mut lines)) => {
+                lines.sort_by_key(|(id, _)| *id);
+                let lines: Vec<u8> = lines.into_iter().flat_map(|(_, line)| line).collect();
+                write::verbatim(&mut reply, &lines, protocol);
+            }
+            (Purpose::Kill(form), Reply::Killed(count)) => {
+                Self::kill_reply(form, count, &mut reply);
+            }
+            (Purpose::Info { text, section }, figures) => {
+                self.finish_info(id, &text, section, figures);
+                return self.end_hold(id, Hold::Gather(ticket));
+            }
+            (Purpose::List | Purpose::Kill(_), _) => {}
+        }
+        if !client.session.reply_mode.begin_command() {
+            self.reply_with(id, |out| out.extend_from_slice(&reply));
+        }
+        self.end_hold(id, Hold::Gather(ticket));
+        self.close_if_done(id);
+    }
+
+    /// This worker's own answer.
+    pub fn answer(&mut self, question: &Question, now: Duration) -> Reply {
+        self.now = now;
+        match question {
+            Question::List(filter) => Reply::List(
+                self.clients
+                    .iter()
+                    .filter(|(_, client)| filter.means(&view(client, now)))
+                    .map(|(_, client)| {
+                        let mut line = Vec::with_capacity(256);
+                        view(client, now).write(&mut line);
+                        line.push(b'\n');
+                        (client.session.id, line)
+                    })
+                    .collect(),
+            ),
+            Question::Kill(filter) => Reply::Killed(self.kill(filter)),
+            Question::Figures => Reply::Figures(ClientFigures {
+                connected: self.clients.len() as u64,
+                in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
+                waiting: self.waiting_clients as u64,
+                ..ClientFigures::default()
+            }),
+        }
+    }
+
+    /// Closes the clients that `filter` means. One that kills itself gets its answer first,
+    /// as in Redis.
+    fn kill(&mut self, filter: &ClientFilter) -> u64 {
+        let now = self.now;
+        let ids: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| filter.means(&view(client, now)))
+            .map(|(id, _)| id)
+            .collect();
+        let count = ids.len() as u64;
+        for id in ids {
+            let asks = self
+                .clients
+                .get(id)
+                .is_some_and(|c| matches!(c.hold, Some(Hold::Gather(_))));
+            if asks {
+                self.end(id, Ending::AfterReplies(Box::default()));
+            } else {
+                self.close_now(id);
+            }
+        }
+        count
+    }
+
+    /// The client's own line of `CLIENT LIST`, without a line end.
+    pub(super) fn client_line(&self, id: ClientId) -> Vec<u8> {
+        let mut line = Vec::with_capacity(256);
+        if let Some(client) = self.clients.get(id) {
+            view(client, self.now).write(&mut line);
+        }
+        line
+    }
+}
+
+fn view(client: &Client, now: Duration) -> ClientView<'_> {
+    ClientView {
+        session: &client.session,
+        address: &client.address,
+        age_seconds: now.saturating_sub(client.connected_at).as_secs(),
+        idle_seconds: now.saturating_sub(client.active_at).as_secs(),
+        last_command: client.last_command.as_str(),
+        query_bytes: client.input.len(),
+        output_bytes: client.out.len(),
+        closing: client.ending != Ending::No,
+    }
+}

@@ -1,0 +1,265 @@
+//! What narrows sends on a backend before clients' commands may use it, and how it judges
+//! the answers. The same steps move a drained backend to another context.
+
+use std::time::Duration;
+
+use crate::resp::{Protocol, write};
+
+use super::context::Context;
+use super::key::ContextId;
+
+/// One command of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `AUTH`: narrows' own credentials.
+    Auth,
+    /// `HELLO n`: the protocol; its reply is what clients' `HELLO` is answered from.
+    Hello,
+    /// `CLIENT SETNAME`: for whoever reads the server's `CLIENT LIST`. May be refused.
+    SetName,
+    /// `CLIENT NO-EVICT ON`: client eviction would hit the busiest backend first. May be refused.
+    NoEvict,
+    /// `SELECT`.
+    Select,
+}
+
+/// Who narrows is towards the server.
+#[derive(Clone, Default)]
+pub struct Identity {
+    /// `None`: the server's default user.
+    pub user: Option<String>,
+    /// `None`: no `AUTH` is sent.
+    pub password: Option<String>,
+    /// Name of narrows' connections in the server's `CLIENT LIST`, without spaces.
+    pub name: String,
+}
+
+/// A handshake or switch under way. Its replies are expected in the in-flight queue.
+#[derive(Debug)]
+pub struct Handshake {
+    /// The context the backend is being set to.
+    pub target: ContextId,
+    /// It must be over by then.
+    pub deadline: Duration,
+    /// Steps whose replies have not come.
+    pub steps_left: usize,
+    /// The first thing that went wrong.
+    pub failure: Option<Failure>,
+    /// Whether the connection has been used for this handshake alone: it was dialled for it.
+    pub fresh: bool,
+}
+
+/// Why a handshake did not reach its context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The server will not have us, in its own words (without the leading `-`).
+    Refused(String),
+    /// The server refuses narrows' credentials, in its own words.
+    Credentials(String),
+    /// The server is a cluster node.
+    Cluster,
+    /// The server does not speak the protocol: its error reply, for the client that asked.
+    Protocol(Vec<u8>),
+    /// The server has no such db: its error reply. The backend is as before.
+    Db(Vec<u8>),
+}
+
+/// What one reply of a handshake means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Fine,
+    /// The handshake cannot reach its context.
+    Failed(Failure),
+}
+
+/// The steps for a new connection to `target`, each with its request.
+pub fn opening(identity: &Identity, target: Context) -> Vec<(Step, Vec<u8>)> {
+    let mut steps = Vec::with_capacity(5);
+    if let Some(password) = &identity.password {
+        steps.push(match &identity.user {
+            Some(user) => step(
+                Step::Auth,
+                &[b"AUTH", user.as_bytes(), password.as_bytes()],
+            ),
+            None => step(Step::Auth, &[b"AUTH", password.as_bytes()]),
+        });
+    }
+    steps.push(hello(target.protocol));
+    let name = identity.name.as_bytes();
+    steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
+    steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    if target.db != 0 {
+        steps.push(select(target.db));
+    }
+    steps
+}
+
+/// The steps that move a drained backend from one context to another. May be empty.
+pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
+    let mut steps = Vec::with_capacity(2);
+    if from.protocol != to.protocol {
+        steps.push(hello(to.protocol));
+    }
+    if from.db != to.db {
+        steps.push(select(to.db));
+    }
+    steps
+}
+
+fn hello(protocol: Protocol) -> (Step, Vec<u8>) {
+    let version: &[u8] = match protocol {
+        Protocol::Resp2 => b"2",
+        Protocol::Resp3 => b"3",
+    };
+    step(Step::Hello, &[b"HELLO", version])
+}
+
+fn select(db: u32) -> (Step, Vec<u8>) {
+    step(Step::Select, &[b"SELECT", db.to_string().as_bytes()])
+}
+
+fn step(step: Step, args: &[&[u8]]) -> (Step, Vec<u8>) {
+    let mut bytes = Vec::new();
+    write::request(&mut bytes, args);
+    (step, bytes)
+}
+
+/// Judges the whole `reply` to `step` on the way to `target`.
+pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
+    let error = reply.strip_prefix(b"-").map(|text| {
+        String::from_utf8_lossy(text)
+            .trim_end_matches(['\r', '\n'])
+            .to_owned()
+    });
+    let Some(error) = error else {
+        return judge_answer(step, reply);
+    };
+    Verdict::Failed(match step {
+        Step::SetName | Step::NoEvict => return Verdict::Fine,
+        _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
+            Failure::Refused(error)
+        }
+        Step::Auth => Failure::Credentials(error),
+        _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
+        // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
+        Step::Hello if target.protocol == Protocol::Resp2 && error.starts_with("ERR unknown") => {
+            return Verdict::Fine;
+        }
+        Step::Hello => Failure::Protocol(reply.to_vec()),
+        Step::Select => Failure::Db(reply.to_vec()),
+    })
+}
+
+/// A reply that is no error: the shape must be the one expected.
+fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
+    match step {
+        Step::Hello if is_cluster(reply) => Verdict::Failed(Failure::Cluster),
+        Step::Hello if matches!(reply.first(), Some(b'*' | b'%')) => Verdict::Fine,
+        Step::Auth | Step::Select | Step::SetName | Step::NoEvict if reply == b"+OK\r\n" => {
+            Verdict::Fine
+        }
+        _ => Verdict::Failed(Failure::Refused(format!(
+            "unexpected reply to {step:?} of the handshake"
+        ))),
+    }
+}
+
+/// Whether a reply to `HELLO` says `mode: cluster`.
+fn is_cluster(hello: &[u8]) -> bool {
+    const MODE: &[u8] = b"$4\r\nmode\r\n$7\r\ncluster\r\n";
+    hello.windows(MODE.len()).any(|w| w == MODE)
+}
+
+/// The server's reply to `HELLO` with the client's own `id` in place of the backend's.
+pub fn hello_for_client(reply: &[u8], id: u64) -> Vec<u8> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let Some(at) = reply.windows(ID.len()).position(|w| w == ID) else {
+        return reply.to_vec();
+    };
+    let (head, tail) = reply.split_at(at + ID.len());
+    let digits = tail.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut out = head.to_vec();
+    write::decimal(&mut out, id);
+    out.extend_from_slice(tail.get(digits..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DB5_RESP3: Context = Context {
+        protocol: Protocol::Resp3,
+        db: 5,
+    };
+
+    fn names(steps: &[(Step, Vec<u8>)]) -> Vec<Step> {
+        steps.iter().map(|(step, _)| *step).collect()
+    }
+
+    #[test]
+    fn an_opening_logs_in_first_and_selects_last() {
+        let identity = Identity {
+            user: Some("app".into()),
+            password: Some("secret".into()),
+            name: "narrows:x:1".into(),
+        };
+        let steps = opening(&identity, DB5_RESP3);
+        assert_eq!(
+            names(&steps),
+            [Step::Auth, Step::Hello, Step::SetName, Step::NoEvict, Step::Select]
+        );
+        assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
+    }
+
+    #[test]
+    fn a_switch_changes_only_what_differs() {
+        let from = Context {
+            protocol: Protocol::Resp3,
+            db: 0,
+        };
+        assert_eq!(names(&switch(from, DB5_RESP3)), [Step::Select]);
+        assert_eq!(names(&switch(Context::default(), DB5_RESP3)), [Step::Hello, Step::Select]);
+        assert!(switch(from, from).is_empty());
+    }
+
+    #[test]
+    fn a_refused_select_is_told_apart_from_a_refused_connection() {
+        let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", DB5_RESP3);
+        assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
+        let full = judge(Step::Hello, b"-ERR max number of clients reached\r\n", DB5_RESP3);
+        assert!(matches!(full, Verdict::Failed(Failure::Refused(_))));
+        let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", DB5_RESP3);
+        assert!(matches!(auth, Verdict::Failed(Failure::Credentials(_))));
+        assert_eq!(judge(Step::NoEvict, b"-NOPERM no\r\n", DB5_RESP3), Verdict::Fine);
+    }
+
+    #[test]
+    fn an_old_server_without_hello_serves_resp2_only() {
+        let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
+        assert_eq!(judge(Step::Hello, reply, Context::default()), Verdict::Fine);
+        assert!(matches!(
+            judge(Step::Hello, reply, DB5_RESP3),
+            Verdict::Failed(Failure::Protocol(_))
+        ));
+    }
+
+    #[test]
+    fn a_cluster_node_is_recognised() {
+        let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
+        assert_eq!(
+            judge(Step::Hello, hello, DB5_RESP3),
+            Verdict::Failed(Failure::Cluster)
+        );
+    }
+
+    #[test]
+    fn the_clients_id_takes_the_place_of_the_backends() {
+        let reply = b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:91\r\n";
+        assert_eq!(
+            hello_for_client(reply, 1234),
+            b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:1234\r\n"
+        );
+    }
+}

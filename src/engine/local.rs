@@ -1,0 +1,298 @@
+//! Commands that are answered here, each at its turn: when all earlier replies of the
+//! client are in, and not before.
+
+use std::time::Duration;
+
+use crate::command::{Local, Spec};
+use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
+use crate::session::{self, Answer, ReplyMode};
+
+use super::client::{Client, Ending, Hold};
+use super::context::Context;
+use super::effect::Question;
+use super::handshake::hello_for_client;
+use super::key::ClientId;
+use super::request::Outcome;
+use super::{Engine, gather};
+
+/// How long a db that the server has refused stays refused without asking again.
+pub(super) const REFUSED_DB: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Answers `command`, a request of its own client's session.
+    pub(super) fn local(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+        command: Local,
+    ) -> Outcome {
+        if spec.on_server == Some(false) {
+            return self.unknown_to_server(id, bytes, spec);
+        }
+        if !spec.accepts(frame.argc) {
+            let command = &spec.name;
+            return self.refuse(id, &Refusal::Arity { command });
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        let mut args = Args::new(bytes);
+        args.next();
+        if spec.container().is_some() {
+            args.next();
+        }
+        let mut reply = Vec::new();
+        // `CLIENT REPLY` decides itself whether it is answered.
+        let mode = client.session.reply_mode;
+        let answer = match session::answer(command, &mut client.session, args, &mut reply) {
+            Ok(answer) => answer,
+            Err(refusal) => return self.refuse(id, &refusal),
+        };
+        match answer {
+            Answer::Done => {
+                let silent = match command {
+                    Local::ClientReply => false,
+                    _ => client.session.reply_mode.begin_command(),
+                };
+                self.finish_local(id, spec, &reply, silent)
+            }
+            Answer::Reset => {
+                self.enter_context(id);
+                self.finish_local(id, spec, &reply, mode != ReplyMode::On)
+            }
+            Answer::Close => {
+                let silent = mode != ReplyMode::On;
+                self.finish_local(id, spec, &reply, silent);
+                self.end(id, Ending::AfterOutput);
+                Outcome::Ended
+            }
+            Answer::Hello { protocol, name } => self.hello(id, spec, protocol, name),
+            Answer::Select { db } => self.select(id, spec, db),
+            Answer::Info => {
+                let mut text = self.client_line(id);
+                text.push(b'\n');
+                self.finish_gather(id, spec, |protocol, out| {
+                    write::verbatim(out, &text, protocol);
+                })
+            }
+            Answer::List(filter) => {
+                self.gather(id, Question::List(filter), gather::Purpose::List)
+            }
+            Answer::Kill(filter, form) => {
+                let question = Question::Kill(filter);
+                self.gather(id, question, gather::Purpose::Kill(form))
+            }
+        }
+    }
+
+    /// The server does not have this command of ours: its own words for that.
+    fn unknown_to_server(&mut self, id: ClientId, bytes: &[u8], spec: &Spec) -> Outcome {
+        match spec.container() {
+            Some(command) => {
+                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
+                self.refuse(id, &Refusal::UnknownSubcommand { command, subcommand })
+            }
+            None => self.refuse(id, &Refusal::UnknownCommand { frame: bytes }),
+        }
+    }
+
+    fn finish_local(&mut self, id: ClientId, spec: &Spec, reply: &[u8], silent: bool) -> Outcome {
+        let now = self.now;
+        if let Some(client) = self.clients.get_mut(id) {
+            client.served(now, &spec.name);
+        }
+        if !silent {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+        Outcome::Taken
+    }
+
+    /// Writes a local reply that depends on the client's protocol.
+    pub(super) fn finish_gather(
+        &mut self,
+        id: ClientId,
+        spec: &Spec,
+        write: impl FnOnce(Protocol, &mut Vec<u8>),
+    ) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let mut reply = Vec::new();
+        write(client.session.protocol, &mut reply);
+        let silent = client.session.reply_mode.begin_command();
+        self.finish_local(id, spec, &reply, silent)
+    }
+
+    /// `HELLO`: the server's own reply, which needs a backend of that protocol once.
+    fn hello(
+        &mut self,
+        id: ClientId,
+        spec: &Spec,
+        protocol: Protocol,
+        name: Option<Box<[u8]>>,
+    ) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let db = client.session.db;
+        let Some(reply) = &self.server.hello[usize::from(protocol == Protocol::Resp3)] else {
+            return self.ask_server(id, Context { protocol, db });
+        };
+        let reply = hello_for_client(reply, client.session.id);
+        client.session.protocol = protocol;
+        if let Some(name) = name {
+            client
+                .session
+                .set_name(session::state::NameOf::Client, &name);
+        }
+        let silent = client.session.reply_mode.begin_command();
+        self.enter_context(id);
+        self.finish_local(id, spec, &reply, silent)
+    }
+
+    /// `SELECT`: a db that the server has accepted before needs no question.
+    fn select(&mut self, id: ClientId, spec: &Spec, db: u32) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if !self.contexts.is_db_known(db) {
+            let protocol = client.session.protocol;
+            return self.ask_server(id, Context { protocol, db });
+        }
+        client.session.db = db;
+        let silent = client.session.reply_mode.begin_command();
+        self.enter_context(id);
+        self.finish_local(id, spec, b"+OK\r\n", silent)
+    }
+
+    /// Only a backend set to `context` can tell: its refusal is the answer, or else the
+    /// request is judged again once there is one.
+    fn ask_server(&mut self, id: ClientId, context: Context) -> Outcome {
+        let now = self.now;
+        let key = self.contexts.key(context);
+        if let Some(pool) = self.contexts.get(key)
+            && let Some((error, at)) = &pool.refusal
+            && now.saturating_sub(*at) < REFUSED_DB
+        {
+            let error = error.clone();
+            let Some(client) = self.clients.get_mut(id) else {
+                return Outcome::Ended;
+            };
+            client.served(now, "NULL");
+            if !client.session.reply_mode.begin_command() {
+                self.reply_with(id, |out| out.extend_from_slice(&error));
+            }
+            return Outcome::Taken;
+        }
+        self.wait_in(id, key)
+    }
+
+    /// The client's commands run in its session's context from now on.
+    fn enter_context(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.context = self.contexts.key(Context {
+                protocol: client.session.protocol,
+                db: client.session.db,
+            });
+        }
+    }
+
+    /// A name that the table does not have. The backend's `COMMAND` is asked at most once
+    /// a second; a name that it does not know either is unknown to the server.
+    pub(super) fn unknown(
+        &mut self,
+        id: ClientId,
+        rules: &super::Rules,
+        bytes: &[u8],
+    ) -> Outcome {
+        let now = self.now;
+        let fresh = self
+            .commands_asked_at
+            .is_some_and(|at| now.saturating_sub(at) < Duration::from_secs(1));
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        let waited = client.waiting_since.is_some();
+        if !waited && (!fresh || !self.command_waiters.is_empty()) {
+            client.waiting_since = Some(now);
+            let outcome = client.hold(Hold::Commands);
+            if self.command_waiters.is_empty() {
+                self.commands_asked_at = Some(now);
+                self.effects.push(super::Effect::LearnCommands);
+            }
+            self.command_waiters.push((id, now));
+            self.wake_at(now + rules.settings.pool.queue_timeout);
+            return outcome;
+        }
+        if rules.commands.is_learned() {
+            return self.refuse(id, &Refusal::UnknownCommand { frame: bytes });
+        }
+        let name = Args::new(bytes).next().unwrap_or_default();
+        let command = String::from_utf8_lossy(name).to_ascii_lowercase();
+        self.refuse(id, &Refusal::NeedsLease { command: &command })
+    }
+
+    /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]
+    /// came before if it was.
+    pub fn commands_learned(&mut self, now: Duration) {
+        self.now = now;
+        for (id, _) in std::mem::take(&mut self.command_waiters) {
+            self.end_hold(id, Hold::Commands);
+        }
+    }
+
+    /// The hold is over, if it is still this one.
+    pub(super) fn end_hold(&mut self, id: ClientId, hold: Hold) {
+        if let Some(client) = self.clients.get_mut(id)
+            && client.hold == Some(hold)
+        {
+            client.hold = None;
+            self.resumed.push_back(id);
+        }
+    }
+
+    /// A reply to `CLIENT KILL` in its old form, or in its new one.
+    pub(super) fn kill_reply(form: session::filter::KillForm, killed: u64, out: &mut Vec<u8>) {
+        match form {
+            session::filter::KillForm::Filters => {
+                write::integer(out, i64::try_from(killed).unwrap_or(i64::MAX));
+            }
+            session::filter::KillForm::Old if killed > 0 => write::status(out, "OK"),
+            session::filter::KillForm::Old => {
+                Refusal::Argument(Argument::NoSuchClient).write(out);
+            }
+        }
+    }
+
+    /// What a client is told when no backend could be had.
+    pub(super) fn why_not(&self) -> NotExecuted<'_> {
+        if self.draining {
+            NotExecuted::Draining
+        } else if self.server.credentials_refused {
+            NotExecuted::BackendAuth
+        } else if self.server.backoff.failures() > 0 {
+            NotExecuted::NoBackend {
+                last_error: &self.server.last_error,
+            }
+        } else if self.wanting {
+            NotExecuted::BudgetSpent
+        } else {
+            NotExecuted::QueueTimeout
+        }
+    }
+}
+
+impl Client {
+    /// Whether it neither owes a reply nor is owed one.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight == 0 && self.stream.is_none() && self.hold.is_none() && self.out.is_empty()
+    }
+}

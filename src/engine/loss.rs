@@ -1,0 +1,265 @@
+//! Losing a backend. Whatever the reason, it is closed and never used again, and every
+//! request that was on its way gets the one answer that is true: it has not run and goes
+//! on elsewhere, it is a read and is asked again, or it may have run.
+
+use std::collections::BTreeMap;
+
+use crate::resp::{Refusal, ReplyError};
+
+use super::Engine;
+use super::backend::{Backend, Phase};
+use super::client::{Ending, Hold};
+use super::effect::Effect;
+use super::key::{BackendId, ClientId};
+use super::settings::OnUnknownOutcome;
+use super::slot::{Fate, Receiver, Settled};
+
+/// Why a backend was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Its socket broke or the server closed it.
+    Gone,
+    /// It could not be dialled.
+    DialFailed,
+    /// Its handshake failed.
+    Handshake,
+    /// Its handshake took too long.
+    HandshakeTimeout,
+    /// It owed replies and said nothing for too long.
+    Stalled,
+    /// It sent a reply that nobody expected.
+    Unsolicited,
+    /// It sent a push that nobody had asked for.
+    Push,
+    /// It sent bytes that are no reply.
+    Malformed(ReplyError),
+    /// It sent narrows itself more than any sane answer holds.
+    Oversized,
+    /// Its client left in the middle.
+    ClientGone,
+    /// It came back from a lease and could not be proven clean.
+    Dirty,
+    /// It was idle, old or surplus: nothing is wrong.
+    Retired,
+}
+
+impl Loss {
+    /// The label of this cause in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::DialFailed => "dial_failed",
+            Self::Handshake => "handshake",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::Stalled => "stalled",
+            Self::Unsolicited => "unsolicited_reply",
+            Self::Push => "unsolicited_push",
+            Self::Malformed(_) => "malformed_reply",
+            Self::Oversized => "oversized_reply",
+            Self::ClientGone => "client_gone",
+            Self::Dirty => "dirty_lease",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether the backend had to be closed for what it did.
+    pub fn is_poison(self) -> bool {
+        matches!(
+            self,
+            Self::Stalled
+                | Self::Unsolicited
+                | Self::Push
+                | Self::Malformed(_)
+                | Self::Oversized
+                | Self::Dirty
+        )
+    }
+}
+
+/// What a client's request on a lost backend comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It is dealt with again, from the head of the client's input.
+    Again,
+    /// It may have run.
+    Unknown,
+    /// A part of its reply is at the client already.
+    CutOff,
+}
+
+/// One request that was on its way.
+struct Lost {
+    settled: Settled,
+    offset: usize,
+    outcome: Outcome,
+}
+
+impl Engine {
+    /// Closes a backend and settles everything that was expected of it.
+    pub(super) fn lose(&mut self, id: BackendId, loss: Loss) {
+        let Some(mut backend) = self.backends.remove(id) else {
+            return;
+        };
+        self.effects.push(Effect::CloseBackend(id));
+        self.counters.backend_lost(loss.label(), loss.is_poison());
+        let in_flight = backend.in_flight.len();
+        if loss.is_poison() || (loss == Loss::Gone && in_flight > 0) {
+            tracing::warn!(cause = loss.label(), detail = ?loss, in_flight, "backend closed");
+        } else {
+            tracing::debug!(cause = loss.label(), in_flight, "backend closed");
+        }
+        self.spares.retain(|spare| *spare != id);
+        if self.backends.is_empty() {
+            // Another server may be behind the address next time.
+            self.server.hello = [None, None];
+        }
+        if !matches!(loss, Loss::Retired | Loss::ClientGone) {
+            if loss == Loss::Gone && matches!(backend.phase, Phase::Handshake(_)) {
+                self.dial_ended_badly("the server closed the connection".to_owned());
+            }
+        }
+        let context = backend.context;
+        self.leave_context(id, context);
+        let lost = self.judge(&mut backend, loss);
+        self.settle_lost(&backend, lost, loss);
+        self.wake_at(self.now);
+    }
+
+    /// Takes every slot out of the queue and decides what its request comes to.
+    ///
+    /// Replies and execution keep their order: once a request may have run and cannot be
+    /// asked again, no earlier one of the same client is asked again either.
+    fn judge(&self, backend: &mut Backend, loss: Loss) -> Vec<Lost> {
+        let replay = self.rules.settings.clients.replay_reads && !loss.is_poison()
+            || loss == Loss::Stalled && self.rules.settings.clients.replay_reads;
+        let mut offset = 0;
+        let mut begun = backend.begun;
+        let mut lost = Vec::with_capacity(backend.in_flight.len());
+        for slot in backend.in_flight.drain(..) {
+            let settled = slot.fail();
+            let sent = backend.out.was_sent_whole(offset, settled.bytes);
+            let again = settled.bytes > 0
+                && match settled.receiver {
+                    Receiver::Client | Receiver::ClientInfo { .. } => {
+                        !sent || (replay && settled.fate == Fate::Replayable)
+                    }
+                    _ => false,
+                };
+            let outcome = match (begun, again) {
+                (true, _) => Outcome::CutOff,
+                (false, true) => Outcome::Again,
+                (false, false) => Outcome::Unknown,
+            };
+            begun = false;
+            lost.push(Lost {
+                settled,
+                offset,
+                outcome,
+            });
+            offset += settled.bytes;
+        }
+        let mut closed: BTreeMap<ClientId, bool> = BTreeMap::new();
+        for request in lost.iter_mut().rev() {
+            let closed = closed.entry(request.settled.client).or_default();
+            match request.outcome {
+                Outcome::Again if *closed => request.outcome = Outcome::Unknown,
+                Outcome::Again => {}
+                Outcome::Unknown | Outcome::CutOff => *closed = true,
+            }
+        }
+        lost
+    }
+
+    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: Loss) {
+        let mut rewound: BTreeMap<ClientId, (Vec<u8>, u32)> = BTreeMap::new();
+        for request in &lost {
+            let settled = request.settled;
+            let id = settled.client;
+            if !matches!(
+                settled.receiver,
+                Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Silent
+            ) || !self.clients.contains_key(id)
+            {
+                continue;
+            }
+            match request.outcome {
+                Outcome::Again => {
+                    let (bytes, count) = rewound.entry(id).or_default();
+                    bytes.extend_from_slice(backend.out.request(request.offset, settled.bytes));
+                    *count += 1;
+                }
+                Outcome::CutOff => {
+                    self.close_now(id);
+                    continue;
+                }
+                // The client itself is the reason: it is being closed.
+                Outcome::Unknown if loss == Loss::ClientGone => {}
+                Outcome::Unknown => self.outcome_unknown(id, settled, loss),
+            }
+            self.settled(settled);
+        }
+        self.end_broken_lease(backend);
+        for (id, (bytes, count)) in rewound {
+            self.rewind(id, &bytes, count);
+        }
+    }
+
+    /// A request may have run: its client is told, or disconnected.
+    fn outcome_unknown(&mut self, id: ClientId, settled: Settled, loss: Loss) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if settled.bytes == 0 && Self::stream_lost(client) {
+            // A huge request that was not whole has not run; its end is still to come.
+            return;
+        }
+        let disconnect =
+            self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
+        // A client that asked for silence could not be told: it is disconnected, as
+        // Redis itself would have done.
+        if disconnect || settled.receiver == Receiver::Silent {
+            self.end(id, Ending::AfterReplies(Box::default()));
+            return;
+        }
+        let refusal = match loss {
+            Loss::Malformed(_) => Refusal::BackendProtocol,
+            _ => Refusal::UnknownOutcome,
+        };
+        self.counters.refused(refusal.label());
+        self.reply_with(id, |out| refusal.write(out));
+        // `INFO` holds what comes behind it.
+        self.end_hold(id, Hold::Gather(0));
+    }
+
+    /// The requests are dealt with again, before everything else of this client.
+    fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.input.rewind(requests);
+        client.replays = client.replays.saturating_add(count);
+        client.waiting_since = None;
+        client.overdue_bytes = 0;
+        client.hold = None;
+        self.buffered_bytes += requests.len();
+        self.counters.replays += u64::from(count);
+        self.resumed.push_back(id);
+    }
+
+    /// The lost backend was somebody's lease.
+    fn end_broken_lease(&mut self, backend: &Backend) {
+        if let Phase::Leased(owner) = backend.phase
+            && let Some(client) = self.clients.get_mut(owner)
+            && let Some(lease) = client.lease.take()
+        {
+            let _ = lease.broken();
+            self.leases = self.leases.saturating_sub(1);
+            self.allow_reading(owner);
+        }
+    }
+
+    /// Closes a backend with which nothing is wrong.
+    pub(super) fn retire(&mut self, id: BackendId) {
+        self.lose(id, Loss::Retired);
+    }
+}

@@ -1,0 +1,218 @@
+//! From a dialled socket to a backend in its context: results of dials, the steps of a
+//! handshake or switch, and what follows when one fails.
+
+use std::time::Duration;
+
+use crate::resp::Protocol;
+
+use super::Engine;
+use super::backend::{Phase, Want};
+use super::handshake::{self, Failure, Handshake, Step, Verdict};
+use super::key::{BackendId, ContextId};
+use super::loss::Loss;
+use super::slot::Receiver;
+
+impl Engine {
+    /// The socket of a backend is open.
+    pub fn dialled(&mut self, id: BackendId, now: Duration) {
+        self.now = now;
+        let Some(backend) = self.backends.get(id) else {
+            return;
+        };
+        let target = backend.context;
+        let Some(context) = self.contexts.get(target).map(|pool| pool.context) else {
+            return self.lose(id, Loss::Retired);
+        };
+        let steps = handshake::opening(&self.identity, context);
+        self.begin_handshake(id, target, steps, true);
+    }
+
+    /// A dial has failed.
+    pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
+        self.now = now;
+        if self.backends.contains_key(id) {
+            self.dial_ended_badly(error);
+            self.lose(id, Loss::DialFailed);
+        }
+    }
+
+    /// Sets a quiet backend to `context` for `want`.
+    pub(super) fn switch(&mut self, id: BackendId, want: Want, context: ContextId) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.made_for = Some(want);
+        let from = self.contexts.get(backend.context).map(|p| p.context);
+        let to = self.contexts.get(context).map(|p| p.context);
+        let (Some(from), Some(to)) = (from, to) else {
+            return self.lose(id, Loss::Retired);
+        };
+        let steps = handshake::switch(from, to);
+        self.begin_handshake(id, context, steps, false);
+    }
+
+    fn begin_handshake(
+        &mut self,
+        id: BackendId,
+        target: ContextId,
+        steps: Vec<(Step, Vec<u8>)>,
+        fresh: bool,
+    ) {
+        let now = self.now;
+        let deadline = now + self.rules.settings.backend.handshake_timeout;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        assert!(backend.is_quiet(), "one context while anything is in flight");
+        backend.phase = Phase::Handshake(Handshake {
+            target,
+            deadline,
+            steps_left: steps.len(),
+            failure: None,
+            fresh,
+        });
+        let empty = steps.is_empty();
+        for (step, request) in steps {
+            backend.send_own(Receiver::Handshake(step), &request, now);
+        }
+        self.mark_backend(id);
+        self.wake_at(deadline);
+        if empty {
+            self.handshake_over(id);
+        }
+    }
+
+    /// One reply of a handshake has come, whole.
+    pub(super) fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        let Phase::Handshake(handshake) = &mut backend.phase else {
+            return self.lose(id, Loss::Unsolicited);
+        };
+        let Some(target) = self.contexts.get(handshake.target).map(|p| p.context) else {
+            return self.lose(id, Loss::Retired);
+        };
+        handshake.steps_left = handshake.steps_left.saturating_sub(1);
+        match handshake::judge(step, reply, target) {
+            Verdict::Failed(failure) => {
+                handshake.failure.get_or_insert(failure);
+            }
+            Verdict::Fine if step == Step::Hello => {
+                let at = usize::from(target.protocol == Protocol::Resp3);
+                if let Some(hello) = self.server.hello.get_mut(at) {
+                    *hello = Some(reply.to_vec());
+                }
+            }
+            Verdict::Fine => {}
+        }
+        if handshake.steps_left == 0 {
+            self.handshake_over(id);
+        }
+    }
+
+    fn handshake_over(&mut self, id: BackendId) {
+        let now = self.now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        let Phase::Handshake(handshake) = &mut backend.phase else {
+            return;
+        };
+        let (target, failure) = (handshake.target, handshake.failure.take());
+        let Some(failure) = failure else {
+            backend.context = target;
+            if let Some(pool) = self.contexts.get_mut(target) {
+                pool.verified = true;
+                pool.refusal = None;
+            }
+            self.server.backoff.succeeded();
+            self.server.credentials_refused = false;
+            self.server.cluster = false;
+            self.make_spare(id);
+            return;
+        };
+        match failure {
+            Failure::Db(reply) => self.db_refused(id, target, reply),
+            Failure::Protocol(reply) => {
+                self.refuse_context(target, reply);
+                self.lose(id, Loss::Handshake);
+            }
+            Failure::Cluster => {
+                tracing::error!("the backend is a Redis Cluster node, which is not supported");
+                self.server.cluster = true;
+                self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
+                self.lose(id, Loss::Handshake);
+                self.wake_everyone();
+            }
+            Failure::Credentials(text) => {
+                tracing::error!(error = text, "the server refuses narrows' credentials");
+                self.server.credentials_refused = true;
+                self.dial_ended_badly(text);
+                self.lose(id, Loss::Handshake);
+            }
+            Failure::Refused(text) => {
+                tracing::warn!(error = text, "the server refuses the connection");
+                self.dial_ended_badly(text);
+                self.lose(id, Loss::Handshake);
+            }
+        }
+        self.wake_at(now);
+    }
+
+    /// The server has no such db. The connection itself is as good as before: a new one is
+    /// in db 0, another one where it was.
+    fn db_refused(&mut self, id: BackendId, target: ContextId, reply: Vec<u8>) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
+        let previous = self.contexts.get(backend.context).map(|p| p.context);
+        let aimed_at = self.contexts.get(target).map(|p| p.context);
+        self.refuse_context(target, reply);
+        let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
+            return self.lose(id, Loss::Retired);
+        };
+        let reached = super::context::Context {
+            protocol: aimed_at.protocol,
+            db: if fresh { 0 } else { previous.db },
+        };
+        let reached = self.contexts.key(reached);
+        if let Some(pool) = self.contexts.get_mut(reached) {
+            pool.verified = true;
+        }
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.context = reached;
+        }
+        self.server.backoff.succeeded();
+        self.make_spare(id);
+    }
+
+    /// Those who wait for this context get the server's own words.
+    fn refuse_context(&mut self, context: ContextId, reply: Vec<u8>) {
+        let now = self.now;
+        if let Some(pool) = self.contexts.get_mut(context) {
+            pool.refusal = Some((reply, now));
+        }
+        self.wake_all(context);
+    }
+
+    fn wake_everyone(&mut self) {
+        let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.wake_all(id);
+        }
+    }
+
+    /// No dial for a while.
+    pub(super) fn dial_ended_badly(&mut self, error: String) {
+        let pause = self.server.backoff.failed(&mut self.jitter);
+        if self.server.last_error != error || self.server.backoff.failures() == 1 {
+            tracing::warn!(error, "no connection to the server");
+        }
+        self.counters.dials_failed += 1;
+        self.server.last_error = error;
+        self.server.dial_at = self.now + pause;
+        self.wake_at(self.server.dial_at);
+    }
+}

@@ -1,0 +1,178 @@
+//! What is to be written, fetched by the runtime at the end of a turn, and how a client's
+//! connection comes to its end.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::backend::{Phase, Want};
+use super::client::Ending;
+use super::effect::Effect;
+use super::key::{BackendId, ClientId};
+use super::loss::Loss;
+
+impl Engine {
+    /// Backends with bytes to be written, each once.
+    pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
+        into.append(&mut self.dirty_backends);
+    }
+
+    /// Clients with bytes to be written, each once.
+    pub fn take_dirty_clients(&mut self, into: &mut Vec<ClientId>) {
+        into.append(&mut self.dirty_clients);
+    }
+
+    /// Bytes for a backend. They have to be written from the front and
+    /// [accounted for](Engine::backend_wrote).
+    pub fn backend_output(&mut self, id: BackendId) -> &[u8] {
+        match self.backends.get_mut(id) {
+            Some(backend) => {
+                backend.dirty = false;
+                backend.out.unsent()
+            }
+            None => &[],
+        }
+    }
+
+    /// Bytes for a client. They have to be written from the front and
+    /// [accounted for](Engine::client_wrote).
+    pub fn client_output(&mut self, id: ClientId) -> &[u8] {
+        match self.clients.get_mut(id) {
+            Some(client) => {
+                client.dirty = false;
+                client.out.unsent()
+            }
+            None => &[],
+        }
+    }
+
+    /// The first `n` bytes for a backend have been written.
+    pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
+        self.now = now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.out.wrote(n);
+        if backend.out.unsent_len() == 0 {
+            backend.blocked_since = None;
+        } else {
+            let since = *backend.blocked_since.get_or_insert(now);
+            let context = backend.context;
+            // Requests pile up before the socket: one more pipe may help.
+            let grow_after = self.rules.settings.pool.grow_after;
+            if matches!(backend.phase, Phase::Pipe { .. }) {
+                if now.saturating_sub(since) >= grow_after {
+                    self.want(Want::Pipe(context));
+                } else {
+                    self.wake_at(since + grow_after);
+                }
+            }
+            return;
+        }
+        if let Phase::Leased(client) = backend.phase {
+            self.stream_room(client);
+        }
+    }
+
+    /// The first `n` bytes for a client have been written.
+    pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
+        self.now = now;
+        let pause_bytes = self.rules.settings.clients.output_pause_bytes;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        self.buffered_bytes = self
+            .buffered_bytes
+            .saturating_sub(n.min(client.out.len()));
+        client.out.wrote(n, &mut self.store);
+        if client.hold == Some(super::client::Hold::Output) && client.out.len() <= pause_bytes / 2 {
+            self.end_hold(id, super::client::Hold::Output);
+        } else if client.unread && client.out.len() <= pause_bytes / 2 {
+            self.allow_reading(id);
+        }
+        if self
+            .clients
+            .get(id)
+            .is_some_and(|client| client.out.is_empty())
+        {
+            self.close_if_done(id);
+        }
+    }
+
+    /// A client's socket is gone: the engine forgets it. What is in flight runs, as in
+    /// Redis, and is swallowed.
+    pub fn client_gone(&mut self, id: ClientId, now: Duration) {
+        self.now = now;
+        self.forget_client(id);
+    }
+
+    /// A backend's socket is gone.
+    pub fn backend_gone(&mut self, id: BackendId, now: Duration) {
+        self.now = now;
+        self.lose(id, Loss::Gone);
+    }
+
+    pub(super) fn forget_client(&mut self, id: ClientId) {
+        let Some(mut client) = self.clients.remove(id) else {
+            return;
+        };
+        self.buffered_bytes = self
+            .buffered_bytes
+            .saturating_sub(client.out.len() + client.input.len());
+        let len = client.out.len();
+        client.out.wrote(len, &mut self.store);
+        if let Some(lease) = client.lease.take() {
+            self.break_lease(lease);
+        }
+    }
+
+    /// The client's connection ends this way, unless its end has begun already.
+    pub(super) fn end(&mut self, id: ClientId, ending: Ending) {
+        if let Some(client) = self.clients.get_mut(id)
+            && matches!(client.ending, Ending::No | Ending::HalfClosed)
+        {
+            client.ending = ending;
+            self.close_if_done(id);
+        }
+    }
+
+    /// Goes on with a client's end as far as it has come.
+    pub(super) fn close_if_done(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
+        match &mut client.ending {
+            Ending::No if self.draining && client.is_quiet() && client.input.is_empty() => {
+                client.ending = Ending::AfterOutput;
+            }
+            Ending::No => return,
+            Ending::HalfClosed => {
+                // What is left of an unfinished request will never be whole; neither will
+                // a huge one that was passing through.
+                let waits = client.hold.is_some() || client.in_flight > 0;
+                if waits && client.stream.is_none() {
+                    return;
+                }
+                client.ending = Ending::AfterOutput;
+            }
+            Ending::AfterReplies(last_words) => {
+                if !answered {
+                    return;
+                }
+                let last_words = std::mem::take(last_words);
+                client.ending = Ending::AfterOutput;
+                self.buffered_bytes = self.buffered_bytes.saturating_sub(client.input.len());
+                client.input.clear();
+                self.reply_with(id, |out| out.extend_from_slice(&last_words));
+            }
+            Ending::AfterOutput => {}
+        }
+        if let Some(client) = self.clients.get(id)
+            && client.ending == Ending::AfterOutput
+            && client.out.is_empty()
+        {
+            self.forget_client(id);
+            self.effects.push(Effect::CloseClient(id));
+        }
+    }
+}

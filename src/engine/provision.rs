@@ -1,0 +1,315 @@
+//! Who gets a backend next. Wants are served first come first served, from what is spare,
+//! then from the budget, and when that is spent by draining a pipe that has had its turn.
+
+use std::time::Duration;
+
+use crate::admission::Claim;
+
+use super::Engine;
+use super::backend::{Backend, Next, Phase, Want};
+use super::client::Hold;
+use super::effect::Effect;
+use super::key::{BackendId, ContextId};
+
+/// What became of one want.
+enum Provided {
+    /// It is satisfied, or nobody wants it any more.
+    Done,
+    /// Something is under way for it, or must happen first.
+    Waits,
+}
+
+impl Engine {
+    /// Puts a want at the end of the queue, unless it stands there.
+    pub(super) fn want(&mut self, want: Want) {
+        match want {
+            Want::Pipe(context) => {
+                if let Some(pool) = self.contexts.get_mut(context)
+                    && !std::mem::replace(&mut pool.wanted, true)
+                {
+                    self.wants.push_back(want);
+                }
+            }
+            Want::Lease(_) => {
+                if !self.wants.contains(&want) {
+                    self.wants.push_back(want);
+                }
+            }
+        }
+    }
+
+    /// Serves wants as far as that is possible now.
+    pub(super) fn provide(&mut self) {
+        self.hand_over_spares();
+        let mut starved = false;
+        for _ in 0..self.wants.len() {
+            let Some(want) = self.wants.pop_front() else {
+                break;
+            };
+            match self.provide_for(want, &mut starved) {
+                Provided::Done => {
+                    if let Want::Pipe(context) = want
+                        && let Some(pool) = self.contexts.get_mut(context)
+                    {
+                        pool.wanted = false;
+                    }
+                }
+                Provided::Waits => self.wants.push_back(want),
+            }
+        }
+        if starved != self.wanting {
+            self.wanting = starved;
+            self.shared.budget.want(starved);
+        }
+        self.begin_drained();
+    }
+
+    /// Spare backends that are in the right context already go to those who wait for it.
+    fn hand_over_spares(&mut self) {
+        let mut at = 0;
+        while !self.spares.is_empty()
+            && let Some(want) = self.wants.get(at).copied()
+        {
+            let spare = match self.need(want) {
+                Some((context, _)) => self.spare_for(context).map(|spare| (spare, context)),
+                None => None,
+            };
+            let Some((spare, context)) = spare else {
+                at += 1;
+                continue;
+            };
+            self.wants.remove(at);
+            if let Want::Pipe(context) = want
+                && let Some(pool) = self.contexts.get_mut(context)
+            {
+                pool.wanted = false;
+            }
+            self.hand_over(spare, want, context);
+        }
+    }
+
+    fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
+        let Some((context, growth)) = self.need(want) else {
+            return Provided::Done;
+        };
+        if self.backends.values().any(|b| b.made_for == Some(want)) {
+            return Provided::Waits;
+        }
+        if let Some(spare) = self.spares.pop() {
+            self.switch(spare, want, context);
+            return Provided::Waits;
+        }
+        if self.dial(want, context) {
+            return Provided::Waits;
+        }
+        if !growth && self.server.dial_at <= self.now {
+            *starved = true;
+            self.make_room(want, context);
+        }
+        Provided::Waits
+    }
+
+    /// The context that `want` is about and whether it is only one more pipe of a context
+    /// that has one; `None` when nothing is wanted any more.
+    fn need(&mut self, want: Want) -> Option<(ContextId, bool)> {
+        let pool_settings = &self.rules.settings.pool;
+        match want {
+            Want::Pipe(context) => {
+                let backends = &self.backends;
+                let pool = self.contexts.get_mut(context)?;
+                while let Some((id, _)) = pool.waiters.front()
+                    && self
+                        .clients
+                        .get(*id)
+                        .is_none_or(|c| c.hold != Some(Hold::Pipe))
+                {
+                    pool.waiters.pop_front();
+                    self.waiting_clients -= 1;
+                }
+                let crowded = pool.pipes.iter().any(|id| {
+                    let too_long = |since| {
+                        self.now.saturating_sub(since) >= pool_settings.grow_after
+                    };
+                    backends
+                        .get(*id)
+                        .is_some_and(|b| b.blocked_since.is_some_and(too_long))
+                });
+                let full = pool.pipes.len() >= pool_settings.pipes_per_context_max;
+                if (pool.waiters.is_empty() && !crowded) || (full && !pool.pipes.is_empty()) {
+                    return None;
+                }
+                Some((context, !pool.pipes.is_empty()))
+            }
+            Want::Lease(id) => {
+                let client = self.clients.get(id)?;
+                (client.hold == Some(Hold::Lease)).then_some((client.context, false))
+            }
+        }
+    }
+
+    /// The spare backend of `context` that was used last: the others become idle and are
+    /// reaped.
+    fn spare_for(&mut self, context: ContextId) -> Option<BackendId> {
+        let backends = &self.backends;
+        let at = self
+            .spares
+            .iter()
+            .rposition(|id| backends.get(*id).is_some_and(|b| b.context == context))?;
+        Some(self.spares.remove(at))
+    }
+
+    /// A spare backend of the right context reaches the one who waits for it.
+    fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
+        let now = self.now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.made_for = None;
+        match want {
+            Want::Pipe(_) => {
+                backend.phase = Phase::Pipe {
+                    since: now,
+                    rested: false,
+                };
+                if let Some(pool) = self.contexts.get_mut(context) {
+                    pool.pipes.push(id);
+                }
+                self.wake_waiters(context);
+            }
+            Want::Lease(client) => self.grant_lease(id, client),
+        }
+    }
+
+    /// Dials for `want`, if the budget, the backoff and the rate allow it now.
+    fn dial(&mut self, want: Want, context: ContextId) -> bool {
+        let now = self.now;
+        if self.draining || self.server.dial_at > now {
+            let at = self.server.dial_at.max(now + Duration::from_millis(1));
+            self.wake_at(at);
+            return false;
+        }
+        let Some(permit) = self.shared.budget.acquire(Claim::Worker(self.worker)) else {
+            return false;
+        };
+        if let Err(wait) = self.shared.dials.take(now) {
+            self.server.dial_at = now + wait;
+            self.wake_at(now + wait);
+            return false;
+        }
+        let mut backend = Backend::new(context, now);
+        backend.made_for = Some(want);
+        let pool = &self.rules.settings.pool;
+        if !pool.max_lifetime.is_zero() {
+            let life = self
+                .jitter
+                .shorten(pool.max_lifetime, pool.max_lifetime_jitter);
+            backend.retire_at = Some(now + life);
+            self.wake_at(now + life);
+        }
+        let id = self.backends.insert(backend);
+        self.counters.dials += 1;
+        self.effects.push(Effect::Dial(id, permit));
+        true
+    }
+
+    /// The budget is spent: the least-used pipe of the most-served context, among those
+    /// that are idle or have had their turn, is drained for `want`.
+    fn make_room(&mut self, want: Want, context: ContextId) {
+        let now = self.now;
+        let slice = self.rules.settings.pool.slice;
+        let mut best: Option<((bool, usize, Duration), BackendId)> = None;
+        let mut next_turn: Option<Duration> = None;
+        for (id, backend) in &self.backends {
+            let Phase::Pipe { since, .. } = backend.phase else {
+                continue;
+            };
+            if backend.context == context && matches!(want, Want::Pipe(_)) {
+                continue;
+            }
+            let pool = self.contexts.get(backend.context);
+            let idle = backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
+            let turn_over = since + slice;
+            if !idle && turn_over > now {
+                next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));
+                continue;
+            }
+            let siblings = pool.map_or(0, |p| p.pipes.len());
+            let had = now.saturating_sub(if idle { backend.used_at } else { since });
+            let rank = (idle, siblings, had);
+            if best.is_none_or(|(best, _)| rank > best) {
+                best = Some((rank, id));
+            }
+        }
+        if let Some((_, id)) = best {
+            self.counters.context_switches += 1;
+            self.drain_pipe(id, Next::For(want));
+        } else if let Some(at) = next_turn {
+            self.wake_at(at);
+        }
+    }
+
+    /// Takes a pipe out of its context. What is in flight on it comes in as usual.
+    pub(super) fn drain_pipe(&mut self, id: BackendId, next: Next) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.phase = Phase::Draining(next);
+        backend.made_for = match next {
+            Next::For(want) => Some(want),
+            Next::Close => None,
+        };
+        let context = backend.context;
+        self.leave_context(id, context);
+    }
+
+    /// `id` is no pipe of `context` any more.
+    pub(super) fn leave_context(&mut self, id: BackendId, context: ContextId) {
+        if let Some(pool) = self.contexts.get_mut(context) {
+            pool.pipes.retain(|pipe| *pipe != id);
+            if !pool.waiters.is_empty() {
+                self.want(Want::Pipe(context));
+            }
+        }
+    }
+
+    /// Pipes that were being drained and are empty now go on.
+    fn begin_drained(&mut self) {
+        let quiet = |b: &Backend| matches!(b.phase, Phase::Draining(_)) && b.is_quiet();
+        let drained: Vec<BackendId> = self
+            .backends
+            .iter()
+            .filter(|(_, b)| quiet(b))
+            .map(|(id, _)| id)
+            .collect();
+        for id in drained {
+            let next = match self.backends.get(id).map(|b| &b.phase) {
+                Some(Phase::Draining(next)) => *next,
+                _ => continue,
+            };
+            let need = match next {
+                Next::Close => None,
+                // One who does not wait any more leaves the backend to the next in line.
+                Next::For(want) => Some((want, self.need(want))),
+            };
+            match need {
+                None => self.retire(id),
+                Some((want, Some((context, _)))) => self.switch(id, want, context),
+                Some((_, None)) => self.make_spare(id),
+            }
+        }
+    }
+
+    /// A clean backend that nobody holds.
+    pub(super) fn make_spare(&mut self, id: BackendId) {
+        let now = self.now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        assert!(backend.is_quiet(), "a backend that owes something is not spare");
+        backend.phase = Phase::Spare;
+        backend.made_for = None;
+        backend.used_at = now;
+        self.spares.push(id);
+        self.wake_at(now);
+    }
+}

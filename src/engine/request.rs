@@ -1,0 +1,436 @@
+//! The way in: from bytes of a client to a slot in a pipe.
+//!
+//! ```text
+//! client_bytes -> walk -> request -> forward   a pipe's queue, then its bytes
+//!                            |-----> local     answered here, at its turn
+//!                            |-----> refuse    an error, at its turn
+//!                            '-----> hold      the bytes stay until the reason is gone
+//! ```
+//!
+//! A held request is walked and judged anew when its hold is over, so nothing that was
+//! decided earlier can be out of date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::command::{Lookup, Route, Spec, Verdict};
+use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
+use crate::session::info;
+
+use super::client::{Client, Ending, Hold};
+use super::key::{BackendId, ClientId};
+use super::slot::{Fate, Receiver, Slot};
+use super::{Engine, Rules};
+
+/// What became of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is done with, or on its way.
+    Taken,
+    /// It is done with, or on its way; the next one waits for it.
+    TakenAlone,
+    /// It waits; its bytes stay.
+    Held,
+    /// The client's connection has come to its end; nothing more is read.
+    Ended,
+}
+
+/// Unread input past which a held client is not read further, in bytes: enough to see
+/// that a client is still there, and what a healthy one sends in one write.
+const HELD_INPUT_BYTES: usize = 64 << 10;
+
+impl Engine {
+    /// Bytes have come from a client.
+    pub fn client_bytes(&mut self, id: ClientId, bytes: &[u8], now: Duration) {
+        self.now = now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if client.ending != Ending::No {
+            return;
+        }
+        if client.stream.is_some() {
+            let rest = self.stream_bytes(id, bytes);
+            if !rest.is_empty() {
+                self.buffer(id, rest);
+                self.resume(id);
+            }
+        } else if client.hold.is_some() || !client.input.is_empty() {
+            self.buffer(id, bytes);
+            self.resume(id);
+        } else {
+            let done = self.walk(id, bytes, 0);
+            self.buffer(id, bytes.get(done..).unwrap_or_default());
+        }
+    }
+
+    /// Nothing more will come from a client: what it has sent is still dealt with, as
+    /// Redis deals with what it has read before it sees the end.
+    pub fn client_eof(&mut self, id: ClientId, now: Duration) {
+        self.now = now;
+        if let Some(client) = self.clients.get_mut(id)
+            && client.ending == Ending::No
+        {
+            client.ending = Ending::HalfClosed;
+            self.close_if_done(id);
+        }
+    }
+
+    /// Whether the runtime may read this client now. When not, an
+    /// [`Effect::ReadClient`](super::Effect::ReadClient) follows.
+    pub fn may_read(&mut self, id: ClientId) -> bool {
+        let pause_bytes = self.rules.settings.clients.output_pause_bytes;
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let may = match client.ending {
+            Ending::No => {
+                (client.hold.is_none() || client.input.len() < HELD_INPUT_BYTES)
+                    && client.out.len() <= pause_bytes
+                    && client.stream.as_ref().is_none_or(|s| s.may_read())
+            }
+            Ending::HalfClosed | Ending::AfterReplies(_) | Ending::AfterOutput => false,
+        };
+        client.unread = !may;
+        may
+    }
+
+    fn buffer(&mut self, id: ClientId, bytes: &[u8]) {
+        if let Some(client) = self.clients.get_mut(id)
+            && !bytes.is_empty()
+            && matches!(client.ending, Ending::No)
+            && client.stream.is_none()
+        {
+            client.input.push(bytes);
+            self.buffered_bytes += bytes.len();
+            self.shed_memory();
+        }
+    }
+
+    /// Deals with a client's input again, after a hold or with more bytes.
+    pub(super) fn resume(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
+            let (buffer, start) = client.input.take();
+            let walked = client.input.walked;
+            self.buffered_bytes -= buffer.len() - start;
+            let done = self.walk(id, buffer.get(start..).unwrap_or_default(), walked);
+            if let Some(client) = self.clients.get_mut(id) {
+                client.input.put_back(buffer, start + done);
+                self.buffered_bytes += client.input.len();
+            }
+        }
+        self.allow_reading(id);
+        self.close_if_done(id);
+    }
+
+    /// Tells the runtime when a client that it does not read may be read again.
+    pub(super) fn allow_reading(&mut self, id: ClientId) {
+        if self.clients.get(id).is_some_and(|client| client.unread) && self.may_read(id) {
+            self.effects.push(super::Effect::ReadClient(id));
+        }
+    }
+
+    /// Walks `bytes`, which begin with the request under way, of which `walked` bytes are
+    /// known already. How many bytes are done with.
+    fn walk(&mut self, id: ClientId, bytes: &[u8], walked: usize) -> usize {
+        let rules = Arc::clone(&self.rules);
+        let Some(client) = self.clients.get_mut(id) else {
+            return bytes.len();
+        };
+        let mut scanner = std::mem::take(&mut client.input.scanner);
+        let (mut at, mut position) = (0, walked);
+        let outcome = loop {
+            let rest = bytes.get(position..).unwrap_or_default();
+            if rest.is_empty() {
+                break Outcome::Taken;
+            }
+            let advance = match scanner.advance(rest, &rules.settings.limits) {
+                Ok(advance) => advance,
+                Err(error) => break self.protocol_error(id, error),
+            };
+            position += advance.consumed;
+            let whole = bytes.get(at..position).unwrap_or_default();
+            let outcome = match advance.event {
+                RequestEvent::NeedMore => break Outcome::Taken,
+                RequestEvent::Empty => Outcome::Taken,
+                RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
+                RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
+            };
+            if matches!(outcome, Outcome::Held | Outcome::Ended) {
+                break outcome;
+            }
+            self.passed(id, whole.len());
+            at = position;
+            if outcome == Outcome::TakenAlone {
+                break outcome;
+            }
+        };
+        if outcome == Outcome::Ended {
+            return bytes.len();
+        }
+        if outcome == Outcome::Taken && scanner.in_frame() {
+            let partial = bytes.get(at..).unwrap_or_default();
+            if self.begin_stream(id, &rules, partial, &scanner) {
+                return bytes.len();
+            }
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            // A held request is walked again from its beginning.
+            (client.input.scanner, client.input.walked) = match outcome {
+                Outcome::Taken => (scanner, position - at),
+                Outcome::TakenAlone | Outcome::Held | Outcome::Ended => Default::default(),
+            };
+        }
+        at
+    }
+
+    /// The request at the head of the input, `bytes` long, is done with.
+    fn passed(&mut self, id: ClientId, bytes: usize) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.waiting_since = None;
+            client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// An inline request goes on in canonical form, as any other.
+    fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
+        let mut frame = std::mem::take(&mut self.inline_frame);
+        frame.clear();
+        let outcome = match inline::encode(line, &mut frame) {
+            Ok(0) => Outcome::Taken,
+            Ok(_) => match inline_frame(&frame, rules) {
+                Some(parsed) => self.request(id, rules, &frame, &parsed),
+                None => self.protocol_error(id, ProtocolError::UnbalancedQuotes),
+            },
+            Err(error) => self.protocol_error(id, error),
+        };
+        self.inline_frame = frame;
+        outcome
+    }
+
+    /// One whole canonical request.
+    fn request(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], frame: &Frame) -> Outcome {
+        let name = name_of(bytes, frame);
+        match rules.commands.lookup(bytes, name, frame.argc) {
+            Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
+            Lookup::UnknownSubcommand(container) if container.route != Route::Shared => {
+                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
+                let command = &container.name;
+                self.refuse(id, &Refusal::UnknownSubcommand { command, subcommand })
+            }
+            // The server's own words for it are best, and it changes nothing.
+            Lookup::UnknownSubcommand(container) => {
+                self.forward(id, rules, bytes, container, Receiver::Client)
+            }
+            Lookup::Unknown => self.unknown(id, rules, bytes),
+        }
+    }
+
+    fn known(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+    ) -> Outcome {
+        let command = &*spec.name;
+        match rules.policy.verdict(spec) {
+            Verdict::Allowed => {}
+            Verdict::Denied => return self.refuse(id, &Refusal::Forbidden { command }),
+        }
+        match spec.route_of(bytes) {
+            Route::Shared | Route::Restricted => {
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Info => {
+                let section = info::asks_for_narrows(Args::new(bytes).skip(1));
+                let receiver = Receiver::ClientInfo { section };
+                match self.forward(id, rules, bytes, spec, receiver) {
+                    // Its reply takes a way round by the other workers; no later one may
+                    // overtake it.
+                    Outcome::Taken => self.hold_after_info(id),
+                    other => other,
+                }
+            }
+            Route::Local(local) => self.local(id, bytes, frame, spec, local),
+            Route::NotForwarded => self.refuse(id, &Refusal::NotForwarded { command }),
+            Route::Bracket(_)
+            | Route::Blocking
+            | Route::Subscriber
+            | Route::Pinned(_)
+            | Route::OwnConnection => self.refuse(id, &Refusal::NeedsLease { command }),
+        }
+    }
+
+    fn hold_after_info(&mut self, id: ClientId) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.session.reply_mode == crate::session::ReplyMode::On {
+            client.hold = Some(Hold::Gather(0));
+        }
+        Outcome::TakenAlone
+    }
+
+    /// Sends a request down the pipe that carries the client's earlier ones, or down any
+    /// pipe of its context if there are none.
+    fn forward(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        receiver: Receiver,
+    ) -> Outcome {
+        let (clients, pool) = (&rules.settings.clients, &rules.settings.pool);
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight as usize >= clients.in_flight_max {
+            return client.hold(Hold::Room);
+        }
+        if client.out.len() > clients.output_pause_bytes {
+            return client.hold(Hold::Output);
+        }
+        let carrier = if client.in_flight > 0 {
+            let takes = |b: &super::Backend| {
+                b.takes(bytes.len(), pool.pipe_in_flight_max, pool.pipe_bytes_max)
+            };
+            if !self.backends.get(client.carrier).is_some_and(takes) {
+                return client.hold(Hold::Replies);
+            }
+            client.carrier
+        } else {
+            let context = client.context;
+            match self.pick(context, bytes.len(), &rules.settings) {
+                Some(pipe) => pipe,
+                None => return self.wait_for_pipe(id, rules),
+            }
+        };
+        self.send(id, carrier, bytes, spec, receiver);
+        Outcome::Taken
+    }
+
+    /// First the slot, then the bytes.
+    fn send(
+        &mut self,
+        id: ClientId,
+        carrier: BackendId,
+        bytes: &[u8],
+        spec: &Spec,
+        receiver: Receiver,
+    ) {
+        let now = self.now;
+        let (Some(client), Some(backend)) =
+            (self.clients.get_mut(id), self.backends.get_mut(carrier))
+        else {
+            return;
+        };
+        let receiver = if client.session.reply_mode.begin_command() {
+            Receiver::Silent
+        } else {
+            receiver
+        };
+        let fate = match client.replays.checked_sub(1) {
+            None if spec.replay => Fate::Replayable,
+            None => Fate::Unknown,
+            Some(left) => {
+                client.replays = left;
+                Fate::Unknown
+            }
+        };
+        let sequence = client.take_sequence();
+        client.carrier = carrier;
+        client.in_flight += 1;
+        client.served(now, &spec.name);
+        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate);
+        backend.expect(slot, now);
+        backend.out.push(bytes);
+        if !backend.dirty {
+            backend.dirty = true;
+            self.dirty_backends.push(carrier);
+        }
+    }
+
+    /// Answers with an error, at the request's turn.
+    pub(super) fn refuse(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        let silent = client.session.reply_mode.begin_command();
+        client.served(now, "NULL");
+        self.counters.refused(refusal.label());
+        if !silent {
+            self.reply_with(id, |out| refusal.write(out));
+        }
+        Outcome::Taken
+    }
+
+    /// The request has not run; `why` says that and why.
+    pub(super) fn not_executed(&mut self, id: ClientId, why: NotExecuted<'_>) -> Outcome {
+        self.refuse(id, &Refusal::NotExecuted(why))
+    }
+
+    /// Answers a request that is none, after all earlier replies, and closes.
+    fn protocol_error(&mut self, id: ClientId, error: ProtocolError) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        self.counters.refused(error.label());
+        tracing::debug!(client = client.session.id, error = error.label(), "protocol error");
+        let mut last_words = Vec::new();
+        if !client.session.reply_mode.begin_command() {
+            Refusal::Protocol(error).write(&mut last_words);
+        }
+        client.ending = Ending::AfterReplies(last_words.into());
+        client.hold = None;
+        self.close_if_done(id);
+        Outcome::Ended
+    }
+}
+
+impl Client {
+    /// The next request waits for this.
+    pub(super) fn hold(&mut self, hold: Hold) -> Outcome {
+        self.hold = Some(hold);
+        Outcome::Held
+    }
+
+    /// The number of the request that is sent now.
+    pub(super) fn take_sequence(&mut self) -> u32 {
+        let sequence = self.sequence_next;
+        self.sequence_next = sequence.wrapping_add(1);
+        sequence
+    }
+
+    /// A request has been dealt with or sent.
+    pub(super) fn served(&mut self, now: Duration, command: &str) {
+        self.active_at = now;
+        self.last_command.set(command);
+    }
+}
+
+/// The request's first argument.
+pub(super) fn name_of<'a>(bytes: &'a [u8], frame: &Frame) -> &'a [u8] {
+    let at = frame.name_at as usize;
+    bytes
+        .get(at..at + frame.name_len as usize)
+        .unwrap_or_default()
+}
+
+/// The frame of an inline request that was put into canonical form.
+fn inline_frame(bytes: &[u8], rules: &Rules) -> Option<Frame> {
+    let mut scanner = crate::resp::RequestScanner::default();
+    match scanner.advance(bytes, &rules.settings.limits).ok()?.event {
+        RequestEvent::Complete(frame) => Some(frame),
+        RequestEvent::NeedMore | RequestEvent::Empty | RequestEvent::Inline { .. } => None,
+    }
+}

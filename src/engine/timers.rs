@@ -1,0 +1,254 @@
+//! Everything that happens because time has passed. Every wait has a deadline here.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::backend::{Backend, Next, Phase};
+use super::key::{BackendId, ClientId, ContextId};
+use super::loss::Loss;
+use super::slot::Receiver;
+
+/// What time has brought a backend to.
+enum Due {
+    Lose(Loss),
+    Ping,
+    Retire,
+}
+
+/// How long a refused context is remembered.
+const REFUSED_KEPT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
+    pub fn tick(&mut self, now: Duration) {
+        self.now = now;
+        if self.alarm.is_none_or(|alarm| alarm > now) {
+            return;
+        }
+        self.alarm = None;
+        let pool = &self.rules.settings.pool;
+        let queue_timeout = pool.queue_timeout;
+        self.expire_backends();
+        self.expire_requests();
+        self.expire_waiters(queue_timeout);
+        self.expire_lease_waiters(queue_timeout);
+        self.expire_command_waiters(queue_timeout);
+        self.expire_gathers();
+        self.expire_streams();
+        self.give_back_surplus();
+        self.contexts.forget_refused(now, REFUSED_KEPT);
+        // Wants set their own alarms again when they are looked at.
+        if !self.wants.is_empty() {
+            self.wake_at(now + Duration::from_millis(10));
+        }
+    }
+
+    fn expire_backends(&mut self) {
+        let mut due = Vec::new();
+        let mut next: Option<Duration> = None;
+        let mut idle = self.backends.values().filter(|b| is_idle(b)).count();
+        for (id, backend) in &self.backends {
+            match self.due(backend, idle) {
+                (Some(what), _) => {
+                    idle -= usize::from(matches!(what, Due::Retire) && is_idle(backend));
+                    due.push((id, what));
+                }
+                (None, Some(at)) => next = Some(next.map_or(at, |n| n.min(at))),
+                (None, None) => {}
+            }
+        }
+        for (id, what) in due {
+            match what {
+                Due::Lose(loss) => {
+                    if loss == Loss::HandshakeTimeout {
+                        self.dial_ended_badly("no answer to the handshake in time".to_owned());
+                    }
+                    self.lose(id, loss);
+                }
+                Due::Ping => {
+                    self.ping(id);
+                    self.wake_at(self.now);
+                }
+                Due::Retire => self.retire_when_quiet(id),
+            }
+        }
+        if let Some(at) = next {
+            self.wake_at(at);
+        }
+    }
+
+    /// What is due for a backend now, or when something will be. `idle` is how many
+    /// backends of this worker carry nothing.
+    fn due(&self, backend: &Backend, idle: usize) -> (Option<Due>, Option<Duration>) {
+        let now = self.now;
+        let settings = &self.rules.settings;
+        let mut next = Earliest::default();
+        if let Phase::Handshake(handshake) = &backend.phase {
+            if handshake.deadline <= now {
+                return (Some(Due::Lose(Loss::HandshakeTimeout)), None);
+            }
+            return (None, Some(handshake.deadline));
+        }
+        if matches!(backend.phase, Phase::Dialling) {
+            return (None, None);
+        }
+        if !backend.in_flight.is_empty() {
+            let limit = match self.server.answering {
+                true => settings.backend.stall_timeout_answering,
+                false => settings.backend.stall_timeout,
+            };
+            let at = backend.heard_at + limit;
+            if at <= now {
+                return (Some(Due::Lose(Loss::Stalled)), None);
+            }
+            next.earliest(at);
+            // The shorter clock may begin to hold at any moment.
+            next.earliest((backend.heard_at + settings.backend.stall_timeout).max(now + SECOND));
+            return (None, next.at);
+        }
+        if !is_idle(backend) {
+            return (None, None);
+        }
+        if let Some(at) = backend.retire_at {
+            if at <= now {
+                return (Some(Due::Retire), None);
+            }
+            next.earliest(at);
+        }
+        if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
+            let at = backend.used_at + settings.pool.idle_timeout;
+            if at <= now {
+                return (Some(Due::Retire), None);
+            }
+            next.earliest(at);
+        }
+        if !settings.pool.ping_interval.is_zero() {
+            let at = backend.heard_at + settings.pool.ping_interval;
+            if at <= now {
+                return (Some(Due::Ping), None);
+            }
+            next.earliest(at);
+        }
+        (None, next.at)
+    }
+
+    /// Retires a backend that carries nothing; a pipe is drained first.
+    fn retire_when_quiet(&mut self, id: BackendId) {
+        match self.backends.get(id).map(|b| &b.phase) {
+            Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
+            Some(Phase::Spare) => self.retire(id),
+            _ => {}
+        }
+    }
+
+    /// Requests older than `request_timeout`: their clients are told, their places stay.
+    fn expire_requests(&mut self) {
+        let limit = self.rules.settings.clients.request_timeout;
+        if limit.is_zero() {
+            return;
+        }
+        let now = self.now;
+        let mut late: Vec<ClientId> = Vec::new();
+        for backend in self.backends.values_mut() {
+            if backend.begun {
+                continue;
+            }
+            let old = backend
+                .in_flight
+                .iter_mut()
+                .take_while(|slot| slot.is_older_than(limit, now));
+            for slot in old {
+                if matches!(slot.receiver(), Receiver::Client | Receiver::ClientInfo { .. }) {
+                    late.push(slot.give_up());
+                }
+            }
+        }
+        for id in late {
+            self.request_timed_out(id);
+        }
+        // Fine enough to be within a tenth of the limit.
+        self.wake_at(now + (limit / 10).max(Duration::from_millis(1)));
+    }
+
+    fn request_timed_out(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let sequence = client.sequence_due;
+        let refusal = crate::resp::Refusal::RequestTimeout;
+        self.counters.refused(refusal.label());
+        self.reply_with(id, |out| refusal.write(out));
+        self.end_hold(id, super::client::Hold::Gather(0));
+        self.settled(super::slot::Settled {
+            client: id,
+            sequence,
+            bytes: 0,
+            receiver: Receiver::Tombstone,
+            fate: super::slot::Fate::Unknown,
+        });
+    }
+
+    fn expire_command_waiters(&mut self, limit: Duration) {
+        if let Some((_, since)) = self.command_waiters.first() {
+            let at = *since + limit;
+            if at <= self.now {
+                self.commands_learned(self.now);
+            } else {
+                self.wake_at(at);
+            }
+        }
+    }
+
+    /// Others wait for permits and this worker has more than its share: one goes back.
+    fn give_back_surplus(&mut self) {
+        let budget = &self.shared.budget;
+        if budget.surplus(self.worker) == 0 {
+            return;
+        }
+        self.wake_at(self.now + Duration::from_millis(20));
+        if !self.shared.budget.wanting() || self.wanting {
+            return;
+        }
+        if let Some(spare) = self.spares.first().copied() {
+            return self.retire(spare);
+        }
+        let oldest = self
+            .backends
+            .iter()
+            .filter(|(_, b)| matches!(b.phase, Phase::Pipe { .. }))
+            .min_by_key(|(_, b)| (!b.is_quiet(), b.used_at))
+            .map(|(id, _)| id);
+        if let Some(id) = oldest {
+            self.drain_pipe(id, Next::Close);
+        }
+    }
+
+    /// The contexts of this worker, for those who look at it from outside.
+    pub fn contexts_len(&self) -> usize {
+        self.contexts.iter().count()
+    }
+
+    #[cfg(test)]
+    pub(super) fn context_ids(&self) -> Vec<ContextId> {
+        self.contexts.iter().map(|(id, _)| id).collect()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The earliest of some moments.
+#[derive(Default)]
+struct Earliest {
+    at: Option<Duration>,
+}
+
+impl Earliest {
+    fn earliest(&mut self, at: Duration) {
+        self.at = Some(self.at.map_or(at, |now| now.min(at)));
+    }
+}
+
+/// Whether a backend is in use by nobody, as far as traffic goes.
+fn is_idle(backend: &Backend) -> bool {
+    matches!(backend.phase, Phase::Spare | Phase::Pipe { .. }) && backend.is_quiet()
+}

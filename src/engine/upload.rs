@@ -1,0 +1,326 @@
+//! Huge requests. One that announces more than `big_request_bytes` is not collected and
+//! put on a pipe, where it would delay everybody: it streams over a lease of its own. One
+//! that cannot be carried is swallowed as it comes and answered at its end.
+
+use std::time::Duration;
+
+use crate::command::{Lookup, Route, Verdict};
+use crate::resp::{Refusal, RequestEvent, RequestScanner};
+
+use super::client::{Client, Ending, Hold};
+use super::key::ClientId;
+use super::request::Outcome;
+use super::slot::{Fate, Receiver, Slot};
+use super::{Engine, Rules};
+
+/// Bytes of a huge request that must be here before a backend is taken for it.
+const FIRST_BYTES: usize = 64 << 10;
+
+/// Bytes unsent to the backend past which the client is not read.
+const UNSENT_BYTES_MAX: usize = 256 << 10;
+
+/// How long a slow upload is watched before it is judged.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// A huge request that is passing through.
+#[derive(Debug)]
+pub struct Stream {
+    scanner: RequestScanner,
+    way: Way,
+    window_began: Duration,
+    window_bytes: u64,
+    /// The backend has taken too little so far for more to be read.
+    full: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// To the client's lease.
+    Lease,
+    /// To nobody; at its end, this is the answer.
+    Nowhere(Box<[u8]>),
+}
+
+impl Stream {
+    /// Whether more of the request may be read from the client.
+    pub fn may_read(&self) -> bool {
+        !self.full
+    }
+}
+
+impl Engine {
+    /// Looks at an unfinished request, of which `partial` has come. True when it streams
+    /// from now on: all of `partial` is taken.
+    pub(super) fn begin_stream(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        partial: &[u8],
+        scanner: &RequestScanner,
+    ) -> bool {
+        let settings = &rules.settings.clients;
+        if scanner.announced() <= settings.big_request_bytes || partial.len() < FIRST_BYTES {
+            return false;
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        if client.in_flight > 0 {
+            client.hold = Some(Hold::Replies);
+            return false;
+        }
+        if client.lease.is_none() {
+            let waited = client.overdue_bytes > 0;
+            let refusal = refusal_of(rules, partial, scanner);
+            if let Some(reply) = refusal {
+                self.swallow_stream(id, scanner.clone(), reply);
+                return true;
+            }
+            if waited {
+                let mut reply = Vec::new();
+                Refusal::NotExecuted(self.why_not()).write(&mut reply);
+                self.swallow_stream(id, scanner.clone(), reply);
+                return true;
+            }
+            if self.wait_for_lease(id) == Outcome::Taken {
+                // Refused at once; what was written is the answer to the whole of it.
+                self.swallow_stream(id, scanner.clone(), Vec::new());
+                return true;
+            }
+            return false;
+        }
+        self.start_upload(id, partial, scanner.clone())
+    }
+
+    /// First the slot, then the bytes.
+    fn start_upload(&mut self, id: ClientId, partial: &[u8], scanner: RequestScanner) -> bool {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let Some(lease) = &client.lease else {
+            return false;
+        };
+        let carrier = lease.backend();
+        let Some(backend) = self.backends.get_mut(carrier) else {
+            return false;
+        };
+        let receiver = match client.session.reply_mode.begin_command() {
+            true => Receiver::Silent,
+            false => Receiver::Client,
+        };
+        let sequence = client.take_sequence();
+        client.carrier = carrier;
+        client.in_flight += 1;
+        client.active_at = now;
+        backend.expect(Slot::new(id, sequence, now, 0, receiver, Fate::Unknown), now);
+        backend.out.push(partial);
+        client.stream = Some(Box::new(Stream {
+            scanner,
+            way: Way::Lease,
+            window_began: now,
+            window_bytes: 0,
+            full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
+        }));
+        self.mark_backend(carrier);
+        self.wake_at(now + WINDOW);
+        true
+    }
+
+    /// The rest of the request under way is read and dropped; `reply` is its answer.
+    fn swallow_stream(&mut self, id: ClientId, scanner: RequestScanner, reply: Vec<u8>) {
+        let now = self.now;
+        if let Some(client) = self.clients.get_mut(id) {
+            client.hold = None;
+            client.stream = Some(Box::new(Stream {
+                scanner,
+                way: Way::Nowhere(reply.into()),
+                window_began: now,
+                window_bytes: 0,
+                full: false,
+            }));
+            self.wake_at(now + WINDOW);
+        }
+    }
+
+    /// More bytes of a huge request. What is left when it has ended is returned.
+    pub(super) fn stream_bytes<'a>(&mut self, id: ClientId, bytes: &'a [u8]) -> &'a [u8] {
+        let limits = self.rules.settings.limits.clone();
+        let Some(client) = self.clients.get_mut(id) else {
+            return &[];
+        };
+        let Some(mut stream) = client.stream.take() else {
+            return bytes;
+        };
+        let (used, ended, failed) = match stream.scanner.advance(bytes, &limits) {
+            Ok(advance) => (
+                advance.consumed,
+                matches!(advance.event, RequestEvent::Complete(_)),
+                None,
+            ),
+            Err(error) => (0, true, Some(error)),
+        };
+        if let Some(error) = failed {
+            // Half a request has gone out: the lease is broken with the client.
+            let mut last_words = Vec::new();
+            Refusal::Protocol(error).write(&mut last_words);
+            self.end_broken(id, last_words);
+            return &[];
+        }
+        stream.window_bytes += used as u64;
+        let (part, rest) = bytes.split_at(used.min(bytes.len()));
+        let carrier = client.carrier;
+        if matches!(stream.way, Way::Lease)
+            && let Some(backend) = self.backends.get_mut(carrier)
+        {
+            backend.out.push(part);
+            stream.full = backend.out.unsent_len() > UNSENT_BYTES_MAX;
+            self.mark_backend(carrier);
+        }
+        if !ended {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.stream = Some(stream);
+            }
+            return &[];
+        }
+        match stream.way {
+            Way::Lease => {
+                // Its reply may have come early: Redis refuses some requests unread.
+                self.end_lease_if_done(id);
+                if let Some(client) = self.clients.get_mut(id)
+                    && client.in_flight > 0
+                {
+                    client.hold = Some(Hold::Replies);
+                }
+            }
+            Way::Nowhere(reply) => self.finish_swallowed(id, &reply),
+        }
+        rest
+    }
+
+    fn finish_swallowed(&mut self, id: ClientId, reply: &[u8]) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.overdue_bytes = 0;
+        client.waiting_since = None;
+        if !client.session.reply_mode.begin_command() {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+    }
+
+    /// The client gets these last bytes and is closed; its lease is broken.
+    fn end_broken(&mut self, id: ClientId, last_words: Vec<u8>) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.stream = None;
+            client.ending = Ending::AfterReplies(last_words.into());
+            // The slot of the half-sent request fails with the backend, unheard.
+            if let Some(lease) = client.lease.take() {
+                self.break_lease(lease);
+            }
+            self.close_if_done(id);
+        }
+    }
+
+    /// No backend could be had for a huge request in time.
+    pub(super) fn give_up_stream(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.overdue_bytes = client.input.len().max(1);
+            self.end_hold(id, Hold::Lease);
+        }
+    }
+
+    /// The backend of a huge request is lost before the request was whole: it has not
+    /// run. The rest is swallowed, and that is what its client is told.
+    pub(super) fn stream_lost(client: &mut Client) -> bool {
+        let Some(stream) = &mut client.stream else {
+            return false;
+        };
+        let mut reply = Vec::new();
+        Refusal::NotExecuted(crate::resp::NotExecuted::BackendLost).write(&mut reply);
+        stream.way = Way::Nowhere(reply.into());
+        stream.full = false;
+        true
+    }
+
+    /// A backend has taken bytes: its client may be read again.
+    pub(super) fn stream_room(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let carrier = client.carrier;
+        if let Some(stream) = &mut client.stream
+            && stream.full
+            && let Some(backend) = self.backends.get(carrier)
+            && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
+        {
+            stream.full = false;
+            self.allow_reading(id);
+        }
+    }
+
+    /// Closes clients whose huge requests come too slowly, each with its backend.
+    pub(super) fn expire_streams(&mut self) {
+        let least = self.rules.settings.clients.upload_bytes_per_second_min * WINDOW.as_secs();
+        let now = self.now;
+        let mut slow = Vec::new();
+        let mut next = None;
+        for (id, client) in &mut self.clients {
+            let Some(stream) = &mut client.stream else {
+                continue;
+            };
+            if now.saturating_sub(stream.window_began) >= WINDOW {
+                if stream.window_bytes < least && !stream.full {
+                    slow.push(id);
+                    continue;
+                }
+                (stream.window_began, stream.window_bytes) = (now, 0);
+            }
+            let at = stream.window_began + WINDOW;
+            next = Some(next.map_or(at, |n: Duration| n.min(at)));
+        }
+        for id in slow {
+            tracing::warn!("client closed: a huge request came too slowly");
+            self.counters.refused(Refusal::UploadTooSlow.label());
+            let mut last_words = Vec::new();
+            Refusal::UploadTooSlow.write(&mut last_words);
+            self.end_broken(id, last_words);
+        }
+        if let Some(at) = next {
+            self.wake_at(at);
+        }
+    }
+}
+
+/// The answer to a huge request that is not to be carried, judged by what has come of it.
+fn refusal_of(rules: &Rules, partial: &[u8], scanner: &RequestScanner) -> Option<Vec<u8>> {
+    let name = scanner.name().and_then(|(at, len)| {
+        let at = at as usize;
+        partial.get(at..at + len as usize)
+    });
+    let argc = scanner.argc().unwrap_or(1);
+    let mut reply = Vec::new();
+    let Some(name) = name else {
+        Refusal::UnknownCommand { frame: partial }.write(&mut reply);
+        return Some(reply);
+    };
+    match rules.commands.lookup(partial, name, argc) {
+        Lookup::Known(spec) => {
+            let command = &*spec.name;
+            if rules.policy.verdict(spec) == Verdict::Denied {
+                Refusal::Forbidden { command }.write(&mut reply);
+            } else {
+                match spec.route_of(partial) {
+                    Route::Shared | Route::Restricted | Route::Info => return None,
+                    Route::Local(_) => Refusal::TooLarge.write(&mut reply),
+                    Route::NotForwarded => Refusal::NotForwarded { command }.write(&mut reply),
+                    _ => Refusal::NeedsLease { command }.write(&mut reply),
+                }
+            }
+        }
+        Lookup::UnknownSubcommand(_) | Lookup::Unknown => {
+            Refusal::UnknownCommand { frame: partial }.write(&mut reply);
+        }
+    }
+    Some(reply)
+}

@@ -1,0 +1,218 @@
+//! Waiting for a pipe: which one carries a request, and what happens to those for whom
+//! there is none yet.
+
+use std::time::Duration;
+
+use crate::resp::NotExecuted;
+
+use super::backend::{Phase, Want};
+use super::client::Hold;
+use super::key::{BackendId, ClientId, ContextId};
+use super::local::REFUSED_DB;
+use super::request::Outcome;
+use super::settings::Settings;
+use super::slot::Receiver;
+use super::{Engine, Rules};
+
+impl Engine {
+    /// The least loaded pipe of `context` that takes a request of `bytes` bytes.
+    pub(super) fn pick(
+        &mut self,
+        context: ContextId,
+        bytes: usize,
+        settings: &Settings,
+    ) -> Option<BackendId> {
+        let pool = &settings.pool;
+        let backends = &self.backends;
+        let (best, silent_since) = self
+            .contexts
+            .get(context)?
+            .pipes
+            .iter()
+            .filter_map(|id| Some((*id, backends.get(*id)?)))
+            .filter(|(_, b)| b.takes(bytes, pool.pipe_in_flight_max, pool.pipe_bytes_max))
+            .min_by_key(|(_, b)| b.in_flight.len())
+            .map(|(id, b)| (id, b.in_flight.is_empty().then_some(b.heard_at)))?;
+        // A server's `timeout` may have closed a connection that was silent for long:
+        // it is not given a write that could be lost, before it has answered a ping.
+        if let Some(since) = silent_since
+            && !pool.ping_interval.is_zero()
+            && self.now.saturating_sub(since) > pool.ping_interval * 2
+        {
+            self.ping(best);
+            if let Some(backend) = self.backends.get_mut(best)
+                && let Phase::Pipe { rested, .. } = &mut backend.phase
+            {
+                *rested = true;
+            }
+            return None;
+        }
+        Some(best)
+    }
+
+    /// Asks a backend for a sign of life.
+    pub(super) fn ping(&mut self, id: BackendId) {
+        let now = self.now;
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.send_own(Receiver::Ping, b"*1\r\n$4\r\nPING\r\n", now);
+            self.mark_backend(id);
+        }
+    }
+
+    /// Lists a backend for writing.
+    pub(super) fn mark_backend(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(id)
+            && !backend.dirty
+        {
+            backend.dirty = true;
+            self.dirty_backends.push(id);
+        }
+    }
+
+    /// No pipe takes the client's next request now.
+    pub(super) fn wait_for_pipe(&mut self, id: ClientId, rules: &Rules) -> Outcome {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let context = client.context;
+        let overdue = client.overdue_bytes > 0;
+        if self.server.cluster {
+            return self.refuse(id, &crate::resp::Refusal::Cluster);
+        }
+        if overdue {
+            return self.overdue(id);
+        }
+        let refused = self.contexts.get(context).is_some_and(|pool| {
+            let fresh = |(_, at): &(Vec<u8>, Duration)| now.saturating_sub(*at) < REFUSED_DB;
+            pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(fresh)
+        });
+        if refused {
+            let last_error = "the server refused the client's database";
+            return self.not_executed(id, NotExecuted::NoBackend { last_error });
+        }
+        if self.waiting_clients >= rules.settings.pool.queue_clients_max {
+            return self.not_executed(id, NotExecuted::QueueFull);
+        }
+        self.wait_in(id, context)
+    }
+
+    /// The client waits for a pipe of `context`, from the moment it first had to.
+    pub(super) fn wait_in(&mut self, id: ClientId, context: ContextId) -> Outcome {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.overdue_bytes > 0 {
+            return self.overdue(id);
+        }
+        let since = *client.waiting_since.get_or_insert(now);
+        let outcome = client.hold(Hold::Pipe);
+        if let Some(pool) = self.contexts.get_mut(context) {
+            // A client that has waited before keeps its place before those who came later.
+            let behind = pool.waiters.iter().rev().take_while(|(_, s)| *s > since);
+            let place = pool.waiters.len() - behind.count();
+            pool.waiters.insert(place, (id, since));
+            self.waiting_clients += 1;
+            self.want(Want::Pipe(context));
+            self.wake_at(since + self.rules.settings.pool.queue_timeout);
+        }
+        outcome
+    }
+
+    /// The request at the head of the input has waited as long as it may.
+    fn overdue(&mut self, id: ClientId) -> Outcome {
+        let why = self.why_not();
+        // The text borrows from the server's state, which refusing does not touch.
+        let mut reply = Vec::new();
+        crate::resp::Refusal::NotExecuted(why).write(&mut reply);
+        let label = crate::resp::Refusal::NotExecuted(why).label();
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        self.counters.refused(label);
+        let silent = client.session.reply_mode.begin_command();
+        client.served(now, "NULL");
+        if !silent {
+            self.reply_with(id, |out| out.extend_from_slice(&reply));
+        }
+        Outcome::Taken
+    }
+
+    /// Lets clients of `context` go on, as many as its pipes have room for.
+    pub(super) fn wake_waiters(&mut self, context: ContextId) {
+        let settings = &self.rules.settings.pool;
+        let Some(pool) = self.contexts.get_mut(context) else {
+            return;
+        };
+        if pool.waiters.is_empty() {
+            return;
+        }
+        let backends = &self.backends;
+        let mut room: usize = pool
+            .pipes
+            .iter()
+            .filter_map(|id| backends.get(*id))
+            .filter(|b| b.takes(0, settings.pipe_in_flight_max, settings.pipe_bytes_max))
+            .map(|b| settings.pipe_in_flight_max - b.in_flight.len())
+            .sum();
+        while room > 0
+            && let Some((id, _)) = pool.waiters.pop_front()
+        {
+            self.waiting_clients -= 1;
+            if let Some(client) = self.clients.get_mut(id)
+                && client.hold == Some(Hold::Pipe)
+            {
+                client.hold = None;
+                self.resumed.push_back(id);
+                room -= 1;
+            }
+        }
+    }
+
+    /// Lets all clients of `context` go on, to be told of its refusal.
+    pub(super) fn wake_all(&mut self, context: ContextId) {
+        let Some(pool) = self.contexts.get_mut(context) else {
+            return;
+        };
+        for (id, _) in std::mem::take(&mut pool.waiters) {
+            self.waiting_clients -= 1;
+            self.end_hold(id, Hold::Pipe);
+        }
+    }
+
+    /// Clients that have waited for a pipe as long as they may are told so.
+    pub(super) fn expire_waiters(&mut self, limit: Duration) {
+        let now = self.now;
+        let expired = |since: Duration| now.saturating_sub(since) >= limit;
+        let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
+        let mut next = None;
+        for context in ids {
+            let Some(pool) = self.contexts.get_mut(context) else {
+                continue;
+            };
+            while let Some((id, since)) = pool.waiters.front().copied() {
+                let Some(client) = self.clients.get_mut(id) else {
+                    pool.waiters.pop_front();
+                    self.waiting_clients -= 1;
+                    continue;
+                };
+                if !expired(since) {
+                    next = Some(next.map_or(since, |n: Duration| n.min(since)));
+                    break;
+                }
+                pool.waiters.pop_front();
+                self.waiting_clients -= 1;
+                if client.hold == Some(Hold::Pipe) {
+                    client.overdue_bytes = client.input.len().max(1);
+                    client.hold = None;
+                    self.resumed.push_back(id);
+                }
+            }
+        }
+        if let Some(since) = next {
+            self.wake_at(since + limit);
+        }
+    }
+}

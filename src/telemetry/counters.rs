@@ -1,0 +1,39 @@
+//! What one worker has counted since it started. Written by its own thread only.
+
+use std::collections::BTreeMap;
+
+/// Plain counters of one worker.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// Connections to the server that were begun.
+    pub dials: u64,
+    /// Those that failed, in dialling or in the handshake.
+    pub dials_failed: u64,
+    /// Pipes drained so that another context could have its turn.
+    pub context_switches: u64,
+    /// Requests of a lost backend that were dealt with again.
+    pub replays: u64,
+    /// Clients closed because they did not read their replies.
+    pub closed_for_output: u64,
+    /// Clients closed because all buffers together were too large.
+    pub closed_for_memory: u64,
+    /// Backends closed for what they did. Must stay 0 on a healthy server.
+    pub poisoned: u64,
+    /// Errors that narrows itself answered, by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Backends closed, by cause.
+    pub losses: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// One more error of this kind was answered.
+    pub fn refused(&mut self, reason: &'static str) {
+        *self.refusals.entry(reason).or_default() += 1;
+    }
+
+    /// One more backend was closed.
+    pub fn backend_lost(&mut self, cause: &'static str, poison: bool) {
+        *self.losses.entry(cause).or_default() += 1;
+        self.poisoned += u64::from(poison);
+    }
+}
