@@ -9,6 +9,7 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Decimal {
     magnitude: u64,
+    bytes: u32,
     digits: u8,
     negative: bool,
     broken: bool,
@@ -17,6 +18,7 @@ pub(super) struct Decimal {
 impl Decimal {
     /// Takes the next byte of the number.
     pub(super) fn push(&mut self, byte: u8) {
+        self.bytes = self.bytes.saturating_add(1);
         match byte {
             b'-' if self.digits == 0 && !self.negative => self.negative = true,
             b'0' if self.digits == 0 && self.negative => self.broken = true,
@@ -27,6 +29,11 @@ impl Decimal {
             }
             _ => self.broken = true,
         }
+    }
+
+    /// Bytes taken so far, for the bound on lines.
+    pub(super) fn bytes(self) -> usize {
+        self.bytes as usize
     }
 
     /// The number, now that it has ended; `None` when it was none or beyond 64 bits.

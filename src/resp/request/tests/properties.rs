@@ -1,0 +1,167 @@
+//! However the input is cut, the same frames and the same errors come out, and no byte is walked
+//! twice. The limits are small here, so that random input reaches them.
+
+use proptest::prelude::*;
+
+use super::{Outcome, open_limits, scan};
+use crate::resp::request::{Frame, RequestEvent};
+use crate::resp::{Args, Limits, write};
+
+fn small_limits() -> impl Strategy<Value = Limits> {
+    (1..40_usize, 1..50_usize, 1..6_u32, 0..40_u64, any::<bool>()).prop_map(
+        |(inline_bytes_max, header_bytes_max, args_max, bulk_bytes_max, authenticated)| Limits {
+            inline_bytes_max,
+            header_bytes_max,
+            args_max,
+            bulk_bytes_max,
+            authenticated,
+            ..Limits::default()
+        },
+    )
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    prop_oneof![Just(open_limits()), Just(Limits::default()), small_limits(),]
+}
+
+fn argument() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        3 => prop::collection::vec(any::<u8>(), 0..12),
+        1 => prop::collection::vec(any::<u8>(), 90..120),
+        1 => prop::sample::select(vec![&b"POST"[..], b"host:", b"GET", b"\r\n", b"$1\r\nx\r\n"])
+            .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+fn request() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => prop::collection::vec(argument(), 1..6).prop_map(|args| multibulk(&args)),
+        1 => "[ -~]{0,12}\r?\n".prop_map(String::into_bytes),
+        1 => prop::sample::select(vec![&b"*0\r\n"[..], b"*-1\r\n", b"\r\n", b" \n"])
+            .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+fn multibulk(args: &[Vec<u8>]) -> Vec<u8> {
+    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+    let mut frame = Vec::new();
+    write::request(&mut frame, &args);
+    frame
+}
+
+fn pipeline() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(request(), 0..5).prop_map(|requests| requests.concat())
+}
+
+/// Bytes that mean something to the scanner, in no order.
+fn garbage() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = b"*$\r\n-+01239aPOST: \"'\0\xff".to_vec();
+    prop_oneof![
+        prop::collection::vec(prop::sample::select(bytes), 0..60),
+        prop::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+/// A pipeline with some of its bytes replaced, removed or repeated.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let change = (
+        any::<prop::sample::Index>(),
+        0..3_u8,
+        prop::sample::select(b"*$\r\n-0195x\0".to_vec()),
+    );
+    (pipeline(), prop::collection::vec(change, 1..4)).prop_map(|(mut bytes, changes)| {
+        for (place, how, byte) in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = place.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => {
+                    bytes.remove(at);
+                }
+                _ => bytes.insert(at, byte),
+            }
+        }
+        bytes
+    })
+}
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![pipeline(), mutated(), garbage()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_way_to_cut_gives_the_same(
+        input in input(),
+        pieces in prop::collection::vec(1..9_usize, 1..40),
+        limits in limits(),
+    ) {
+        let whole = scan(&input, &[], &limits);
+        prop_assert_eq!(&whole, &scan(&input, &[1], &limits));
+        prop_assert_eq!(&whole, &scan(&input, &pieces, &limits));
+    }
+
+    #[test]
+    fn every_place_to_cut_gives_the_same(input in input(), limits in limits()) {
+        let whole = scan(&input, &[], &limits);
+        for at in 1..input.len() {
+            let cut = scan(&input, &[at, input.len()], &limits);
+            prop_assert_eq!(&whole, &cut, "cut at {}", at);
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_found_again(
+        requests in prop::collection::vec(
+            prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..8),
+            1..5,
+        ),
+        piece in 1..50_usize,
+    ) {
+        let frames: Vec<Vec<u8>> = requests.iter().map(|args| multibulk(args)).collect();
+        let input = frames.concat();
+        let outcome = scan(&input, &[piece], &open_limits());
+        prop_assume!(outcome.error.is_none());
+        let mut start = 0;
+        let mut found = Vec::new();
+        for (end, event) in &outcome.events {
+            let RequestEvent::Complete(frame) = event else {
+                return Err(TestCaseError::fail(format!("{event:?}")));
+            };
+            let bytes = &input[start..*end];
+            check_frame(frame, bytes)?;
+            found.push(Args::new(bytes).map(<[u8]>::to_vec).collect::<Vec<_>>());
+            start = *end;
+        }
+        prop_assert_eq!(found, requests);
+    }
+
+    /// Whatever is accepted as a multibulk is spelled as narrows itself would spell it.
+    #[test]
+    fn what_is_accepted_is_canonical(input in input(), limits in limits()) {
+        let Outcome { events, .. } = scan(&input, &[], &limits);
+        let mut start = 0;
+        for (end, event) in events {
+            let bytes = &input[start..end];
+            if let RequestEvent::Complete(frame) = event {
+                check_frame(&frame, bytes)?;
+                let args: Vec<Vec<u8>> = Args::new(bytes).map(<[u8]>::to_vec).collect();
+                prop_assert_eq!(multibulk(&args), bytes);
+            }
+            start = end;
+        }
+    }
+}
+
+fn check_frame(frame: &Frame, bytes: &[u8]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(frame.bytes, bytes.len() as u64);
+    let name = Args::new(bytes).next().unwrap();
+    let at = frame.name_at as usize;
+    prop_assert_eq!(&bytes[at..at + frame.name_len as usize], name);
+    prop_assert_eq!(Args::new(bytes).count(), frame.argc as usize);
+    Ok(())
+}
