@@ -8,6 +8,7 @@ mod limits;
 mod number;
 mod protocol;
 mod refusal;
+mod reply;
 mod request;
 mod violation;
 pub mod write;
@@ -19,5 +20,6 @@ pub use limits::{
 pub use number::integer;
 pub use protocol::Protocol;
 pub use refusal::{Argument, NotExecuted, Refusal};
+pub use reply::{ReplyAdvance, ReplyKind, ReplyScanner};
 pub use request::{Advance, Frame, RequestEvent, RequestScanner};
 pub use violation::{ProtocolError, ReplyError};

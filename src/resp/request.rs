@@ -3,10 +3,15 @@
 //! input is cut every byte is walked once. What it accepts as a multibulk is canonical (one
 //! spelling only) and may be forwarded as it came. It allocates nothing and knows no command.
 
-use super::inline::{is_blank, is_http};
+use self::bulk::{bulk, bulks};
+use self::head::Head;
+use super::inline::is_http;
 use super::limits::Limits;
 use super::number::{Decimal, length_line};
 use super::violation::ProtocolError;
+
+mod bulk;
+mod head;
 
 /// The place in one client's stream of requests; the default is between two of them.
 #[derive(Clone, Debug, Default)]
@@ -369,37 +374,6 @@ impl RequestScanner {
     }
 }
 
-/// One argument that is here as a whole and canonical, and what follows it.
-#[inline]
-fn bulk(bytes: &[u8], bulk_bytes_max: u64) -> Option<(&[u8], &[u8])> {
-    let [b'$', after @ ..] = bytes else {
-        return None;
-    };
-    let (len, after) = length_line(after)?;
-    if len > bulk_bytes_max {
-        return None;
-    }
-    let (data, after) = after.split_at_checked(usize::try_from(len).ok()?)?;
-    match after {
-        [b'\r', b'\n', rest @ ..] => Some((data, rest)),
-        _ => None,
-    }
-}
-
-/// Leaps through up to `left` arguments that are here as a whole: what follows them, and how many
-/// remain.
-#[inline]
-fn bulks(mut bytes: &[u8], mut left: u32, bulk_bytes_max: u64) -> (&[u8], u32) {
-    while left > 0 {
-        let Some((_, rest)) = bulk(bytes, bulk_bytes_max) else {
-            break;
-        };
-        bytes = rest;
-        left -= 1;
-    }
-    (bytes, left)
-}
-
 /// The number of arguments that a header line announces, judged with the byte behind its CR.
 fn count(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u32, ProtocolError> {
     let invalid = ProtocolError::InvalidMultibulkLength;
@@ -432,58 +406,6 @@ fn length(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u64, Protoco
     }
     Ok(length)
 }
-
-/// The first bytes of a name: one more than the longest word of HTTP that is looked for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Head {
-    bytes: [u8; HEAD_BYTES],
-    len: u8,
-}
-
-impl Head {
-    fn is_empty(self) -> bool {
-        self.len == 0
-    }
-
-    fn is_http(&self) -> bool {
-        self.bytes.get(..usize::from(self.len)).is_some_and(is_http)
-    }
-
-    fn extend(&mut self, data: &[u8]) {
-        for &byte in data {
-            let Some(place) = self.bytes.get_mut(usize::from(self.len)) else {
-                return;
-            };
-            *place = byte;
-            self.len += 1;
-        }
-    }
-
-    /// Takes what belongs to the first word of a line; true when that word ends here and is one
-    /// of HTTP.
-    fn extend_word(&mut self, line: &[u8]) -> bool {
-        for &byte in line {
-            if self.is_full() {
-                return false;
-            }
-            if !is_blank(byte) {
-                self.extend(&[byte]);
-            } else if self.is_http() {
-                return true;
-            } else if !self.is_empty() {
-                // The word has ended; too long is as good as any other that is not looked for.
-                self.len = HEAD_BYTES as u8;
-            }
-        }
-        false
-    }
-
-    fn is_full(self) -> bool {
-        usize::from(self.len) == HEAD_BYTES
-    }
-}
-
-const HEAD_BYTES: usize = 6;
 
 #[cfg(test)]
 mod tests;

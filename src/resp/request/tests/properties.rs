@@ -91,8 +91,17 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![pipeline(), mutated(), garbage()]
 }
 
+/// A failure prints the smallest input that shows it; nothing is written beside the sources.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(config())]
 
     #[test]
     fn every_way_to_cut_gives_the_same(
