@@ -408,4 +408,4 @@ fn length(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u64, Protoco
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod against_redis_protocol;
+mod inputs;
 mod properties;
 
 /// What came of a stream of replies.

@@ -3,13 +3,14 @@
 use super::*;
 use crate::resp::write;
 
+pub(crate) mod inputs;
 mod properties;
 
 /// What came of a stream of requests.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// The events with the place in the input where each frame ended.
-    pub(super) events: Vec<(usize, RequestEvent)>,
+    pub(crate) events: Vec<(usize, RequestEvent)>,
     pub(super) error: Option<ProtocolError>,
     /// What the scanner says of the frame it is left in.
     pub(super) walked: u64,
@@ -19,7 +20,7 @@ pub(super) struct Outcome {
 }
 
 /// Hands `input` to a scanner in pieces of the given lengths, the last one over and over.
-pub(super) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
+pub(crate) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
     let mut scanner = RequestScanner::default();
     let mut events = Vec::new();
     let mut error = None;
