@@ -8,6 +8,7 @@ pub struct Limits {
     /// Bytes of an inline request before its newline has come. Redis: `PROTO_INLINE_MAX_SIZE`.
     pub inline_bytes_max: usize,
     /// Bytes of a `*<n>` or `$<n>` line before its CR has come. Redis: `PROTO_INLINE_MAX_SIZE`.
+    /// Less than [`HEADER_BYTES_MIN`] is taken for that.
     pub header_bytes_max: usize,
     /// Arguments of one request, the name included. Redis allows `INT_MAX`; stricter here, since
     /// every argument costs bookkeeping before the request is known to be worth it.
@@ -28,6 +29,9 @@ pub const UNAUTHENTICATED_ARGS_MAX: u32 = 10;
 /// Bytes of an argument before login. Redis: `authRequired(c) && ll > 16384`.
 pub const UNAUTHENTICATED_BULK_BYTES_MAX: u64 = 16_384;
 
+/// Room for every 64-bit number with its sign and type.
+pub const HEADER_BYTES_MIN: usize = 32;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -47,6 +51,29 @@ impl Limits {
         Self {
             authenticated: true,
             ..self
+        }
+    }
+
+    /// Arguments that a request of this client may have now.
+    pub(super) fn args_allowed(&self) -> u32 {
+        if self.authenticated {
+            self.args_max
+        } else {
+            self.args_max.min(UNAUTHENTICATED_ARGS_MAX)
+        }
+    }
+
+    /// Bytes that a line with a length may have.
+    pub(super) fn header_allowed(&self) -> usize {
+        self.header_bytes_max.max(HEADER_BYTES_MIN)
+    }
+
+    /// Bytes that an argument of this client may have now.
+    pub(super) fn bulk_allowed(&self) -> u64 {
+        if self.authenticated {
+            self.bulk_bytes_max
+        } else {
+            self.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX)
         }
     }
 }

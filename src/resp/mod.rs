@@ -8,12 +8,18 @@ mod limits;
 mod number;
 mod protocol;
 mod refusal;
+mod reply;
+mod request;
 mod violation;
 pub mod write;
 
 pub use args::Args;
-pub use limits::{Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_BYTES_MAX};
+pub use limits::{
+    HEADER_BYTES_MIN, Limits, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_BYTES_MAX,
+};
 pub use number::integer;
 pub use protocol::Protocol;
 pub use refusal::{Argument, NotExecuted, Refusal};
+pub use reply::{ReplyAdvance, ReplyKind, ReplyScanner};
+pub use request::{Advance, Frame, RequestEvent, RequestScanner};
 pub use violation::{ProtocolError, ReplyError};

@@ -9,6 +9,7 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Decimal {
     magnitude: u64,
+    bytes: u32,
     digits: u8,
     negative: bool,
     broken: bool,
@@ -17,6 +18,7 @@ pub(super) struct Decimal {
 impl Decimal {
     /// Takes the next byte of the number.
     pub(super) fn push(&mut self, byte: u8) {
+        self.bytes = self.bytes.saturating_add(1);
         match byte {
             b'-' if self.digits == 0 && !self.negative => self.negative = true,
             b'0' if self.digits == 0 && self.negative => self.broken = true,
@@ -27,6 +29,11 @@ impl Decimal {
             }
             _ => self.broken = true,
         }
+    }
+
+    /// Bytes taken so far, for the bound on lines.
+    pub(super) fn bytes(self) -> usize {
+        self.bytes as usize
     }
 
     /// The number, now that it has ended; `None` when it was none or beyond 64 bits.
@@ -47,7 +54,7 @@ const DIGITS_MAX: u8 = 19;
 
 /// Reads `<digits>\r\n` at the head of `bytes`: the value and what follows the line.
 ///
-/// The fast way in for lengths that are whole, canonical and below ten billion; `None` says only
+/// The fast way in for lengths that are whole, canonical and of at most 18 digits; `None` says only
 /// that the byte-wise way has to judge.
 #[inline]
 pub(super) fn length_line(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -71,8 +78,8 @@ pub(super) fn length_line(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// Digits after the first that [`length_line`] reads: enough for any length within Redis' limits.
-const LENGTH_LINE_DIGITS_MAX: usize = 9;
+/// Digits after the first that [`length_line`] reads: all that fit 64 bits for certain.
+const LENGTH_LINE_DIGITS_MAX: usize = 17;
 
 #[inline]
 fn digit(byte: u8) -> Option<u64> {
@@ -166,7 +173,7 @@ mod tests {
             b"1\n",
             b"1\r\r\n",
             b"1a\r\n",
-            b"99999999999\r\n",
+            b"9999999999999999999\r\n",
         ];
         for line in lines {
             assert_eq!(length_line(line), None, "{line:?}");
