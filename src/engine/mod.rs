@@ -120,6 +120,8 @@ pub struct Engine {
     dirty_backends: Vec<BackendId>,
     /// Clients whose hold is over.
     resumed: VecDeque<ClientId>,
+    /// Requests put on pipes since backends were last written.
+    unflushed: usize,
     gathers: BTreeMap<u64, Gather>,
     gather_next: u64,
     /// Clients that wait for the backend's `COMMAND`.
@@ -179,6 +181,7 @@ impl Engine {
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
             resumed: VecDeque::new(),
+            unflushed: 0,
             gathers: BTreeMap::new(),
             gather_next: 0,
             command_waiters: Vec::new(),

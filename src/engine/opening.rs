@@ -13,6 +13,11 @@ use super::loss::Loss;
 use super::slot::Receiver;
 
 impl Engine {
+    /// Whether the engine still has this backend.
+    pub fn has_backend(&self, id: BackendId) -> bool {
+        self.backends.contains_key(id)
+    }
+
     /// The socket of a backend is open.
     pub fn dialled(&mut self, id: BackendId, now: Duration) {
         self.now = now;
@@ -98,6 +103,7 @@ impl Engine {
             Verdict::Failed(failure) => {
                 handshake.failure.get_or_insert(failure);
             }
+            // An old server's refusal of HELLO is what its clients get as well.
             Verdict::Fine if step == Step::Hello => {
                 let at = usize::from(target.protocol == Protocol::Resp3);
                 if let Some(hello) = self.server.hello.get_mut(at) {

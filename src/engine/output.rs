@@ -5,15 +5,27 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Phase, Want};
+use super::client::Hold;
 use super::client::Ending;
 use super::effect::Effect;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 
+/// Requests that are worth a write of their own in the middle of a turn: measured, see
+/// `docs/performance.md`.
+const FLUSH_REQUESTS: usize = 64;
+
 impl Engine {
     /// Backends with bytes to be written, each once.
     pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
+        self.unflushed = 0;
         into.append(&mut self.dirty_backends);
+    }
+
+    /// Whether enough requests wait for a write that the server should have them now,
+    /// so that it works while this worker reads on.
+    pub fn wants_flush(&self) -> bool {
+        self.unflushed >= FLUSH_REQUESTS
     }
 
     /// Clients with bytes to be written, each once.
@@ -84,8 +96,8 @@ impl Engine {
             .buffered_bytes
             .saturating_sub(n.min(client.out.len()));
         client.out.wrote(n, &mut self.store);
-        if client.hold == Some(super::client::Hold::Output) && client.out.len() <= pause_bytes / 2 {
-            self.end_hold(id, super::client::Hold::Output);
+        if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
+            self.end_hold(id, Hold::Output);
         } else if client.unread && client.out.len() <= pause_bytes / 2 {
             self.allow_reading(id);
         }
@@ -141,8 +153,9 @@ impl Engine {
             return;
         };
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
+        let idle = client.is_quiet() && client.input.is_empty();
         match &mut client.ending {
-            Ending::No if self.draining && client.is_quiet() && client.input.is_empty() => {
+            Ending::No if self.draining && idle => {
                 client.ending = Ending::AfterOutput;
             }
             Ending::No => return,

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Lookup, Route, Spec, Verdict};
+use crate::command::{Local, Lookup, Route, Spec, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 use crate::session::info;
 
@@ -256,6 +256,10 @@ impl Engine {
                     other => other,
                 }
             }
+            // The server's own text: it knows its own version best.
+            Route::Local(Local::ClientHelp) => {
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
             Route::NotForwarded => self.refuse(id, &Refusal::NotForwarded { command }),
             Route::Bracket(_)
@@ -350,6 +354,7 @@ impl Engine {
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate);
         backend.expect(slot, now);
         backend.out.push(bytes);
+        self.unflushed += 1;
         if !backend.dirty {
             backend.dirty = true;
             self.dirty_backends.push(carrier);

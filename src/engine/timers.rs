@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Backend, Next, Phase};
-use super::key::{BackendId, ClientId, ContextId};
+use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::slot::Receiver;
 
@@ -221,16 +221,6 @@ impl Engine {
         if let Some(id) = oldest {
             self.drain_pipe(id, Next::Close);
         }
-    }
-
-    /// The contexts of this worker, for those who look at it from outside.
-    pub fn contexts_len(&self) -> usize {
-        self.contexts.iter().count()
-    }
-
-    #[cfg(test)]
-    pub(super) fn context_ids(&self) -> Vec<ContextId> {
-        self.contexts.iter().map(|(id, _)| id).collect()
     }
 }
 

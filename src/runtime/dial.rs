@@ -1,0 +1,78 @@
+//! Connecting to the server, and taking leave of it. A socket and its permit are one:
+//! nothing here opens a connection without one, and none is returned before the server
+//! has seen the end.
+
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use crate::admission::Permit;
+
+use super::settings::{Endpoint, Settings};
+use super::stream::Stream;
+
+/// Longest wait for the server to close its end of a connection we have ended.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// An open connection to the server and the right to hold it. The socket is closed
+/// before the permit goes back.
+#[derive(Debug)]
+pub struct BackendSocket {
+    /// The socket.
+    pub stream: Stream,
+    permit: Permit,
+}
+
+/// Connects with `permit`. The error is a sentence for people.
+pub async fn dial(settings: &Settings, permit: Permit) -> Result<BackendSocket, String> {
+    let connected = timeout(settings.connect_timeout, connect(settings)).await;
+    match connected {
+        Ok(Ok(stream)) => Ok(BackendSocket { stream, permit }),
+        Ok(Err(error)) => Err(format!("{}: {error}", settings.backend)),
+        Err(_) => Err(format!("{}: connect timeout", settings.backend)),
+    }
+}
+
+async fn connect(settings: &Settings) -> std::io::Result<Stream> {
+    match &settings.backend {
+        Endpoint::Tcp { host, port } => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            tune(&stream, settings.tcp_keepalive)?;
+            Ok(Stream::Tcp(stream))
+        }
+        Endpoint::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+    }
+}
+
+/// What every TCP socket of narrows gets: no delay of small writes, keepalive probes.
+pub fn tune(stream: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    if !keepalive.is_zero() {
+        // As Redis sets it (anetKeepAlive, anet.c): probes at a third of the time.
+        let probes = TcpKeepalive::new()
+            .with_time(keepalive)
+            .with_interval((keepalive / 3).max(Duration::from_secs(1)))
+            .with_retries(3);
+        SockRef::from(stream).set_tcp_keepalive(&probes)?;
+    }
+    Ok(())
+}
+
+/// Ends a connection: the server is told, and the permit goes back when it has closed
+/// its end too, so that it never counts more of our connections than the budget has.
+pub async fn take_leave(mut socket: BackendSocket) {
+    let goodbye = async {
+        socket.stream.shutdown().await?;
+        let mut rest = [0u8; 4096];
+        while socket.stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // However it ends, the socket is closed next.
+    let _ = timeout(LINGER, goodbye).await;
+    let BackendSocket { stream, permit } = socket;
+    drop(stream);
+    drop(permit);
+}

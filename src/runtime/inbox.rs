@@ -1,0 +1,113 @@
+//! What other threads can tell a worker. Nothing else reaches one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
+
+use super::dial::BackendSocket;
+
+/// A message to a worker.
+#[derive(Debug)]
+pub enum Message {
+    /// A client was accepted for this worker.
+    Client(NewClient),
+    /// A dial has ended.
+    Dialled(BackendId, Result<BackendSocket, String>),
+    /// The server does, or does not, answer the health check.
+    Health(bool),
+    /// New rules are in force.
+    Rules(Arc<Rules>),
+    /// The backend's `COMMAND` has been asked again, with or without success.
+    CommandsLearned,
+    /// Another worker asks.
+    Question {
+        /// Who asks.
+        worker: usize,
+        /// Its number for the question.
+        ticket: u64,
+        /// The question.
+        question: Question,
+    },
+    /// Another worker's answer.
+    Answer {
+        /// This worker's number for the question.
+        ticket: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Finish what is under way and take nothing new.
+    Drain,
+}
+
+/// A client's socket on its way to its worker.
+#[derive(Debug)]
+pub struct NewClient {
+    /// The socket, non-blocking.
+    pub socket: AcceptedSocket,
+    /// Who it is.
+    pub accepted: Accepted,
+    /// Counts it as long as it is there.
+    pub place: Place,
+}
+
+/// A socket that is not bound to a thread's event loop yet.
+#[derive(Debug)]
+pub enum AcceptedSocket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// unix.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// How many clients there are, in all and of one worker.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    /// Of all workers.
+    pub total: Arc<AtomicUsize>,
+    /// Of this worker.
+    pub worker: Arc<AtomicUsize>,
+}
+
+/// One client's place in the counts, given up when it is dropped.
+#[derive(Debug)]
+pub struct Place(Load);
+
+impl Load {
+    /// Counts one more client, unless there are `max` already.
+    pub fn enter(&self, max: usize) -> Option<Place> {
+        let before = self.total.fetch_add(1, Ordering::Relaxed);
+        self.worker.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self.clone());
+        (before < max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.total.fetch_sub(1, Ordering::Relaxed);
+        self.0.worker.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_client_is_gone() {
+        let load = Load::default();
+        let first = load.enter(1);
+        assert!(first.is_some());
+        assert!(load.enter(1).is_none());
+        drop(first);
+        assert!(load.enter(1).is_some());
+        assert_eq!(load.total.load(Ordering::Relaxed), 0);
+    }
+}

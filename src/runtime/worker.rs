@@ -1,0 +1,466 @@
+//! A worker: one thread, one engine, one task that owns all of its sockets.
+//!
+//! A turn reads what is ready, lets the engine finish, writes the backends (so that the
+//! server works while we go on), then the clients. Nothing is written while there is
+//! still something to read: one write carries the requests of many clients.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use slotmap::SecondaryMap;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::Sleep;
+
+use crate::engine::{BackendId, ClientId, Effect, Engine};
+
+use super::control::Order;
+use super::dial::{self, BackendSocket};
+use super::inbox::{AcceptedSocket, Message, NewClient, Place};
+use super::ready::{ReadyQueue, Token};
+use super::settings::Settings;
+use super::stream::Stream;
+
+/// One read takes at most this many bytes.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+/// Reads of one socket in one turn: then it is the others' turn.
+const READS_MAX: usize = 4;
+
+/// Messages taken in one turn.
+const MESSAGES_MAX: usize = 256;
+
+/// What a worker needs of the world.
+pub struct Links {
+    /// Its number.
+    pub worker: usize,
+    /// Settings of the runtime.
+    pub settings: Arc<Settings>,
+    /// All workers' inboxes, its own included.
+    pub inboxes: Vec<UnboundedSender<Message>>,
+    /// Orders to the control thread.
+    pub control: UnboundedSender<Order>,
+    /// When the process' clock began.
+    pub epoch: Instant,
+}
+
+struct ClientSocket {
+    stream: Stream,
+    waker: Waker,
+    /// Its socket did not take all there was.
+    blocked: bool,
+    _place: Place,
+}
+
+struct Backend {
+    socket: BackendSocket,
+    waker: Waker,
+    blocked: bool,
+}
+
+/// See the module. Finished when it has been drained.
+pub struct Worker<'a> {
+    engine: Engine,
+    links: Links,
+    inbox: &'a mut UnboundedReceiver<Message>,
+    ready: Arc<ReadyQueue>,
+    clients: SecondaryMap<ClientId, ClientSocket>,
+    backends: SecondaryMap<BackendId, Backend>,
+    tokens: Vec<Token>,
+    dirty_clients: Vec<ClientId>,
+    dirty_backends: Vec<BackendId>,
+    scratch: Box<[u8]>,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Duration>,
+    draining: bool,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker for `engine`. Must be made and polled inside its own tokio runtime.
+    pub fn new(engine: Engine, links: Links, inbox: &'a mut UnboundedReceiver<Message>) -> Self {
+        Self {
+            engine,
+            links,
+            inbox,
+            ready: Arc::new(ReadyQueue::default()),
+            clients: SecondaryMap::new(),
+            backends: SecondaryMap::new(),
+            tokens: Vec::new(),
+            dirty_clients: Vec::new(),
+            dirty_backends: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer_at: None,
+            draining: false,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.links.epoch.elapsed()
+    }
+
+    fn message(&mut self, message: Message) {
+        let now = self.now();
+        match message {
+            Message::Client(client) => self.accept(client, now),
+            Message::Dialled(id, result) => self.dialled(id, result, now),
+            Message::Health(answering) => self.engine.health_changed(answering, now),
+            Message::Rules(rules) => self.engine.rules_changed(rules, now),
+            Message::CommandsLearned => self.engine.commands_learned(now),
+            Message::Question {
+                worker,
+                ticket,
+                question,
+            } => {
+                let reply = self.engine.answer(&question, now);
+                if let Some(inbox) = self.links.inboxes.get(worker) {
+                    // A worker that is gone asks no more.
+                    let _ = inbox.send(Message::Answer { ticket, reply });
+                }
+            }
+            Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
+            Message::Drain => {
+                self.draining = true;
+                self.engine.drain(now);
+            }
+        }
+    }
+
+    fn accept(&mut self, client: NewClient, now: Duration) {
+        let stream = match client.socket {
+            AcceptedSocket::Tcp(socket) => TcpStream::from_std(socket).map(Stream::Tcp),
+            AcceptedSocket::Unix(socket) => UnixStream::from_std(socket).map(Stream::Unix),
+        };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "client not taken over");
+                return;
+            }
+        };
+        let id = self.engine.client_connected(client.accepted, now);
+        let token = Token::Client(id);
+        let socket = ClientSocket {
+            stream,
+            waker: self.ready.waker(token),
+            blocked: false,
+            _place: client.place,
+        };
+        self.clients.insert(id, socket);
+        self.tokens.push(token);
+    }
+
+    fn dialled(&mut self, id: BackendId, result: Result<BackendSocket, String>, now: Duration) {
+        match result {
+            Ok(socket) if self.engine.has_backend(id) => {
+                let token = Token::Backend(id);
+                let waker = self.ready.waker(token);
+                self.backends.insert(
+                    id,
+                    Backend {
+                        socket,
+                        waker,
+                        blocked: false,
+                    },
+                );
+                self.tokens.push(token);
+                self.engine.dialled(id, now);
+            }
+            Ok(socket) => {
+                tokio::spawn(dial::take_leave(socket));
+            }
+            Err(error) => self.engine.dial_failed(id, error, now),
+        }
+    }
+
+    fn read_client(&mut self, id: ClientId) {
+        for _ in 0..READS_MAX {
+            if !self.engine.may_read(id) {
+                return;
+            }
+            let Some(socket) = self.clients.get_mut(id) else {
+                return;
+            };
+            match poll_read(&mut socket.stream, &socket.waker, &mut self.scratch) {
+                Poll::Pending => return,
+                Poll::Ready(Ok([])) => {
+                    return self.engine.client_eof(id, self.links.epoch.elapsed());
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.engine
+                        .client_bytes(id, bytes, self.links.epoch.elapsed());
+                }
+                Poll::Ready(Err(_)) => {
+                    self.clients.remove(id);
+                    return self.engine.client_gone(id, self.links.epoch.elapsed());
+                }
+            }
+        }
+        self.ready.push(Token::Client(id));
+    }
+
+    fn read_backend(&mut self, id: BackendId) {
+        for _ in 0..READS_MAX {
+            let Some(backend) = self.backends.get_mut(id) else {
+                return;
+            };
+            match poll_read(&mut backend.socket.stream, &backend.waker, &mut self.scratch) {
+                Poll::Pending => return,
+                Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
+                    self.backends.remove(id);
+                    return self.engine.backend_gone(id, self.links.epoch.elapsed());
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.engine
+                        .backend_bytes(id, bytes, self.links.epoch.elapsed());
+                }
+            }
+        }
+        self.ready.push(Token::Backend(id));
+    }
+
+    /// A socket can be read or written.
+    fn serve(&mut self, token: Token) {
+        match token {
+            Token::Client(id) => {
+                if let Some(socket) = self.clients.get_mut(id)
+                    && std::mem::take(&mut socket.blocked)
+                {
+                    self.dirty_clients.push(id);
+                }
+                self.read_client(id);
+            }
+            Token::Backend(id) => {
+                if let Some(backend) = self.backends.get_mut(id)
+                    && std::mem::take(&mut backend.blocked)
+                {
+                    self.dirty_backends.push(id);
+                }
+                self.read_backend(id);
+            }
+        }
+    }
+
+    fn effects(&mut self) {
+        let effects: Vec<Effect> = self.engine.effects().collect();
+        for effect in effects {
+            match effect {
+                Effect::Dial(id, permit) => {
+                    let settings = Arc::clone(&self.links.settings);
+                    let inbox = self.links.inboxes.get(self.links.worker).cloned();
+                    tokio::spawn(async move {
+                        let result = dial::dial(&settings, permit).await;
+                        if let Some(inbox) = inbox {
+                            // Without a worker the socket is closed right here.
+                            let _ = inbox.send(Message::Dialled(id, result));
+                        }
+                    });
+                }
+                Effect::CloseBackend(id) => {
+                    if let Some(backend) = self.backends.remove(id) {
+                        tokio::spawn(dial::take_leave(backend.socket));
+                    }
+                }
+                Effect::CloseClient(id) => {
+                    self.clients.remove(id);
+                }
+                Effect::ReadClient(id) => self.ready.push(Token::Client(id)),
+                Effect::LearnCommands => {
+                    if self.links.control.send(Order::LearnCommands).is_err() {
+                        let now = self.now();
+                        self.engine.commands_learned(now);
+                    }
+                }
+                Effect::Ask(ticket, question) => {
+                    let worker = self.links.worker;
+                    for (other, inbox) in self.links.inboxes.iter().enumerate() {
+                        if other != worker {
+                            let question = question.clone();
+                            let _ = inbox.send(Message::Question {
+                                worker,
+                                ticket,
+                                question,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_backends(&mut self) {
+        let mut ids = std::mem::take(&mut self.dirty_backends);
+        self.engine.take_dirty_backends(&mut ids);
+        for id in ids.drain(..) {
+            self.write_backend(id);
+        }
+        ids.append(&mut self.dirty_backends);
+        self.dirty_backends = ids;
+    }
+
+    fn write_backend(&mut self, id: BackendId) {
+        loop {
+            let Some(backend) = self.backends.get_mut(id) else {
+                return;
+            };
+            let bytes = self.engine.backend_output(id);
+            if bytes.is_empty() {
+                return;
+            }
+            let outcome = try_write(&backend.socket.stream, &backend.waker, bytes);
+            let now = self.links.epoch.elapsed();
+            match outcome {
+                Ok(0) => {
+                    backend.blocked = true;
+                    return self.engine.backend_wrote(id, 0, now);
+                }
+                Ok(n) => self.engine.backend_wrote(id, n, now),
+                Err(_) => {
+                    // What the server said before it closed is still to be read.
+                    return self.ready.push(Token::Backend(id));
+                }
+            }
+        }
+    }
+
+    fn write_clients(&mut self) {
+        let mut ids = std::mem::take(&mut self.dirty_clients);
+        self.engine.take_dirty_clients(&mut ids);
+        for id in ids.drain(..) {
+            self.write_client(id);
+        }
+        ids.append(&mut self.dirty_clients);
+        self.dirty_clients = ids;
+    }
+
+    fn write_client(&mut self, id: ClientId) {
+        loop {
+            let Some(socket) = self.clients.get_mut(id) else {
+                return;
+            };
+            let bytes = self.engine.client_output(id);
+            if bytes.is_empty() {
+                return;
+            }
+            match try_write(&socket.stream, &socket.waker, bytes) {
+                Ok(0) => {
+                    socket.blocked = true;
+                    return;
+                }
+                Ok(n) => self
+                    .engine
+                    .client_wrote(id, n, self.links.epoch.elapsed()),
+                Err(_) => {
+                    self.clients.remove(id);
+                    return self.engine.client_gone(id, self.links.epoch.elapsed());
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..MESSAGES_MAX {
+            match self.inbox.poll_recv(cx) {
+                Poll::Ready(Some(message)) => self.message(message),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        let mut tokens = std::mem::take(&mut self.tokens);
+        self.ready.take(&mut tokens, cx.waker());
+        for token in tokens.drain(..) {
+            self.serve(token);
+            if self.engine.wants_flush() {
+                self.write_backends();
+            }
+        }
+        tokens.append(&mut self.tokens);
+        self.tokens = tokens;
+        let now = self.now();
+        self.engine.tick(now);
+        self.engine.turn(now);
+        self.effects();
+        self.write_backends();
+        self.write_clients();
+        // Writing can end holds and connections.
+        self.engine.turn(now);
+        self.effects();
+        self.write_backends();
+    }
+
+    /// Sleeps until the engine's alarm. True when that is over already.
+    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.engine.alarm() else {
+            return false;
+        };
+        if self.timer_at != Some(at) {
+            self.timer_at = Some(at);
+            let at = tokio::time::Instant::from_std(self.links.epoch + at);
+            self.timer.as_mut().reset(at);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.timer_at = None;
+            return true;
+        }
+        false
+    }
+}
+
+impl Future for Worker<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let worker = self.get_mut();
+        worker.turn(cx);
+        if worker.draining && worker.engine.clients_len() == 0 {
+            return Poll::Ready(());
+        }
+        let due = worker.arm(cx);
+        if due || !worker.tokens.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// Reads once. A short read tells tokio that the socket is empty, so the next call
+/// registers the waker without a system call.
+fn poll_read<'b>(
+    stream: &mut Stream,
+    waker: &Waker,
+    scratch: &'b mut [u8],
+) -> Poll<io::Result<&'b [u8]>> {
+    let mut cx = Context::from_waker(waker);
+    let mut buffer = ReadBuf::new(scratch);
+    match Pin::new(stream).poll_read(&mut cx, &mut buffer) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Ready(Ok(())) => {
+            let n = buffer.filled().len();
+            Poll::Ready(Ok(scratch.get(..n).unwrap_or_default()))
+        }
+    }
+}
+
+/// Writes once. `Ok(0)`: the socket is full and the waker is registered.
+fn try_write(stream: &Stream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
+    let mut cx = Context::from_waker(waker);
+    loop {
+        match stream.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => return Ok(n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match stream.poll_write_ready(&mut cx) {
+                    Poll::Pending => return Ok(0),
+                    Poll::Ready(ready) => ready?,
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
