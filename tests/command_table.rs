@@ -80,6 +80,9 @@ fn rows_of_ours_say_what_the_server_says() {
                 let said = listed.flags.contains(name);
                 assert_eq!(row.flags.contains(flag), said, "{context}: {name}");
             }
+            if listed.flags.contains("blocking") {
+                assert_eq!(row.route, Route::Blocking, "{context}");
+            }
             if let KeyRule::Range { first, last, step } = row.keys {
                 let range = [i64::from(first), i64::from(last), i64::from(step)];
                 assert_eq!(range, listed.keys, "{context}");
@@ -229,8 +232,8 @@ fn what_the_server_does_not_know_is_told_apart() {
 }
 
 /// Real requests, well formed and not. Where the server finds keys, so must we, in the same order.
-/// (Not here: `GEORADIUS` with both `STORE` and `STOREDIST`, where the server names both keys although
-/// the command uses the last, as we do.)
+/// (Not here: `GEORADIUS` with both `STORE` and `STOREDIST`, where the server names both keys
+/// although the command uses the last, as we do.)
 const REQUESTS: &[&str] = &[
     "GET k",
     "SET k v EX 10 GET",
