@@ -139,7 +139,7 @@ impl Default for ClientSettings {
 }
 
 /// All settings of the engine.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `[pool]`
     pub pool: PoolSettings,
@@ -149,4 +149,16 @@ pub struct Settings {
     pub clients: ClientSettings,
     /// `[limits]`
     pub limits: crate::resp::Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pool: PoolSettings::default(),
+            backend: BackendSettings::default(),
+            clients: ClientSettings::default(),
+            // narrows asks its clients for no login, so Redis' limits before login do not apply.
+            limits: crate::resp::Limits::default().authenticated(),
+        }
+    }
 }

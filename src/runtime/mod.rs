@@ -1,2 +1,14 @@
-//! runtime
+//! The runtime: sockets, threads, signals. It carries bytes between the world and the
+//! engines and knows nothing of what they mean.
+
+mod acceptor;
+mod control;
+mod dial;
+mod inbox;
+mod ready;
+mod serve;
 pub mod settings;
+mod stream;
+mod worker;
+
+pub use serve::{Narrows, RunError, start};

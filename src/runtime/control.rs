@@ -1,0 +1,251 @@
+//! narrows' own connection to the server, on the control thread: health, the server's own
+//! limits, and its `COMMAND`. It never carries a client's command. When it or its thread
+//! dies, traffic goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, timeout};
+
+use crate::admission::{Backoff, Budget, Claim, Jitter};
+use crate::command::CommandTable;
+use crate::engine::Rules;
+use crate::resp::{ReplyScanner, write};
+
+use super::dial::{self, BackendSocket};
+use super::inbox::Message;
+use super::settings::Settings;
+
+/// What workers ask of the control thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// A command name was met that the table does not know.
+    LearnCommands,
+}
+
+/// How often the server's own client counts are read.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Largest reply read here, in bytes: `COMMAND` of a server with many modules.
+const REPLY_BYTES_MAX: usize = 16 << 20;
+
+/// The control connection and whom it tells what.
+pub struct Control {
+    /// Settings of the runtime.
+    pub settings: Arc<Settings>,
+    /// The bound on connections, of which this is one.
+    pub budget: Arc<Budget>,
+    /// The rules in force, replaced when commands are learned.
+    pub rules: Arc<Rules>,
+    /// All workers' inboxes.
+    pub inboxes: Vec<UnboundedSender<Message>>,
+    /// Name of this connection in the server's `CLIENT LIST`.
+    pub name: String,
+    /// Orders of the workers.
+    pub orders: UnboundedReceiver<Order>,
+}
+
+impl Control {
+    /// Keeps a connection as long as the process runs.
+    pub async fn run(mut self) {
+        let mut jitter = Jitter::new(u64::from(std::process::id()));
+        let ceiling = self.settings.health_interval.max(Duration::from_millis(100));
+        let mut backoff = Backoff::new(Duration::from_millis(50), ceiling);
+        let mut told = None;
+        loop {
+            let error = match self.connect().await {
+                Ok(mut socket) => {
+                    backoff.succeeded();
+                    let error = self.serve(&mut socket, &mut told).await;
+                    dial::take_leave(socket).await;
+                    error
+                }
+                Err(error) => error,
+            };
+            if told != Some(false) {
+                tracing::warn!(error, "the server does not answer the health check");
+            }
+            self.tell_health(&mut told, false);
+            self.budget.stop_growth(false);
+            let pause = backoff.failed(&mut jitter);
+            let until = Instant::now() + pause;
+            // Orders cannot be carried out now: whoever asked must not wait for it.
+            while let Ok(Some(Order::LearnCommands)) =
+                tokio::time::timeout_at(until, self.orders.recv()).await
+            {
+                self.tell(|| Message::CommandsLearned);
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<BackendSocket, String> {
+        let permit = self
+            .budget
+            .acquire(Claim::Control)
+            .ok_or("the control connection exists already")?;
+        let mut socket = dial::dial(&self.settings, permit).await?;
+        let credentials = &self.settings.credentials;
+        if let Some(password) = &credentials.password {
+            let mut args: Vec<&[u8]> = vec![b"AUTH"];
+            args.extend(credentials.user.as_ref().map(String::as_bytes));
+            args.push(password.as_bytes());
+            let reply = self.ask(&mut socket, &args).await?;
+            if reply != b"+OK\r\n" {
+                return Err(error_text(&reply));
+            }
+        }
+        let name = self.name.clone();
+        // A name is a courtesy: a server that refuses it is served all the same.
+        self.ask(&mut socket, &[b"CLIENT", b"SETNAME", name.as_bytes()])
+            .await?;
+        Ok(socket)
+    }
+
+    /// Until something goes wrong: what that was.
+    async fn serve(&mut self, socket: &mut BackendSocket, told: &mut Option<bool>) -> String {
+        let mut learned = false;
+        let mut polled: Option<Instant> = None;
+        loop {
+            if let Err(error) = self.ask(socket, &[b"PING"]).await {
+                return error;
+            }
+            if *told == Some(false) {
+                tracing::info!("the server answers the health check again");
+            }
+            self.tell_health(told, true);
+            if !learned {
+                match self.learn(socket).await {
+                    Ok(done) => learned = done,
+                    Err(error) => return error,
+                }
+            }
+            if polled.is_none_or(|at| at.elapsed() >= POLL) {
+                polled = Some(Instant::now());
+                if let Err(error) = self.watch_maxclients(socket).await {
+                    return error;
+                }
+            }
+            let next = Instant::now() + self.settings.health_interval;
+            while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
+                let Some(Order::LearnCommands) = order else {
+                    return "narrows is ending".to_owned();
+                };
+                let result = self.learn(socket).await;
+                self.tell(|| Message::CommandsLearned);
+                if let Err(error) = result {
+                    return error;
+                }
+            }
+        }
+    }
+
+    /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading).
+    async fn learn(&mut self, socket: &mut BackendSocket) -> Result<bool, String> {
+        let reply = self.ask(socket, &[b"COMMAND"]).await?;
+        if reply.starts_with(b"-LOADING") {
+            return Ok(false);
+        }
+        if reply.starts_with(b"-") {
+            if !self.rules.commands.is_learned() {
+                let error = error_text(&reply);
+                tracing::warn!(error, "COMMAND is refused: narrows' own table rules");
+            }
+            return Ok(true);
+        }
+        let builtin = CommandTable::builtin();
+        match builtin.learned(&reply) {
+            Ok(commands) => {
+                let rules = Rules {
+                    settings: self.rules.settings.clone(),
+                    policy: self.rules.policy.clone(),
+                    commands,
+                };
+                self.rules = Arc::new(rules);
+                let rules = Arc::clone(&self.rules);
+                self.tell(|| Message::Rules(Arc::clone(&rules)));
+            }
+            Err(error) => tracing::warn!(%error, "COMMAND is not understood"),
+        }
+        Ok(true)
+    }
+
+    /// Near the server's own `maxclients` nothing grows.
+    async fn watch_maxclients(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
+        let reply = self.ask(socket, &[b"INFO", b"clients"]).await?;
+        let text = String::from_utf8_lossy(&reply);
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.strip_prefix(':')?.trim().parse::<f64>().ok()
+        };
+        if let (Some(connected), Some(max)) = (field("connected_clients"), field("maxclients")) {
+            let near = connected >= max * self.settings.maxclients_high_water;
+            if near && !self.budget.growth_stopped() {
+                tracing::warn!(connected, max, "near the server's maxclients: no growth");
+            }
+            self.budget.stop_growth(near);
+        }
+        Ok(())
+    }
+
+    fn tell_health(&self, told: &mut Option<bool>, answering: bool) {
+        if *told != Some(answering) {
+            *told = Some(answering);
+            self.tell(|| Message::Health(answering));
+        }
+    }
+
+    fn tell(&self, message: impl Fn() -> Message) {
+        for inbox in &self.inboxes {
+            // A worker that is gone needs no news.
+            let _ = inbox.send(message());
+        }
+    }
+
+    /// One request and its whole reply, within a bounded time.
+    async fn ask(&self, socket: &mut BackendSocket, args: &[&[u8]]) -> Result<Vec<u8>, String> {
+        let limit = self.settings.connect_timeout.max(Duration::from_secs(1));
+        let mut request = Vec::new();
+        write::request(&mut request, args);
+        let limits = &self.rules.settings.limits;
+        let exchange = async {
+            let stream = &mut socket.stream;
+            stream
+                .write_all(&request)
+                .await
+                .map_err(|e| e.to_string())?;
+            let mut scanner = ReplyScanner::default();
+            let mut reply = Vec::new();
+            let mut chunk = vec![0u8; 64 << 10];
+            loop {
+                let n = stream.read(&mut chunk).await.map_err(|e| e.to_string())?;
+                let part = chunk.get(..n).unwrap_or_default();
+                if part.is_empty() {
+                    return Err("the server closed the connection".to_owned());
+                }
+                let advance = scanner
+                    .advance(part, limits)
+                    .map_err(|e| format!("malformed reply: {}", e.label()))?;
+                reply.extend_from_slice(part);
+                if advance.complete {
+                    return match advance.consumed == n {
+                        true => Ok(reply),
+                        false => Err("unsolicited reply".to_owned()),
+                    };
+                }
+                if reply.len() > REPLY_BYTES_MAX {
+                    return Err("reply too large".to_owned());
+                }
+            }
+        };
+        timeout(limit, exchange)
+            .await
+            .map_err(|_| "no answer in time".to_owned())?
+    }
+}
+
+fn error_text(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply);
+    text.trim_start_matches('-').trim_end().to_owned()
+}
