@@ -6,7 +6,7 @@
 use self::bulk::{bulk, bulks};
 use self::head::Head;
 use super::inline::is_http;
-use super::limits::Limits;
+use super::limits::{Limits, UNAUTHENTICATED_ARGS_MAX};
 use super::number::{Decimal, length_line};
 use super::violation::ProtocolError;
 
@@ -381,12 +381,12 @@ fn count(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u32, Protocol
         return Err(invalid);
     }
     let count = number.value().ok_or(invalid)?.max(0);
-    let count = u32::try_from(count).map_err(|_| invalid)?;
+    let count = i32::try_from(count).map_err(|_| invalid)?.unsigned_abs();
+    if !limits.authenticated && count > UNAUTHENTICATED_ARGS_MAX {
+        return Err(ProtocolError::UnauthenticatedMultibulkLength);
+    }
     if count > limits.args_max {
         return Err(invalid);
-    }
-    if count > limits.args_allowed() {
-        return Err(ProtocolError::UnauthenticatedMultibulkLength);
     }
     Ok(count)
 }

@@ -65,7 +65,9 @@ proptest! {
     /// The first byte that is not an attribute's tells the kind of the reply.
     #[test]
     fn a_plain_reply_is_of_the_kind_of_its_first_byte(reply in reply()) {
-        prop_assume!(reply[0] != b'|');
+        if reply[0] == b'|' {
+            return Ok(());
+        }
         let null = matches!(&reply[..], b"$-1\r\n" | b"*-1\r\n");
         let outcome = scan(&reply, &[], &Limits::default());
         let want = if null { Some(ReplyKind::Null) } else { ReplyKind::of(reply[0]) };
