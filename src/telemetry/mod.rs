@@ -1,2 +1,3 @@
 //! telemetry
+pub mod log;
 pub mod settings;
