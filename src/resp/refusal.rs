@@ -1,0 +1,446 @@
+//! Every error text that narrows itself can send to a client. Where Redis has words for a case
+//! they are used byte for byte, since client libraries match on them; the rest begins with
+//! `narrows:` behind the code, so that an operator sees at once who spoke. Nothing here decides
+//! when to refuse.
+
+use super::args::Args;
+use super::write;
+
+use super::violation::ProtocolError;
+
+/// Why a request was answered with an error by narrows instead of being carried to a backend.
+#[derive(Clone, Debug)]
+pub enum Refusal<'a> {
+    /// The bytes are no request; the client is closed after the answer.
+    Protocol(ProtocolError),
+    /// More clients than `max_clients`; closed after the answer.
+    MaxClients,
+    /// Neither the table nor the backend knows the command. `frame` is the whole request.
+    UnknownCommand {
+        /// The complete canonical request.
+        frame: &'a [u8],
+    },
+    /// The command is a container and has no such subcommand.
+    UnknownSubcommand {
+        /// The container's name, in any case.
+        command: &'a str,
+        /// The subcommand as the client wrote it.
+        subcommand: &'a [u8],
+    },
+    /// Too few or too many arguments.
+    Arity {
+        /// The full name in lower case, `client|kill` for a subcommand.
+        command: &'a str,
+    },
+    /// The client has to log in first.
+    NoAuth,
+    /// User and password do not match.
+    WrongPass,
+    /// `AUTH <password>` where no password is configured.
+    AuthWithoutPassword,
+    /// `HELLO` with a number other than 2 and 3.
+    HelloVersion,
+    /// `HELLO` with something that is no number.
+    HelloVersionNotInteger,
+    /// `HELLO` without `AUTH` by a client that has to log in first.
+    HelloNoAuth,
+    /// `HELLO` with an unknown or incomplete option.
+    HelloOption {
+        /// The option as the client wrote it.
+        option: &'a [u8],
+    },
+    /// `MULTI` inside `MULTI`.
+    NestedMulti,
+    /// `EXEC` without `MULTI`.
+    ExecWithoutMulti,
+    /// `DISCARD` without `MULTI`.
+    DiscardWithoutMulti,
+    /// `WATCH` inside `MULTI`.
+    WatchInsideMulti,
+    /// A command that no transaction may contain.
+    NotInsideTransaction,
+    /// `EXEC` after a command that was refused at queue time.
+    ExecAborted,
+    /// The user has no right to a command that narrows answers itself.
+    NoPermission {
+        /// The full name in lower case, `client|kill` for a subcommand.
+        command: &'a str,
+    },
+    /// Arguments of a command that narrows answers itself are wrong.
+    Argument(Argument<'a>),
+    /// The command has not run and may be tried again.
+    NotExecuted(NotExecuted<'a>),
+    /// The backend was lost with the command on its way: it may have run.
+    UnknownOutcome,
+    /// `request_timeout` has passed with the command on its way: it may have run.
+    RequestTimeout,
+    /// The command needs a connection of its own, which this version does not lend.
+    NeedsLease {
+        /// The full name in lower case.
+        command: &'a str,
+    },
+    /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
+    NotForwarded {
+        /// The full name in lower case.
+        command: &'a str,
+    },
+    /// The operator denies the command, or has not allowed it.
+    Forbidden {
+        /// The full name in lower case.
+        command: &'a str,
+    },
+    /// The backend is a Redis Cluster node.
+    Cluster,
+    /// A huge request came in below the minimum rate; closed after the answer.
+    UploadTooSlow,
+    /// The request is larger than a client may have queued; closed after the answer.
+    TooLarge,
+    /// The backend answered with bytes that are no reply; the command may have run.
+    BackendProtocol,
+}
+
+/// Why a command has not run. Each is a sentence in the reply and a label of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotExecuted<'a> {
+    /// No backend is connected.
+    NoBackend {
+        /// What the last attempt to connect said; empty before the first one has ended.
+        last_error: &'a str,
+    },
+    /// The request waited longer for a backend than the queue deadline allows.
+    QueueTimeout,
+    /// As many requests wait for a backend as may.
+    QueueFull,
+    /// Every connection of the budget is in use and none could be made free.
+    BudgetSpent,
+    /// narrows is shutting down.
+    Draining,
+    /// The backend is loading its data set.
+    Loading,
+    /// narrows is at its bound of memory and sheds load.
+    Overloaded,
+    /// The backend was lost before the first byte of the command had left.
+    BackendLost,
+    /// The backend refuses narrows' own credentials.
+    BackendAuth,
+}
+
+/// What is wrong with the arguments of a command that narrows answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// The arguments are in no known form.
+    Syntax,
+    /// An argument is not a 64-bit integer.
+    NotInteger,
+    /// An argument is an integer, but not of 32 bits.
+    NotInt32,
+    /// `SELECT` of a database that the server does not have.
+    DbIndex,
+    /// A client name with blanks or unprintable bytes.
+    ClientName,
+    /// `CLIENT SETINFO` with blanks or unprintable bytes.
+    ClientAttribute {
+        /// `lib-name` or `lib-ver`, as the client wrote it.
+        attribute: &'a [u8],
+    },
+    /// `CLIENT SETINFO` of an attribute that does not exist.
+    UnknownAttribute {
+        /// The attribute as the client wrote it.
+        attribute: &'a [u8],
+    },
+    /// `CLIENT KILL ip:port` of a client that does not exist.
+    NoSuchClient,
+    /// `CLIENT KILL ID` of no positive number.
+    ClientIdNotPositive,
+    /// `CLIENT LIST ID` of no positive number.
+    InvalidClientId,
+    /// A client type that does not exist.
+    UnknownClientType {
+        /// The type as the client wrote it.
+        name: &'a [u8],
+    },
+    /// `CLIENT KILL USER` of a user that does not exist.
+    NoSuchUser {
+        /// The user as the client wrote it.
+        user: &'a [u8],
+    },
+    /// `CLIENT UNBLOCK` with another reason than `TIMEOUT` and `ERROR`.
+    UnblockReason,
+}
+
+impl Refusal<'_> {
+    /// Appends the error reply; nothing for a refusal without words (HTTP).
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Protocol(error) => {
+                if let Some(text) = error.text() {
+                    write::error_bytes(out, &joined(&[b"ERR Protocol error: ", &text]));
+                }
+            }
+            Self::UnknownCommand { frame } => unknown_command(out, frame),
+            Self::UnknownSubcommand {
+                command,
+                subcommand,
+            } => {
+                let command = command.to_ascii_uppercase();
+                quoted(
+                    out,
+                    b"ERR unknown subcommand '",
+                    printed(subcommand),
+                    &[b"'. Try ", command.as_bytes(), b" HELP."],
+                );
+            }
+            Self::Arity { command } => quoted(
+                out,
+                b"ERR wrong number of arguments for '",
+                command.as_bytes(),
+                &[b"' command"],
+            ),
+            Self::HelloOption { option } => quoted(
+                out,
+                b"ERR Syntax error in HELLO option '",
+                until_nul(option),
+                &[b"'"],
+            ),
+            Self::NoPermission { command } => quoted(
+                out,
+                b"NOPERM this user has no permissions to run the '",
+                command.as_bytes(),
+                &[b"' command"],
+            ),
+            Self::Argument(argument) => argument.write(out),
+            Self::NotExecuted(why) => why.write(out),
+            Self::NeedsLease { command } => quoted(
+                out,
+                b"ERR narrows: '",
+                command.as_bytes(),
+                &[b"' needs a connection of its own, which this version does not lend yet"],
+            ),
+            Self::NotForwarded { command } => quoted(
+                out,
+                b"ERR narrows: '",
+                command.as_bytes(),
+                &[b"' cannot pass through a connection multiplexer"],
+            ),
+            Self::Forbidden { command } => quoted(
+                out,
+                b"NOPERM narrows: '",
+                command.as_bytes(),
+                &[b"' is not allowed here; see commands.allow in the configuration"],
+            ),
+            other => write::error(out, other.fixed().1),
+        }
+    }
+
+    /// The label of this refusal in metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Protocol(error) => error.label(),
+            Self::NotExecuted(why) => why.fixed().0,
+            other => other.fixed().0,
+        }
+    }
+
+    /// Whether the client is closed once the answer has been written.
+    pub fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::Protocol(_) | Self::MaxClients | Self::UploadTooSlow | Self::TooLarge
+        )
+    }
+
+    /// Label, and the text where it does not depend on the request.
+    fn fixed(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Protocol(error) => (error.label(), ""),
+            Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
+            Self::UnknownCommand { .. } => ("unknown_command", ""),
+            Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
+            Self::Arity { .. } => ("arity", ""),
+            Self::NoAuth => ("noauth", "NOAUTH Authentication required."),
+            Self::WrongPass => (
+                "wrongpass",
+                "WRONGPASS invalid username-password pair or user is disabled.",
+            ),
+            Self::AuthWithoutPassword => ("auth_without_password", AUTH_WITHOUT_PASSWORD),
+            Self::HelloVersion => ("hello_version", "NOPROTO unsupported protocol version"),
+            Self::HelloVersionNotInteger => (
+                "hello_version",
+                "ERR Protocol version is not an integer or out of range",
+            ),
+            Self::HelloNoAuth => ("noauth", HELLO_NOAUTH),
+            Self::HelloOption { .. } => ("hello_option", ""),
+            Self::NestedMulti => ("transaction", "ERR MULTI calls can not be nested"),
+            Self::ExecWithoutMulti => ("transaction", "ERR EXEC without MULTI"),
+            Self::DiscardWithoutMulti => ("transaction", "ERR DISCARD without MULTI"),
+            Self::WatchInsideMulti => ("transaction", "ERR WATCH inside MULTI is not allowed"),
+            Self::NotInsideTransaction => (
+                "transaction",
+                "ERR Command not allowed inside a transaction",
+            ),
+            Self::ExecAborted => (
+                "execabort",
+                "EXECABORT Transaction discarded because of previous errors.",
+            ),
+            Self::NoPermission { .. } => ("noperm", ""),
+            Self::Argument(_) => ("argument", ""),
+            Self::NotExecuted(why) => why.fixed(),
+            Self::UnknownOutcome => (
+                "unknown_outcome",
+                "ERR narrows: backend connection lost; the command may have run",
+            ),
+            Self::RequestTimeout => (
+                "request_timeout",
+                "ERR narrows: no reply within request_timeout; the command may have run",
+            ),
+            Self::NeedsLease { .. } => ("needs_lease", ""),
+            Self::NotForwarded { .. } => ("not_forwarded", ""),
+            Self::Forbidden { .. } => ("forbidden", ""),
+            Self::Cluster => (
+                "cluster",
+                "ERR narrows: the backend is a Redis Cluster node, which this version does not support",
+            ),
+            Self::UploadTooSlow => (
+                "upload_too_slow",
+                "ERR narrows: the request came in too slowly and has been dropped",
+            ),
+            Self::TooLarge => (
+                "too_large",
+                "ERR narrows: the request is larger than a client may have queued here",
+            ),
+            Self::BackendProtocol => (
+                "backend_protocol",
+                "ERR narrows: the backend sent an invalid reply; the command may have run",
+            ),
+        }
+    }
+}
+
+impl NotExecuted<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let (_, why) = self.fixed();
+        match self {
+            Self::NoBackend { last_error } if !last_error.is_empty() => write::error_bytes(
+                out,
+                &joined(&[
+                    NOT_EXECUTED,
+                    why.as_bytes(),
+                    b": ",
+                    cut(last_error.as_bytes(), ECHOED_BYTES_MAX),
+                ]),
+            ),
+            _ => write::error_bytes(out, &joined(&[NOT_EXECUTED, why.as_bytes()])),
+        }
+    }
+
+    fn fixed(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoBackend { .. } => ("no_backend", "no backend is connected"),
+            Self::QueueTimeout => ("queue_timeout", "no backend became free in time"),
+            Self::QueueFull => ("queue_full", "too many requests wait for a backend"),
+            Self::BudgetSpent => ("budget_spent", "all backend connections are in use"),
+            Self::Draining => ("draining", "narrows is shutting down"),
+            Self::Loading => ("loading", "the backend is loading its data set"),
+            Self::Overloaded => ("overloaded", "narrows is short of memory"),
+            Self::BackendLost => (
+                "backend_lost",
+                "backend connection lost before the command left",
+            ),
+            Self::BackendAuth => ("backend_auth", "the backend refuses narrows' credentials"),
+        }
+    }
+}
+
+impl Argument<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let fixed = match self {
+            Self::Syntax => "ERR syntax error",
+            Self::NotInteger => "ERR value is not an integer or out of range",
+            Self::NotInt32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
+            Self::DbIndex => "ERR DB index is out of range",
+            Self::ClientName => {
+                "ERR Client names cannot contain spaces, newlines or special characters."
+            }
+            Self::ClientAttribute { attribute } => {
+                let tail: &[&[u8]] = &[b" cannot contain spaces, newlines or special characters."];
+                return quoted(out, b"ERR ", until_nul(attribute), tail);
+            }
+            Self::UnknownAttribute { attribute } => {
+                let attribute = until_nul(attribute);
+                return quoted(out, b"ERR Unrecognized option '", attribute, &[b"'"]);
+            }
+            Self::NoSuchClient => "ERR No such client",
+            Self::ClientIdNotPositive => "ERR client-id should be greater than 0",
+            Self::InvalidClientId => "ERR Invalid client ID",
+            Self::UnknownClientType { name } => {
+                return quoted(out, b"ERR Unknown client type '", until_nul(name), &[b"'"]);
+            }
+            Self::NoSuchUser { user } => {
+                return quoted(out, b"ERR No such user '", until_nul(user), &[b"'"]);
+            }
+            Self::UnblockReason => "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+        };
+        write::error(out, fixed);
+    }
+}
+
+/// Redis' `-ERR unknown command`, which repeats the request's beginning.
+fn unknown_command(out: &mut Vec<u8>, frame: &[u8]) {
+    let mut args = Args::new(frame);
+    let name = args.next().unwrap_or_default();
+    let mut beginning = Vec::new();
+    for arg in args {
+        if beginning.len() >= ECHOED_BYTES_MAX {
+            break;
+        }
+        let room = ECHOED_BYTES_MAX - beginning.len();
+        beginning.push(b'\'');
+        beginning.extend_from_slice(cut(until_nul(arg), room));
+        beginning.extend_from_slice(b"' ");
+    }
+    quoted(
+        out,
+        b"ERR unknown command '",
+        printed(name),
+        &[b"', with args beginning with: ", &beginning],
+    );
+}
+
+fn quoted(out: &mut Vec<u8>, head: &[u8], middle: &[u8], tail: &[&[u8]]) {
+    write::error_bytes(out, &joined(&[head, middle, &tail.concat()]));
+}
+
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// What C's `%.128s` prints of a string: 128 bytes at most, and none from a NUL on.
+fn printed(bytes: &[u8]) -> &[u8] {
+    cut(until_nul(bytes), ECHOED_BYTES_MAX)
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+fn cut(bytes: &[u8], len: usize) -> &[u8] {
+    bytes.get(..len).unwrap_or(bytes)
+}
+
+/// How much of a request Redis repeats in an error: `%.128s`.
+const ECHOED_BYTES_MAX: usize = 128;
+
+/// Redis' own word for "not executed, try again"; some client libraries act on it.
+const NOT_EXECUTED: &[u8] = b"TRYAGAIN narrows: ";
+
+const AUTH_WITHOUT_PASSWORD: &str = "ERR AUTH <password> called without any password configured \
+     for the default user. Are you sure your configuration is correct?";
+
+const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, \
+     otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client \
+     and select the RESP protocol version at the same time";
+
+#[cfg(test)]
+mod tests;

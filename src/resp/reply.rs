@@ -1,0 +1,432 @@
+//! Where a backend's reply ends: a pure, resumable walk over every type of RESP2 and RESP3,
+//! streamed strings and aggregates and attributes included. A reply streams through without being
+//! collected, and every byte is walked once. Anything that is no reply is an error and never
+//! resynchronised on. It knows nothing of requests, so nothing of whose reply this is.
+
+use self::nesting::{Level, Nesting};
+use super::limits::Limits;
+use super::number::Decimal;
+use super::violation::ReplyError;
+
+mod nesting;
+mod value;
+
+/// The place in one backend's stream of replies; the default is between two of them.
+#[derive(Clone, Debug, Default)]
+pub struct ReplyScanner {
+    state: State,
+    kind: Option<ReplyKind>,
+    /// The first byte of the value under way.
+    first: u8,
+    /// The number of the line under way.
+    number: Decimal,
+    /// Of data under way: bytes to come. Of a line of text: bytes that have come.
+    data: u64,
+    /// Bytes of the reply under way that are behind us.
+    walked: u64,
+    nesting: Nesting,
+}
+
+/// How far one step came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyAdvance {
+    /// Bytes of the chunk that were walked. All of it unless a reply ended.
+    pub consumed: usize,
+    /// Whether a reply ended there.
+    pub complete: bool,
+}
+
+/// What a reply is, by its first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyKind {
+    /// `+`
+    Status,
+    /// `-`
+    Error,
+    /// `:`
+    Integer,
+    /// `$` of any length, streamed ones included.
+    Bulk,
+    /// `*` of any length, streamed ones included.
+    Array,
+    /// `_`, and `$-1` and `*-1` of RESP2.
+    Null,
+    /// `,`
+    Double,
+    /// `#`
+    Boolean,
+    /// `!`
+    BlobError,
+    /// `=`
+    Verbatim,
+    /// `(`
+    BigNumber,
+    /// `%`
+    Map,
+    /// `~`
+    Set,
+    /// `>`: belongs to no request.
+    Push,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    /// Where a value begins, or a stream ends.
+    #[default]
+    Value,
+    /// Inside a line of text.
+    Text,
+    TextLf,
+    /// Inside a number, boolean or null.
+    Scalar,
+    ScalarLf,
+    /// Inside a length.
+    Length,
+    LengthLf,
+    /// Behind the `?` of a streamed value.
+    StreamCr,
+    StreamLf,
+    /// Behind the `.` that ends one.
+    EndCr,
+    EndLf,
+    Data,
+    DataCr,
+    DataLf,
+}
+
+impl ReplyScanner {
+    /// Walks `chunk`, the bytes that follow those already walked, up to the end of one reply.
+    ///
+    /// # Errors
+    /// What is wrong with the reply. The error is final: the connection is to be closed.
+    #[inline]
+    pub fn advance(&mut self, chunk: &[u8], limits: &Limits) -> Result<ReplyAdvance, ReplyError> {
+        if self.walked == 0
+            && let Some((kind, rest)) = value::whole(chunk, limits)
+        {
+            self.kind = Some(kind);
+            return Ok(ReplyAdvance {
+                consumed: chunk.len() - rest.len(),
+                complete: true,
+            });
+        }
+        self.resume(chunk, limits)
+    }
+
+    /// Whether a reply has begun and not ended.
+    pub fn in_reply(&self) -> bool {
+        self.walked > 0
+    }
+
+    /// What the reply under way, or the one that has just ended, is; `None` before its first byte
+    /// has come. Attributes belong to the reply that they precede.
+    pub fn kind(&self) -> Option<ReplyKind> {
+        self.kind
+    }
+
+    /// Bytes that the reply under way is known to need at least; 0 between replies.
+    pub fn announced(&self) -> u64 {
+        let data = match self.state {
+            State::Data => self.data.saturating_add(2),
+            State::DataCr => 2,
+            State::DataLf => 1,
+            _ => 0,
+        };
+        let begun = !matches!(self.state, State::Value);
+        self.walked
+            .saturating_add(data)
+            .saturating_add(self.nesting.announced(begun))
+    }
+
+    fn resume(&mut self, chunk: &[u8], limits: &Limits) -> Result<ReplyAdvance, ReplyError> {
+        if self.walked == 0 && !chunk.is_empty() {
+            self.kind = None;
+        }
+        let mut rest = chunk;
+        while let Some((&byte, after)) = rest.split_first() {
+            let (ended, after) = match self.state {
+                State::Value => self.value(rest, limits)?,
+                State::Text => self.text(rest, limits)?,
+                State::Data => (false, self.leap(rest)),
+                _ => (self.byte(byte, limits)?, after),
+            };
+            rest = after;
+            if ended {
+                self.state = State::Value;
+                self.walked = 0;
+                return Ok(ReplyAdvance {
+                    consumed: chunk.len() - rest.len(),
+                    complete: true,
+                });
+            }
+        }
+        self.walked += chunk.len() as u64;
+        Ok(ReplyAdvance {
+            consumed: chunk.len(),
+            complete: false,
+        })
+    }
+
+    /// Values that are here as a whole; else the first byte of one. True when the reply has ended.
+    fn value<'a>(
+        &mut self,
+        mut rest: &'a [u8],
+        limits: &Limits,
+    ) -> Result<(bool, &'a [u8]), ReplyError> {
+        while self.nesting.level() != Level::Chunks {
+            if let Some((kind, after)) = value::whole(rest, limits) {
+                rest = after;
+                if self.ended(kind) {
+                    return Ok((true, rest));
+                }
+            } else if let Some((first, count, after)) = value::head(rest) {
+                rest = after;
+                self.first = first;
+                if self.open(count, limits)? {
+                    return Ok((true, rest));
+                }
+            } else {
+                break;
+            }
+        }
+        let Some((&first, after)) = rest.split_first() else {
+            return Ok((false, rest));
+        };
+        self.begin(first)?;
+        Ok((false, after))
+    }
+
+    /// The first byte of a value decides how it goes on.
+    fn begin(&mut self, first: u8) -> Result<(), ReplyError> {
+        self.first = first;
+        self.number = Decimal::default();
+        self.data = 0;
+        let chunks = self.nesting.level() == Level::Chunks;
+        self.state = match first {
+            b';' if chunks => State::Length,
+            _ if chunks => return Err(ReplyError::UnknownType(first)),
+            b'+' | b'-' => State::Text,
+            b':' | b',' | b'(' | b'#' | b'_' => State::Scalar,
+            b'$' | b'*' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => State::Length,
+            b'.' => State::EndCr,
+            _ => return Err(ReplyError::UnknownType(first)),
+        };
+        self.note();
+        Ok(())
+    }
+
+    /// A line of text up to its CR.
+    fn text<'a>(
+        &mut self,
+        rest: &'a [u8],
+        limits: &Limits,
+    ) -> Result<(bool, &'a [u8]), ReplyError> {
+        let end = memchr::memchr(b'\r', rest);
+        let here = end.unwrap_or(rest.len());
+        self.data += here as u64;
+        if self.data > limits.bulk_bytes_max {
+            return Err(ReplyError::TooLong);
+        }
+        let Some(end) = end else {
+            return Ok((false, &[]));
+        };
+        self.state = State::TextLf;
+        Ok((false, rest.get(end + 1..).unwrap_or_default()))
+    }
+
+    /// Leaps through what is here of a string.
+    fn leap<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let here = usize::try_from(self.data)
+            .unwrap_or(usize::MAX)
+            .min(rest.len());
+        self.data -= here as u64;
+        if self.data == 0 {
+            self.state = State::DataCr;
+        }
+        rest.get(here..).unwrap_or_default()
+    }
+
+    /// One byte of a line or of a line's end; true when the reply has ended.
+    fn byte(&mut self, byte: u8, limits: &Limits) -> Result<bool, ReplyError> {
+        let want_cr = |state| match byte {
+            b'\r' => Ok(state),
+            _ => Err(ReplyError::MissingLineEnd),
+        };
+        self.state = match self.state {
+            State::Length if byte == b'?' && self.number.bytes() == 0 => State::StreamCr,
+            State::Length if byte == b'\r' => State::LengthLf,
+            State::Scalar if byte == b'\r' => State::ScalarLf,
+            State::Length | State::Scalar => {
+                self.number.push(byte);
+                self.check_scalar(byte)?;
+                if self.number.bytes() >= limits.header_allowed() {
+                    return Err(ReplyError::TooLongLine);
+                }
+                return Ok(false);
+            }
+            State::StreamCr => want_cr(State::StreamLf)?,
+            State::EndCr => want_cr(State::EndLf)?,
+            State::DataCr => want_cr(State::DataLf)?,
+            _ if byte != b'\n' => return Err(ReplyError::MissingLineEnd),
+            ended => {
+                self.state = State::Value;
+                return self.line_ended(ended, limits);
+            }
+        };
+        Ok(false)
+    }
+
+    /// Behind the LF of the line that `state` was in; true when the reply has ended.
+    fn line_ended(&mut self, state: State, limits: &Limits) -> Result<bool, ReplyError> {
+        match state {
+            State::LengthLf => self.length(limits),
+            State::StreamLf => self.open_stream(limits),
+            State::EndLf => self
+                .nesting
+                .stream_ended()
+                .ok_or(ReplyError::UnknownType(b'.')),
+            State::ScalarLf => {
+                let valid = match self.first {
+                    b':' => self.number.value().is_some(),
+                    b'_' => self.number.bytes() == 0,
+                    b'#' => self.number.bytes() == 1,
+                    _ => self.number.bytes() > 0,
+                };
+                if !valid {
+                    return Err(ReplyError::InvalidValue(self.first));
+                }
+                Ok(self.nesting.value_ended())
+            }
+            _ => Ok(self.nesting.value_ended()),
+        }
+    }
+
+    /// Judges a byte inside a scalar where the scalar as a whole would be judged too late.
+    fn check_scalar(&self, byte: u8) -> Result<(), ReplyError> {
+        let valid = match self.first {
+            b'#' => matches!(byte, b't' | b'f'),
+            b',' | b'(' => is_number_byte(byte),
+            _ => true,
+        };
+        if valid {
+            Ok(())
+        } else {
+            Err(ReplyError::InvalidValue(self.first))
+        }
+    }
+
+    /// Behind a line with a length; true when the reply has ended.
+    fn length(&mut self, limits: &Limits) -> Result<bool, ReplyError> {
+        let length = self.number.value().ok_or(ReplyError::InvalidLength)?;
+        if length == -1 && matches!(self.first, b'$' | b'*') {
+            return Ok(self.ended(ReplyKind::Null));
+        }
+        let length = u64::try_from(length).map_err(|_| ReplyError::InvalidLength)?;
+        match self.first {
+            // An empty piece ends a streamed string, and has no data at all.
+            b';' if length == 0 => self
+                .nesting
+                .stream_ended()
+                .ok_or(ReplyError::UnknownType(b';')),
+            b'=' if length < VERBATIM_BYTES_MIN => Err(ReplyError::InvalidLength),
+            b'$' | b'!' | b'=' | b';' => {
+                if length > limits.bulk_bytes_max {
+                    return Err(ReplyError::TooLong);
+                }
+                self.data = length;
+                self.state = if length == 0 {
+                    State::DataCr
+                } else {
+                    State::Data
+                };
+                Ok(false)
+            }
+            _ => self.open(length, limits),
+        }
+    }
+
+    /// Behind the head of an aggregate of `count`; true when the reply has ended.
+    fn open(&mut self, count: u64, limits: &Limits) -> Result<bool, ReplyError> {
+        if self.first == b'>' && self.nesting.level() != Level::Reply {
+            return Err(ReplyError::NestedPush);
+        }
+        self.note();
+        let attribute = self.first == b'|';
+        let values = match self.first {
+            b'%' | b'|' => count.checked_mul(2).ok_or(ReplyError::InvalidLength)?,
+            _ => count,
+        };
+        if values == 0 {
+            return Ok(!attribute && self.nesting.value_ended());
+        }
+        let level = if attribute {
+            Level::Attribute(values)
+        } else {
+            Level::Counted(values)
+        };
+        self.nesting.open(level, limits.reply_depth_max)?;
+        Ok(false)
+    }
+
+    /// Behind the head of something whose length is not known.
+    fn open_stream(&mut self, limits: &Limits) -> Result<bool, ReplyError> {
+        let level = match self.first {
+            b'$' => Level::Chunks,
+            b'*' | b'~' => Level::Streamed,
+            b'%' => Level::StreamedPairs { value_next: false },
+            _ => return Err(ReplyError::InvalidLength),
+        };
+        self.nesting.open(level, limits.reply_depth_max)?;
+        Ok(false)
+    }
+
+    fn ended(&mut self, kind: ReplyKind) -> bool {
+        if self.nesting.level() == Level::Reply {
+            self.kind = Some(kind);
+        }
+        self.nesting.value_ended()
+    }
+
+    /// Remembers what the reply is, unless the value under way is inside it or an attribute.
+    fn note(&mut self) {
+        if self.nesting.level() == Level::Reply
+            && let Some(kind) = ReplyKind::of(self.first)
+        {
+            self.kind = Some(kind);
+        }
+    }
+}
+
+impl ReplyKind {
+    fn of(first: u8) -> Option<Self> {
+        Some(match first {
+            b'+' => Self::Status,
+            b'-' => Self::Error,
+            b':' => Self::Integer,
+            b'$' => Self::Bulk,
+            b'*' => Self::Array,
+            b'_' => Self::Null,
+            b',' => Self::Double,
+            b'#' => Self::Boolean,
+            b'!' => Self::BlobError,
+            b'=' => Self::Verbatim,
+            b'(' => Self::BigNumber,
+            b'%' => Self::Map,
+            b'~' => Self::Set,
+            b'>' => Self::Push,
+            _ => return None,
+        })
+    }
+}
+
+/// What may stand in a double or a big number. Modules write these as they please, so they are
+/// held only to what cannot be mistaken for the end of a line.
+fn is_number_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
+/// The format and its colon: `txt:`.
+const VERBATIM_BYTES_MIN: u64 = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,411 @@
+//! Where a client's request ends: a pure, resumable walk over its bytes. It reads lengths and skips
+//! what they announce, so the work is proportional to the number of arguments, and however the
+//! input is cut every byte is walked once. What it accepts as a multibulk is canonical (one
+//! spelling only) and may be forwarded as it came. It allocates nothing and knows no command.
+
+use self::bulk::{bulk, bulks};
+use self::head::Head;
+use super::inline::is_http;
+use super::limits::Limits;
+use super::number::{Decimal, length_line};
+use super::violation::ProtocolError;
+
+mod bulk;
+mod head;
+
+/// The place in one client's stream of requests; the default is between two of them.
+#[derive(Clone, Debug, Default)]
+pub struct RequestScanner {
+    state: State,
+    /// Bytes of the frame under way that are behind us.
+    walked: u64,
+    /// Arguments of the frame; 0 until its header has been read.
+    argc: u32,
+    /// Arguments not yet walked to their end, the one under way included.
+    args_left: u32,
+    /// Where the name begins; 0 until its length has been read.
+    name_at: u32,
+    name_len: u32,
+    /// The beginning of the name, for the test for HTTP.
+    head: Head,
+}
+
+/// How far one step came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Bytes of the chunk that were walked. All of it unless a frame ended.
+    pub consumed: usize,
+    /// What ended there, if anything.
+    pub event: RequestEvent,
+}
+
+/// What a step ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestEvent {
+    /// All of the chunk is consumed and the frame is not finished.
+    NeedMore,
+    /// A multibulk frame has ended.
+    Complete(Frame),
+    /// An inline request has ended; its text goes through [`super::inline::encode`].
+    Inline {
+        /// The whole line with its newline.
+        bytes: usize,
+    },
+    /// Something has ended that asks for nothing (`*0`, `*-1`, a blank line): Redis drops it too.
+    Empty,
+}
+
+/// A complete multibulk request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Length of the whole frame.
+    pub bytes: u64,
+    /// Number of arguments, the name included; never 0.
+    pub argc: u32,
+    /// Where the name begins, counted from the frame's first byte.
+    pub name_at: u32,
+    /// Length of the name.
+    pub name_len: u32,
+}
+
+/// Lines count their bytes, since Redis bounds a line that does not end.
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Start,
+    Inline,
+    /// Behind `*`.
+    Count(Decimal),
+    /// Behind the CR of that line.
+    CountLf(Decimal),
+    /// Where `$` is expected.
+    Arg,
+    /// Behind `$`.
+    Length(Decimal),
+    /// Behind the CR of that line.
+    LengthLf(Decimal),
+    Data {
+        left: u64,
+    },
+    DataCr,
+    DataLf,
+}
+
+impl RequestScanner {
+    /// Walks `chunk`, the bytes that follow those already walked, up to the end of the frame under
+    /// way.
+    ///
+    /// # Errors
+    /// What is wrong with the frame. The error is final: the client is to be answered and closed.
+    #[inline]
+    pub fn advance(&mut self, chunk: &[u8], limits: &Limits) -> Result<Advance, ProtocolError> {
+        if !matches!(self.state, State::Start) {
+            return self.resume(chunk, chunk, limits);
+        }
+        if let Some(frame) = self.begin(chunk, limits) {
+            return Ok(Advance {
+                // The frame lies in the chunk.
+                consumed: frame.bytes as usize,
+                event: RequestEvent::Complete(frame),
+            });
+        }
+        let rest = chunk.get(self.walked as usize..).unwrap_or_default();
+        self.resume(chunk, rest, limits)
+    }
+
+    /// Whether a frame has begun and not ended.
+    pub fn in_frame(&self) -> bool {
+        !matches!(self.state, State::Start)
+    }
+
+    /// Bytes of the frame under way walked so far; 0 between frames.
+    pub fn walked(&self) -> u64 {
+        self.walked
+    }
+
+    /// Bytes that the frame under way is known to need at least.
+    pub fn announced(&self) -> u64 {
+        self.walked
+            + match self.state {
+                State::Data { left } => left.saturating_add(2),
+                State::DataCr => 2,
+                State::DataLf => 1,
+                _ => 0,
+            }
+    }
+
+    /// Where the name of the frame under way is and how long, once all of it has been walked.
+    pub fn name(&self) -> Option<(u32, u32)> {
+        let end = u64::from(self.name_at) + u64::from(self.name_len);
+        (self.name_at > 0 && self.walked >= end).then_some((self.name_at, self.name_len))
+    }
+
+    /// Number of arguments of the frame under way, once its header has been read.
+    pub fn argc(&self) -> Option<u32> {
+        (self.argc > 0).then_some(self.argc)
+    }
+
+    /// The fast way in: takes a frame that lies in the chunk as a whole. Of another one it takes
+    /// the arguments that do and leaves the rest to [`Self::resume`]; so it does with all that it
+    /// does not understand, and only that judges.
+    #[inline]
+    fn begin(&mut self, chunk: &[u8], limits: &Limits) -> Option<Frame> {
+        let [b'*', after @ ..] = chunk else {
+            return None;
+        };
+        let (argc, after) = length_line(after)?;
+        let argc = u32::try_from(argc).ok()?;
+        if argc == 0 || argc > limits.args_allowed() {
+            return None;
+        }
+        let bulk_bytes_max = limits.bulk_allowed();
+        let (name, rest) = bulk(after, bulk_bytes_max)?;
+        if is_http(name) {
+            return None;
+        }
+        let name_end = chunk.len() - rest.len() - 2;
+        let name_len = u32::try_from(name.len()).ok()?;
+        let name_at = u32::try_from(name_end - name.len()).ok()?;
+        let (rest, args_left) = bulks(rest, argc - 1, bulk_bytes_max);
+        let walked = (chunk.len() - rest.len()) as u64;
+        if args_left == 0 {
+            return Some(Frame {
+                bytes: walked,
+                argc,
+                name_at,
+                name_len,
+            });
+        }
+        *self = Self {
+            state: State::Arg,
+            walked,
+            argc,
+            args_left,
+            name_at,
+            name_len,
+            head: Head::default(),
+        };
+        None
+    }
+
+    /// The slow way: byte by byte through lines, in one leap through data.
+    fn resume(
+        &mut self,
+        chunk: &[u8],
+        mut rest: &[u8],
+        limits: &Limits,
+    ) -> Result<Advance, ProtocolError> {
+        while let Some((&byte, after)) = rest.split_first() {
+            let before = rest.len();
+            let event = match self.state {
+                State::Data { left } => {
+                    rest = self.data(rest, left)?;
+                    None
+                }
+                State::Arg if byte == b'$' && self.args_left < self.argc => {
+                    rest = self.args(rest, after, limits);
+                    (self.args_left == 0).then(|| self.complete(before - rest.len()))
+                }
+                State::Inline => {
+                    let (event, after) = self.inline(rest, limits)?;
+                    rest = after;
+                    event
+                }
+                State::Start if byte != b'*' => {
+                    self.state = State::Inline;
+                    None
+                }
+                _ => {
+                    rest = after;
+                    self.byte(byte, limits)?
+                }
+            };
+            self.walked += (before - rest.len()) as u64;
+            if let Some(event) = event {
+                *self = Self::default();
+                return Ok(Advance {
+                    consumed: chunk.len() - rest.len(),
+                    event,
+                });
+            }
+        }
+        Ok(Advance {
+            consumed: chunk.len(),
+            event: RequestEvent::NeedMore,
+        })
+    }
+
+    /// One byte outside of data and inline requests.
+    fn byte(&mut self, byte: u8, limits: &Limits) -> Result<Option<RequestEvent>, ProtocolError> {
+        self.state = match self.state {
+            State::Count(number) if byte == b'\r' => State::CountLf(number),
+            State::Count(mut number) => {
+                number.push(byte);
+                if number.bytes() >= limits.header_allowed() {
+                    return Err(ProtocolError::TooBigMultibulkHeader);
+                }
+                State::Count(number)
+            }
+            State::CountLf(number) => {
+                self.argc = count(number, byte, limits)?;
+                self.args_left = self.argc;
+                if self.argc == 0 {
+                    return Ok(Some(RequestEvent::Empty));
+                }
+                State::Arg
+            }
+            State::Arg if byte == b'$' => State::Length(Decimal::default()),
+            State::Arg => return Err(ProtocolError::ExpectedDollar(byte)),
+            State::Length(number) if byte == b'\r' => State::LengthLf(number),
+            State::Length(mut number) => {
+                number.push(byte);
+                if number.bytes() >= limits.header_allowed() {
+                    return Err(ProtocolError::TooBigBulkHeader);
+                }
+                State::Length(number)
+            }
+            State::LengthLf(number) => {
+                let left = length(number, byte, limits)?;
+                self.begin_data(left)?
+            }
+            State::DataCr if byte == b'\r' => State::DataLf,
+            State::DataLf if byte == b'\n' => {
+                self.args_left -= 1;
+                if self.args_left == 0 {
+                    return Ok(Some(self.complete(1)));
+                }
+                State::Arg
+            }
+            State::DataCr | State::DataLf => return Err(ProtocolError::InvalidBulkLength),
+            // `*`: the other ways to begin, and data, are not walked byte by byte.
+            State::Start | State::Inline | State::Data { .. } => State::Count(Decimal::default()),
+        };
+        Ok(None)
+    }
+
+    /// Behind the LF of a length line, which is not counted as walked yet.
+    fn begin_data(&mut self, left: u64) -> Result<State, ProtocolError> {
+        if self.name_at == 0 {
+            // No command is named with four gigabytes; so that places in a frame fit 32 bits.
+            let name = (u32::try_from(self.walked + 1), u32::try_from(left));
+            let (Ok(at), Ok(len)) = name else {
+                return Err(ProtocolError::InvalidBulkLength);
+            };
+            (self.name_at, self.name_len) = (at, len);
+        }
+        Ok(if left == 0 {
+            State::DataCr
+        } else {
+            State::Data { left }
+        })
+    }
+
+    /// Leaps through what is here of an argument.
+    fn data<'a>(&mut self, rest: &'a [u8], left: u64) -> Result<&'a [u8], ProtocolError> {
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+        let (data, after) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+        let left = left - here as u64;
+        if self.args_left == self.argc {
+            self.head.extend(data);
+            if left == 0 && self.head.is_http() {
+                return Err(ProtocolError::Http);
+            }
+        }
+        self.state = if left == 0 {
+            State::DataCr
+        } else {
+            State::Data { left }
+        };
+        Ok(after)
+    }
+
+    /// Leaps through the arguments that are here as a whole, or else over the `$` of one that is
+    /// not.
+    fn args<'a>(&mut self, rest: &'a [u8], after: &'a [u8], limits: &Limits) -> &'a [u8] {
+        let (rest_after, left) = bulks(rest, self.args_left, limits.bulk_allowed());
+        if left == self.args_left {
+            self.state = State::Length(Decimal::default());
+            return after;
+        }
+        self.args_left = left;
+        rest_after
+    }
+
+    /// The frame that ends `ahead` bytes beyond those counted as walked.
+    fn complete(&self, ahead: usize) -> RequestEvent {
+        RequestEvent::Complete(Frame {
+            bytes: self.walked + ahead as u64,
+            argc: self.argc,
+            name_at: self.name_at,
+            name_len: self.name_len,
+        })
+    }
+
+    /// An inline request up to its newline, within the bytes it may still have.
+    fn inline<'a>(
+        &mut self,
+        rest: &'a [u8],
+        limits: &Limits,
+    ) -> Result<(Option<RequestEvent>, &'a [u8]), ProtocolError> {
+        let walked = usize::try_from(self.walked).unwrap_or(usize::MAX);
+        let room = limits.inline_bytes_max.saturating_sub(walked);
+        // One byte more than there is room for: it may be the newline.
+        let window = rest.get(..=room).unwrap_or(rest);
+        let newline = memchr::memchr(b'\n', window);
+        let here = newline.map_or(window.len(), |at| at + 1);
+        let (line, after) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+        if self.head.extend_word(line) {
+            return Err(ProtocolError::Http);
+        }
+        if newline.is_none() {
+            if window.len() > room {
+                return Err(ProtocolError::TooBigInline);
+            }
+            return Ok((None, after));
+        }
+        let event = if self.head.is_empty() {
+            RequestEvent::Empty
+        } else {
+            RequestEvent::Inline {
+                bytes: walked + here,
+            }
+        };
+        Ok((Some(event), after))
+    }
+}
+
+/// The number of arguments that a header line announces, judged with the byte behind its CR.
+fn count(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u32, ProtocolError> {
+    let invalid = ProtocolError::InvalidMultibulkLength;
+    if after_cr != b'\n' {
+        return Err(invalid);
+    }
+    let count = number.value().ok_or(invalid)?.max(0);
+    let count = u32::try_from(count).map_err(|_| invalid)?;
+    if count > limits.args_max {
+        return Err(invalid);
+    }
+    if count > limits.args_allowed() {
+        return Err(ProtocolError::UnauthenticatedMultibulkLength);
+    }
+    Ok(count)
+}
+
+/// The bytes of an argument that a length line announces, judged with the byte behind its CR.
+fn length(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u64, ProtocolError> {
+    let invalid = ProtocolError::InvalidBulkLength;
+    if after_cr != b'\n' {
+        return Err(invalid);
+    }
+    let length = u64::try_from(number.value().ok_or(invalid)?).map_err(|_| invalid)?;
+    if length > limits.bulk_bytes_max {
+        return Err(invalid);
+    }
+    if length > limits.bulk_allowed() {
+        return Err(ProtocolError::UnauthenticatedBulkLength);
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
