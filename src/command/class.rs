@@ -1,0 +1,142 @@
+//! The route classes: by which way a request travels. They are facts about a command alone; what
+//! they mean for one client at one moment is the session's to decide, so nothing here knows
+//! clients, sessions or backends.
+
+/// The way a request takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// Pipelined on a backend that many clients use at once.
+    Shared,
+    /// As [`Route::Shared`]; the reply's fields about connections are made true for narrows'
+    /// clients.
+    Info,
+    /// Answered from the client's virtual session.
+    Local(Local),
+    /// Begins, ends or undoes a bracket: needs an exclusive backend from its first command to its
+    /// last.
+    Bracket(Bracket),
+    /// May keep its connection waiting on the server.
+    Blocking,
+    /// Changes what the client is subscribed to.
+    Subscriber,
+    /// Leaves state on its connection: the client keeps an exclusive backend.
+    Pinned(Pin),
+    /// Has to get through while pipes are stuck: runs on a connection of its own.
+    OwnConnection,
+    /// Cannot pass through a multiplexer at all (replication links, the script debugger).
+    NotForwarded,
+    /// Changes what the server is, for everybody: refused unless the operator allows it by name.
+    /// Allowed, it travels as [`Route::Shared`].
+    Restricted,
+}
+
+/// The commands that are answered from the client's virtual session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Local {
+    /// `CLIENT ID`.
+    ClientId,
+    /// `CLIENT INFO`.
+    ClientInfo,
+    /// `CLIENT LIST`.
+    ClientList,
+    /// `CLIENT KILL`.
+    ClientKill,
+    /// `CLIENT SETNAME`.
+    ClientSetname,
+    /// `CLIENT GETNAME`.
+    ClientGetname,
+    /// `CLIENT SETINFO`.
+    ClientSetinfo,
+    /// `CLIENT REPLY`.
+    ClientReply,
+    /// `CLIENT UNBLOCK`.
+    ClientUnblock,
+    /// `CLIENT NO-EVICT`.
+    ClientNoEvict,
+    /// `CLIENT GETREDIR`.
+    ClientGetredir,
+    /// `CLIENT TRACKINGINFO`.
+    ClientTrackinginfo,
+    /// `CLIENT HELP`.
+    ClientHelp,
+    /// `QUIT`.
+    Quit,
+    /// `RESET`.
+    Reset,
+    /// `AUTH`.
+    Auth,
+    /// `HELLO`.
+    Hello,
+    /// `SELECT`.
+    Select,
+}
+
+/// The commands of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bracket {
+    /// `WATCH` opens a bracket before its `MULTI`.
+    Watch,
+    /// `UNWATCH` closes one that `WATCH` opened.
+    Unwatch,
+    /// `MULTI` opens a bracket.
+    Multi,
+    /// `EXEC` closes it and runs what was queued.
+    Exec,
+    /// `DISCARD` closes it and runs nothing.
+    Discard,
+}
+
+/// Why a client keeps a backend to itself until it disconnects or undoes what pinned it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pin {
+    /// `MONITOR`: the connection becomes a stream.
+    Monitor,
+    /// `CLIENT TRACKING`: invalidations are pushed to that connection.
+    Tracking,
+    /// `CLIENT CACHING`: decides about the next command of that connection.
+    Caching,
+    /// `CLIENT NO-TOUCH`.
+    NoTouch,
+    /// `CLIENT CAPA` (Valkey 8.0): the server may answer that connection with redirects.
+    Capa,
+    /// `CLIENT IMPORT-SOURCE` (Valkey 8.1): that connection sees expired keys.
+    ImportSource,
+    /// `READONLY` on a cluster node.
+    ReadOnly,
+    /// `READWRITE` on a cluster node.
+    ReadWrite,
+    /// `ASKING` on a cluster node: decides about the next command of that connection.
+    Asking,
+    /// A subcommand of `CLIENT` that has no row of ours.
+    UnknownClientSubcommand,
+    /// A command that the server puts in `@connection` and that has no row of ours.
+    UnknownConnectionCommand,
+    /// A command that the server puts in `@pubsub` and that has no row of ours.
+    UnknownPubsubCommand,
+    /// A command that the server puts in `@transaction` and that has no row of ours.
+    UnknownTransactionCommand,
+    /// A command unknown even to the server's `COMMAND`: it may do anything to its connection.
+    UnknownCommand,
+}
+
+impl Pin {
+    /// The value of the metric label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Pin::Monitor => "monitor",
+            Pin::Tracking => "client_tracking",
+            Pin::Caching => "client_caching",
+            Pin::NoTouch => "client_no_touch",
+            Pin::Capa => "client_capa",
+            Pin::ImportSource => "client_import_source",
+            Pin::ReadOnly => "readonly",
+            Pin::ReadWrite => "readwrite",
+            Pin::Asking => "asking",
+            Pin::UnknownClientSubcommand => "unknown_client_subcommand",
+            Pin::UnknownConnectionCommand => "unknown_connection_command",
+            Pin::UnknownPubsubCommand => "unknown_pubsub_command",
+            Pin::UnknownTransactionCommand => "unknown_transaction_command",
+            Pin::UnknownCommand => "unknown_command",
+        }
+    }
+}

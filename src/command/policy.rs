@@ -1,0 +1,308 @@
+//! What the operator allows, denies and sends to connections of their own: lists of command names
+//! from the configuration, parsed once, asked per request. It knows names and routes, not clients.
+
+use super::class::Route;
+use super::lookup::CommandTable;
+use super::spec::Spec;
+
+/// The operator's lists. Each entry is a command (`debug`), a subcommand (`client|kill`) or, with a
+/// `*` at its end, all names that begin so (`FT.*`); letters in any case. A container stands for
+/// its subcommands too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// Restricted commands that may be used all the same. It takes nothing away from the others.
+    pub allow: Vec<String>,
+    /// Commands that are refused, whatever `allow` says.
+    pub deny: Vec<String>,
+    /// Commands that hold up their connection: they run apart from everybody else's.
+    pub dedicated: Vec<String>,
+}
+
+/// The operator's lists, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    allow: Vec<Pattern>,
+    deny: Vec<Pattern>,
+    dedicated: Vec<Pattern>,
+}
+
+/// Whether a command may be used here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It may.
+    Allowed,
+    /// The operator denies it, or it is restricted and not allowed by name.
+    Denied,
+}
+
+/// An entry that is not a pattern.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{list}: \"{entry}\" {why}")]
+pub struct Mistake {
+    /// The key of the list: `commands.allow`, `commands.deny` or `commands.dedicated`.
+    pub list: &'static str,
+    /// The entry as it was written.
+    pub entry: String,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+impl Policy {
+    /// Parses the lists; all mistakes at once.
+    pub fn new(settings: &PolicySettings) -> Result<Policy, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let mut parse = |list, entries: &[String]| -> Vec<Pattern> {
+            let mut patterns = Vec::new();
+            for entry in entries {
+                match Pattern::parse(entry) {
+                    Ok(pattern) => patterns.push(pattern),
+                    Err(why) => mistakes.push(Mistake {
+                        list,
+                        entry: entry.clone(),
+                        why,
+                    }),
+                }
+            }
+            patterns
+        };
+        let policy = Policy {
+            allow: parse("commands.allow", &settings.allow),
+            deny: parse("commands.deny", &settings.deny),
+            dedicated: parse("commands.dedicated", &settings.dedicated),
+        };
+        if mistakes.is_empty() {
+            Ok(policy)
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    /// Whether a command may be used.
+    #[inline]
+    pub fn verdict(&self, spec: &Spec) -> Verdict {
+        let denied = any(&self.deny, &spec.name);
+        if denied || spec.route == Route::Restricted && !any(&self.allow, &spec.name) {
+            Verdict::Denied
+        } else {
+            Verdict::Allowed
+        }
+    }
+
+    /// Whether a command that has no row may be used, or a subcommand that has none.
+    pub fn verdict_of_unknown(&self, name: &[u8], subcommand: Option<&[u8]>) -> Verdict {
+        // What is cut off is longer than any pattern, so it cannot change the answer.
+        let cut = |text: &[u8]| {
+            let text = text.get(..PATTERN_BYTES_MAX + 1).unwrap_or(text);
+            String::from_utf8_lossy(text).to_ascii_lowercase()
+        };
+        let full = match subcommand {
+            None => cut(name),
+            Some(subcommand) => format!("{}|{}", cut(name), cut(subcommand)),
+        };
+        if any(&self.deny, &full) {
+            Verdict::Denied
+        } else {
+            Verdict::Allowed
+        }
+    }
+
+    /// Whether a command is to run apart from everybody else's.
+    #[inline]
+    pub fn is_dedicated(&self, spec: &Spec) -> bool {
+        any(&self.dedicated, &spec.name)
+    }
+
+    /// The entries that name no command of this table, for a warning: they may be mistyped.
+    pub fn unmatched<'a>(&'a self, table: &'a CommandTable) -> impl Iterator<Item = &'a str> {
+        let patterns = self.allow.iter().chain(&self.deny).chain(&self.dedicated);
+        patterns
+            .filter(|pattern| !table.specs().any(|spec| pattern.matches(&spec.name)))
+            .map(|pattern| &*pattern.entry)
+    }
+}
+
+#[inline]
+fn any(patterns: &[Pattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name))
+}
+
+#[derive(Clone, Debug)]
+struct Pattern {
+    /// As it was written, for messages.
+    entry: Box<str>,
+    /// Lower case, without the `*`.
+    text: Box<str>,
+    prefix: bool,
+}
+
+impl Pattern {
+    fn parse(entry: &str) -> Result<Pattern, &'static str> {
+        let (text, prefix) = match entry.strip_suffix('*') {
+            Some(text) => (text, true),
+            None => (entry, false),
+        };
+        if entry.is_empty() {
+            Err("is empty")
+        } else if entry.len() > PATTERN_BYTES_MAX {
+            Err("is longer than 64 bytes")
+        } else if text.contains('*') {
+            Err("has a * that is not its last character")
+        } else if text.contains(char::is_whitespace) {
+            Err("has a blank; a subcommand is written client|kill")
+        } else if !text.chars().all(|c| c.is_ascii_graphic()) {
+            Err("has a character that no command name has")
+        } else if text.starts_with('|')
+            || text.ends_with('|') && !prefix
+            || text.matches('|').count() > 1
+        {
+            Err("is neither a command nor command|subcommand")
+        } else {
+            Ok(Pattern {
+                entry: entry.into(),
+                text: text.to_ascii_lowercase().into(),
+                prefix,
+            })
+        }
+    }
+
+    #[inline]
+    fn matches(&self, name: &str) -> bool {
+        match name.strip_prefix(&*self.text) {
+            Some(rest) => self.prefix || rest.is_empty() || rest.starts_with('|'),
+            None => false,
+        }
+    }
+}
+
+/// No command of any known module has a name as long (bytes).
+const PATTERN_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::{Policy, PolicySettings, Verdict};
+    use crate::command::CommandTable;
+
+    fn policy(allow: &[&str], deny: &[&str], dedicated: &[&str]) -> Policy {
+        let owned = |list: &[&str]| list.iter().map(|entry| (*entry).to_owned()).collect();
+        let settings = PolicySettings {
+            allow: owned(allow),
+            deny: owned(deny),
+            dedicated: owned(dedicated),
+        };
+        Policy::new(&settings).unwrap()
+    }
+
+    fn verdict(policy: &Policy, name: &str) -> Verdict {
+        policy.verdict(CommandTable::builtin().named(name.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn restricted_commands_are_refused_unless_allowed() {
+        let closed = Policy::default();
+        let open = policy(&["Shutdown", "DEBUG"], &[], &[]);
+        for name in ["shutdown", "debug"] {
+            assert_eq!(verdict(&closed, name), Verdict::Denied);
+            assert_eq!(verdict(&open, name), Verdict::Allowed);
+        }
+        assert_eq!(verdict(&open, "failover"), Verdict::Denied);
+        assert_eq!(verdict(&closed, "get"), Verdict::Allowed);
+    }
+
+    #[test]
+    fn deny_wins_over_allow() {
+        assert_eq!(
+            verdict(&policy(&["debug"], &["debug"], &[]), "debug"),
+            Verdict::Denied
+        );
+    }
+
+    #[test]
+    fn a_container_stands_for_its_subcommands() {
+        let policy = policy(&[], &["CONFIG", "client|kill", "acl|*"], &[]);
+        for denied in ["config", "config|set", "client|kill", "acl|setuser"] {
+            assert_eq!(verdict(&policy, denied), Verdict::Denied, "{denied}");
+        }
+        for allowed in ["client", "client|list", "acl"] {
+            assert_eq!(verdict(&policy, allowed), Verdict::Allowed, "{allowed}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_no_match_without_its_star() {
+        let policy = policy(&[], &["get", "z*"], &[]);
+        assert_eq!(verdict(&policy, "getex"), Verdict::Allowed);
+        assert_eq!(verdict(&policy, "zadd"), Verdict::Denied);
+        assert_eq!(verdict(&policy, "bzpopmin"), Verdict::Allowed);
+    }
+
+    #[test]
+    fn commands_without_a_row_are_denied_too() {
+        let policy = policy(&[], &["FT.*", "client|telepathy"], &[]);
+        assert_eq!(
+            policy.verdict_of_unknown(b"ft.Search", None),
+            Verdict::Denied
+        );
+        assert_eq!(policy.verdict_of_unknown(b"ft", None), Verdict::Allowed);
+        assert_eq!(
+            policy.verdict_of_unknown(b"Client", Some(b"TELEPATHY")),
+            Verdict::Denied
+        );
+        assert_eq!(
+            policy.verdict_of_unknown(b"client", Some(&[b'x'; 1000])),
+            Verdict::Allowed
+        );
+        assert_eq!(
+            policy.verdict_of_unknown(&[0xff, b'\r'], None),
+            Verdict::Allowed
+        );
+    }
+
+    #[test]
+    fn dedicated_commands_are_named() {
+        let policy = policy(&[], &[], &["sort"]);
+        let table = CommandTable::builtin();
+        let dedicated: Vec<&str> = table
+            .specs()
+            .filter(|spec| policy.is_dedicated(spec))
+            .map(|spec| &*spec.name)
+            .collect();
+        assert_eq!(dedicated, ["sort"]);
+    }
+
+    #[test]
+    fn entries_that_match_nothing_are_told() {
+        let policy = policy(&["debug"], &["flushal", "ft.*"], &["Sort*"]);
+        let table = CommandTable::builtin();
+        let unmatched: Vec<&str> = policy.unmatched(&table).collect();
+        assert_eq!(unmatched, ["flushal", "ft.*"]);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_together() {
+        let settings = PolicySettings {
+            allow: vec!["debug".into(), "de*g".into(), String::new()],
+            deny: vec![
+                "client kill".into(),
+                "a|b|c".into(),
+                "|kill".into(),
+                "client|".into(),
+                "caf\u{e9}".into(),
+            ],
+            dedicated: vec!["x".repeat(65)],
+        };
+        let mistakes: Vec<String> = Policy::new(&settings)
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(mistakes.len(), 8);
+        assert_eq!(
+            mistakes[0],
+            "commands.allow: \"de*g\" has a * that is not its last character"
+        );
+        assert_eq!(
+            mistakes[2],
+            "commands.deny: \"client kill\" has a blank; a subcommand is written client|kill"
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! How a row is written: a short builder that runs at compile time, so that one line says
+//! everything about one command and a line that is missing something does not compile.
+
+use crate::command::class::{Bracket, Local, Pin, Route};
+use crate::command::flags::Flags;
+use crate::command::keys::KeyRule;
+
+/// What narrows itself knows of one command or subcommand; the fields are those of
+/// [`Spec`](crate::command::Spec).
+#[derive(Clone, Copy, Debug)]
+pub(in crate::command) struct Row {
+    pub(in crate::command) name: &'static str,
+    pub(in crate::command) arity: i32,
+    pub(in crate::command) flags: Flags,
+    pub(in crate::command) route: Route,
+    pub(in crate::command) keys: KeyRule,
+    pub(in crate::command) replay: bool,
+}
+
+/// A command that reads keys and changes none.
+pub(super) const fn read(name: &'static str, arity: i32) -> Row {
+    plain(name, arity).flag(Flags::READONLY)
+}
+
+/// A command that may change data.
+pub(super) const fn write(name: &'static str, arity: i32) -> Row {
+    plain(name, arity).flag(Flags::WRITE)
+}
+
+/// A command that Redis flags neither way. Its route is shared and it has no keys until the row
+/// says otherwise.
+pub(super) const fn plain(name: &'static str, arity: i32) -> Row {
+    Row {
+        name,
+        arity,
+        flags: Flags::NONE,
+        route: Route::Shared,
+        keys: KeyRule::None,
+        replay: false,
+    }
+}
+
+impl Row {
+    const fn flag(mut self, flag: Flags) -> Self {
+        self.flags = self.flags.with(flag);
+        self
+    }
+
+    pub(super) const fn admin(self) -> Self {
+        self.flag(Flags::ADMIN)
+    }
+
+    pub(super) const fn pubsub(self) -> Self {
+        self.flag(Flags::PUBSUB)
+    }
+
+    pub(super) const fn blocking(self) -> Self {
+        self.flag(Flags::BLOCKING)
+    }
+
+    pub(super) const fn no_auth(self) -> Self {
+        self.flag(Flags::NO_AUTH)
+    }
+
+    pub(super) const fn no_multi(self) -> Self {
+        self.flag(Flags::NO_MULTI)
+    }
+
+    pub(super) const fn route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
+    pub(super) const fn local(self, local: Local) -> Self {
+        self.route(Route::Local(local))
+    }
+
+    pub(super) const fn bracket(self, bracket: Bracket) -> Self {
+        self.route(Route::Bracket(bracket))
+    }
+
+    pub(super) const fn pin(self, pin: Pin) -> Self {
+        self.route(Route::Pinned(pin))
+    }
+
+    const fn rule(mut self, keys: KeyRule) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Its first argument is its only key.
+    pub(super) const fn key(self) -> Self {
+        self.keys(1, 1, 1)
+    }
+
+    pub(super) const fn keys(self, first: u32, last: i32, step: u32) -> Self {
+        self.rule(KeyRule::Range { first, last, step })
+    }
+
+    /// The number of keys stands at `count_at`, the keys behind it.
+    pub(super) const fn counted(self, count_at: u32) -> Self {
+        self.rule(KeyRule::Counted {
+            count_at,
+            step: 1,
+            destination: false,
+        })
+    }
+
+    /// As [`Row::counted`], each key followed by its value.
+    pub(super) const fn counted_pairs(self, count_at: u32) -> Self {
+        self.rule(KeyRule::Counted {
+            count_at,
+            step: 2,
+            destination: false,
+        })
+    }
+
+    /// As [`Row::counted`], the first argument being a key too.
+    pub(super) const fn destination_and_counted(self, count_at: u32) -> Self {
+        self.rule(KeyRule::Counted {
+            count_at,
+            step: 1,
+            destination: true,
+        })
+    }
+
+    pub(super) const fn streams(self) -> Self {
+        self.rule(KeyRule::Streams)
+    }
+
+    pub(super) const fn sort_store(self) -> Self {
+        self.rule(KeyRule::SortStore)
+    }
+
+    pub(super) const fn geo_store(self) -> Self {
+        self.rule(KeyRule::GeoStore)
+    }
+
+    pub(super) const fn unknown_keys(self) -> Self {
+        self.rule(KeyRule::Unknown)
+    }
+
+    /// See [`Spec::replay`](crate::command::Spec::replay).
+    pub(super) const fn replay(mut self) -> Self {
+        self.replay = true;
+        self
+    }
+}
