@@ -102,3 +102,6 @@ fn parse_demo(demo: &DemoArguments, environment: &Environment<'_>) -> Result<Inv
 
 /// Places for whoever looks on while a demonstration runs.
 const DEMO_PLACES_MORE: usize = 100;
+
+#[cfg(test)]
+mod tests;

@@ -86,20 +86,20 @@ fn backend(draft: &mut Draft, v: &mut impl Visitor) {
 
 fn pool(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.engine.pool;
-        "pool.queue_timeout"             queue_timeout           duration(1, 10 * MINUTE);
-        "pool.queue_clients_max"         queue_clients_max       count(1, MILLION);
-        "pool.slice"                     slice                   duration(1, 10 * SECOND);
-        "pool.idle_timeout"              idle_timeout            duration(10, 30 * DAY).or_zero("never");
-        "pool.min_idle"                  min_idle                count(0, 10_000);
-        "pool.max_lifetime"              max_lifetime            duration(10, 30 * DAY).or_zero("never");
-        "pool.max_lifetime_jitter"       max_lifetime_jitter     ratio(0.0, 1.0);
-        "pool.ping_interval"             ping_interval           duration(10, DAY).or_zero("never");
-        "pool.pipes_per_context_max"     pipes_per_context_max   count(1, 64);
-        "pool.grow_after"                grow_after              duration(1, 10 * SECOND);
-        "pool.pipe_in_flight_max"        pipe_in_flight_max      count(1, MILLION);
-        "pool.pipe_bytes_max"            pipe_bytes_max          bytes(64 * KIB, GIB);
-        "pool.big_reply_bytes"           big_reply_bytes         bytes(4 * KIB, GIB);
-        "pool.leases_max"                leases_max              count(1, 10_000);
+        "pool.queue_timeout"         queue_timeout         duration(1, 10 * MINUTE);
+        "pool.queue_clients_max"     queue_clients_max     count(1, MILLION);
+        "pool.slice"                 slice                 duration(1, 10 * SECOND);
+        "pool.idle_timeout"          idle_timeout          duration(10, 30 * DAY).or_zero("never");
+        "pool.min_idle"              min_idle              count(0, 10_000);
+        "pool.max_lifetime"          max_lifetime          duration(10, 30 * DAY).or_zero("never");
+        "pool.max_lifetime_jitter"   max_lifetime_jitter   ratio(0.0, 1.0);
+        "pool.ping_interval"         ping_interval         duration(10, DAY).or_zero("never");
+        "pool.pipes_per_context_max" pipes_per_context_max count(1, 64);
+        "pool.grow_after"            grow_after            duration(1, 10 * SECOND);
+        "pool.pipe_in_flight_max"    pipe_in_flight_max    count(1, MILLION);
+        "pool.pipe_bytes_max"        pipe_bytes_max        bytes(64 * KIB, GIB);
+        "pool.big_reply_bytes"       big_reply_bytes       bytes(4 * KIB, GIB);
+        "pool.leases_max"            leases_max            count(1, 10_000);
     }
 }
 
@@ -112,7 +112,8 @@ fn clients(config: &mut Config, v: &mut impl Visitor) {
         "clients.big_request_bytes"      big_request_bytes       bytes(64 * KIB, 512 * MIB);
         "clients.upload_bytes_per_second_min"   upload_bytes_per_second_min
             bytes(1, GIB).or_zero("no limit");
-        "clients.request_timeout"        request_timeout         duration(1, DAY).or_zero("no limit");
+        "clients.request_timeout"        request_timeout
+            duration(1, DAY).or_zero("no limit");
         "clients.replay_reads"           replay_reads            boolean();
         "clients.on_unknown_outcome"     on_unknown_outcome      choice(&OUTCOMES);
         "clients.memory_bytes_max"       memory_bytes_max        bytes(MIB, 1024 * GIB);

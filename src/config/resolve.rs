@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use super::env::PASSWORD_VARIABLE;
 use super::keys::Draft;
@@ -177,92 +176,47 @@ impl Resolving<'_> {
     }
 
     fn durations(&mut self) {
-        let (engine, runtime) = (&self.draft.config.engine, &self.draft.config.runtime);
-        let (backend, pool) = (engine.backend.clone(), engine.pool.clone());
-        let health = runtime.health_interval;
-        let (stall, answering) = (backend.stall_timeout, backend.stall_timeout_answering);
-        let pairs = [
-            (
-                "backend.backoff_min",
-                backend.backoff_min,
-                "backend.backoff_max",
-                backend.backoff_max,
-            ),
-            (
-                "backend.stall_timeout",
-                stall,
-                "backend.stall_timeout_answering",
-                answering,
-            ),
-            (
-                "backend.health_interval",
-                health,
-                "backend.stall_timeout",
-                stall,
-            ),
-        ];
-        for (low, least, high, most) in pairs {
-            self.ordered((low, least), (high, most), least <= most, show_duration);
-        }
-        let (idle, life) = (pool.idle_timeout, pool.max_lifetime);
-        let both = idle > Duration::ZERO && life > Duration::ZERO;
-        let (idle_key, life_key) = ("pool.idle_timeout", "pool.max_lifetime");
-        self.ordered(
-            (idle_key, idle),
-            (life_key, life),
-            !both || idle <= life,
-            show_duration,
+        let (engine, runtime) = (
+            &self.draft.config.engine.backend,
+            &self.draft.config.runtime,
         );
+        let first = ("backend.backoff_min", engine.backoff_min);
+        let last = ("backend.backoff_max", engine.backoff_max);
+        let health = ("backend.health_interval", runtime.health_interval);
+        let stall = ("backend.stall_timeout", engine.stall_timeout);
+        let answering = engine.stall_timeout_answering;
+        let answering = ("backend.stall_timeout_answering", answering);
+        for (low, high) in [(first, last), (health, stall), (stall, answering)] {
+            self.ordered(low, high, show_duration);
+        }
     }
 
     fn sizes(&mut self) {
-        let clients = &self.draft.config.engine.clients;
-        let pipe = wide(self.draft.config.engine.pool.pipe_bytes_max);
-        let (pause, output) = (
-            wide(clients.output_pause_bytes),
-            wide(clients.output_bytes_max),
+        let (clients, pool) = (
+            &self.draft.config.engine.clients,
+            &self.draft.config.engine.pool,
         );
-        let (big, memory) = (clients.big_request_bytes, wide(clients.memory_bytes_max));
-        let pairs = [
-            (
-                "clients.output_pause_bytes",
-                pause,
-                "clients.output_bytes_max",
-                output,
-            ),
-            (
-                "clients.output_bytes_max",
-                output,
-                "clients.memory_bytes_max",
-                memory,
-            ),
-            (
-                "clients.big_request_bytes",
-                big,
-                "clients.memory_bytes_max",
-                memory,
-            ),
-            (
-                "clients.big_request_bytes",
-                big,
-                "pool.pipe_bytes_max",
-                pipe,
-            ),
-        ];
-        for (low, least, high, most) in pairs {
-            self.ordered((low, least), (high, most), least <= most, show_bytes);
+        let pause = (
+            "clients.output_pause_bytes",
+            wide(clients.output_pause_bytes),
+        );
+        let output = ("clients.output_bytes_max", wide(clients.output_bytes_max));
+        let big = ("clients.big_request_bytes", clients.big_request_bytes);
+        let memory = ("clients.memory_bytes_max", wide(clients.memory_bytes_max));
+        let pipe = ("pool.pipe_bytes_max", wide(pool.pipe_bytes_max));
+        for (low, high) in [(pause, output), (big, memory), (big, pipe)] {
+            self.ordered(low, high, show_bytes);
         }
     }
 
-    /// A mistake unless `in_order`: the value of `low` must not be above that of `high`.
-    fn ordered<T>(
+    /// A mistake if the value of `low` is above that of `high`.
+    fn ordered<T: PartialOrd>(
         &mut self,
         low: (&'static str, T),
         high: (&'static str, T),
-        in_order: bool,
         show: fn(T) -> String,
     ) {
-        if in_order {
+        if low.1 <= high.1 {
             return;
         }
         let text = format!(
