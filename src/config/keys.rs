@@ -1,0 +1,216 @@
+//! Every key there is, once: its path, the setting it fills, its kind and range. Files, the
+//! environment, flags, the summary and the test of `config/narrows.toml` all walk this list,
+//! so a key cannot be known to one of them only.
+
+use std::path::PathBuf;
+
+use super::Config;
+use super::kind::{
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, path, ratio, text, url,
+};
+use super::url::BackendUrl;
+use crate::command::{self, Policy, PolicySettings};
+use crate::engine::settings::OnUnknownOutcome;
+use crate::telemetry::log::check_level;
+use crate::telemetry::settings::LogFormat;
+
+/// The settings while they are being read: what the file calls one thing and the settings
+/// another is kept as the file has it until everything is known.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) config: Config,
+    pub(super) url: BackendUrl,
+    pub(super) password_file: Option<PathBuf>,
+}
+
+/// Is shown every key.
+pub(super) trait Visitor {
+    /// The key at `path` fills `value` and is of `kind`.
+    fn key<K: Kind>(&mut self, path: &'static str, value: &mut K::Value, kind: &K);
+}
+
+/// Shows `$visitor` keys of `$settings`, a row each: path, field and kind.
+macro_rules! keys {
+    ($visitor:ident, $settings:expr; $($path:literal $field:ident $kind:expr;)*) => {
+        let settings = &mut $settings;
+        $($visitor.key($path, &mut settings.$field, &$kind);)*
+    };
+}
+
+/// Shows `visitor` every key, section by section as in `config/narrows.toml`.
+pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
+    listen(&mut draft.config, visitor);
+    backend(draft, visitor);
+    pool(&mut draft.config, visitor);
+    clients(&mut draft.config, visitor);
+    limits(&mut draft.config, visitor);
+    commands(&mut draft.config, visitor);
+    runtime(&mut draft.config, visitor);
+    log(&mut draft.config, visitor);
+}
+
+fn listen(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.runtime;
+        "listen.addresses"          listen              list(address(), 1, 64);
+        "listen.unix_socket_mode"   unix_socket_mode    mode();
+        "listen.backlog"            listen_backlog      count(1, 65_535);
+    }
+}
+
+fn backend(draft: &mut Draft, v: &mut impl Visitor) {
+    keys! { v, *draft;
+        "backend.url"                       url                         url();
+        "backend.password_file"             password_file               path();
+    }
+    keys! { v, draft.config.runtime;
+        "backend.max_connections"           backend_connections_max     count(2, 65_535);
+        "backend.connect_timeout"           connect_timeout             duration(10, 5 * MINUTE);
+    }
+    keys! { v, draft.config.engine.backend;
+        "backend.handshake_timeout"         handshake_timeout           duration(10, 5 * MINUTE);
+        "backend.stall_timeout"             stall_timeout               duration(10, DAY);
+        "backend.stall_timeout_answering"   stall_timeout_answering     duration(10, DAY);
+        "backend.backoff_min"               backoff_min                 duration(1, 10 * MINUTE);
+        "backend.backoff_max"               backoff_max                 duration(1, 10 * MINUTE);
+    }
+    keys! { v, draft.config.runtime;
+        "backend.dials_per_second_max"      dials_per_second_max        count(1, 10_000);
+        "backend.tcp_keepalive"             tcp_keepalive
+            duration(SECOND, 9 * HOUR).or_zero("no probes");
+        "backend.health_interval"           health_interval             duration(10, MINUTE);
+        "backend.maxclients_high_water"     maxclients_high_water       ratio(0.1, 1.0);
+        "backend.instance"                  instance
+            text("up to 64 printable ASCII characters without spaces", name_of_a_client);
+    }
+}
+
+fn pool(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.engine.pool;
+        "pool.queue_timeout"         queue_timeout         duration(1, 10 * MINUTE);
+        "pool.queue_clients_max"     queue_clients_max     count(1, MILLION);
+        "pool.slice"                 slice                 duration(1, 10 * SECOND);
+        "pool.idle_timeout"          idle_timeout          duration(10, 30 * DAY).or_zero("never");
+        "pool.min_idle"              min_idle              count(0, 10_000);
+        "pool.max_lifetime"          max_lifetime          duration(10, 30 * DAY).or_zero("never");
+        "pool.max_lifetime_jitter"   max_lifetime_jitter   ratio(0.0, 1.0);
+        "pool.ping_interval"         ping_interval         duration(10, DAY).or_zero("never");
+        "pool.pipes_per_context_max" pipes_per_context_max count(1, 64);
+        "pool.grow_after"            grow_after            duration(1, 10 * SECOND);
+        "pool.pipe_in_flight_max"    pipe_in_flight_max    count(1, MILLION);
+        "pool.pipe_bytes_max"        pipe_bytes_max        bytes(64 * KIB, GIB);
+        "pool.big_reply_bytes"       big_reply_bytes       bytes(4 * KIB, GIB);
+        "pool.leases_max"            leases_max            count(1, 10_000);
+    }
+}
+
+fn clients(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.engine.clients;
+        "clients.max_clients"            max_clients             count(1, MILLION);
+        "clients.in_flight_max"          in_flight_max           count(1, MILLION);
+        "clients.output_bytes_max"       output_bytes_max        bytes(64 * KIB, 1024 * GIB);
+        "clients.output_pause_bytes"     output_pause_bytes      bytes(4 * KIB, GIB);
+        "clients.big_request_bytes"      big_request_bytes       bytes(64 * KIB, 512 * MIB);
+        "clients.upload_bytes_per_second_min"   upload_bytes_per_second_min
+            bytes(1, GIB).or_zero("no limit");
+        "clients.request_timeout"        request_timeout
+            duration(1, DAY).or_zero("no limit");
+        "clients.replay_reads"           replay_reads            boolean();
+        "clients.on_unknown_outcome"     on_unknown_outcome      choice(&OUTCOMES);
+        "clients.memory_bytes_max"       memory_bytes_max        bytes(MIB, 1024 * GIB);
+    }
+}
+
+fn limits(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.engine.limits;
+        "limits.inline_bytes_max"   inline_bytes_max    bytes(KIB, MIB);
+        "limits.header_bytes_max"   header_bytes_max    bytes(KIB, MIB);
+        "limits.args_max"           args_max            count(16, INT_MAX);
+        "limits.bulk_bytes_max"     bulk_bytes_max      bytes(MIB, 64 * GIB);
+        "limits.reply_depth_max"    reply_depth_max     count(8, 1024);
+    }
+}
+
+fn commands(config: &mut Config, v: &mut impl Visitor) {
+    let patterns = || list(text(PATTERN, pattern), 0, 1024);
+    keys! { v, config.commands;
+        "commands.allow"        allow       patterns();
+        "commands.deny"         deny        patterns();
+        "commands.dedicated"    dedicated   patterns();
+    }
+}
+
+fn runtime(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.runtime;
+        "runtime.workers"       workers         count(1, 256).or_zero("1 up to 4 cores, else 2");
+        "runtime.drain_timeout" drain_timeout   duration(1, HOUR).or_zero("at once");
+    }
+}
+
+fn log(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.log;
+        "log.level"     level       text(LEVEL, check_level);
+        "log.format"    format      choice(&FORMATS);
+    }
+}
+
+const OUTCOMES: [(&str, OnUnknownOutcome); 2] = [
+    ("error", OnUnknownOutcome::Error),
+    ("disconnect", OnUnknownOutcome::Disconnect),
+];
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+const PATTERN: &str =
+    "a command, a subcommand such as \"client|kill\", or either with * at its end";
+const LEVEL: &str = "\"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\", or directives \
+                     such as \"info,narrows::engine=debug\"";
+
+/// What the server takes for the name of a client.
+fn name_of_a_client(name: &str) -> Result<(), String> {
+    let fits = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+    match fits {
+        true => Ok(()),
+        false => Err("is not a name that Redis takes for a client".to_owned()),
+    }
+}
+
+/// Asks the layer that will use the pattern.
+fn pattern(entry: &str) -> Result<(), String> {
+    let lists = PolicySettings {
+        deny: vec![entry.to_owned()],
+        ..PolicySettings::default()
+    };
+    let mistake = |found: Vec<_>| {
+        found
+            .first()
+            .map(|one: &command::Mistake| one.why.to_owned())
+    };
+    Policy::new(&lists)
+        .map(|_| ())
+        .map_err(|found| mistake(found).unwrap_or_default())
+}
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const MILLION: u64 = 1_000_000;
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Redis' own bound on the number of arguments.
+const INT_MAX: u64 = 2_147_483_647;
+
+/// The paths of all keys, in order.
+pub(super) fn paths() -> Vec<&'static str> {
+    struct Paths(Vec<&'static str>);
+    impl Visitor for Paths {
+        fn key<K: Kind>(&mut self, path: &'static str, _: &mut K::Value, _: &K) {
+            self.0.push(path);
+        }
+    }
+    let mut paths = Paths(Vec::new());
+    visit(&mut Draft::default(), &mut paths);
+    paths.0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Where things are: the server's URL and the addresses for clients.
+
+use super::{Kind, Raw, Wrong, toml_string};
+use crate::config::listen;
+use crate::config::url::BackendUrl;
+use crate::runtime::settings::Listen;
+
+/// The URL of the server.
+pub(in crate::config) fn url() -> Url {
+    Url
+}
+
+/// One address for clients.
+pub(in crate::config) fn address() -> Address {
+    Address
+}
+
+/// See [`url`].
+pub(in crate::config) struct Url;
+
+impl Kind for Url {
+    type Value = BackendUrl;
+
+    fn read(&self, raw: Raw<'_>) -> Result<BackendUrl, Vec<Wrong>> {
+        let text = raw.text().map_err(|wrong| vec![wrong])?;
+        text.parse()
+            .map_err(|why| vec![Wrong::new(format!("{why}"))])
+    }
+
+    fn allowed(&self) -> String {
+        "redis://[user:password@]host[:port][/db] or unix:///path[?db=n]".to_owned()
+    }
+
+    fn show(&self, value: &BackendUrl) -> String {
+        toml_string(&value.to_string())
+    }
+}
+
+/// See [`address`].
+pub(in crate::config) struct Address;
+
+impl Kind for Address {
+    type Value = Listen;
+
+    fn read(&self, raw: Raw<'_>) -> Result<Listen, Vec<Wrong>> {
+        let text = raw.text().map_err(|wrong| vec![wrong])?;
+        listen::parse(text).map_err(|why| vec![Wrong::new(why)])
+    }
+
+    fn allowed(&self) -> String {
+        "address:port, [address]:port or unix:/path".to_owned()
+    }
+
+    fn show(&self, value: &Listen) -> String {
+        toml_string(&listen::show(value))
+    }
+}

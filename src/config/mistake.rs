@@ -1,0 +1,141 @@
+//! What was wrong with the configuration, and where each value came from. Mistakes are
+//! collected, not returned at the first one: an operator repairs a file once. Texts never
+//! hold a secret: whoever makes a mistake must not quote a URL or a password.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from. The order is that of precedence, weakest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Origin {
+    /// Nobody set it.
+    #[default]
+    Default,
+    /// The configuration file.
+    File {
+        /// The file as it was named to narrows.
+        path: PathBuf,
+        /// Counted from 1; 0 is the file as a whole.
+        line: usize,
+    },
+    /// A variable of the environment, by its name.
+    Variable(&'static str),
+    /// A flag of the command line, by its name with the dashes.
+    Flag(&'static str),
+}
+
+impl Origin {
+    /// Place in the order of precedence, without the line.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File { .. } => 1,
+            Self::Variable(_) => 2,
+            Self::Flag(_) => 3,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The origin of every key that somebody set, by its path (`pool.queue_timeout`).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Origins(BTreeMap<&'static str, Origin>);
+
+impl Origins {
+    pub(super) fn set(&mut self, path: &'static str, origin: Origin) {
+        self.0.insert(path, origin);
+    }
+
+    pub(super) fn of(&self, path: &str) -> Origin {
+        self.0.get(path).cloned().unwrap_or_default()
+    }
+}
+
+/// One mistake: where, which key, what is wrong and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Where it is to be repaired.
+    pub origin: Origin,
+    /// Path of the key, where there is one and the origin does not name it.
+    pub key: Option<String>,
+    /// What is wrong and what is allowed.
+    pub text: String,
+}
+
+impl Mistake {
+    /// A mistake about the value of `key`.
+    pub(super) fn about(origin: Origin, key: &str, text: impl Into<String>) -> Self {
+        Self {
+            origin,
+            key: Some(key.to_owned()),
+            text: text.into(),
+        }
+    }
+
+    /// A mistake that is not about one key.
+    pub(super) fn at(origin: Origin, text: impl Into<String>) -> Self {
+        Self {
+            origin,
+            key: None,
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if let (Some(key), Origin::File { .. } | Origin::Default) = (&self.key, &self.origin) {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+/// All mistakes of one reading, at least one: those of the file by line, then those of the
+/// environment, then those of the command line. Displayed one a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    /// `Ok` when `list` is empty.
+    pub(super) fn none_in(mut list: Vec<Mistake>) -> Result<(), Self> {
+        list.sort();
+        list.dedup();
+        if list.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(list))
+        }
+    }
+
+    /// The mistakes, in the order described above.
+    pub fn list(&self) -> &[Mistake] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, mistake) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}

@@ -1,0 +1,125 @@
+//! Reads every key from every source, weakest first, and keeps count of what is wrong.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::env::{CONFIG_VARIABLE, PASSWORD_VARIABLE, Texts, variable};
+use super::file::{self, Document};
+use super::keys::{Draft, Visitor, paths, visit};
+use super::kind::{Kind, Raw, Wrong};
+use super::mistake::{Mistake, Mistakes, Origin, Origins};
+use super::resolve::Resolving;
+use super::{Loaded, Sources, summary};
+
+/// See [`super::load`].
+pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
+    let mut mistakes = Vec::new();
+    let named = variable(sources.environment, CONFIG_VARIABLE, &mut mistakes);
+    let path = sources.file.clone().or(named.map(PathBuf::from));
+    let text = file_text(path.as_deref(), &mut mistakes);
+    let path = path.unwrap_or_default();
+    let table = file_table(&path, &text, &mut mistakes);
+    let file_is_readable = mistakes.is_empty();
+    let mut reading = Reading {
+        document: Document::new(&path, &text, &table, &paths(), &mut mistakes),
+        variables: Texts::of_variables(sources.environment, &mut mistakes),
+        flags: Texts::of_flags(&sources.flags),
+        origins: Origins::default(),
+        broken: BTreeSet::new(),
+        mistakes,
+    };
+    let mut draft = Draft::default();
+    visit(&mut draft, &mut reading);
+    let mut warnings = Vec::new();
+    let password = variable(
+        sources.environment,
+        PASSWORD_VARIABLE,
+        &mut reading.mistakes,
+    );
+    // Without the file's values, what contradicts what would be guesswork.
+    if file_is_readable {
+        let mut resolving = Resolving {
+            draft: &mut draft,
+            origins: &reading.origins,
+            broken: &reading.broken,
+            mistakes: &mut reading.mistakes,
+            warnings: &mut warnings,
+        };
+        resolving.run(sources.backend, password);
+    }
+    Mistakes::none_in(reading.mistakes)?;
+    Ok(Loaded {
+        summary: summary::of(&mut draft, &reading.origins),
+        config: draft.config,
+        warnings,
+    })
+}
+
+fn file_text(path: Option<&Path>, mistakes: &mut Vec<Mistake>) -> String {
+    let text = path.map(file::read).transpose();
+    let text = text.unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        None
+    });
+    text.unwrap_or_default()
+}
+
+fn file_table<'a>(path: &Path, text: &'a str, mistakes: &mut Vec<Mistake>) -> DeTable<'a> {
+    file::parse(path, text).unwrap_or_else(|errors| {
+        mistakes.extend(errors);
+        DeTable::new()
+    })
+}
+
+/// The visitor that fills the settings.
+struct Reading<'a> {
+    document: Document<'a>,
+    variables: Texts,
+    flags: Texts,
+    origins: Origins,
+    broken: BTreeSet<&'static str>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Visitor for Reading<'_> {
+    fn key<K: Kind>(&mut self, path: &'static str, value: &mut K::Value, kind: &K) {
+        let mut results = Vec::new();
+        if let Some((raw, origin)) = self.document.value(path) {
+            results.push((kind.read(Raw::Toml(raw)), origin));
+        }
+        for texts in [&self.variables, &self.flags] {
+            if let Some((raw, origin)) = texts.value(path) {
+                results.push((kind.read(Raw::Text(raw)), origin));
+            }
+        }
+        for (result, origin) in results {
+            match result {
+                Ok(read) => {
+                    *value = read;
+                    self.origins.set(path, origin);
+                }
+                Err(wrongs) => {
+                    self.broken.insert(path);
+                    for wrong in wrongs {
+                        self.wrong(path, &wrong, &origin, kind);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Reading<'_> {
+    fn wrong<K: Kind>(&mut self, path: &str, wrong: &Wrong, origin: &Origin, kind: &K) {
+        let Wrong { text, element } = wrong;
+        let (at, expected) = match element {
+            Some((at, expected)) => (*at, expected.clone()),
+            None => (None, kind.expected()),
+        };
+        let origin = at.map_or_else(|| origin.clone(), |offset| self.document.at(offset));
+        let text = format!("{text}; allowed: {expected}");
+        self.mistakes.push(Mistake::about(origin, path, text));
+    }
+}

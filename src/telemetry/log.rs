@@ -1,0 +1,165 @@
+//! The log: one line an event to stderr, as text for people or as JSON. What clients or
+//! servers put into an event cannot forge a second line or reach a terminal's escape codes.
+//! Knows nothing of what is logged; callers never log secrets.
+
+use std::io::{self, IsTerminal, Write};
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing::subscriber::SetGlobalDefaultError;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::settings::{LogFormat, LogSettings};
+
+/// Why the log cannot be set up.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// [`LogSettings::level`] is neither a level nor directives.
+    #[error("log.level {0}")]
+    Level(String),
+    /// Logs are set up already.
+    #[error("logs are set up already: {0}")]
+    Twice(#[from] SetGlobalDefaultError),
+}
+
+/// Sends everything that is logged in this process to stderr. Called once.
+///
+/// # Errors
+/// See [`LogError`].
+pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let subscriber = subscriber(settings, colours, io::stderr)?;
+    Ok(tracing::subscriber::set_global_default(subscriber)?)
+}
+
+/// Whether `level` can stand in [`LogSettings::level`].
+///
+/// # Errors
+/// What is wrong, in words. A lone word must be a level: as a directive it would silently
+/// name a module, and `inof` would log nothing.
+pub fn check_level(level: &str) -> Result<(), String> {
+    if level.trim().is_empty() {
+        return Err("is empty".to_owned());
+    }
+    for directive in level.split(',').map(str::trim) {
+        let bare = !directive.contains(['=', '[']);
+        if bare && !LEVELS.contains(&directive) {
+            return Err("is not a level".to_owned());
+        }
+    }
+    filter(level).map(|_| ())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder()
+        .parse(level)
+        .map_err(|why| format!("is not a filter: {why}"))
+}
+
+/// The subscriber for `settings`, writing to `writer`.
+fn subscriber<W>(
+    settings: &LogSettings,
+    colours: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    check_level(&settings.level).map_err(LogError::Level)?;
+    let filter = filter(&settings.level).map_err(LogError::Level)?;
+    let colours = colours && settings.format == LogFormat::Text;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(OneLine { writer, colours });
+    Ok(match settings.format {
+        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    })
+}
+
+/// The levels, least talkative first.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A writer in front of `writer` that keeps every event on one line and to its own place on a
+/// terminal. The subscriber hands over an event whole, with its newline last; it escapes
+/// control characters in the message, but not in fields (0.3.23), and line breaks in neither.
+struct OneLine<W> {
+    writer: W,
+    /// Whether the subscriber writes colours: these alone may pass.
+    colours: bool,
+}
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for OneLine<W> {
+    type Writer = OneLine<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        OneLine {
+            writer: self.writer.make_writer(),
+            colours: self.colours,
+        }
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let body = event.strip_suffix(b"\n").unwrap_or(event);
+        if !body.iter().any(|byte| may_control(*byte)) {
+            self.writer.write_all(event)?;
+            return Ok(event.len());
+        }
+        let mut line = escaped(&String::from_utf8_lossy(body), self.colours);
+        line.push('\n');
+        self.writer.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Whether `byte` is a control character or begins one of those above ASCII in UTF-8.
+fn may_control(byte: u8) -> bool {
+    byte < b' ' || byte == 0x7f || byte == 0xc2
+}
+
+/// `body` with its control characters as `\n` or `\u001b`, which JSON understands too. With
+/// `colours` these pass.
+fn escaped(body: &str, colours: bool) -> String {
+    let mut line = String::with_capacity(body.len() + 16);
+    let mut rest = body;
+    while let Some(next) = rest.chars().next() {
+        let colour = if colours { colour_at(rest) } else { None };
+        let taken = match (colour, next) {
+            (Some(colour), _) => {
+                line.push_str(colour);
+                colour.len()
+            }
+            (None, c) => {
+                match c {
+                    '\n' => line.push_str("\\n"),
+                    '\r' => line.push_str("\\r"),
+                    '\t' => line.push(c),
+                    c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+                    c => line.push(c),
+                }
+                c.len_utf8()
+            }
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    line
+}
+
+/// The escape sequence that sets a colour or a style, if `text` begins with one.
+fn colour_at(text: &str) -> Option<&str> {
+    let after = text.strip_prefix("\x1b[")?;
+    let end = after.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    let sequence = after.get(end..)?.starts_with('m');
+    sequence.then(|| text.get(..end + 3)).flatten()
+}
+
+#[cfg(test)]
+mod tests;

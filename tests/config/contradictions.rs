@@ -1,0 +1,120 @@
+//! Values that do not fit together, and what deserves a warning.
+
+use crate::setup::{Setup, of_file};
+
+#[test]
+fn an_address_for_other_machines_is_warned_about() {
+    let warnings = |address| {
+        Setup::new()
+            .flag("--listen", address)
+            .load()
+            .unwrap()
+            .warnings
+    };
+    assert!(warnings("0.0.0.0:6380")[0].contains("reached from other machines"));
+    assert_eq!(warnings("127.0.0.1:6380,unix:/x"), Vec::<String>::new());
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    for (text, said) in [
+        (
+            "[runtime]\nworkers = 16",
+            "2: runtime.workers: 16 workers need at least 17",
+        ),
+        (
+            "[backend]\nmax_connections = 3\n[runtime]\nworkers = 3",
+            "4: runtime.workers: 3",
+        ),
+        (
+            "[backend]\nmax_connections = 3\n[pool]\nmin_idle = 3",
+            "4: pool.min_idle: 3 warm",
+        ),
+        (
+            "[backend]\nbackoff_min = '2s'",
+            "2: backend.backoff_min: 2s (line 2) must not be above \
+          backend.backoff_max, which is 1s (default)",
+        ),
+        (
+            "[backend]\nstall_timeout = '2m'",
+            "2: backend.stall_timeout: 2m",
+        ),
+        (
+            "[backend]\nhealth_interval = '11s'",
+            "2: backend.health_interval: 11s",
+        ),
+        (
+            "[clients]\noutput_pause_bytes = '512MiB'",
+            "2: clients.output_pause_bytes: 512MiB",
+        ),
+        (
+            "[clients]\nbig_request_bytes = '2MiB'\nmemory_bytes_max = '1MiB'",
+            "2: clients.big_request_bytes: 2MiB",
+        ),
+        (
+            "[clients]\nbig_request_bytes = '9MiB'",
+            "2: clients.big_request_bytes: 9MiB (line 2)",
+        ),
+        (
+            "[listen]\naddresses = ['127.0.0.1:6379']",
+            "connect to itself",
+        ),
+        (
+            "[listen]\naddresses = ['0.0.0.0:6379']",
+            "connect to itself",
+        ),
+        (
+            "[backend]\nurl = 'redis://localhost:6380'",
+            "connect to itself",
+        ),
+        (
+            "[listen]\naddresses = ['unix:/r']\n[backend]\nurl = 'unix:///r'",
+            "connect to itself",
+        ),
+        (
+            "[listen]\naddresses = ['127.0.0.1:1', '127.0.0.1:1']",
+            "in the list twice",
+        ),
+        (
+            "[listen]\naddresses = []",
+            "the list has 0 entries; allowed: 1 to 64 entries",
+        ),
+    ] {
+        let mistakes = of_file(text).mistakes();
+        assert!(
+            mistakes[0].contains(said),
+            "{text}\n{mistakes:?}\nshould contain {said}"
+        );
+    }
+    let flags = Setup::new()
+        .variable("NARROWS_MAX_BACKEND_CONNECTIONS", "2")
+        .flag("--workers", "2");
+    let mistakes = flags.mistakes();
+    let said = "--workers: runtime.workers: 2 workers need at least 3";
+    assert!(mistakes[0].starts_with(said), "{mistakes:?}");
+    assert!(
+        mistakes[0].contains("2 (NARROWS_MAX_BACKEND_CONNECTIONS)"),
+        "{mistakes:?}"
+    );
+}
+
+#[test]
+fn what_only_looks_like_a_contradiction_is_accepted() {
+    for text in [
+        "[listen]\naddresses = ['127.0.0.1:0', '127.0.0.1:0']",
+        "[listen]\naddresses = ['127.0.0.2:6379']",
+        "[backend]\nurl = 'redis://10.0.0.1:6380'",
+        "[backend]\nmax_connections = 2",
+        "[pool]\nmax_lifetime = '1s'",
+        "[clients]\nmemory_bytes_max = '1MiB'",
+    ] {
+        let mistakes = of_file(text).load().err();
+        assert_eq!(mistakes, None, "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_contradicts_nothing() {
+    let setup = of_file("[backend]\nmax_connections = 'x'\n[runtime]\nworkers = 100\n");
+    assert_eq!(setup.mistakes().len(), 1);
+}
