@@ -1,9 +1,11 @@
 //! narrows
-pub mod resp;
-pub mod command;
-pub mod session;
 pub mod admission;
-pub mod engine;
-pub mod telemetry;
-pub mod runtime;
+pub mod command;
 pub mod config;
+pub mod demo;
+pub mod embedded;
+pub mod engine;
+pub mod resp;
+pub mod runtime;
+pub mod session;
+pub mod telemetry;
