@@ -105,6 +105,10 @@ pub(super) fn table(direct: &Outcome, through: &Outcome) -> String {
     row("CPU of narrows, µs per op", &|outcome| {
         per_operation(outcome.narrows_time, outcome)
     });
+    row("CPU of both, µs per op", &|outcome| {
+        let narrows_time = outcome.narrows_time.unwrap_or_default();
+        per_operation(Some(outcome.redis_time + narrows_time), outcome)
+    });
     row("replies verified", &|outcome| {
         grouped(outcome.tally.operations())
     });
@@ -207,6 +211,7 @@ mod tests {
         assert_eq!(row("operations per second"), "1,000 1,000");
         assert_eq!(row("CPU of Redis, µs per op"), "6.5 6.5");
         assert_eq!(row("CPU of narrows, µs per op"), "- 5.0");
+        assert_eq!(row("CPU of both, µs per op"), "6.5 11.5");
         assert_eq!(row("latency p99 "), "900 µs 900 µs");
     }
 }
