@@ -12,8 +12,9 @@ use clap::Parser;
 pub use check::Check;
 pub use stop::Stop;
 
-use self::arguments::{Arguments, Command, DemoArguments};
+use self::arguments::{Arguments, Command};
 use crate::config::{self, BackendUse, Config, Environment, Sources};
+use crate::demo::DemoOptions;
 
 /// What narrows was asked to do.
 #[derive(Debug, Clone)]
@@ -30,20 +31,7 @@ pub enum Invocation {
     /// Check a configuration file, see [`Check::run`].
     Check(Check),
     /// Serve over a private server, with a bounded load of verifying clients.
-    Demo(Demo),
-}
-
-/// A demonstration: always over a private server.
-#[derive(Debug, Clone)]
-pub struct Demo {
-    /// The settings. Their bound on clients leaves room for `clients` and some more.
-    pub config: Box<Config>,
-    /// To be logged once the log is set up.
-    pub warnings: Vec<String>,
-    /// Connections of the load. 1 to 100,000.
-    pub clients: u32,
-    /// How long the load lasts, in seconds. 1 to 86,400.
-    pub seconds: u32,
+    Demo(DemoOptions),
 }
 
 /// Parses `arguments`, the first of which is the name of the program.
@@ -58,7 +46,7 @@ pub fn parse(
     let parsed = Arguments::try_parse_from(&words).map_err(|why| Stop::of_clap(&why, &words))?;
     match parsed.command {
         Some(Command::Check { config }) => Ok(Invocation::Check(Check::of(config))),
-        Some(Command::Demo(demo)) => parse_demo(&demo, environment),
+        Some(Command::Demo(options)) => Ok(Invocation::Demo(options)),
         None => {
             let mut flags = parsed.common.flags();
             flags.extend(parsed.backend.flags());
@@ -80,28 +68,6 @@ pub fn parse(
         }
     }
 }
-
-fn parse_demo(demo: &DemoArguments, environment: &Environment<'_>) -> Result<Invocation, Stop> {
-    let loaded = config::load(&Sources {
-        file: demo.common.config.clone(),
-        environment,
-        flags: demo.common.flags(),
-        backend: BackendUse::Embedded,
-    })?;
-    let mut config = Box::new(loaded.config);
-    let places = usize::try_from(demo.clients).unwrap_or(usize::MAX);
-    let bound = &mut config.engine.clients.max_clients;
-    *bound = (*bound).max(places.saturating_add(DEMO_PLACES_MORE));
-    Ok(Invocation::Demo(Demo {
-        config,
-        warnings: loaded.warnings,
-        clients: demo.clients,
-        seconds: demo.seconds,
-    }))
-}
-
-/// Places for whoever looks on while a demonstration runs.
-const DEMO_PLACES_MORE: usize = 100;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::demo::DemoOptions;
+
 /// narrows, a connection multiplexer for Redis.
 ///
 /// Any number of clients share a small, bounded number of connections to Redis. Clients speak
@@ -52,24 +54,7 @@ pub(super) enum Command {
         config: PathBuf,
     },
     /// Show it at work: a private Redis, and many clients that verify every reply
-    Demo(DemoArguments),
-}
-
-/// Words of `narrows demo`.
-#[derive(Args)]
-pub(super) struct DemoArguments {
-    /// Clients at once
-    #[arg(long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(super) clients: u32,
-
-    /// How long
-    #[arg(long, value_name = "N", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub(super) seconds: u32,
-
-    #[command(flatten)]
-    pub(super) common: CommonFlags,
+    Demo(DemoOptions),
 }
 
 /// Flags that concern narrows itself.

@@ -122,23 +122,18 @@ fn embedded_leaves_the_configured_server_alone() {
 }
 
 #[test]
-fn demo_has_bounded_clients_and_time_and_room_for_them() {
+fn demo_has_bounded_clients_and_time() {
     let demo = |line: &str| match parsed(line) {
         Ok(Invocation::Demo(demo)) => demo,
         other => panic!("{line}: {other:?}"),
     };
     let plain = demo("demo");
     assert_eq!((plain.clients, plain.seconds), (1000, 10));
-    assert_eq!(*plain.config, Config::default());
-    let large = demo("demo --clients 50000 --seconds 3 --workers 2");
-    assert_eq!(
-        (large.clients, large.seconds, large.config.runtime.workers),
-        (50_000, 3, 2)
-    );
-    assert!(large.config.engine.clients.max_clients > 50_000);
+    let large = demo("demo --clients 9500 --seconds 3");
+    assert_eq!((large.clients, large.seconds), (9500, 3));
     for line in [
         "demo --clients 0",
-        "demo --clients 100001",
+        "demo --clients 9501",
         "demo --seconds 0",
         "--workers 1 demo",
     ] {

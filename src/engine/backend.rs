@@ -80,8 +80,6 @@ pub struct Backend {
     pub begun: bool,
     /// It is listed for writing.
     pub dirty: bool,
-    /// When it was dialled.
-    pub created_at: Duration,
     /// When it is to be retired.
     pub retire_at: Option<Duration>,
     /// When its last byte came, or when it began to owe one after owing none.
@@ -105,7 +103,6 @@ impl Backend {
             collected: Vec::new(),
             begun: false,
             dirty: false,
-            created_at: now,
             retire_at: None,
             heard_at: now,
             used_at: now,

@@ -104,9 +104,7 @@ impl CommandName {
     /// Remembers `name`.
     pub fn set(&mut self, name: &str) {
         let len = name.len().min(self.bytes.len());
-        if let (Some(to), Some(from)) =
-            (self.bytes.get_mut(..len), name.as_bytes().get(..len))
-        {
+        if let (Some(to), Some(from)) = (self.bytes.get_mut(..len), name.as_bytes().get(..len)) {
             to.copy_from_slice(from);
         }
         self.len = len as u8;
@@ -114,7 +112,11 @@ impl CommandName {
 
     /// The name; `NULL` before the first command, as Redis prints it.
     pub fn as_str(&self) -> &str {
-        match self.bytes.get(..usize::from(self.len)).map(std::str::from_utf8) {
+        match self
+            .bytes
+            .get(..usize::from(self.len))
+            .map(std::str::from_utf8)
+        {
             Some(Ok(name)) if !name.is_empty() => name,
             _ => "NULL",
         }

@@ -78,10 +78,7 @@ pub fn opening(identity: &Identity, target: Context) -> Vec<(Step, Vec<u8>)> {
     let mut steps = Vec::with_capacity(5);
     if let Some(password) = &identity.password {
         steps.push(match &identity.user {
-            Some(user) => step(
-                Step::Auth,
-                &[b"AUTH", user.as_bytes(), password.as_bytes()],
-            ),
+            Some(user) => step(Step::Auth, &[b"AUTH", user.as_bytes(), password.as_bytes()]),
             None => step(Step::Auth, &[b"AUTH", password.as_bytes()]),
         });
     }
@@ -208,7 +205,13 @@ mod tests {
         let steps = opening(&identity, DB5_RESP3);
         assert_eq!(
             names(&steps),
-            [Step::Auth, Step::Hello, Step::SetName, Step::NoEvict, Step::Select]
+            [
+                Step::Auth,
+                Step::Hello,
+                Step::SetName,
+                Step::NoEvict,
+                Step::Select
+            ]
         );
         assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
     }
@@ -220,19 +223,33 @@ mod tests {
             db: 0,
         };
         assert_eq!(names(&switch(from, DB5_RESP3)), [Step::Select]);
-        assert_eq!(names(&switch(Context::default(), DB5_RESP3)), [Step::Hello, Step::Select]);
+        assert_eq!(
+            names(&switch(Context::default(), DB5_RESP3)),
+            [Step::Hello, Step::Select]
+        );
         assert!(switch(from, from).is_empty());
     }
 
     #[test]
     fn a_refused_select_is_told_apart_from_a_refused_connection() {
-        let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", DB5_RESP3);
+        let db = judge(
+            Step::Select,
+            b"-ERR DB index is out of range\r\n",
+            DB5_RESP3,
+        );
         assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
-        let full = judge(Step::Hello, b"-ERR max number of clients reached\r\n", DB5_RESP3);
+        let full = judge(
+            Step::Hello,
+            b"-ERR max number of clients reached\r\n",
+            DB5_RESP3,
+        );
         assert!(matches!(full, Verdict::Failed(Failure::Refused(_))));
         let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", DB5_RESP3);
         assert!(matches!(auth, Verdict::Failed(Failure::Credentials(_))));
-        assert_eq!(judge(Step::NoEvict, b"-NOPERM no\r\n", DB5_RESP3), Verdict::Fine);
+        assert_eq!(
+            judge(Step::NoEvict, b"-NOPERM no\r\n", DB5_RESP3),
+            Verdict::Fine
+        );
     }
 
     #[test]

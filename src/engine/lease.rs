@@ -101,7 +101,8 @@ impl Engine {
 
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
-        self.lease_waiters.retain(|(waiter, _)| *waiter != client_id);
+        self.lease_waiters
+            .retain(|(waiter, _)| *waiter != client_id);
         let Some(client) = self.clients.get_mut(client_id) else {
             return self.make_spare(id);
         };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::command::{Local, Spec};
+use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
 use crate::session::{self, Answer, ReplyMode};
 
@@ -47,6 +47,7 @@ impl Engine {
             args.next();
         }
         let mut reply = Vec::new();
+        client.last_command.set(&spec.name);
         // `CLIENT REPLY` decides itself whether it is answered.
         let mode = client.session.reply_mode;
         let answer = match session::answer(command, &mut client.session, args, &mut reply) {
@@ -80,9 +81,7 @@ impl Engine {
                     write::verbatim(out, &text, protocol);
                 })
             }
-            Answer::List(filter) => {
-                self.gather(id, Question::List(filter), gather::Purpose::List)
-            }
+            Answer::List(filter) => self.gather(id, Question::List(filter), gather::Purpose::List),
             Answer::Kill(filter, form) => {
                 let question = Question::Kill(filter);
                 self.gather(id, question, gather::Purpose::Kill(form))
@@ -95,7 +94,13 @@ impl Engine {
         match spec.container() {
             Some(command) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
-                self.refuse(id, &Refusal::UnknownSubcommand { command, subcommand })
+                self.refuse(
+                    id,
+                    &Refusal::UnknownSubcommand {
+                        command,
+                        subcommand,
+                    },
+                )
             }
             None => self.refuse(id, &Refusal::UnknownCommand { frame: bytes }),
         }
@@ -140,7 +145,7 @@ impl Engine {
             return Outcome::Ended;
         };
         let db = client.session.db;
-        let Some(reply) = &self.server.hello[usize::from(protocol == Protocol::Resp3)] else {
+        let Some(reply) = self.server.hello.of(protocol) else {
             return self.ask_server(id, Context { protocol, db });
         };
         let reply = hello_for_client(reply, client.session.id);
@@ -204,12 +209,7 @@ impl Engine {
 
     /// A name that the table does not have. The backend's `COMMAND` is asked at most once
     /// a second; a name that it does not know either is unknown to the server.
-    pub(super) fn unknown(
-        &mut self,
-        id: ClientId,
-        rules: &super::Rules,
-        bytes: &[u8],
-    ) -> Outcome {
+    pub(super) fn unknown(&mut self, id: ClientId, rules: &super::Rules, bytes: &[u8]) -> Outcome {
         let now = self.now;
         let fresh = self
             .commands_asked_at

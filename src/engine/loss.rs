@@ -111,12 +111,10 @@ impl Engine {
         self.spares.retain(|spare| *spare != id);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
-            self.server.hello = [None, None];
+            self.server.hello = super::Hellos::default();
         }
-        if !matches!(loss, Loss::Retired | Loss::ClientGone) {
-            if loss == Loss::Gone && matches!(backend.phase, Phase::Handshake(_)) {
-                self.dial_ended_badly("the server closed the connection".to_owned());
-            }
+        if loss == Loss::Gone && matches!(backend.phase, Phase::Handshake(_)) {
+            self.dial_ended_badly("the server closed the connection".to_owned());
         }
         let context = backend.context;
         self.leave_context(id, context);
@@ -130,8 +128,8 @@ impl Engine {
     /// Replies and execution keep their order: once a request may have run and cannot be
     /// asked again, no earlier one of the same client is asked again either.
     fn judge(&self, backend: &mut Backend, loss: Loss) -> Vec<Lost> {
-        let replay = self.rules.settings.clients.replay_reads && !loss.is_poison()
-            || loss == Loss::Stalled && self.rules.settings.clients.replay_reads;
+        let replay = self.rules.settings.clients.replay_reads
+            && (!loss.is_poison() || loss == Loss::Stalled);
         let mut offset = 0;
         let mut begun = backend.begun;
         let mut lost = Vec::with_capacity(backend.in_flight.len());

@@ -38,6 +38,7 @@ use slotmap::SlotMap;
 
 use crate::admission::{Backoff, Budget, DialRate, Jitter};
 use crate::command::{CommandTable, Policy};
+use crate::resp::Protocol;
 use crate::telemetry::Counters;
 
 use backend::{Backend, Want};
@@ -87,7 +88,30 @@ struct Server {
     /// It is a cluster node.
     cluster: bool,
     /// Its replies to `HELLO 2` and `HELLO 3`.
-    hello: [Option<Vec<u8>>; 2],
+    hello: Hellos,
+}
+
+/// The server's replies to `HELLO`, by protocol.
+#[derive(Debug, Default)]
+struct Hellos {
+    resp2: Option<Vec<u8>>,
+    resp3: Option<Vec<u8>>,
+}
+
+impl Hellos {
+    fn of(&self, protocol: Protocol) -> Option<&[u8]> {
+        match protocol {
+            Protocol::Resp2 => self.resp2.as_deref(),
+            Protocol::Resp3 => self.resp3.as_deref(),
+        }
+    }
+
+    fn set(&mut self, protocol: Protocol, reply: Vec<u8>) {
+        match protocol {
+            Protocol::Resp2 => self.resp2 = Some(reply),
+            Protocol::Resp3 => self.resp3 = Some(reply),
+        }
+    }
 }
 
 /// One worker's engine.
@@ -171,7 +195,7 @@ impl Engine {
                 last_error: String::new(),
                 credentials_refused: false,
                 cluster: false,
-                hello: [None, None],
+                hello: Hellos::default(),
             },
             jitter: Jitter::new(seed),
             wanting: false,

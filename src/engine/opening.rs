@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use crate::resp::Protocol;
-
 use super::Engine;
 use super::backend::{Phase, Want};
 use super::handshake::{self, Failure, Handshake, Step, Verdict};
@@ -68,7 +66,10 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
-        assert!(backend.is_quiet(), "one context while anything is in flight");
+        assert!(
+            backend.is_quiet(),
+            "one context while anything is in flight"
+        );
         backend.phase = Phase::Handshake(Handshake {
             target,
             deadline,
@@ -105,10 +106,7 @@ impl Engine {
             }
             // An old server's refusal of HELLO is what its clients get as well.
             Verdict::Fine if step == Step::Hello => {
-                let at = usize::from(target.protocol == Protocol::Resp3);
-                if let Some(hello) = self.server.hello.get_mut(at) {
-                    *hello = Some(reply.to_vec());
-                }
+                self.server.hello.set(target.protocol, reply.to_vec());
             }
             Verdict::Fine => {}
         }

@@ -27,11 +27,6 @@ impl Outgoing {
         self.bytes.extend_from_slice(request);
     }
 
-    /// The buffer itself, for writers that append.
-    pub fn tail(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
     /// What has not been written yet.
     pub fn unsent(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Phase, Want};
-use super::client::Hold;
 use super::client::Ending;
+use super::client::Hold;
 use super::effect::Effect;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
@@ -92,9 +92,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        self.buffered_bytes = self
-            .buffered_bytes
-            .saturating_sub(n.min(client.out.len()));
+        self.buffered_bytes = self.buffered_bytes.saturating_sub(n.min(client.out.len()));
         client.out.wrote(n, &mut self.store);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.end_hold(id, Hold::Output);

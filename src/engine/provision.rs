@@ -127,9 +127,8 @@ impl Engine {
                     self.waiting_clients -= 1;
                 }
                 let crowded = pool.pipes.iter().any(|id| {
-                    let too_long = |since| {
-                        self.now.saturating_sub(since) >= pool_settings.grow_after
-                    };
+                    let too_long =
+                        |since| self.now.saturating_sub(since) >= pool_settings.grow_after;
                     backends
                         .get(*id)
                         .is_some_and(|b| b.blocked_since.is_some_and(too_long))
@@ -305,7 +304,10 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
-        assert!(backend.is_quiet(), "a backend that owes something is not spare");
+        assert!(
+            backend.is_quiet(),
+            "a backend that owes something is not spare"
+        );
         backend.phase = Phase::Spare;
         backend.made_for = None;
         backend.used_at = now;

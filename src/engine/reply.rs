@@ -22,7 +22,7 @@ use super::effect::{Effect, Question, Reply};
 use super::gather::Purpose;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
-use super::slot::{Receiver, Settled};
+use super::slot::{Receiver, Settled, Slot};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
 const COLLECT_BYTES_MAX: usize = 1 << 20;
@@ -52,7 +52,8 @@ impl Engine {
             if backend.replies.kind() == Some(ReplyKind::Push) {
                 return self.lose(id, Loss::Push);
             }
-            if !advance.complete && backend.replies.announced() > rules.settings.pool.big_reply_bytes
+            if !advance.complete
+                && backend.replies.announced() > rules.settings.pool.big_reply_bytes
             {
                 self.rest_pipe(id);
             }
@@ -84,7 +85,7 @@ impl Engine {
                 self.dirty_clients.push(client_id);
             }
         }
-        if complete && let Some(settled) = take_oldest(backend) {
+        if complete && let Some(settled) = take_oldest(backend, Slot::deliver) {
             self.settled(settled);
         }
         self.bound_output(client_id);
@@ -93,7 +94,7 @@ impl Engine {
     fn swallow(&mut self, id: BackendId, complete: bool) {
         if complete
             && let Some(backend) = self.backends.get_mut(id)
-            && let Some(settled) = take_oldest(backend)
+            && let Some(settled) = take_oldest(backend, Slot::discard)
         {
             self.settled(settled);
         }
@@ -111,7 +112,7 @@ impl Engine {
             return;
         }
         let reply = std::mem::take(&mut backend.collected);
-        let Some(settled) = take_oldest(backend) else {
+        let Some(settled) = take_oldest(backend, Slot::deliver) else {
             return;
         };
         match settled.receiver {
@@ -260,7 +261,10 @@ impl Engine {
     fn bound_output(&mut self, id: ClientId) {
         let limit = self.rules.settings.clients.output_bytes_max;
         if self.clients.get(id).is_some_and(|c| c.out.len() > limit) {
-            tracing::warn!(limit_bytes = limit, "client closed: it does not read its replies");
+            tracing::warn!(
+                limit_bytes = limit,
+                "client closed: it does not read its replies"
+            );
             self.counters.closed_for_output += 1;
             self.close_now(id);
         }
@@ -291,8 +295,8 @@ impl Engine {
 }
 
 /// Takes the oldest slot: its reply is here.
-fn take_oldest(backend: &mut Backend) -> Option<Settled> {
-    let settled = backend.in_flight.pop_front()?.deliver();
+fn take_oldest(backend: &mut Backend, how: impl FnOnce(Slot) -> Settled) -> Option<Settled> {
+    let settled = how(backend.in_flight.pop_front()?);
     backend.out.reply_came(settled.bytes);
     Some(settled)
 }

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Local, Lookup, Route, Spec, Verdict};
+use crate::command::{Local, Lookup, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 use crate::session::info;
 
@@ -216,15 +216,18 @@ impl Engine {
         let name = name_of(bytes, frame);
         match rules.commands.lookup(bytes, name, frame.argc) {
             Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
-            Lookup::UnknownSubcommand(container) if container.route != Route::Shared => {
+            Lookup::UnknownSubcommand(container) if container.subcommands == Subcommands::All => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
-                self.refuse(id, &Refusal::UnknownSubcommand { command, subcommand })
+                self.refuse(
+                    id,
+                    &Refusal::UnknownSubcommand {
+                        command,
+                        subcommand,
+                    },
+                )
             }
-            // The server's own words for it are best, and it changes nothing.
-            Lookup::UnknownSubcommand(container) => {
-                self.forward(id, rules, bytes, container, Receiver::Client)
-            }
+            Lookup::UnknownSubcommand(container) => self.known(id, rules, bytes, frame, container),
             Lookup::Unknown => self.unknown(id, rules, bytes),
         }
     }
@@ -243,6 +246,9 @@ impl Engine {
             Verdict::Denied => return self.refuse(id, &Refusal::Forbidden { command }),
         }
         match spec.route_of(bytes) {
+            Route::Shared if rules.policy.is_dedicated(spec) => {
+                self.refuse(id, &Refusal::NeedsLease { command })
+            }
             Route::Shared | Route::Restricted => {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
@@ -390,7 +396,11 @@ impl Engine {
             return Outcome::Ended;
         };
         self.counters.refused(error.label());
-        tracing::debug!(client = client.session.id, error = error.label(), "protocol error");
+        tracing::debug!(
+            client = client.session.id,
+            error = error.label(),
+            "protocol error"
+        );
         let mut last_words = Vec::new();
         if !client.session.reply_mode.begin_command() {
             Refusal::Protocol(error).write(&mut last_words);

@@ -108,11 +108,6 @@ impl Slot {
         self.bytes as usize
     }
 
-    /// See [`Fate`].
-    pub fn fate(&self) -> Fate {
-        self.fate
-    }
-
     /// Whether the request was enqueued at least `limit` before `now`. Right for ages
     /// below 24 days (the clock of a slot is 32 bits of milliseconds).
     pub fn is_older_than(&self, limit: Duration, now: Duration) -> bool {

@@ -158,7 +158,10 @@ impl Engine {
                 .iter_mut()
                 .take_while(|slot| slot.is_older_than(limit, now));
             for slot in old {
-                if matches!(slot.receiver(), Receiver::Client | Receiver::ClientInfo { .. }) {
+                if matches!(
+                    slot.receiver(),
+                    Receiver::Client | Receiver::ClientInfo { .. }
+                ) {
                     late.push(slot.give_up());
                 }
             }

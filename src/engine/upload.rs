@@ -113,7 +113,10 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.active_at = now;
-        backend.expect(Slot::new(id, sequence, now, 0, receiver, Fate::Unknown), now);
+        backend.expect(
+            Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
+            now,
+        );
         backend.out.push(partial);
         client.stream = Some(Box::new(Stream {
             scanner,

@@ -172,7 +172,12 @@ impl Acceptor {
         let before = self.refused.fetch_add(1, Ordering::Relaxed);
         if before.is_multiple_of(1000) {
             let max = self.max_clients;
-            tracing::warn!(peer, max, refused = before + 1, "max number of clients reached");
+            tracing::warn!(
+                peer,
+                max,
+                refused = before + 1,
+                "max number of clients reached"
+            );
         }
         let mut words = Vec::new();
         Refusal::MaxClients.write(&mut words);

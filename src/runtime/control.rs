@@ -51,7 +51,10 @@ impl Control {
     /// Keeps a connection as long as the process runs.
     pub async fn run(mut self) {
         let mut jitter = Jitter::new(u64::from(std::process::id()));
-        let ceiling = self.settings.health_interval.max(Duration::from_millis(100));
+        let ceiling = self
+            .settings
+            .health_interval
+            .max(Duration::from_millis(100));
         let mut backoff = Backoff::new(Duration::from_millis(50), ceiling);
         let mut told = None;
         loop {

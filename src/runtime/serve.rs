@@ -162,7 +162,9 @@ impl Narrows {
                 let _ = thread.join();
             }
         });
-        let finished = tokio::time::timeout(self.drain_timeout, joined).await.is_ok();
+        let finished = tokio::time::timeout(self.drain_timeout, joined)
+            .await
+            .is_ok();
         self.control.abort();
         finished
     }

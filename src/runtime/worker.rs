@@ -209,7 +209,11 @@ impl<'a> Worker<'a> {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
-            match poll_read(&mut backend.socket.stream, &backend.waker, &mut self.scratch) {
+            match poll_read(
+                &mut backend.socket.stream,
+                &backend.waker,
+                &mut self.scratch,
+            ) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
@@ -352,9 +356,7 @@ impl<'a> Worker<'a> {
                     socket.blocked = true;
                     return;
                 }
-                Ok(n) => self
-                    .engine
-                    .client_wrote(id, n, self.links.epoch.elapsed()),
+                Ok(n) => self.engine.client_wrote(id, n, self.links.epoch.elapsed()),
                 Err(_) => {
                     self.clients.remove(id);
                     return self.engine.client_gone(id, self.links.epoch.elapsed());

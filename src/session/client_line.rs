@@ -143,8 +143,6 @@ mod tests {
             "id=12 addr=10.0.0.1:5000 laddr=10.0.0.2:6380 fd=12 name=web age=9 idle=4 flags=N db=3 "
         ));
         assert!(line.contains(" omem=7 "));
-        assert!(line.ends_with(
-            " cmd=get user=default redir=-1 resp=2 lib-name=redis-py lib-ver="
-        ));
+        assert!(line.ends_with(" cmd=get user=default redir=-1 resp=2 lib-name=redis-py lib-ver="));
     }
 }

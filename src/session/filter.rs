@@ -54,7 +54,9 @@ impl ClientFilter {
         } else if word.eq_ignore_ascii_case(b"id") && args.remaining() >= 1 {
             for id in args {
                 let id = integer(id).and_then(|id| u64::try_from(id).ok());
-                filter.ids.push(id.ok_or(Refusal::Argument(Argument::InvalidClientId))?);
+                filter
+                    .ids
+                    .push(id.ok_or(Refusal::Argument(Argument::InvalidClientId))?);
             }
         } else {
             return Err(Refusal::Argument(Argument::Syntax));
@@ -86,7 +88,8 @@ impl ClientFilter {
                 b"user" => return Err(Refusal::Argument(Argument::NoSuchUser { user: value })),
                 b"maxage" => {
                     let age = integer(value).and_then(|age| u64::try_from(age).ok());
-                    filter.age_seconds_min = Some(age.ok_or(Refusal::Argument(Argument::NotInteger))?);
+                    filter.age_seconds_min =
+                        Some(age.ok_or(Refusal::Argument(Argument::NotInteger))?);
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip = Some(own),
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip = None,
@@ -121,7 +124,9 @@ fn read_kind(word: &[u8]) -> Result<Kind, Refusal<'_>> {
     match word.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Kind::Normal),
         b"slave" | b"replica" | b"master" | b"pubsub" => Ok(Kind::Other),
-        _ => Err(Refusal::Argument(Argument::UnknownClientType { name: word })),
+        _ => Err(Refusal::Argument(Argument::UnknownClientType {
+            name: word,
+        })),
     }
 }
 

@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn errors_are_those_of_redis() {
         for (args, error) in [
-            (&[&b"HELLO"[..], b"4"][..], "-NOPROTO unsupported protocol version\r\n"),
+            (
+                &[&b"HELLO"[..], b"4"][..],
+                "-NOPROTO unsupported protocol version\r\n",
+            ),
             (
                 &[b"HELLO", b"x"],
                 "-ERR Protocol version is not an integer or out of range\r\n",

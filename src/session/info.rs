@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn connection_counts_are_those_of_narrows_and_nothing_else_changes() {
-        let text = b"# Clients\r\nconnected_clients:4\r\ncluster_connections:0\r\nmaxclients:100\r\n";
+        let text =
+            b"# Clients\r\nconnected_clients:4\r\ncluster_connections:0\r\nmaxclients:100\r\n";
         assert_eq!(
             rewrite(text, &FIGURES, false),
             b"# Clients\r\nconnected_clients:1200\r\ncluster_connections:0\r\nmaxclients:10000\r\n"

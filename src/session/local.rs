@@ -109,10 +109,14 @@ fn set_info<'a>(
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
         NameOf::LibraryVersion
     } else {
-        return Err(Refusal::Argument(Argument::UnknownAttribute { attribute: option }));
+        return Err(Refusal::Argument(Argument::UnknownAttribute {
+            attribute: option,
+        }));
     };
     if !is_valid_name(value) {
-        return Err(Refusal::Argument(Argument::ClientAttribute { attribute: option }));
+        return Err(Refusal::Argument(Argument::ClientAttribute {
+            attribute: option,
+        }));
     }
     session.set_name(of, value);
     write::status(out, "OK");
@@ -208,8 +212,8 @@ fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
 }
 
 fn select<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
-    let db = integer(args.next().unwrap_or_default())
-        .ok_or(Refusal::Argument(Argument::NotInteger))?;
+    let db =
+        integer(args.next().unwrap_or_default()).ok_or(Refusal::Argument(Argument::NotInteger))?;
     let db = i32::try_from(db).map_err(|_| Refusal::Argument(Argument::NotInt32))?;
     match u32::try_from(db) {
         Ok(db) => Ok(Answer::Select { db }),

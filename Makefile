@@ -1,0 +1,55 @@
+# The vocabulary of this repository. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A shell opened before Rust was installed does not have this folder on its PATH yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+NARROWS := $(TARGET)/release/narrows
+
+# Further flags for `make run` and `make demo`: make run ARGS="--listen 127.0.0.1:7000"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: build ## Install what is missing, build, run narrows over a private Redis of its own
+	@exec $(NARROWS) --embedded $(ARGS)
+
+.PHONY: demo
+demo: build ## A thousand clients that verify every reply, direct beside through narrows
+	@exec $(NARROWS) demo $(ARGS)
+
+.PHONY: test
+test: test-tools format lint ## Install what the tests need, then every check and every test
+	@scripts/run-tests
+
+.PHONY: bench
+bench: run-tools ## The micro-benchmarks (criterion)
+	cargo bench
+
+.PHONY: build
+build: run-tools ## Build the release binary
+	cargo build --release
+
+.PHONY: format
+format: ## Check the formatting
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy, warnings denied
+	cargo clippy --all-targets -- -D warnings
+
+.PHONY: run-tools
+run-tools:
+	@scripts/provision run
+
+.PHONY: test-tools
+test-tools:
+	@TARGET="$(TARGET)" scripts/provision test

@@ -1,0 +1,185 @@
+//! `narrows demo`: a thousand clients that verify every reply, in turns straight to a private Redis
+//! and through narrows, and what that costs either way. Bounded in clients and in time; ends
+//! everything that it has started. It drives narrows from outside only, as any application would.
+
+mod client;
+mod gauge;
+mod load;
+mod report;
+mod round;
+mod script;
+mod stage;
+mod tally;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::LocalSet;
+
+use gauge::Gauge;
+use report::grouped;
+use round::Outcome;
+use stage::Stage;
+
+/// What the demo does, within bounds.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DemoOptions {
+    /// Clients, each with a connection of its own and one request under way. At most 9,500: Redis
+    /// itself takes 10,000 unless told otherwise.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=9_500))]
+    pub clients: u32,
+
+    /// Seconds of load on each of the two ways.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+
+    /// Requests per second of all clients together; 0 is as many as replies come back.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate: u32,
+
+    /// Bytes of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: u16,
+
+    /// Connections that narrows may hold to Redis.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub max_backend_connections: u32,
+
+    /// The narrows to run; the program that runs now when not given.
+    #[arg(skip)]
+    pub program: Option<PathBuf>,
+}
+
+impl DemoOptions {
+    /// From one request of a client to its next; zero without a rate.
+    fn interval(&self) -> Duration {
+        match self.rate {
+            0 => Duration::ZERO,
+            rate => Duration::from_secs(self.clients.into()) / rate,
+        }
+    }
+}
+
+/// Where a round's clients connect to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Direct,
+    Through,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Through => "through narrows",
+        }
+    }
+}
+
+/// Runs the demo and prints what it sees on standard output.
+///
+/// # Errors
+/// At the first wrong reply, with what was asked, what should have come and what came; when
+/// something cannot be started; when interrupted; and at the end when there were error replies.
+pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
+    raise_open_files_limit(u64::from(options.clients) + FILES_BESIDE_CLIENTS)?;
+    let stage = Stage::set_up(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    let outcome = LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            outcome = play(&stage, options) => outcome.map_err(|error| with_log(&error, &stage)),
+            _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
+            _ = terminate.recv() => Err(anyhow::anyhow!("asked to end")),
+        }
+    });
+    if outcome.is_err() {
+        report::end_live_line()?;
+    }
+    outcome
+}
+
+/// What narrows itself has to say to an error, for the reader of a report.
+fn with_log(error: &anyhow::Error, stage: &Stage) -> anyhow::Error {
+    match stage.narrows_log() {
+        log if log.is_empty() => anyhow::anyhow!("{error:#}"),
+        log => anyhow::anyhow!("{error:#}\n\nthe end of narrows' log:\n{log}"),
+    }
+}
+
+/// All rounds and the table.
+async fn play(stage: &Stage, options: &DemoOptions) -> anyhow::Result<()> {
+    let mut gauge = Gauge::connect(stage.redis.socket()).await?;
+    let version = gauge.info("server", "redis_version").await?;
+    report::say(&format!(
+        "{} {version} (pid {}) on {}, narrows (pid {}) on {} with at most {} connections to it",
+        stage.redis.program().display(),
+        stage.redis.pid(),
+        stage.redis_address,
+        stage.narrows_pid,
+        stage.narrows_address,
+        options.max_backend_connections,
+    ))?;
+    report::say(&format!(
+        "{} clients do SET, GET, INCR and MGET for {} s each way and verify every reply\n",
+        grouped(options.clients.into()),
+        options.seconds,
+    ))?;
+    let mut direct = Outcome::none(options, None)?;
+    let mut through = Outcome::none(options, Some(Duration::ZERO))?;
+    for round in 0..ROUNDS {
+        // In turns, so that what changes on the machine meanwhile weighs on both.
+        for (way, sum) in [(Way::Direct, &mut direct), (Way::Through, &mut through)] {
+            let outcome = round::play(stage, &mut gauge, way, round.into(), options).await;
+            report::end_live_line()?;
+            sum.add(outcome.with_context(|| format!("{}, round {}", way.name(), round + 1))?);
+        }
+    }
+    report::say(&format!("\n{}", report::table(&direct, &through)))?;
+    for outcome in [&direct, &through] {
+        if let Some(error) = outcome.tally.first_error() {
+            bail!(
+                "{} error replies, the first of them: {error}",
+                outcome.tally.errors()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Raises the soft limit of open files to the hard one; what the demo starts inherits it.
+fn raise_open_files_limit(needed: u64) -> anyhow::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )
+    .context("could not raise the limit of open files to the hard limit")?;
+    match maximum {
+        Some(maximum) if maximum < needed => bail!(
+            "{needed} open files are needed, the hard limit here is {maximum}: ask for fewer clients"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// How often each way has its turn.
+const ROUNDS: u32 = 2;
+
+/// Descriptors of each process beside those of the clients: narrows' backends, logs, epoll.
+const FILES_BESIDE_CLIENTS: u64 = 64;

@@ -1,0 +1,68 @@
+//! What the integration tests share: servers and narrows itself as child processes, a raw RESP
+//! conversation, and waiting for a condition with a deadline. A test file takes it in with
+//! `mod support;`. Nothing here knows what is being tested.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses its own part of this"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "one module tree, compiled into every test file"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod child;
+mod conn;
+mod narrows;
+mod redis_server;
+mod reply;
+
+pub use child::{Child, process_exists};
+pub use conn::Conn;
+pub use narrows::Narrows;
+pub use redis_server::{Flavor, RedisServer};
+pub use reply::{Reply, Value};
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// For whatever should happen within moments, on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Polls until `probe` gives a value; panics with `what` when it has not after `patience`.
+#[track_caller]
+pub fn wait_for<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// [`wait_for`] of a condition.
+#[track_caller]
+pub fn wait_until(what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
+    wait_for(what, patience, || condition().then_some(()));
+}
+
+/// The Python that has the `redis` package, as `make test` prepares it. Tests that need it fail
+/// without it, with a sentence that says how to get it.
+pub fn python() -> PathBuf {
+    let prepared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
+    let python = std::env::var_os("NARROWS_TEST_PYTHON").map_or(prepared, PathBuf::from);
+    assert!(
+        python.exists(),
+        "{} is missing: run `make test` once, it prepares it",
+        python.display()
+    );
+    python
+}

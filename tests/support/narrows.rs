@@ -1,0 +1,121 @@
+//! narrows itself as a child process: started with flags, its address read from its own log, asked
+//! to end with SIGTERM on drop.
+
+use std::fs;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{Child, Conn, PATIENCE, RedisServer};
+
+/// A running narrows.
+pub struct Narrows {
+    child: Child,
+    address: String,
+}
+
+impl Narrows {
+    /// In front of `server`, on a free loopback port, with further flags:
+    /// `&["--max-backend-connections", "3"]`.
+    pub fn in_front_of(server: &RedisServer, arguments: &[&str]) -> Self {
+        let url = server.url();
+        let mut all = vec!["--listen", "127.0.0.1:0", "--backend", &url];
+        all.extend(arguments);
+        Self::start(&all)
+    }
+
+    /// With exactly these arguments, among which must be a listening address of port 0.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Self::spawn(arguments);
+        let address = child.wait_for_line(PATIENCE, listening_address);
+        Self { child, address }
+    }
+
+    /// The bare process, for tests of what ends at once: `check`, mistakes, `--help`.
+    pub fn spawn(arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_narrows"));
+        // What the developer has set for a narrows of their own must not leak in.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NARROWS_") {
+                command.env_remove(name);
+            }
+        }
+        Child::spawn(command.args(arguments))
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.child.log()
+    }
+
+    /// A new client.
+    pub fn connect(&self) -> Conn {
+        Conn::connect(&self.address)
+    }
+
+    /// Resident memory, in bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let field = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        field.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Open file descriptors.
+    pub fn fd_count(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    pub fn signal(&mut self, signal: Signal) {
+        self.child.signal(signal);
+    }
+
+    /// Waits for it to end by itself, after a signal for instance.
+    #[track_caller]
+    pub fn wait(&mut self, patience: Duration) -> ExitStatus {
+        self.child.wait(patience)
+    }
+}
+
+impl Drop for Narrows {
+    /// Asks first, so that every test also ends narrows in the ordinary way; `Child` kills what has
+    /// not ended by then.
+    fn drop(&mut self) {
+        self.child.signal(Signal::TERM);
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while self.child.ended().is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The address of a line such as `... listening addr=127.0.0.1:43210 ...`.
+fn listening_address(line: &str) -> Option<String> {
+    let (_, fields) = line.split_once("listening")?;
+    let address = fields
+        .split_whitespace()
+        .find_map(|field| field.strip_prefix("addr="))?;
+    address.contains(':').then(|| address.to_owned())
+}

@@ -1,0 +1,183 @@
+//! The repository's lints about itself, as an ordinary test: sizes, the one direction of imports
+//! between layers, purity of the layers below the runtime, words that must not ship, documented
+//! configuration keys. The rules are data at the top; one failure lists every offence. It reads
+//! text only and knows nothing of what the code does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "tidy/rules.rs"]
+mod rules;
+#[path = "tidy/source.rs"]
+mod source;
+
+use rules::{check, check_keys};
+use source::Source;
+use std::path::{Path, PathBuf};
+
+/// What each layer may import; itself is always allowed. The order is that of the layers.
+pub(crate) const LAYERS: &[(&str, &[&str])] = &[
+    ("resp", &[]),
+    ("command", &["resp"]),
+    ("session", &["command", "resp"]),
+    ("telemetry", &[]),
+    ("admission", &["telemetry"]),
+    ("topology", &[]),
+    (
+        "engine",
+        &[
+            "session",
+            "command",
+            "resp",
+            "admission",
+            "topology",
+            "telemetry",
+        ],
+    ),
+    (
+        "config",
+        &[
+            "runtime",
+            "engine",
+            "session",
+            "command",
+            "resp",
+            "admission",
+            "topology",
+            "telemetry",
+        ],
+    ),
+    (
+        "runtime",
+        &[
+            "engine",
+            "session",
+            "command",
+            "resp",
+            "admission",
+            "topology",
+            "telemetry",
+            "config",
+        ],
+    ),
+    (
+        "admin",
+        &[
+            "runtime",
+            "engine",
+            "session",
+            "command",
+            "resp",
+            "admission",
+            "topology",
+            "telemetry",
+        ],
+    ),
+];
+
+/// The composing ends of the program: they may import anything, and no layer may import them.
+pub(crate) const ENDS: &[&str] = &["lib", "main", "cli", "app", "embedded", "demo"];
+
+/// Layers that a test must be able to drive with the same result every time.
+pub(crate) const PURE: &[&str] = &[
+    "resp",
+    "command",
+    "session",
+    "admission",
+    "topology",
+    "engine",
+];
+
+/// What a pure layer must not name, and why. `std::net::SocketAddr`, `Duration` and `Instant` as a
+/// value are plain data and fine.
+pub(crate) const IMPURE: &[(&str, &str)] = &[
+    ("tokio", "the runtime's"),
+    ("mio", "the runtime's"),
+    ("socket2", "sockets are the runtime's"),
+    ("rustix", "the system is the runtime's"),
+    ("Instant::now", "time is an argument"),
+    ("SystemTime", "time is an argument"),
+    ("UNIX_EPOCH", "time is an argument"),
+    (".elapsed()", "time is an argument"),
+    ("thread::sleep", "time is an argument"),
+    ("thread::spawn", "threads are the runtime's"),
+    ("TcpStream", "sockets are the runtime's"),
+    ("TcpListener", "sockets are the runtime's"),
+    ("UdpSocket", "sockets are the runtime's"),
+    ("UnixStream", "sockets are the runtime's"),
+    ("UnixListener", "sockets are the runtime's"),
+    ("fs", "files are the configuration's"),
+    ("std::env", "the environment is the configuration's"),
+    ("std::process", "processes are the runtime's"),
+    ("rand", "no randomness: jitter is an argument"),
+    ("fastrand", "no randomness: jitter is an argument"),
+    ("getrandom", "no randomness: jitter is an argument"),
+    ("RandomState", "no randomness"),
+];
+
+/// What no shipped line may contain, in any layer.
+pub(crate) const BANNED: &[(&str, &str)] = &[
+    ("todo!", "no half-done work"),
+    ("unimplemented!", "no half-done work"),
+    (".unwrap()", "say what holds, or return the error"),
+];
+
+/// Names that say nothing of what is inside.
+pub(crate) const VAGUE: &[&str] = &[
+    "util", "utils", "helper", "helpers", "manager", "managers", "common", "misc",
+];
+
+pub(crate) const FILE_LINES_MAX: usize = 500;
+pub(crate) const FUNCTION_LINES_MAX: usize = 70;
+
+#[test]
+fn the_repository_is_tidy() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        collect_files(&root.join(folder), &mut files);
+    }
+    files.sort();
+    assert!(
+        files.len() > 10,
+        "the walk over the repository found only {files:?}"
+    );
+
+    let mut offences = Vec::new();
+    for file in &files {
+        let path = file
+            .strip_prefix(root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('\\', "/");
+        let raw = std::fs::read_to_string(file).unwrap();
+        check(&Source::new(&path, &raw), &mut offences);
+    }
+    if let Ok(text) = std::fs::read_to_string(root.join("config/narrows.toml")) {
+        check_keys("config/narrows.toml", &text, &mut offences);
+    }
+    assert!(
+        offences.is_empty(),
+        "{} offences:\n{}",
+        offences.len(),
+        offences.join("\n")
+    );
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
