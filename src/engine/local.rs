@@ -211,6 +211,11 @@ impl Engine {
     /// a second; a name that it does not know either is unknown to the server.
     pub(super) fn unknown(&mut self, id: ClientId, rules: &super::Rules, bytes: &[u8]) -> Outcome {
         let now = self.now;
+        let name = Args::new(bytes).next().unwrap_or_default();
+        if rules.policy.verdict_of_unknown(name, None) == Verdict::Denied {
+            let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
+            return self.refuse(id, &Refusal::Forbidden { command });
+        }
         let fresh = self
             .commands_asked_at
             .is_some_and(|at| now.saturating_sub(at) < Duration::from_secs(1));
