@@ -54,26 +54,27 @@ impl Limits {
         }
     }
 
-    /// Arguments that a request of this client may have now.
-    pub(super) fn args_allowed(&self) -> u32 {
+    /// Arguments that a request of this client may have now, and bytes that each of them may.
+    #[inline(always)]
+    pub(super) fn allowed(&self) -> (u32, u64) {
         if self.authenticated {
-            self.args_max
+            (self.args_max, self.bulk_bytes_max)
         } else {
-            self.args_max.min(UNAUTHENTICATED_ARGS_MAX)
+            self.allowed_before_login()
         }
+    }
+
+    /// Apart from the others, since hardly a request is judged by it.
+    #[cold]
+    fn allowed_before_login(&self) -> (u32, u64) {
+        (
+            self.args_max.min(UNAUTHENTICATED_ARGS_MAX),
+            self.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX),
+        )
     }
 
     /// Bytes that a line with a length may have.
     pub(super) fn header_allowed(&self) -> usize {
         self.header_bytes_max.max(HEADER_BYTES_MIN)
-    }
-
-    /// Bytes that an argument of this client may have now.
-    pub(super) fn bulk_allowed(&self) -> u64 {
-        if self.authenticated {
-            self.bulk_bytes_max
-        } else {
-            self.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX)
-        }
     }
 }

@@ -2,6 +2,8 @@
 //! optional minus and no plus, no leading zero, no space and no `-0`. What passes here has exactly
 //! one spelling, so a number that was accepted can be forwarded as it came.
 
+use std::num::NonZeroUsize;
+
 /// A number under way, one byte at a time, by the grammar of `string2ll`.
 ///
 /// An offence is remembered instead of reported: Redis too judges a length only when its line has
@@ -54,16 +56,75 @@ const DIGITS_MAX: u8 = 19;
 
 /// Reads `<digits>\r\n` at the head of `bytes`: the value and what follows the line.
 ///
-/// The fast way in for lengths that are whole, canonical and of at most 18 digits; `None` says only
-/// that the byte-wise way has to judge.
-#[inline]
+/// The fast way in for lengths that are whole, canonical and of at most 18 digits; `None` says
+/// only that the byte-wise way has to judge.
+#[inline(always)]
 pub(super) fn length_line(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (value, line_bytes) = length_line_bytes(bytes)?;
+    Some((value, bytes.get(line_bytes.get()..)?))
+}
+
+/// The value of such a line and its length, which is never 0, so that both fit two registers.
+#[inline(always)]
+fn length_line_bytes(bytes: &[u8]) -> Option<(u64, NonZeroUsize)> {
+    // Most lengths are of one digit (argument counts, names) or two.
+    match bytes {
+        [first, b'\r', b'\n', ..] => Some((digit(*first)?, LINE_BYTES_1)),
+        [first, second, b'\r', b'\n', ..] => {
+            let tens = digit(*first).filter(|tens| *tens > 0)?;
+            Some((tens * 10 + digit(*second)?, LINE_BYTES_2))
+        }
+        [a, b, c, d, e, f, g, h, ..] => short_line([*a, *b, *c, *d, *e, *f, *g, *h], bytes),
+        _ => long_line(bytes),
+    }
+}
+
+/// A line that ends within eight bytes, so of three to six digits, all of them at once and without a
+/// branch per digit: lengths of real traffic are of mixed size.
+#[inline(always)]
+fn short_line(word: [u8; 8], bytes: &[u8]) -> Option<(u64, NonZeroUsize)> {
+    let word = u64::from_le_bytes(word);
+    // The lowest byte of 0x80 marks the first CR.
+    let unlike_cr = word ^ (EACH * u64::from(b'\r'));
+    let mark = unlike_cr.wrapping_sub(EACH) & !unlike_cr & (EACH << 7);
+    let digits_bits = mark.trailing_zeros() & !7;
+    if !(8..=48).contains(&digits_bits) {
+        return long_line(bytes);
+    }
+    let line_feed = (word >> digits_bits) >> 8 & 0xff;
+    let leading_zero = word & 0xff == u64::from(b'0');
+    // The digits move to the top; what is shifted in below are zeros in front of them.
+    let digits = (word ^ (EACH * u64::from(b'0'))) << (64 - digits_bits);
+    let above_nine = (digits.wrapping_add(EACH * 0x76) | digits) & (EACH << 7);
+    if line_feed != u64::from(b'\n') || leading_zero || above_nine != 0 {
+        return None;
+    }
+    let line_bytes = NonZeroUsize::new((digits_bits / 8) as usize + 2)?;
+    Some((joined(digits), line_bytes))
+}
+
+/// The number that eight decimal digits make, the most significant one in the lowest byte.
+#[inline(always)]
+fn joined(digits: u64) -> u64 {
+    const PAIRS: u64 = 0x0000_00ff_0000_00ff;
+    // Neighbours, then neighbours of those, then the halves: each step is one multiplication.
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let outer = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
+    let inner = (pairs >> 16 & PAIRS).wrapping_mul(1 + (10_000 << 32));
+    outer.wrapping_add(inner) >> 32
+}
+
+const LINE_BYTES_1: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+const LINE_BYTES_2: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Any other line: near the end of what is here, or of many digits.
+#[cold]
+fn long_line(bytes: &[u8]) -> Option<(u64, NonZeroUsize)> {
     let (&first, mut rest) = bytes.split_first()?;
     let mut value = digit(first)?;
-    // One digit is by far the commonest: argument counts and short arguments.
-    if let [b'\r', b'\n', tail @ ..] = rest {
-        return Some((value, tail));
-    }
     if value == 0 {
         return None;
     }
@@ -72,16 +133,16 @@ pub(super) fn length_line(bytes: &[u8]) -> Option<(u64, &[u8])> {
         value = value * 10 + digit(next)?;
         rest = tail;
         if let [b'\r', b'\n', tail @ ..] = rest {
-            return Some((value, tail));
+            return Some((value, NonZeroUsize::new(bytes.len() - tail.len())?));
         }
     }
     None
 }
 
-/// Digits after the first that [`length_line`] reads: all that fit 64 bits for certain.
+/// Digits after the first that a length line may have here: all that fit 64 bits for certain.
 const LENGTH_LINE_DIGITS_MAX: usize = 17;
 
-#[inline]
+#[inline(always)]
 fn digit(byte: u8) -> Option<u64> {
     let value = byte.wrapping_sub(b'0');
     (value <= 9).then_some(u64::from(value))
@@ -157,6 +218,44 @@ mod tests {
             length_line(b"9999999999\r\n"),
             Some((9_999_999_999, &b""[..]))
         );
+    }
+
+    /// Whatever the number of digits, and however little follows, the line is read alike.
+    #[test]
+    fn length_lines_of_every_size_are_read() {
+        let mut numbers = vec![0];
+        for digits in 0..18 {
+            let power = 10_u64.pow(digits);
+            numbers.extend([power, power * 10 - 1, power * 9, power + power / 3]);
+        }
+        numbers.extend(0..20_000);
+        for number in numbers {
+            for behind in ["", "x", "\r\n", "12345678"] {
+                let line = format!("{number}\r\n{behind}");
+                let want = Some((number, behind.as_bytes()));
+                assert_eq!(length_line(line.as_bytes()), want, "{line:?}");
+            }
+        }
+    }
+
+    /// One wrong byte anywhere is never overlooked.
+    #[test]
+    fn length_lines_with_a_wrong_byte_are_left_to_the_slow_way() {
+        for digits in 1..18_usize {
+            let line = format!("{}\r\n01234567", "1".repeat(digits));
+            for at in 0..digits + 2 {
+                for wrong in 0..=u8::MAX {
+                    let mut bytes = line.clone().into_bytes();
+                    let right = std::mem::replace(&mut bytes[at], wrong);
+                    let fine = wrong == right
+                        || at < digits
+                            && wrong.is_ascii_digit()
+                            && !(at == 0 && digits > 1 && wrong == b'0');
+                    let found = length_line(&bytes).is_some_and(|(_, rest)| rest == b"01234567");
+                    assert_eq!(found, fine, "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -174,6 +174,12 @@ impl ReplyScanner {
         limits: &Limits,
     ) -> Result<(bool, &'a [u8]), ReplyError> {
         while self.nesting.level() != Level::Chunks {
+            if let Level::Counted(left) = self.nesting.level() {
+                // The last value may end more than itself, and is left to the common way.
+                let (after, taken) = value::run(rest, left - 1, limits);
+                self.nesting.values_ended(taken);
+                rest = after;
+            }
             if let Some((kind, after)) = value::whole(rest, limits) {
                 rest = after;
                 if self.ended(kind) {

@@ -100,17 +100,20 @@ impl RequestScanner {
     #[inline]
     pub fn advance(&mut self, chunk: &[u8], limits: &Limits) -> Result<Advance, ProtocolError> {
         if !matches!(self.state, State::Start) {
-            return self.resume(chunk, chunk, limits);
+            return self.resume(chunk, 0, limits);
         }
-        if let Some(frame) = self.begin(chunk, limits) {
-            return Ok(Advance {
+        match Self::begin(chunk, limits) {
+            Ok(frame) => Ok(Advance {
                 // The frame lies in the chunk.
                 consumed: frame.bytes as usize,
                 event: RequestEvent::Complete(frame),
-            });
+            }),
+            Err(begun) => {
+                let walked = begun.walked as usize;
+                *self = begun;
+                self.resume(chunk, walked, limits)
+            }
         }
-        let rest = chunk.get(self.walked as usize..).unwrap_or_default();
-        self.resume(chunk, rest, limits)
     }
 
     /// Whether a frame has begun and not ended.
@@ -148,35 +151,37 @@ impl RequestScanner {
     /// The fast way in: takes a frame that lies in the chunk as a whole. Of another one it takes
     /// the arguments that do and leaves the rest to [`Self::resume`]; so it does with all that it
     /// does not understand, and only that judges.
-    #[inline]
-    fn begin(&mut self, chunk: &[u8], limits: &Limits) -> Option<Frame> {
-        let [b'*', after @ ..] = chunk else {
-            return None;
+    #[inline(always)]
+    fn begin(chunk: &[u8], limits: &Limits) -> Result<Frame, Self> {
+        let head = match chunk {
+            [b'*', after @ ..] => length_line(after),
+            _ => None,
         };
-        let (argc, after) = length_line(after)?;
-        let argc = u32::try_from(argc).ok()?;
-        if argc == 0 || argc > limits.args_allowed() {
-            return None;
+        let Some((argc, arguments)) = head else {
+            return Err(Self::default());
+        };
+        let (args_max, bulk_bytes_max) = limits.allowed();
+        if argc == 0 || argc > u64::from(args_max) {
+            return Err(Self::default());
         }
-        let bulk_bytes_max = limits.bulk_allowed();
-        let (name, rest) = bulk(after, bulk_bytes_max)?;
-        if is_http(name) {
-            return None;
-        }
-        let name_end = chunk.len() - rest.len() - 2;
-        let name_len = u32::try_from(name.len()).ok()?;
-        let name_at = u32::try_from(name_end - name.len()).ok()?;
+        let name = bulk(arguments, bulk_bytes_max);
+        let Some((name, rest)) = name.filter(|(name, _)| is_plain_name(name)) else {
+            return Err(Self::default());
+        };
+        // Both are within the bounds just checked.
+        let (argc, name_len) = (argc as u32, name.len() as u32);
         let (rest, args_left) = bulks(rest, argc - 1, bulk_bytes_max);
         let walked = (chunk.len() - rest.len()) as u64;
+        let name_at = (name.as_ptr().addr() - chunk.as_ptr().addr()) as u32;
         if args_left == 0 {
-            return Some(Frame {
+            return Ok(Frame {
                 bytes: walked,
                 argc,
                 name_at,
                 name_len,
             });
         }
-        *self = Self {
+        Err(Self {
             state: State::Arg,
             walked,
             argc,
@@ -184,17 +189,19 @@ impl RequestScanner {
             name_at,
             name_len,
             head: Head::default(),
-        };
-        None
+        })
     }
 
-    /// The slow way: byte by byte through lines, in one leap through data.
+    /// The slow way, for what follows the first `walked` bytes of the chunk: byte by byte through
+    /// lines, in one leap through data.
+    #[inline(never)]
     fn resume(
         &mut self,
         chunk: &[u8],
-        mut rest: &[u8],
+        walked: usize,
         limits: &Limits,
     ) -> Result<Advance, ProtocolError> {
+        let mut rest = chunk.get(walked..).unwrap_or_default();
         while let Some((&byte, after)) = rest.split_first() {
             let before = rest.len();
             let event = match self.state {
@@ -322,7 +329,7 @@ impl RequestScanner {
     /// Leaps through the arguments that are here as a whole, or else over the `$` of one that is
     /// not.
     fn args<'a>(&mut self, rest: &'a [u8], after: &'a [u8], limits: &Limits) -> &'a [u8] {
-        let (rest_after, left) = bulks(rest, self.args_left, limits.bulk_allowed());
+        let (rest_after, left) = bulks(rest, self.args_left, limits.allowed().1);
         if left == self.args_left {
             self.state = State::Length(Decimal::default());
             return after;
@@ -374,6 +381,11 @@ impl RequestScanner {
     }
 }
 
+/// Whether a name may be taken without a closer look.
+fn is_plain_name(name: &[u8]) -> bool {
+    !is_http(name) && u32::try_from(name.len()).is_ok()
+}
+
 /// The number of arguments that a header line announces, judged with the byte behind its CR.
 fn count(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u32, ProtocolError> {
     let invalid = ProtocolError::InvalidMultibulkLength;
@@ -401,7 +413,7 @@ fn length(number: Decimal, after_cr: u8, limits: &Limits) -> Result<u64, Protoco
     if length > limits.bulk_bytes_max {
         return Err(invalid);
     }
-    if length > limits.bulk_allowed() {
+    if length > limits.allowed().1 {
         return Err(ProtocolError::UnauthenticatedBulkLength);
     }
     Ok(length)

@@ -83,6 +83,13 @@ impl Nesting {
         }
     }
 
+    /// So many values have ended at once, and more are to come.
+    pub(super) fn values_ended(&mut self, count: u64) {
+        if let Level::Counted(left) = &mut self.level {
+            *left -= count;
+        }
+    }
+
     /// The end of a streamed aggregate or string; `None` where none can end, else as
     /// [`Self::value_ended`].
     pub(super) fn stream_ended(&mut self) -> Option<bool> {

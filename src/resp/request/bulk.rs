@@ -4,7 +4,7 @@
 use crate::resp::number::length_line;
 
 /// One argument that is here as a whole and canonical, and what follows it.
-#[inline]
+#[inline(always)]
 pub(super) fn bulk(bytes: &[u8], bulk_bytes_max: u64) -> Option<(&[u8], &[u8])> {
     let [b'$', after @ ..] = bytes else {
         return None;
@@ -14,10 +14,8 @@ pub(super) fn bulk(bytes: &[u8], bulk_bytes_max: u64) -> Option<(&[u8], &[u8])> 
         return None;
     }
     let (data, after) = after.split_at_checked(usize::try_from(len).ok()?)?;
-    match after {
-        [b'\r', b'\n', rest @ ..] => Some((data, rest)),
-        _ => None,
-    }
+    let (end, rest) = after.split_first_chunk()?;
+    (end == b"\r\n").then_some((data, rest))
 }
 
 /// Leaps through up to `left` arguments that are here as a whole: what follows them, and how many
