@@ -112,23 +112,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         orders,
     };
     let control = tokio::spawn(control.run());
-    let total = Arc::new(AtomicUsize::new(0));
-    let acceptor = Acceptor {
-        settings: Arc::clone(&settings),
-        max_clients: rules.settings.clients.max_clients,
-        workers: inboxes
-            .iter()
-            .map(|inbox| {
-                let load = Load {
-                    total: Arc::clone(&total),
-                    worker: Arc::default(),
-                };
-                (inbox.clone(), load)
-            })
-            .collect(),
-        next_id: Arc::new(AtomicU64::new(1)),
-        refused: Arc::default(),
-    };
+    let acceptor = acceptor_for(&settings, rules.settings.clients.max_clients, &inboxes);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
@@ -143,6 +127,28 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         addresses,
         workers,
     })
+}
+
+fn acceptor_for(
+    settings: &Arc<Settings>,
+    max_clients: usize,
+    inboxes: &[UnboundedSender<Message>],
+) -> Acceptor {
+    let total = Arc::new(AtomicUsize::new(0));
+    let place = |inbox: &UnboundedSender<Message>| {
+        let load = Load {
+            total: Arc::clone(&total),
+            worker: Arc::default(),
+        };
+        (inbox.clone(), load)
+    };
+    Acceptor {
+        settings: Arc::clone(settings),
+        max_clients,
+        workers: inboxes.iter().map(place).collect(),
+        next_id: Arc::new(AtomicU64::new(1)),
+        refused: Arc::default(),
+    }
 }
 
 impl Narrows {

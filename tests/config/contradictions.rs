@@ -15,71 +15,74 @@ fn an_address_for_other_machines_is_warned_about() {
     assert_eq!(warnings("127.0.0.1:6380,unix:/x"), Vec::<String>::new());
 }
 
+/// A file, and what is said of it.
+const CONTRADICTIONS: &[(&str, &str)] = &[
+    (
+        "[runtime]\nworkers = 16",
+        "2: runtime.workers: 16 workers need at least 17",
+    ),
+    (
+        "[backend]\nmax_connections = 3\n[runtime]\nworkers = 3",
+        "4: runtime.workers: 3",
+    ),
+    (
+        "[backend]\nmax_connections = 3\n[pool]\nmin_idle = 3",
+        "4: pool.min_idle: 3 warm",
+    ),
+    (
+        "[backend]\nbackoff_min = '2s'",
+        "2: backend.backoff_min: 2s (line 2) must not be above \
+      backend.backoff_max, which is 1s (default)",
+    ),
+    (
+        "[backend]\nstall_timeout = '2m'",
+        "2: backend.stall_timeout: 2m",
+    ),
+    (
+        "[backend]\nhealth_interval = '11s'",
+        "2: backend.health_interval: 11s",
+    ),
+    (
+        "[clients]\noutput_pause_bytes = '512MiB'",
+        "2: clients.output_pause_bytes: 512MiB",
+    ),
+    (
+        "[clients]\nbig_request_bytes = '2MiB'\nmemory_bytes_max = '1MiB'",
+        "2: clients.big_request_bytes: 2MiB",
+    ),
+    (
+        "[clients]\nbig_request_bytes = '9MiB'",
+        "2: clients.big_request_bytes: 9MiB (line 2)",
+    ),
+    (
+        "[listen]\naddresses = ['127.0.0.1:6379']",
+        "connect to itself",
+    ),
+    (
+        "[listen]\naddresses = ['0.0.0.0:6379']",
+        "connect to itself",
+    ),
+    (
+        "[backend]\nurl = 'redis://localhost:6380'",
+        "connect to itself",
+    ),
+    (
+        "[listen]\naddresses = ['unix:/r']\n[backend]\nurl = 'unix:///r'",
+        "connect to itself",
+    ),
+    (
+        "[listen]\naddresses = ['127.0.0.1:1', '127.0.0.1:1']",
+        "in the list twice",
+    ),
+    (
+        "[listen]\naddresses = []",
+        "the list has 0 entries; allowed: 1 to 64 entries",
+    ),
+];
+
 #[test]
 fn values_that_contradict_each_other_are_refused() {
-    for (text, said) in [
-        (
-            "[runtime]\nworkers = 16",
-            "2: runtime.workers: 16 workers need at least 17",
-        ),
-        (
-            "[backend]\nmax_connections = 3\n[runtime]\nworkers = 3",
-            "4: runtime.workers: 3",
-        ),
-        (
-            "[backend]\nmax_connections = 3\n[pool]\nmin_idle = 3",
-            "4: pool.min_idle: 3 warm",
-        ),
-        (
-            "[backend]\nbackoff_min = '2s'",
-            "2: backend.backoff_min: 2s (line 2) must not be above \
-          backend.backoff_max, which is 1s (default)",
-        ),
-        (
-            "[backend]\nstall_timeout = '2m'",
-            "2: backend.stall_timeout: 2m",
-        ),
-        (
-            "[backend]\nhealth_interval = '11s'",
-            "2: backend.health_interval: 11s",
-        ),
-        (
-            "[clients]\noutput_pause_bytes = '512MiB'",
-            "2: clients.output_pause_bytes: 512MiB",
-        ),
-        (
-            "[clients]\nbig_request_bytes = '2MiB'\nmemory_bytes_max = '1MiB'",
-            "2: clients.big_request_bytes: 2MiB",
-        ),
-        (
-            "[clients]\nbig_request_bytes = '9MiB'",
-            "2: clients.big_request_bytes: 9MiB (line 2)",
-        ),
-        (
-            "[listen]\naddresses = ['127.0.0.1:6379']",
-            "connect to itself",
-        ),
-        (
-            "[listen]\naddresses = ['0.0.0.0:6379']",
-            "connect to itself",
-        ),
-        (
-            "[backend]\nurl = 'redis://localhost:6380'",
-            "connect to itself",
-        ),
-        (
-            "[listen]\naddresses = ['unix:/r']\n[backend]\nurl = 'unix:///r'",
-            "connect to itself",
-        ),
-        (
-            "[listen]\naddresses = ['127.0.0.1:1', '127.0.0.1:1']",
-            "in the list twice",
-        ),
-        (
-            "[listen]\naddresses = []",
-            "the list has 0 entries; allowed: 1 to 64 entries",
-        ),
-    ] {
+    for (text, said) in CONTRADICTIONS {
         let mistakes = of_file(text).mistakes();
         assert!(
             mistakes[0].contains(said),

@@ -2,47 +2,51 @@
 
 use crate::{Answer, PING};
 
+/// Bad counts of arguments.
+const COUNTS: &[&str] = &[
+    "abc",
+    "",
+    "+1",
+    "01",
+    "00",
+    "-0",
+    " 1",
+    "1 ",
+    "2147483648",
+    "20000000000",
+    "9223372036854775808",
+    "-9223372036854775809",
+];
+
+/// Bad lengths of an argument.
+const LENGTHS: &[&str] = &[
+    "abc",
+    "",
+    "+1",
+    "01",
+    "00",
+    "-0",
+    "-1",
+    "-10",
+    " 1",
+    "1 ",
+    "blabla",
+    "2000000000",
+    "536870913",
+    "9223372036854775808",
+];
+
 /// Requests to which narrows answers exactly as Redis does, each also behind a good one.
 pub(crate) fn same_as_redis() -> Vec<Vec<u8>> {
-    let counts = [
-        "abc",
-        "",
-        "+1",
-        "01",
-        "00",
-        "-0",
-        " 1",
-        "1 ",
-        "2147483648",
-        "20000000000",
-        "9223372036854775808",
-        "-9223372036854775809",
-    ];
-    let lengths = [
-        "abc",
-        "",
-        "+1",
-        "01",
-        "00",
-        "-0",
-        "-1",
-        "-10",
-        " 1",
-        "1 ",
-        "blabla",
-        "2000000000",
-        "536870913",
-        "9223372036854775808",
-    ];
     let mut cases: Vec<Vec<u8>> = Vec::new();
     // Counts of nothing are dropped, what follows them is served.
     for count in ["0", "-1", "-10", "-9223372036854775808"] {
         cases.push(bytes(&["*", count, "\r\n", PING]));
     }
-    for count in counts {
+    for count in COUNTS {
         cases.push(bytes(&["*", count, "\r\n"]));
     }
-    for length in lengths {
+    for length in LENGTHS {
         cases.push(bytes(&["*1\r\n$", length, "\r\n"]));
         cases.push(bytes(&["*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$", length, "\r\n"]));
     }

@@ -1,3 +1,5 @@
+//! Learning from replies of `COMMAND`, real and made up.
+
 use proptest::prelude::*;
 
 use super::{LearnError, REPLY_BYTES_MAX};
