@@ -126,15 +126,19 @@ impl Engine {
                     pool.waiters.pop_front();
                     self.waiting_clients -= 1;
                 }
-                let crowded = pool.pipes.iter().any(|id| {
-                    let too_long =
-                        |since| self.now.saturating_sub(since) >= pool_settings.grow_after;
-                    backends
-                        .get(*id)
-                        .is_some_and(|b| b.blocked_since.is_some_and(too_long))
-                });
+                // One more pipe makes the batches of all smaller, so it is opened only when
+                // requests pile up before a socket, or no pipe is in rotation at all.
+                let blocked_too_long = |b: &Backend| {
+                    b.blocked_since.is_some_and(|since| {
+                        self.now.saturating_sub(since) >= pool_settings.grow_after
+                    })
+                };
+                let mut pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
+                let in_rotation = |b: &Backend| matches!(b.phase, Phase::Pipe { rested: false, .. });
+                let crowded = pipes.clone().any(blocked_too_long) || !pipes.any(in_rotation);
+                let served = !pool.pipes.is_empty();
                 let full = pool.pipes.len() >= pool_settings.pipes_per_context_max;
-                if (pool.waiters.is_empty() && !crowded) || (full && !pool.pipes.is_empty()) {
+                if served && (!crowded || full) || !served && pool.waiters.is_empty() {
                     return None;
                 }
                 Some((context, !pool.pipes.is_empty()))

@@ -48,7 +48,7 @@ impl Default for PoolSettings {
             ping_interval: Duration::from_secs(30),
             pipes_per_context_max: 4,
             grow_after: Duration::from_millis(5),
-            pipe_in_flight_max: 4096,
+            pipe_in_flight_max: 16_384,
             pipe_bytes_max: 8 << 20,
             big_reply_bytes: 256 << 10,
             leases_max: 8,

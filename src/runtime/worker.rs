@@ -27,7 +27,7 @@ use super::settings::Settings;
 use super::stream::Stream;
 
 /// One read takes at most this many bytes.
-const SCRATCH_BYTES: usize = 64 << 10;
+const SCRATCH_BYTES: usize = 256 << 10;
 
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
