@@ -168,11 +168,11 @@ impl RequestScanner {
         let Some((name, rest)) = name.filter(|(name, _)| is_plain_name(name)) else {
             return Err(Self::default());
         };
-        // Both are within the bounds just checked.
+        // Within the bounds just checked; only two short lines stand before the name.
         let (argc, name_len) = (argc as u32, name.len() as u32);
+        let name_at = (chunk.len() - rest.len() - name.len() - 2) as u32;
         let (rest, args_left) = bulks(rest, argc - 1, bulk_bytes_max);
         let walked = (chunk.len() - rest.len()) as u64;
-        let name_at = (name.as_ptr().addr() - chunk.as_ptr().addr()) as u32;
         if args_left == 0 {
             return Ok(Frame {
                 bytes: walked,

@@ -331,6 +331,11 @@ fn what_is_too_long_is_refused_before_it_comes() {
             Some(ReplyError::TooLong)
         );
     }
+    let tiny = Limits {
+        bulk_bytes_max: 1,
+        ..Limits::default()
+    };
+    assert_eq!(both(b"+OK\r\n", &tiny).error, Some(ReplyError::TooLong));
     let text = |len| format!("+{}", "x".repeat(len));
     assert_eq!(both(text(100).as_bytes(), &limits).error, None);
     assert_eq!(
