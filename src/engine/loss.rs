@@ -194,7 +194,7 @@ impl Engine {
                 Outcome::Unknown if loss == Loss::ClientGone => {}
                 Outcome::Unknown => self.outcome_unknown(id, settled, loss),
             }
-            self.settled(settled);
+            self.replies_in(id, settled.sequence, 1);
         }
         self.end_broken_lease(backend);
         for (id, (bytes, count)) in rewound {

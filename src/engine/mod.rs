@@ -24,6 +24,7 @@ mod output;
 mod provision;
 mod reply;
 mod request;
+mod run;
 pub mod settings;
 mod slot;
 mod timers;

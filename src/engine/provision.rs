@@ -134,7 +134,8 @@ impl Engine {
                     })
                 };
                 let mut pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
-                let in_rotation = |b: &Backend| matches!(b.phase, Phase::Pipe { rested: false, .. });
+                let in_rotation =
+                    |b: &Backend| matches!(b.phase, Phase::Pipe { rested: false, .. });
                 let crowded = pipes.clone().any(blocked_too_long) || !pipes.any(in_rotation);
                 let served = !pool.pipes.is_empty();
                 let full = pool.pipes.len() >= pool_settings.pipes_per_context_max;

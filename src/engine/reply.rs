@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::resp::{ReplyKind, write};
+use crate::resp::write;
 use crate::session::info;
 
 use super::Engine;
@@ -22,7 +22,8 @@ use super::effect::{Effect, Question, Reply};
 use super::gather::Purpose;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
-use super::slot::{Receiver, Settled, Slot};
+use super::run::Run;
+use super::slot::Receiver;
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
 const COLLECT_BYTES_MAX: usize = 1 << 20;
@@ -40,67 +41,40 @@ impl Engine {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
-            let Some(receiver) = backend.in_flight.front().map(|slot| slot.receiver()) else {
-                return self.lose(id, Loss::Unsolicited);
-            };
-            let advance = match backend.replies.advance(rest, &rules.settings.limits) {
-                Ok(advance) => advance,
-                Err(error) => return self.lose(id, Loss::Malformed(error)),
-            };
-            let (part, after) = rest.split_at(advance.consumed.min(rest.len()));
+            let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
+            let run = backend.next_run(rest, limits, big);
+            let (part, after) = rest.split_at(run.bytes.min(rest.len()));
             rest = after;
-            if backend.replies.kind() == Some(ReplyKind::Push) {
-                return self.lose(id, Loss::Push);
-            }
-            if !advance.complete
-                && backend.replies.announced() > rules.settings.pool.big_reply_bytes
-            {
-                self.rest_pipe(id);
-            }
-            match receiver {
-                Receiver::Client => self.pass_on(id, part, advance.complete),
-                Receiver::Silent | Receiver::Tombstone => self.swallow(id, advance.complete),
+            match run.receiver {
+                Receiver::Client => self.pass_on(&run, part),
+                Receiver::Silent | Receiver::Tombstone => self.settled(&run),
                 Receiver::ClientInfo { .. } | Receiver::Ping | Receiver::Handshake(_) => {
-                    self.collect(id, part, advance.complete);
+                    self.collect(id, &run, part);
                 }
+            }
+            if let Some(trouble) = run.trouble {
+                return self.lose(id, trouble);
             }
         }
         self.after_replies(id);
     }
 
-    /// A part of a reply goes to its client as it is, at once.
-    fn pass_on(&mut self, id: BackendId, part: &[u8], complete: bool) {
-        let Some(backend) = self.backends.get_mut(id) else {
-            return;
-        };
-        let Some(client_id) = backend.in_flight.front().map(|slot| slot.client()) else {
-            return;
-        };
-        backend.begun = !complete;
-        if let Some(client) = self.clients.get_mut(client_id) {
+    /// Replies, or a part of one, go to their client as they are, at once.
+    fn pass_on(&mut self, run: &Run, part: &[u8]) {
+        if let Some(client) = self.clients.get_mut(run.client) {
             client.out.tail(&mut self.store).extend_from_slice(part);
-            self.buffered_bytes += part.len();
+            let output_bytes = client.out.len();
             if !client.dirty {
                 client.dirty = true;
-                self.dirty_clients.push(client_id);
+                self.dirty_clients.push(run.client);
             }
-        }
-        if complete && let Some(settled) = take_oldest(backend, Slot::deliver) {
-            self.settled(settled);
-        }
-        self.bound_output(client_id);
-    }
-
-    fn swallow(&mut self, id: BackendId, complete: bool) {
-        if complete
-            && let Some(backend) = self.backends.get_mut(id)
-            && let Some(settled) = take_oldest(backend, Slot::discard)
-        {
-            self.settled(settled);
+            self.buffered_bytes += part.len();
+            self.settled(run);
+            self.bound_output(run.client, output_bytes);
         }
     }
 
-    fn collect(&mut self, id: BackendId, part: &[u8], complete: bool) {
+    fn collect(&mut self, id: BackendId, run: &Run, part: &[u8]) {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
@@ -108,21 +82,18 @@ impl Engine {
         if backend.collected.len() > COLLECT_BYTES_MAX {
             return self.lose(id, Loss::Oversized);
         }
-        if !complete {
+        if run.ended == 0 {
             return;
         }
         let reply = std::mem::take(&mut backend.collected);
-        let Some(settled) = take_oldest(backend, Slot::deliver) else {
-            return;
-        };
-        match settled.receiver {
+        match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
             Receiver::ClientInfo { section } => {
-                self.settled(settled);
-                self.info_reply(settled.client, &reply, section);
+                self.settled(run);
+                self.info_reply(run.client, &reply, section);
             }
-            Receiver::Client | Receiver::Silent | Receiver::Tombstone => self.settled(settled),
+            Receiver::Client | Receiver::Silent | Receiver::Tombstone => self.settled(run),
         }
     }
 
@@ -170,19 +141,22 @@ impl Engine {
         self.end_rest(id);
     }
 
-    /// One request less is in flight for its client.
-    pub(super) fn settled(&mut self, settled: Settled) {
+    /// As many requests less are in flight for the client as replies have ended.
+    fn settled(&mut self, run: &Run) {
+        if run.ended > 0 {
+            self.replies_in(run.client, run.first, run.ended);
+        }
+    }
+
+    /// `count` replies of a client are in, or will never be, from number `first` on.
+    pub(super) fn replies_in(&mut self, id: ClientId, first: u32, count: u32) {
         let in_flight_max = self.rules.settings.clients.in_flight_max;
-        let Some(client) = self.clients.get_mut(settled.client) else {
+        let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        // A reply out of turn would be another request's: never go on from there.
-        assert_eq!(
-            settled.sequence, client.sequence_due,
-            "replies leave in request order"
-        );
-        client.sequence_due = client.sequence_due.wrapping_add(1);
-        client.in_flight -= 1;
+        assert_eq!(first, client.sequence_due, "replies leave in request order");
+        client.sequence_due = first.wrapping_add(count);
+        client.in_flight -= count;
         let goes_on = match client.hold {
             Some(Hold::Replies) => client.in_flight == 0,
             Some(Hold::Room) => (client.in_flight as usize) <= in_flight_max / 2,
@@ -190,9 +164,9 @@ impl Engine {
         };
         if goes_on {
             client.hold = None;
-            self.resumed.push_back(settled.client);
+            self.resumed.push_back(id);
         } else if client.in_flight == 0 && client.ending != Ending::No {
-            self.close_if_done(settled.client);
+            self.close_if_done(id);
         }
     }
 
@@ -213,15 +187,6 @@ impl Engine {
             }
             Phase::Leased(client) => self.end_lease_if_done(client),
             _ => {}
-        }
-    }
-
-    /// A pipe with a huge reply on it gets no further requests until that has passed.
-    fn rest_pipe(&mut self, id: BackendId) {
-        if let Some(backend) = self.backends.get_mut(id)
-            && let Phase::Pipe { rested, .. } = &mut backend.phase
-        {
-            *rested = true;
         }
     }
 
@@ -258,9 +223,9 @@ impl Engine {
     }
 
     /// A client that lets more replies pile up than it may is closed.
-    fn bound_output(&mut self, id: ClientId) {
+    fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
         let limit = self.rules.settings.clients.output_bytes_max;
-        if self.clients.get(id).is_some_and(|c| c.out.len() > limit) {
+        if output_bytes > limit {
             tracing::warn!(
                 limit_bytes = limit,
                 "client closed: it does not read its replies"
@@ -292,13 +257,6 @@ impl Engine {
         self.forget_client(id);
         self.effects.push(Effect::CloseClient(id));
     }
-}
-
-/// Takes the oldest slot: its reply is here.
-fn take_oldest(backend: &mut Backend, how: impl FnOnce(Slot) -> Settled) -> Option<Settled> {
-    let settled = how(backend.in_flight.pop_front()?);
-    backend.out.reply_came(settled.bytes);
-    Some(settled)
 }
 
 fn expects_ping(backend: &Backend) -> bool {

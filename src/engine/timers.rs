@@ -182,13 +182,7 @@ impl Engine {
         self.counters.refused(refusal.label());
         self.reply_with(id, |out| refusal.write(out));
         self.end_hold(id, super::client::Hold::Gather(0));
-        self.settled(super::slot::Settled {
-            client: id,
-            sequence,
-            bytes: 0,
-            receiver: Receiver::Tombstone,
-            fate: super::slot::Fate::Unknown,
-        });
+        self.replies_in(id, sequence, 1);
     }
 
     fn expire_command_waiters(&mut self, limit: Duration) {

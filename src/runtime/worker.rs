@@ -77,6 +77,8 @@ pub struct Worker<'a> {
     scratch: Box<[u8]>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Duration>,
+    /// The time of this turn: read once, since no deadline is finer than a turn is long.
+    now: Duration,
     draining: bool,
 }
 
@@ -96,16 +98,13 @@ impl<'a> Worker<'a> {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_at: None,
+            now: Duration::ZERO,
             draining: false,
         }
     }
 
-    fn now(&self) -> Duration {
-        self.links.epoch.elapsed()
-    }
-
     fn message(&mut self, message: Message) {
-        let now = self.now();
+        let now = self.now;
         match message {
             Message::Client(client) => self.accept(client, now),
             Message::Dialled(id, result) => self.dialled(id, result, now),
@@ -189,15 +188,14 @@ impl<'a> Worker<'a> {
             match poll_read(&mut socket.stream, &socket.waker, &mut self.scratch) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) => {
-                    return self.engine.client_eof(id, self.links.epoch.elapsed());
+                    return self.engine.client_eof(id, self.now);
                 }
                 Poll::Ready(Ok(bytes)) => {
-                    self.engine
-                        .client_bytes(id, bytes, self.links.epoch.elapsed());
+                    self.engine.client_bytes(id, bytes, self.now);
                 }
                 Poll::Ready(Err(_)) => {
                     self.clients.remove(id);
-                    return self.engine.client_gone(id, self.links.epoch.elapsed());
+                    return self.engine.client_gone(id, self.now);
                 }
             }
         }
@@ -217,11 +215,10 @@ impl<'a> Worker<'a> {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
-                    return self.engine.backend_gone(id, self.links.epoch.elapsed());
+                    return self.engine.backend_gone(id, self.now);
                 }
                 Poll::Ready(Ok(bytes)) => {
-                    self.engine
-                        .backend_bytes(id, bytes, self.links.epoch.elapsed());
+                    self.engine.backend_bytes(id, bytes, self.now);
                 }
             }
         }
@@ -276,7 +273,7 @@ impl<'a> Worker<'a> {
                 Effect::ReadClient(id) => self.ready.push(Token::Client(id)),
                 Effect::LearnCommands => {
                     if self.links.control.send(Order::LearnCommands).is_err() {
-                        let now = self.now();
+                        let now = self.now;
                         self.engine.commands_learned(now);
                     }
                 }
@@ -317,7 +314,7 @@ impl<'a> Worker<'a> {
                 return;
             }
             let outcome = try_write(&backend.socket.stream, &backend.waker, bytes);
-            let now = self.links.epoch.elapsed();
+            let now = self.now;
             match outcome {
                 Ok(0) => {
                     backend.blocked = true;
@@ -356,16 +353,17 @@ impl<'a> Worker<'a> {
                     socket.blocked = true;
                     return;
                 }
-                Ok(n) => self.engine.client_wrote(id, n, self.links.epoch.elapsed()),
+                Ok(n) => self.engine.client_wrote(id, n, self.now),
                 Err(_) => {
                     self.clients.remove(id);
-                    return self.engine.client_gone(id, self.links.epoch.elapsed());
+                    return self.engine.client_gone(id, self.now);
                 }
             }
         }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) {
+        self.now = self.links.epoch.elapsed();
         for _ in 0..MESSAGES_MAX {
             match self.inbox.poll_recv(cx) {
                 Poll::Ready(Some(message)) => self.message(message),
@@ -382,7 +380,7 @@ impl<'a> Worker<'a> {
         }
         tokens.append(&mut self.tokens);
         self.tokens = tokens;
-        let now = self.now();
+        let now = self.now;
         self.engine.tick(now);
         self.engine.turn(now);
         self.effects();

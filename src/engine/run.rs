@@ -1,0 +1,108 @@
+//! Walking replies: how many bytes of what has come belong to whom. Successive replies to
+//! one client make one run, which is handed over as a whole.
+
+use crate::resp::{Limits, ReplyKind};
+
+use super::backend::{Backend, Phase};
+use super::key::ClientId;
+use super::loss::Loss;
+use super::slot::{Receiver, Settled, Slot};
+
+/// Bytes from a backend that go to one receiver.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// How many bytes.
+    pub bytes: usize,
+    /// To whom.
+    pub receiver: Receiver,
+    /// To which client, if to one.
+    pub client: ClientId,
+    /// Sequence of the first reply that the run ends, if it ends any.
+    pub first: u32,
+    /// Replies that end in the run. More than one only for [`Receiver::Client`].
+    pub ended: u32,
+    /// What follows is not sane: after the run has been handed over the backend is lost.
+    pub trouble: Option<Loss>,
+}
+
+impl Backend {
+    /// Walks `bytes`, which are not empty, up to the end of the run they begin with. Slots
+    /// whose replies have come whole are consumed.
+    pub(super) fn next_run(&mut self, bytes: &[u8], limits: &Limits, big: u64) -> Run {
+        let mut run = Run {
+            bytes: 0,
+            receiver: Receiver::Tombstone,
+            client: ClientId::default(),
+            first: 0,
+            ended: 0,
+            trouble: None,
+        };
+        let Some(slot) = self.in_flight.front() else {
+            run.trouble = Some(Loss::Unsolicited);
+            return run;
+        };
+        (run.receiver, run.client) = (slot.receiver(), slot.client());
+        loop {
+            let rest = bytes.get(run.bytes..).unwrap_or_default();
+            let advance = match self.replies.advance(rest, limits) {
+                Ok(advance) => advance,
+                Err(error) => {
+                    run.trouble = Some(Loss::Malformed(error));
+                    return run;
+                }
+            };
+            if self.replies.kind() == Some(ReplyKind::Push) {
+                run.trouble = Some(Loss::Push);
+                return run;
+            }
+            run.bytes += advance.consumed;
+            if !advance.complete {
+                self.begun = run.receiver == Receiver::Client;
+                if self.replies.announced() > big {
+                    self.rest();
+                }
+                return run;
+            }
+            self.begun = false;
+            let Some(settled) = self.take_oldest() else {
+                return run;
+            };
+            if run.ended == 0 {
+                run.first = settled.sequence;
+            }
+            // A reply out of turn would be another request's: never go on from there.
+            assert_eq!(
+                settled.sequence,
+                run.first.wrapping_add(run.ended),
+                "replies leave in request order"
+            );
+            run.ended += 1;
+            let same =
+                |slot: &Slot| slot.receiver() == Receiver::Client && slot.client() == run.client;
+            let goes_on = run.receiver == Receiver::Client
+                && run.bytes < bytes.len()
+                && self.in_flight.front().is_some_and(same);
+            if !goes_on {
+                return run;
+            }
+        }
+    }
+
+    /// Takes the oldest slot: its reply is here.
+    fn take_oldest(&mut self) -> Option<Settled> {
+        let slot = self.in_flight.pop_front()?;
+        let settled = match slot.receiver() {
+            Receiver::Silent | Receiver::Tombstone => slot.discard(),
+            _ => slot.deliver(),
+        };
+        self.out.reply_came(settled.bytes);
+        Some(settled)
+    }
+
+    /// A pipe with a huge reply on it gets no further requests until that has passed.
+    fn rest(&mut self) {
+        if let Phase::Pipe { rested, .. } = &mut self.phase {
+            *rested = true;
+        }
+    }
+}
