@@ -145,7 +145,7 @@ pub struct Engine {
     dirty_backends: Vec<BackendId>,
     /// Clients whose hold is over.
     resumed: VecDeque<ClientId>,
-    /// Requests put on pipes since backends were last written.
+    /// Bytes put on pipes since backends were last written.
     unflushed: usize,
     gathers: BTreeMap<u64, Gather>,
     gather_next: u64,

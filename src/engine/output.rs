@@ -11,9 +11,9 @@ use super::effect::Effect;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 
-/// Requests that are worth a write of their own in the middle of a turn: measured, see
+/// Bytes of requests that are worth a write of their own in the middle of a turn: measured, see
 /// `docs/performance.md`.
-const FLUSH_REQUESTS: usize = 64;
+const FLUSH_BYTES: usize = 16 << 10;
 
 impl Engine {
     /// Backends with bytes to be written, each once.
@@ -22,10 +22,10 @@ impl Engine {
         into.append(&mut self.dirty_backends);
     }
 
-    /// Whether enough requests wait for a write that the server should have them now,
+    /// Whether so much waits for a write that the server should have them now,
     /// so that it works while this worker reads on.
     pub fn wants_flush(&self) -> bool {
-        self.unflushed >= FLUSH_REQUESTS
+        self.unflushed >= FLUSH_BYTES
     }
 
     /// Clients with bytes to be written, each once.

@@ -360,7 +360,7 @@ impl Engine {
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate);
         backend.expect(slot, now);
         backend.out.push(bytes);
-        self.unflushed += 1;
+        self.unflushed += bytes.len();
         if !backend.dirty {
             backend.dirty = true;
             self.dirty_backends.push(carrier);
