@@ -1,11 +1,12 @@
 //! Reply bytes that a client has not been sent yet. An idle client owns no buffer:
 //! buffers come from the worker's store and go back as soon as they are empty.
 
-/// Most buffers the store keeps.
-const STORE_MAX: usize = 1024;
+/// Capacity of all buffers that the store keeps, in bytes.
+const STORE_BYTES_MAX: usize = 4 << 20;
 
-/// Largest capacity of a buffer that is kept, in bytes.
-const STORE_BYTES: usize = 32 << 10;
+/// Largest capacity of one buffer that is kept, in bytes: a few replies of 16 KiB, grown
+/// by doubling.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
 
 /// Unsent reply bytes of one client.
 #[derive(Debug, Default)]
@@ -18,17 +19,22 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 pub struct BufferStore {
     free: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl BufferStore {
     fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_default()
+        let buffer = self.free.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= STORE_BYTES && buffer.capacity() > 0 && self.free.len() < STORE_MAX
+        let capacity = buffer.capacity();
+        if capacity > 0 && capacity <= BUFFER_BYTES_MAX && self.bytes + capacity <= STORE_BYTES_MAX
         {
             buffer.clear();
+            self.bytes += capacity;
             self.free.push(buffer);
         }
     }
@@ -64,7 +70,7 @@ impl Outbox {
         if self.sent == self.bytes.len() {
             self.sent = 0;
             store.give(std::mem::take(&mut self.bytes));
-        } else if self.sent > STORE_BYTES && self.sent > self.bytes.len() / 2 {
+        } else if self.sent > BUFFER_BYTES_MAX && self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
@@ -94,9 +100,22 @@ mod tests {
         let mut store = BufferStore::default();
         let mut out = Outbox::default();
         out.tail(&mut store).extend_from_slice(&[0; 100_000]);
-        out.wrote(60_000, &mut store);
-        assert_eq!((out.len(), out.sent), (40_000, 0));
-        out.wrote(40_000, &mut store);
+        out.wrote(70_000, &mut store);
+        assert_eq!((out.len(), out.sent), (30_000, 0));
+        out.wrote(30_000, &mut store);
         assert!(store.free.is_empty());
+    }
+
+    #[test]
+    fn the_store_is_bounded() {
+        let mut store = BufferStore::default();
+        for _ in 0..1000 {
+            store.give(Vec::with_capacity(BUFFER_BYTES_MAX));
+        }
+        assert!(store.bytes <= STORE_BYTES_MAX);
+        while !store.free.is_empty() {
+            store.take();
+        }
+        assert_eq!(store.bytes, 0);
     }
 }
