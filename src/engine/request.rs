@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::command::{Local, Lookup, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
-use crate::session::info;
+use crate::session::{ReplyMode, info};
 
 use super::client::{Client, Ending, Hold};
 use super::key::{BackendId, ClientId};
@@ -255,10 +255,14 @@ impl Engine {
             Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let receiver = Receiver::ClientInfo { section };
+                let answered = self
+                    .clients
+                    .get(id)
+                    .is_some_and(|client| client.session.reply_mode == ReplyMode::On);
                 match self.forward(id, rules, bytes, spec, receiver) {
                     // Its reply takes a way round by the other workers; no later one may
                     // overtake it.
-                    Outcome::Taken => self.hold_after_info(id),
+                    Outcome::Taken if answered => self.hold_after_info(id),
                     other => other,
                 }
             }
@@ -280,9 +284,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.session.reply_mode == crate::session::ReplyMode::On {
-            client.hold = Some(Hold::Gather(0));
-        }
+        client.hold = Some(Hold::Gather(0));
         Outcome::TakenAlone
     }
 
