@@ -31,6 +31,9 @@ pub struct Budget {
     wanting: AtomicU32,
     /// Set while the server itself is close to its own limit: nothing grows.
     growth_stopped: AtomicBool,
+    /// Permits out at once beyond which nothing grows, so that the server does not come
+    /// close to its own limit.
+    ceiling: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Budget {
             }),
             wanting: AtomicU32::new(0),
             growth_stopped: AtomicBool::new(false),
+            ceiling: AtomicU32::new(u32::MAX),
         })
     }
 
@@ -85,7 +89,11 @@ impl Budget {
             }
             Claim::Worker(worker) => {
                 let first = *state.held.get(worker)? == 0;
-                if !first && (self.growth_stopped() || state.beyond_first() >= self.common) {
+                let ceiling = self.ceiling.load(Ordering::Relaxed);
+                let may_grow = !self.growth_stopped()
+                    && state.out() < ceiling
+                    && state.beyond_first() < self.common;
+                if !first && !may_grow {
                     return None;
                 }
                 *state.held.get_mut(worker)? += 1;
@@ -104,8 +112,7 @@ impl Budget {
 
     /// Permits out now, control's included. Never above [`Budget::total`].
     pub fn held(&self) -> u32 {
-        let state = self.state.lock();
-        state.held.iter().sum::<u32>() + u32::from(state.control)
+        self.state.lock().out()
     }
 
     /// Permits beyond an even share that `worker` holds: what it should give back when
@@ -142,6 +149,11 @@ impl Budget {
         self.growth_stopped.store(stopped, Ordering::Relaxed);
     }
 
+    /// No worker that holds a permit gets a further one while `ceiling` are out.
+    pub fn limit_growth(&self, ceiling: u32) {
+        self.ceiling.store(ceiling, Ordering::Relaxed);
+    }
+
     /// See [`Budget::stop_growth`].
     pub fn growth_stopped(&self) -> bool {
         self.growth_stopped.load(Ordering::Relaxed)
@@ -149,6 +161,10 @@ impl Budget {
 }
 
 impl State {
+    fn out(&self) -> u32 {
+        self.held.iter().sum::<u32>() + u32::from(self.control)
+    }
+
     fn beyond_first(&self) -> u32 {
         self.held.iter().map(|n| n.saturating_sub(1)).sum()
     }
@@ -214,6 +230,17 @@ mod tests {
         assert!(first.is_some());
         assert!(budget.acquire(Claim::Worker(0)).is_none());
         budget.stop_growth(false);
+        assert!(budget.acquire(Claim::Worker(0)).is_some());
+    }
+
+    #[test]
+    fn growth_ends_at_the_ceiling_and_every_first_permit_is_beyond_it() {
+        let budget = Budget::new(10, 2);
+        budget.limit_growth(2);
+        let out = [(); 3].map(|()| budget.acquire(Claim::Worker(0)));
+        assert_eq!(out.iter().flatten().count(), 2);
+        assert!(budget.acquire(Claim::Worker(1)).is_some());
+        budget.limit_growth(4);
         assert!(budget.acquire(Claim::Worker(0)).is_some());
     }
 

@@ -10,6 +10,7 @@ use super::Engine;
 use super::backend::{Backend, Phase};
 use super::client::{Ending, Hold};
 use super::effect::Effect;
+use super::handshake::Failure;
 use super::key::{BackendId, ClientId};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};
@@ -113,8 +114,14 @@ impl Engine {
             // Another server may be behind the address next time.
             self.server.hello = super::Hellos::default();
         }
-        if loss == Loss::Gone && matches!(backend.phase, Phase::Handshake(_)) {
-            self.dial_ended_badly("the server closed the connection".to_owned());
+        if loss == Loss::Gone
+            && let Phase::Handshake(handshake) = &mut backend.phase
+        {
+            // A server that is full says so in one line and closes.
+            self.dial_ended_badly(match handshake.failure.take() {
+                Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
+                _ => "the server closed the connection".to_owned(),
+            });
         }
         let context = backend.context;
         self.leave_context(id, context);

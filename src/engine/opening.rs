@@ -214,6 +214,11 @@ impl Engine {
         if self.server.last_error != error || self.server.backoff.failures() == 1 {
             tracing::warn!(error, "no connection to the server");
         }
+        if error.starts_with("ERR max number of clients") {
+            // The server's own refusal counts as pressure until control has looked again:
+            // contexts take turns on the connections that there are.
+            self.shared.budget.stop_growth(true);
+        }
         self.counters.dials_failed += 1;
         self.server.last_error = error;
         self.server.dial_at = self.now + pause;

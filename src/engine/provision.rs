@@ -226,7 +226,9 @@ impl Engine {
                 continue;
             }
             let pool = self.contexts.get(backend.context);
-            let idle = backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
+            // Clients that a pipe was handed to just now have not come to send yet.
+            let idle =
+                since < now && backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
             let turn_over = since + slice;
             if !idle && turn_over > now {
                 next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));

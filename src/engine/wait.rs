@@ -77,7 +77,8 @@ impl Engine {
         };
         let context = client.context;
         let overdue = client.overdue_bytes > 0;
-        if self.server.cluster {
+        // Asked again after a pause: there may be another server by then.
+        if self.server.cluster && self.server.dial_at > now {
             return self.refuse(id, &crate::resp::Refusal::Cluster);
         }
         if overdue {

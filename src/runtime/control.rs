@@ -45,6 +45,8 @@ pub struct Control {
     pub name: String,
     /// Orders of the workers.
     pub orders: UnboundedReceiver<Order>,
+    /// The server refuses `COMMAND`, which has been said.
+    pub command_refused: bool,
 }
 
 impl Control {
@@ -67,6 +69,10 @@ impl Control {
                 }
                 Err(error) => error,
             };
+            if self.orders.is_closed() {
+                // All workers have ended: narrows is about to.
+                return;
+            }
             if told != Some(false) {
                 tracing::warn!(error, "the server does not answer the health check");
             }
@@ -151,7 +157,8 @@ impl Control {
             return Ok(false);
         }
         if reply.starts_with(b"-") {
-            if !self.rules.commands.is_learned() {
+            let said = std::mem::replace(&mut self.command_refused, true);
+            if !said && !self.rules.commands.is_learned() {
                 let error = error_text(&reply);
                 tracing::warn!(error, "COMMAND is refused: narrows' own table rules");
             }
@@ -183,7 +190,11 @@ impl Control {
             line.strip_prefix(':')?.trim().parse::<f64>().ok()
         };
         if let (Some(connected), Some(max)) = (field("connected_clients"), field("maxclients")) {
-            let near = connected >= max * self.settings.maxclients_high_water;
+            let mark = max * self.settings.maxclients_high_water;
+            let others = connected - f64::from(self.budget.held());
+            // A figure below zero or above all becomes the nearest there is.
+            self.budget.limit_growth((mark - others.max(0.0)) as u32);
+            let near = connected >= mark;
             if near && !self.budget.growth_stopped() {
                 tracing::warn!(connected, max, "near the server's maxclients: no growth");
             }

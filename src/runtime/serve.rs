@@ -86,6 +86,8 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         budget: Budget::new(settings.backend_connections_max, workers),
         dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
     };
+    // One connection each, until control has read what the server itself allows.
+    shared.budget.stop_growth(true);
     let (orders_to, orders) = unbounded_channel();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let epoch = Instant::now();
@@ -110,6 +112,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         inboxes: inboxes.clone(),
         name: connection_name(&settings, "control"),
         orders,
+        command_refused: false,
     };
     let control = tokio::spawn(control.run());
     let total = Arc::new(AtomicUsize::new(0));
