@@ -4,7 +4,7 @@
 //! methods below, each with the time `now`; bytes to be written are fetched from it, other
 //! things to be done are [`Effect`]s. The same calls give the same results, always.
 //!
-//! [`request`] is the way in, [`reply`] the way out: read those two first.
+//! `request.rs` is the way in, `reply.rs` the way out: read those two first.
 
 mod backend;
 mod client;
