@@ -29,9 +29,8 @@ pub enum Phase {
     Pipe {
         /// When it began to serve its context.
         since: Duration,
-        /// Not given further requests until its oldest reply has passed: that is huge, or
-        /// answers a ping after a long silence.
-        rested: bool,
+        /// What it takes now.
+        rotation: Rotation,
     },
     /// A pipe that gets no further requests; once empty it goes on to what waits for it.
     Draining(Next),
@@ -39,6 +38,28 @@ pub enum Phase {
     Spare,
     /// One client's.
     Leased(ClientId),
+}
+
+/// Which requests a pipe takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// All.
+    Open,
+    /// None until its oldest reply has passed: that is huge, or answers a ping after a
+    /// long silence.
+    Rested,
+    /// Only such as may write. The oldest one does, and does not move while the server
+    /// answers others: somebody has paused writes, and reads must not stand behind them.
+    Writes,
+}
+
+/// Whether a request may be held up by a server that has paused writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It cannot.
+    Read,
+    /// It may: it writes, or runs or replicates what does.
+    Write,
 }
 
 /// Who waits for a backend.
@@ -125,15 +146,40 @@ impl Backend {
         self.out.push(request);
     }
 
+    /// What it takes now, if it is a pipe.
+    pub fn rotation(&self) -> Option<Rotation> {
+        match self.phase {
+            Phase::Pipe { rotation, .. } => Some(rotation),
+            _ => None,
+        }
+    }
+
+    /// From now on a pipe takes this.
+    pub fn turn_to(&mut self, to: Rotation) {
+        if let Phase::Pipe { rotation, .. } = &mut self.phase {
+            *rotation = to;
+        }
+    }
+
     /// Whether nothing is expected of it and nothing is on its way to it.
     pub fn is_quiet(&self) -> bool {
         self.in_flight.is_empty() && self.out.is_empty() && !self.replies.in_reply()
     }
 
     /// Whether it is a pipe that takes one more request of `bytes` bytes.
-    pub fn takes(&self, bytes: usize, in_flight_max: usize, bytes_max: usize) -> bool {
-        matches!(self.phase, Phase::Pipe { rested: false, .. })
-            && self.in_flight.len() < in_flight_max
+    pub fn takes(
+        &self,
+        access: Access,
+        bytes: usize,
+        in_flight_max: usize,
+        bytes_max: usize,
+    ) -> bool {
+        let open = match self.rotation() {
+            Some(Rotation::Open) => true,
+            Some(Rotation::Writes) => access == Access::Write,
+            Some(Rotation::Rested) | None => false,
+        };
+        open && self.in_flight.len() < in_flight_max
             && (self.in_flight.is_empty() || self.out.unanswered_len() + bytes <= bytes_max)
     }
 }

@@ -42,7 +42,7 @@ use crate::command::{CommandTable, Policy};
 use crate::resp::Protocol;
 use crate::telemetry::Counters;
 
-use backend::{Backend, Want};
+use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
 use gather::Gather;
@@ -114,6 +114,11 @@ impl Hellos {
         }
     }
 }
+
+/// Silence of a pipe that owes replies, while the server answers others, from which its
+/// oldest request is taken for a paused write. One server runs one command at a time, so
+/// nothing else explains it.
+const PAUSED_AFTER: Duration = Duration::from_millis(500);
 
 /// One worker's engine.
 pub struct Engine {
@@ -242,14 +247,28 @@ impl Engine {
         &self.rules
     }
 
-    /// The server does, or does not, answer narrows' own health check.
-    pub fn health_changed(&mut self, answering: bool, now: Duration) {
+    /// The server does, or does not, answer narrows' own health check. Told at each check
+    /// that is answered, and once when none is any more.
+    pub fn health_checked(&mut self, answering: bool, now: Duration) {
         self.now = now;
-        self.server.answering = answering;
-        if answering {
-            self.server.dial_at = self.server.dial_at.min(now);
+        if self.server.answering != answering {
+            self.server.answering = answering;
+            if answering {
+                self.server.dial_at = self.server.dial_at.min(now);
+            }
+            self.wake_at(now);
         }
-        self.wake_at(now);
+        if !answering {
+            return;
+        }
+        for backend in self.backends.values_mut() {
+            let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
+            let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
+            if silent && owes && backend.rotation() == Some(Rotation::Open) {
+                tracing::info!("the server answers others: writes seem to be paused");
+                backend.turn_to(Rotation::Writes);
+            }
+        }
     }
 
     /// Finishes what the events since the last turn have begun. To be called after each

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::admission::Claim;
 
 use super::Engine;
-use super::backend::{Backend, Next, Phase, Want};
+use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::client::Hold;
 use super::effect::Effect;
 use super::key::{BackendId, ContextId};
@@ -134,8 +134,7 @@ impl Engine {
                     })
                 };
                 let mut pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
-                let in_rotation =
-                    |b: &Backend| matches!(b.phase, Phase::Pipe { rested: false, .. });
+                let in_rotation = |b: &Backend| b.rotation() == Some(Rotation::Open);
                 let crowded = pipes.clone().any(blocked_too_long) || !pipes.any(in_rotation);
                 let served = !pool.pipes.is_empty();
                 let full = pool.pipes.len() >= pool_settings.pipes_per_context_max;
@@ -173,7 +172,7 @@ impl Engine {
             Want::Pipe(_) => {
                 backend.phase = Phase::Pipe {
                     since: now,
-                    rested: false,
+                    rotation: Rotation::Open,
                 };
                 if let Some(pool) = self.contexts.get_mut(context) {
                     pool.pipes.push(id);

@@ -16,7 +16,7 @@ use crate::resp::write;
 use crate::session::info;
 
 use super::Engine;
-use super::backend::{Backend, Phase};
+use super::backend::{Backend, Phase, Rotation};
 use super::client::{Client, Ending, Hold};
 use super::effect::{Effect, Question, Reply};
 use super::gather::Purpose;
@@ -138,7 +138,7 @@ impl Engine {
         if !sane {
             return self.lose(id, Loss::Unsolicited);
         }
-        self.end_rest(id);
+        self.reopen(id);
     }
 
     /// As many requests less are in flight for the client as replies have ended.
@@ -178,9 +178,10 @@ impl Engine {
         };
         let context = backend.context;
         match backend.phase {
-            Phase::Pipe { rested, .. } => {
-                if rested && !backend.replies.in_reply() && !expects_ping(backend) {
-                    self.end_rest(id);
+            Phase::Pipe { rotation, .. } => {
+                let passed = !backend.replies.in_reply() && !expects_ping(backend);
+                if rotation != Rotation::Open && passed {
+                    self.reopen(id);
                 } else if backend.in_flight.len() <= in_flight_max / 4 * 3 {
                     self.wake_waiters(context);
                 }
@@ -190,11 +191,12 @@ impl Engine {
         }
     }
 
-    fn end_rest(&mut self, id: BackendId) {
+    /// A pipe takes all requests again.
+    fn reopen(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(id)
-            && let Phase::Pipe { rested, .. } = &mut backend.phase
+            && matches!(backend.phase, Phase::Pipe { .. })
         {
-            *rested = false;
+            backend.turn_to(Rotation::Open);
             let context = backend.context;
             self.wake_waiters(context);
         }

@@ -13,10 +13,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Local, Lookup, Route, Spec, Subcommands, Verdict};
+use crate::command::{Flags, Local, Lookup, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 use crate::session::{ReplyMode, info};
 
+use super::backend::Access;
 use super::client::{Client, Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::slot::{Fate, Receiver, Slot};
@@ -299,6 +300,7 @@ impl Engine {
         receiver: Receiver,
     ) -> Outcome {
         let (clients, pool) = (&rules.settings.clients, &rules.settings.pool);
+        let access = access_of(spec);
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
@@ -308,17 +310,19 @@ impl Engine {
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
         }
+        let (context, carrier) = (client.context, client.carrier);
         let carrier = if client.in_flight > 0 {
             let takes = |b: &super::Backend| {
-                b.takes(bytes.len(), pool.pipe_in_flight_max, pool.pipe_bytes_max)
+                let (in_flight_max, bytes_max) = (pool.pipe_in_flight_max, pool.pipe_bytes_max);
+                b.takes(access, bytes.len(), in_flight_max, bytes_max)
             };
-            if !self.backends.get(client.carrier).is_some_and(takes) {
+            let elsewhere = access == Access::Write && self.writes_wait_elsewhere(context, carrier);
+            if elsewhere || !self.backends.get(carrier).is_some_and(takes) {
                 return client.hold(Hold::Replies);
             }
-            client.carrier
+            carrier
         } else {
-            let context = client.context;
-            match self.pick(context, bytes.len(), &rules.settings) {
+            match self.pick(context, access, bytes.len(), &rules.settings) {
                 Some(pipe) => pipe,
                 None => return self.wait_for_pipe(id, rules),
             }
@@ -432,6 +436,15 @@ impl Client {
     pub(super) fn served(&mut self, now: Duration, command: &str) {
         self.active_at = now;
         self.last_command.set(command);
+    }
+}
+
+/// Scripts and what is published may be replicated, so a pause of writes holds them up.
+fn access_of(spec: &Spec) -> Access {
+    let held_up = [Flags::WRITE, Flags::NOSCRIPT, Flags::PUBSUB];
+    match held_up.iter().any(|flag| spec.flags.contains(*flag)) {
+        true => Access::Write,
+        false => Access::Read,
     }
 }
 

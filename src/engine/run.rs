@@ -3,7 +3,7 @@
 
 use crate::resp::{Limits, ReplyKind};
 
-use super::backend::{Backend, Phase};
+use super::backend::{Backend, Rotation};
 use super::key::ClientId;
 use super::loss::Loss;
 use super::slot::{Receiver, Settled, Slot};
@@ -59,7 +59,7 @@ impl Backend {
             if !advance.complete {
                 self.begun = run.receiver == Receiver::Client;
                 if self.replies.announced() > big {
-                    self.rest();
+                    self.turn_to(Rotation::Rested);
                 }
                 return run;
             }
@@ -97,12 +97,5 @@ impl Backend {
         };
         self.out.reply_came(settled.bytes);
         Some(settled)
-    }
-
-    /// A pipe with a huge reply on it gets no further requests until that has passed.
-    fn rest(&mut self) {
-        if let Phase::Pipe { rested, .. } = &mut self.phase {
-            *rested = true;
-        }
     }
 }

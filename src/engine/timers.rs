@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::backend::{Backend, Next, Phase};
+use super::backend::{Backend, Next, Phase, Rotation};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::slot::Receiver;
@@ -97,6 +97,10 @@ impl Engine {
                 true => settings.backend.stall_timeout_answering,
                 false => settings.backend.stall_timeout,
             };
+            // Somebody has paused writes: that is no death while the server answers others.
+            if self.server.answering && backend.rotation() == Some(Rotation::Writes) {
+                return (None, Some(now + SECOND));
+            }
             let at = backend.heard_at + limit;
             if at <= now {
                 return (Some(Due::Lose(Loss::Stalled)), None);

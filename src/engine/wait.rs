@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::resp::NotExecuted;
 
-use super::backend::{Phase, Want};
+use super::backend::{Access, Rotation, Want};
 use super::client::Hold;
 use super::key::{BackendId, ClientId, ContextId};
 use super::local::REFUSED_DB;
@@ -15,10 +15,12 @@ use super::slot::Receiver;
 use super::{Engine, Rules};
 
 impl Engine {
-    /// The least loaded pipe of `context` that takes a request of `bytes` bytes.
+    /// The least loaded pipe of `context` that takes a request of `bytes` bytes. While
+    /// writes are paused they go where others are paused already.
     pub(super) fn pick(
         &mut self,
         context: ContextId,
+        access: Access,
         bytes: usize,
         settings: &Settings,
     ) -> Option<BackendId> {
@@ -30,8 +32,8 @@ impl Engine {
             .pipes
             .iter()
             .filter_map(|id| Some((*id, backends.get(*id)?)))
-            .filter(|(_, b)| b.takes(bytes, pool.pipe_in_flight_max, pool.pipe_bytes_max))
-            .min_by_key(|(_, b)| b.in_flight.len())
+            .filter(|(_, b)| b.takes(access, bytes, pool.pipe_in_flight_max, pool.pipe_bytes_max))
+            .min_by_key(|(_, b)| (b.rotation() != Some(Rotation::Writes), b.in_flight.len()))
             .map(|(id, b)| (id, b.in_flight.is_empty().then_some(b.heard_at)))?;
         // A server's `timeout` may have closed a connection that was silent for long:
         // it is not given a write that could be lost, before it has answered a ping.
@@ -40,14 +42,25 @@ impl Engine {
             && self.now.saturating_sub(since) > pool.ping_interval * 2
         {
             self.ping(best);
-            if let Some(backend) = self.backends.get_mut(best)
-                && let Phase::Pipe { rested, .. } = &mut backend.phase
-            {
-                *rested = true;
+            if let Some(backend) = self.backends.get_mut(best) {
+                backend.turn_to(Rotation::Rested);
             }
             return None;
         }
         Some(best)
+    }
+
+    /// Whether writes are paused on another pipe of `context`: one more of them on `carrier`
+    /// would stop its reads too.
+    pub(super) fn writes_wait_elsewhere(&self, context: ContextId, carrier: BackendId) -> bool {
+        let paused = |id: &BackendId| {
+            let backend = self.backends.get(*id);
+            *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
+        };
+        match self.contexts.get(context) {
+            Some(pool) if pool.pipes.len() > 1 => pool.pipes.iter().any(paused),
+            _ => false,
+        }
     }
 
     /// Asks a backend for a sign of life.
@@ -155,7 +168,14 @@ impl Engine {
             .pipes
             .iter()
             .filter_map(|id| backends.get(*id))
-            .filter(|b| b.takes(0, settings.pipe_in_flight_max, settings.pipe_bytes_max))
+            .filter(|b| {
+                b.takes(
+                    Access::Read,
+                    0,
+                    settings.pipe_in_flight_max,
+                    settings.pipe_bytes_max,
+                )
+            })
             .map(|b| settings.pipe_in_flight_max - b.in_flight.len())
             .sum();
         while room > 0

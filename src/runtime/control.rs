@@ -204,7 +204,7 @@ impl Control {
     }
 
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {
-        if *told != Some(answering) {
+        if answering || *told != Some(answering) {
             *told = Some(answering);
             self.tell(|| Message::Health(answering));
         }

@@ -108,7 +108,7 @@ impl<'a> Worker<'a> {
         match message {
             Message::Client(client) => self.accept(client, now),
             Message::Dialled(id, result) => self.dialled(id, result, now),
-            Message::Health(answering) => self.engine.health_changed(answering, now),
+            Message::Health(answering) => self.engine.health_checked(answering, now),
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
             Message::CommandsLearned => self.engine.commands_learned(now),
             Message::Question {
