@@ -310,22 +310,16 @@ impl Engine {
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
         }
-        let (context, carrier) = (client.context, client.carrier);
-        let carrier = if client.in_flight > 0 {
-            let takes = |b: &super::Backend| {
-                let (in_flight_max, bytes_max) = (pool.pipe_in_flight_max, pool.pipe_bytes_max);
-                b.takes(access, bytes.len(), in_flight_max, bytes_max)
-            };
-            let elsewhere = access == Access::Write && self.writes_wait_elsewhere(context, carrier);
-            if elsewhere || !self.backends.get(carrier).is_some_and(takes) {
-                return client.hold(Hold::Replies);
-            }
-            carrier
-        } else {
+        let (context, in_flight, carrier) = (client.context, client.in_flight, client.carrier);
+        let carrier = if in_flight == 0 {
             match self.pick(context, access, bytes.len(), &rules.settings) {
                 Some(pipe) => pipe,
                 None => return self.wait_for_pipe(id, rules),
             }
+        } else if self.goes_on(context, carrier, access, bytes.len(), pool) {
+            carrier
+        } else {
+            return self.hold(id, Hold::Replies);
         };
         self.send(id, carrier, bytes, spec, receiver);
         Outcome::Taken
@@ -415,6 +409,15 @@ impl Engine {
         client.hold = None;
         self.close_if_done(id);
         Outcome::Ended
+    }
+}
+
+impl Engine {
+    fn hold(&mut self, id: ClientId, hold: Hold) -> Outcome {
+        match self.clients.get_mut(id) {
+            Some(client) => client.hold(hold),
+            None => Outcome::Ended,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::client::Hold;
 use super::key::{BackendId, ClientId, ContextId};
 use super::local::REFUSED_DB;
 use super::request::Outcome;
-use super::settings::Settings;
+use super::settings::{PoolSettings, Settings};
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
@@ -50,17 +50,31 @@ impl Engine {
         Some(best)
     }
 
-    /// Whether writes are paused on another pipe of `context`: one more of them on `carrier`
-    /// would stop its reads too.
-    pub(super) fn writes_wait_elsewhere(&self, context: ContextId, carrier: BackendId) -> bool {
+    /// Whether the pipe that carries a client's earlier requests takes one more. Not a
+    /// write while writes are paused on another pipe of `context`: it would stop its reads.
+    pub(super) fn goes_on(
+        &self,
+        context: ContextId,
+        carrier: BackendId,
+        access: Access,
+        bytes: usize,
+        settings: &PoolSettings,
+    ) -> bool {
+        let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
         let paused = |id: &BackendId| {
             let backend = self.backends.get(*id);
             *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
         };
-        match self.contexts.get(context) {
-            Some(pool) if pool.pipes.len() > 1 => pool.pipes.iter().any(paused),
-            _ => false,
-        }
+        let elsewhere = access == Access::Write
+            && self
+                .contexts
+                .get(context)
+                .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused));
+        !elsewhere
+            && self
+                .backends
+                .get(carrier)
+                .is_some_and(|b| b.takes(access, bytes, in_flight_max, bytes_max))
     }
 
     /// Asks a backend for a sign of life.
