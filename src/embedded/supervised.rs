@@ -36,7 +36,15 @@ impl Supervised {
         stderr: Stdio,
         folder: Option<&Path>,
     ) -> io::Result<Self> {
-        let mut shell = Command::new("/bin/sh")
+        let mut shell = Command::new("/bin/sh");
+        // What runs here is told all by its arguments: the user's settings for a narrows of their
+        // own are not for the one that the demo starts.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"NARROWS_") {
+                shell.env_remove(name);
+            }
+        }
+        let mut shell = shell
             .args(["-c", SUPERVISE, "narrows-supervisor"])
             .arg(folder.map_or(OsStr::new(""), Path::as_os_str))
             .arg(program)

@@ -58,7 +58,7 @@ pub fn wait_until(what: &str, patience: Duration, mut condition: impl FnMut() ->
 /// without it, with a sentence that says how to get it.
 pub fn python() -> PathBuf {
     let prepared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
-    let python = std::env::var_os("NARROWS_TEST_PYTHON").map_or(prepared, PathBuf::from);
+    let python = std::env::var_os("TEST_PYTHON").map_or(prepared, PathBuf::from);
     assert!(
         python.exists(),
         "{} is missing: run `make test` once, it prepares it",
