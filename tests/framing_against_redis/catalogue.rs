@@ -36,6 +36,40 @@ const LENGTHS: &[&str] = &[
     "9223372036854775808",
 ];
 
+/// Inline requests, good and bad.
+const INLINE: &[&str] = &[
+    "PING\r\n",
+    "PING\n",
+    "  ping \t \r\n",
+    "\r\n",
+    "\n",
+    "  \t\r\n",
+    "\x0b\x0cPING\n",
+    "ECHO \"\"\n",
+    "ECHO 'a b'\r\n",
+    "ECHO \"\\x41\\n\\r\\t\\b\\a\\q\\\"\\xzz\"\n",
+    "ECHO 'it\\'s \\n'\n",
+    "ECHO a\"b\"\n",
+    "ECHO a'b c'\n",
+    "ECHO a\x0bb\n",
+    "ECHO \"a\"\x0b\n",
+    "ECHO \u{e9}\n",
+    "ECHO a b\n",
+    "\"PING\"\n",
+    "\"\"\n",
+    "foo 'x\\'y' \"\" 'z'\r\n",
+    "ECHO \"a\n",
+    "ECHO \"a\\\"\n",
+    "ECHO 'a\r\n",
+    "ECHO \"a\"b\n",
+    "ECHO 'a'b\n",
+    "\"\n",
+    "'\n",
+    "$4\r\nPING\r\n",
+    "+OK\r\n",
+    "GET\x00",
+];
+
 /// Requests to which narrows answers exactly as Redis does, each also behind a good one.
 pub(crate) fn same_as_redis() -> Vec<Vec<u8>> {
     let mut cases: Vec<Vec<u8>> = Vec::new();
@@ -68,38 +102,7 @@ pub(crate) fn same_as_redis() -> Vec<Vec<u8>> {
     cases.push(bytes(&["*1048576\r\n$4\r\nPING\r\n"]));
     cases.push(bytes(&["*1\r\n$536870912\r\nabc"]));
     // Inline requests.
-    for line in [
-        "PING\r\n",
-        "PING\n",
-        "  ping \t \r\n",
-        "\r\n",
-        "\n",
-        "  \t\r\n",
-        "\x0b\x0cPING\n",
-        "ECHO \"\"\n",
-        "ECHO 'a b'\r\n",
-        "ECHO \"\\x41\\n\\r\\t\\b\\a\\q\\\"\\xzz\"\n",
-        "ECHO 'it\\'s \\n'\n",
-        "ECHO a\"b\"\n",
-        "ECHO a'b c'\n",
-        "ECHO a\x0bb\n",
-        "ECHO \"a\"\x0b\n",
-        "ECHO \u{e9}\n",
-        "ECHO a b\n",
-        "\"PING\"\n",
-        "\"\"\n",
-        "foo 'x\\'y' \"\" 'z'\r\n",
-        "ECHO \"a\n",
-        "ECHO \"a\\\"\n",
-        "ECHO 'a\r\n",
-        "ECHO \"a\"b\n",
-        "ECHO 'a'b\n",
-        "\"\n",
-        "'\n",
-        "$4\r\nPING\r\n",
-        "+OK\r\n",
-        "GET\x00",
-    ] {
+    for line in INLINE {
         cases.push(bytes(&[line]));
     }
     cases.push(bytes(&["ECHO ", &"x".repeat(60_000), "\r\n"]));
