@@ -1,5 +1,7 @@
 //! SIGTERM: nothing new is begun, what is under way is finished, and the end comes in time.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -70,8 +72,9 @@ fn requests_in_flight_are_finished_and_new_clients_are_not_taken() {
 fn a_reply_that_nobody_waits_for_does_not_hold_up_the_end() {
     let server = RedisServer::start();
     let mut narrows = narrows(&server.url(), "", &[]);
-    let mut gone = narrows.connect();
-    gone.send_command(&["EVAL", SPIN, "0", "1500000"]);
+    let mut gone = TcpStream::connect(narrows.address()).unwrap();
+    gone.write_all(&command(&["EVAL", SPIN, "0", "2000000"]))
+        .unwrap();
     let mut watch = narrows.connect();
     wait_until("the request to be under way", PATIENCE, || {
         watch
@@ -79,6 +82,9 @@ fn a_reply_that_nobody_waits_for_does_not_hold_up_the_end() {
             .text()
             .contains(" cmd=eval ")
     });
+    // A reset, so that narrows knows that nobody can be told any more.
+    let socket = socket2::SockRef::from(&gone);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
     drop(gone);
     wait_until("its client to be gone", PATIENCE, || {
         !watch
