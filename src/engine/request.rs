@@ -112,7 +112,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
+        let goes_on = matches!(client.ending, Ending::No | Ending::HalfClosed);
+        if goes_on && client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
             let walked = client.input.walked;
             self.buffered_bytes -= buffer.len() - start;
