@@ -64,7 +64,8 @@ impl Engine {
             }
             Answer::Reset => {
                 self.enter_context(id);
-                self.finish_local(id, spec, &reply, mode != ReplyMode::On)
+                // It ends `OFF` before it answers, but `SKIP` outlives it.
+                self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
             }
             Answer::Close => {
                 let silent = mode != ReplyMode::On;
