@@ -90,6 +90,26 @@ impl Engine {
         }
     }
 
+    /// Refuses what narrows cannot carry, in the server's own words where the server would
+    /// not take it either.
+    pub(super) fn not_carried(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+        refusal: &Refusal<'_>,
+    ) -> Outcome {
+        if spec.on_server == Some(false) {
+            return self.unknown_to_server(id, bytes, spec);
+        }
+        if !spec.accepts(frame.argc) {
+            let command = &spec.name;
+            return self.refuse(id, &Refusal::Arity { command });
+        }
+        self.refuse(id, refusal)
+    }
+
     /// The server does not have this command of ours: its own words for that.
     fn unknown_to_server(&mut self, id: ClientId, bytes: &[u8], spec: &Spec) -> Outcome {
         match spec.container() {

@@ -271,12 +271,18 @@ impl Engine {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            Route::NotForwarded => self.refuse(id, &Refusal::NotForwarded { command }),
+            Route::NotForwarded => {
+                let refusal = Refusal::NotForwarded { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
             Route::Bracket(_)
             | Route::Blocking
             | Route::Subscriber
             | Route::Pinned(_)
-            | Route::OwnConnection => self.refuse(id, &Refusal::NeedsLease { command }),
+            | Route::OwnConnection => {
+                let refusal = Refusal::NeedsLease { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
         }
     }
 
