@@ -155,7 +155,7 @@ impl Engine {
             let whole = bytes.get(at..position).unwrap_or_default();
             let outcome = match advance.event {
                 RequestEvent::NeedMore => break Outcome::Taken,
-                RequestEvent::Empty => Outcome::Taken,
+                RequestEvent::Empty => self.empty(id),
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
@@ -195,12 +195,20 @@ impl Engine {
         }
     }
 
+    /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
+    fn empty(&mut self, id: ClientId) -> Outcome {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.session.reply_mode.begin_command();
+        }
+        Outcome::Taken
+    }
+
     /// An inline request goes on in canonical form, as any other.
     fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
         let mut frame = std::mem::take(&mut self.inline_frame);
         frame.clear();
         let outcome = match inline::encode(line, &mut frame) {
-            Ok(0) => Outcome::Taken,
+            Ok(0) => self.empty(id),
             Ok(_) => match inline_frame(&frame, rules) {
                 Some(parsed) => self.request(id, rules, &frame, &parsed),
                 None => self.protocol_error(id, ProtocolError::UnbalancedQuotes),
