@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::command::{Local, Lookup, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
-use crate::session::info;
+use crate::session::{ReplyMode, info};
 
 use super::client::{Client, Ending, Hold};
 use super::key::{BackendId, ClientId};
@@ -156,7 +156,7 @@ impl Engine {
             let whole = bytes.get(at..position).unwrap_or_default();
             let outcome = match advance.event {
                 RequestEvent::NeedMore => break Outcome::Taken,
-                RequestEvent::Empty => Outcome::Taken,
+                RequestEvent::Empty => self.empty(id),
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
@@ -196,12 +196,20 @@ impl Engine {
         }
     }
 
+    /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
+    fn empty(&mut self, id: ClientId) -> Outcome {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.session.reply_mode.begin_command();
+        }
+        Outcome::Taken
+    }
+
     /// An inline request goes on in canonical form, as any other.
     fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
         let mut frame = std::mem::take(&mut self.inline_frame);
         frame.clear();
         let outcome = match inline::encode(line, &mut frame) {
-            Ok(0) => Outcome::Taken,
+            Ok(0) => self.empty(id),
             Ok(_) => match inline_frame(&frame, rules) {
                 Some(parsed) => self.request(id, rules, &frame, &parsed),
                 None => self.protocol_error(id, ProtocolError::UnbalancedQuotes),
@@ -256,10 +264,14 @@ impl Engine {
             Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let receiver = Receiver::ClientInfo { section };
+                let answered = self
+                    .clients
+                    .get(id)
+                    .is_some_and(|client| client.session.reply_mode == ReplyMode::On);
                 match self.forward(id, rules, bytes, spec, receiver) {
                     // Its reply takes a way round by the other workers; no later one may
                     // overtake it.
-                    Outcome::Taken => self.hold_after_info(id),
+                    Outcome::Taken if answered => self.hold_after_info(id),
                     other => other,
                 }
             }
@@ -268,12 +280,18 @@ impl Engine {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            Route::NotForwarded => self.refuse(id, &Refusal::NotForwarded { command }),
+            Route::NotForwarded => {
+                let refusal = Refusal::NotForwarded { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
             Route::Bracket(_)
             | Route::Blocking
             | Route::Subscriber
             | Route::Pinned(_)
-            | Route::OwnConnection => self.refuse(id, &Refusal::NeedsLease { command }),
+            | Route::OwnConnection => {
+                let refusal = Refusal::NeedsLease { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
         }
     }
 
@@ -281,9 +299,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.session.reply_mode == crate::session::ReplyMode::On {
-            client.hold = Some(Hold::Gather(0));
-        }
+        client.hold = Some(Hold::Gather(0));
         Outcome::TakenAlone
     }
 
