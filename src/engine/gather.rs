@@ -130,7 +130,10 @@ impl Engine {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
         }
         self.end_hold(id, Hold::Gather(ticket));
-        self.close_if_done(id);
+        // One that only sends no more may have sent more before: it is resumed first.
+        if (self.clients.get(id)).is_some_and(|client| client.ending != Ending::HalfClosed) {
+            self.close_if_done(id);
+        }
     }
 
     /// This worker's own answer.

@@ -64,7 +64,8 @@ impl Engine {
             }
             Answer::Reset => {
                 self.enter_context(id);
-                self.finish_local(id, spec, &reply, mode != ReplyMode::On)
+                // It ends `OFF` before it answers, but `SKIP` outlives it.
+                self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
             }
             Answer::Close => {
                 let silent = mode != ReplyMode::On;
@@ -87,6 +88,26 @@ impl Engine {
                 self.gather(id, question, gather::Purpose::Kill(form))
             }
         }
+    }
+
+    /// Refuses what narrows cannot carry, in the server's own words where the server would
+    /// not take it either.
+    pub(super) fn not_carried(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+        refusal: &Refusal<'_>,
+    ) -> Outcome {
+        if spec.on_server == Some(false) {
+            return self.unknown_to_server(id, bytes, spec);
+        }
+        if !spec.accepts(frame.argc) {
+            let command = &spec.name;
+            return self.refuse(id, &Refusal::Arity { command });
+        }
+        self.refuse(id, refusal)
     }
 
     /// The server does not have this command of ours: its own words for that.

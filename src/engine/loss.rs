@@ -176,7 +176,7 @@ impl Engine {
     }
 
     fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: Loss) {
-        let mut rewound: BTreeMap<ClientId, (Vec<u8>, u32)> = BTreeMap::new();
+        let mut rewound: BTreeMap<ClientId, (Vec<u8>, Vec<Settled>)> = BTreeMap::new();
         for request in &lost {
             let settled = request.settled;
             let id = settled.client;
@@ -189,9 +189,10 @@ impl Engine {
             }
             match request.outcome {
                 Outcome::Again => {
-                    let (bytes, count) = rewound.entry(id).or_default();
+                    let (bytes, requests) = rewound.entry(id).or_default();
                     bytes.extend_from_slice(backend.out.request(request.offset, settled.bytes));
-                    *count += 1;
+                    requests.push(settled);
+                    continue;
                 }
                 Outcome::CutOff => {
                     self.close_now(id);
@@ -204,8 +205,13 @@ impl Engine {
             self.replies_in(id, settled.sequence, 1);
         }
         self.end_broken_lease(backend);
-        for (id, (bytes, count)) in rewound {
+        for (id, (bytes, requests)) in rewound {
+            let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
             self.rewind(id, &bytes, count);
+            // Only now: a client that sends no more is closed when nothing of it is left.
+            for settled in requests {
+                self.settled(settled);
+            }
         }
     }
 

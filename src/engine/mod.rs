@@ -318,6 +318,16 @@ impl Engine {
         }
     }
 
+    /// Closes all backends, once no client is left: replies that are still due would reach
+    /// nobody.
+    pub fn close_backends(&mut self, now: Duration) {
+        self.now = now;
+        let ids: Vec<BackendId> = self.backends.keys().collect();
+        for id in ids {
+            self.lose(id, Loss::Retired);
+        }
+    }
+
     fn wake_at(&mut self, at: Duration) {
         self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
     }

@@ -160,7 +160,9 @@ impl Engine {
             Ending::HalfClosed => {
                 // What is left of an unfinished request will never be whole; neither will
                 // a huge one that was passing through.
-                let waits = client.hold.is_some() || client.in_flight > 0;
+                let waits = client.hold.is_some()
+                    || client.in_flight > 0
+                    || client.input.walked < client.input.len();
                 if waits && client.stream.is_none() {
                     return;
                 }

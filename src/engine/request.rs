@@ -113,7 +113,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
+        let goes_on = matches!(client.ending, Ending::No | Ending::HalfClosed);
+        if goes_on && client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
             let walked = client.input.walked;
             self.buffered_bytes -= buffer.len() - start;
@@ -156,7 +157,7 @@ impl Engine {
             let whole = bytes.get(at..position).unwrap_or_default();
             let outcome = match advance.event {
                 RequestEvent::NeedMore => break Outcome::Taken,
-                RequestEvent::Empty => Outcome::Taken,
+                RequestEvent::Empty => self.empty(id),
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
@@ -196,12 +197,20 @@ impl Engine {
         }
     }
 
+    /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
+    fn empty(&mut self, id: ClientId) -> Outcome {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.session.reply_mode.begin_command();
+        }
+        Outcome::Taken
+    }
+
     /// An inline request goes on in canonical form, as any other.
     fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
         let mut frame = std::mem::take(&mut self.inline_frame);
         frame.clear();
         let outcome = match inline::encode(line, &mut frame) {
-            Ok(0) => Outcome::Taken,
+            Ok(0) => self.empty(id),
             Ok(_) => match inline_frame(&frame, rules) {
                 Some(parsed) => self.request(id, rules, &frame, &parsed),
                 None => self.protocol_error(id, ProtocolError::UnbalancedQuotes),
@@ -272,12 +281,18 @@ impl Engine {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            Route::NotForwarded => self.refuse(id, &Refusal::NotForwarded { command }),
+            Route::NotForwarded => {
+                let refusal = Refusal::NotForwarded { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
             Route::Bracket(_)
             | Route::Blocking
             | Route::Subscriber
             | Route::Pinned(_)
-            | Route::OwnConnection => self.refuse(id, &Refusal::NeedsLease { command }),
+            | Route::OwnConnection => {
+                let refusal = Refusal::NeedsLease { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
         }
     }
 

@@ -166,6 +166,8 @@ pub enum Argument<'a> {
     },
     /// `CLIENT UNBLOCK` with another reason than `TIMEOUT` and `ERROR`.
     UnblockReason,
+    /// `CLIENT UNBLOCK` with arguments behind the reason.
+    UnblockForm,
 }
 
 impl Refusal<'_> {
@@ -381,6 +383,9 @@ impl Argument<'_> {
                 return quoted(out, b"ERR No such user '", until_nul(user), &[b"'"]);
             }
             Self::UnblockReason => "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            Self::UnblockForm => {
+                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP."
+            }
         };
         write::error(out, fixed);
     }

@@ -166,14 +166,19 @@ impl Narrows {
             let _ = inbox.send(Message::Drain);
         }
         let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || {
+        let (all_joined, joined) = tokio::sync::oneshot::channel();
+        // A thread of its own and not a task: a runtime waits for its blocking tasks when it
+        // ends, also for one that waits for a worker that will not finish.
+        let joiner = std::thread::Builder::new().name("drain".to_owned());
+        let spawned = joiner.spawn(move || {
             for thread in threads {
                 let _ = thread.join();
             }
+            // Nobody waits any more after the drain timeout.
+            let _ = all_joined.send(());
         });
-        let finished = tokio::time::timeout(self.drain_timeout, joined)
-            .await
-            .is_ok();
+        let drained = tokio::time::timeout(self.drain_timeout, joined).await;
+        let finished = spawned.is_ok() && matches!(drained, Ok(Ok(())));
         self.control.abort();
         finished
     }

@@ -53,10 +53,9 @@ impl ClientFilter {
             filter.kind = Some(read_kind(args.next().unwrap_or_default())?);
         } else if word.eq_ignore_ascii_case(b"id") && args.remaining() >= 1 {
             for id in args {
-                let id = integer(id).and_then(|id| u64::try_from(id).ok());
-                filter
-                    .ids
-                    .push(id.ok_or(Refusal::Argument(Argument::InvalidClientId))?);
+                let id = integer(id).ok_or(Refusal::Argument(Argument::InvalidClientId))?;
+                // A negative id is well-formed and nobody's, as 0 is.
+                filter.ids.push(u64::try_from(id).unwrap_or(0));
             }
         } else {
             return Err(Refusal::Argument(Argument::Syntax));

@@ -146,6 +146,9 @@ fn client_reply<'a>(
 /// Nobody blocks through narrows yet, so there is nobody to unblock.
 fn unblock<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a>> {
     let id = args.next().unwrap_or_default();
+    if args.remaining() > 1 {
+        return Err(Refusal::Argument(Argument::UnblockForm));
+    }
     if let Some(reason) = args.next()
         && !reason.eq_ignore_ascii_case(b"timeout")
         && !reason.eq_ignore_ascii_case(b"error")

@@ -214,6 +214,10 @@ fn wrong_arguments_of_local_commands_have_the_words_of_redis() {
             Argument::UnblockReason,
             "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
         ),
+        (
+            Argument::UnblockForm,
+            "-ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+        ),
     ];
     for (argument, words) in cases {
         assert_eq!(text(&Refusal::Argument(argument)), words);
