@@ -210,7 +210,7 @@ impl Engine {
             self.rewind(id, &bytes, count);
             // Only now: a client that sends no more is closed when nothing of it is left.
             for settled in requests {
-                self.settled(settled);
+                self.replies_in(id, settled.sequence, 1);
             }
         }
     }

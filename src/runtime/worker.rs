@@ -417,7 +417,7 @@ impl Future for Worker<'_> {
         let worker = self.get_mut();
         worker.turn(cx);
         if worker.draining && worker.engine.clients_len() == 0 {
-            worker.engine.close_backends(worker.now());
+            worker.engine.close_backends(worker.now);
             return Poll::Ready(());
         }
         let due = worker.arm(cx);
