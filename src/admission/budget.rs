@@ -34,6 +34,8 @@ pub struct Budget {
     /// Permits out at once beyond which nothing grows, so that the server does not come
     /// close to its own limit.
     ceiling: AtomicU32,
+    /// What the server last said of itself: clients connected, and its bound on them.
+    server: Mutex<Option<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Budget {
                 held: vec![0; workers],
             }),
             wanting: AtomicU32::new(0),
+            server: Mutex::new(None),
             growth_stopped: AtomicBool::new(false),
             ceiling: AtomicU32::new(u32::MAX),
         })
@@ -152,6 +155,16 @@ impl Budget {
     /// No worker that holds a permit gets a further one while `ceiling` are out.
     pub fn limit_growth(&self, ceiling: u32) {
         self.ceiling.store(ceiling, Ordering::Relaxed);
+    }
+
+    /// The server says that `connected` of `max` clients are connected to it.
+    pub fn server_said(&self, connected: u64, max: u64) {
+        *self.server.lock() = Some((connected, max));
+    }
+
+    /// The server's own figures: clients connected, and its `maxclients`.
+    pub fn server_clients(&self) -> Option<(u64, u64)> {
+        *self.server.lock()
     }
 
     /// See [`Budget::stop_growth`].

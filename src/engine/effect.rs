@@ -55,9 +55,7 @@ impl Reply {
             (Self::List(all), Self::List(more)) => all.extend(more),
             (Self::Killed(all), Self::Killed(more)) => *all += more,
             (Self::Figures(all), Self::Figures(more)) => {
-                all.connected += more.connected;
-                all.in_flight += more.in_flight;
-                all.waiting += more.waiting;
+                all.add(&more);
             }
             // Answers come to the question they were asked for.
             (Self::List(_) | Self::Killed(_) | Self::Figures(_), _) => {}

@@ -157,6 +157,14 @@ impl Engine {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
                 waiting: self.waiting_clients as u64,
+                dials: self.counters.dials,
+                dials_failed: self.counters.dials_failed,
+                poisoned: self.counters.poisoned,
+                replays: self.counters.replays,
+                context_switches: self.counters.context_switches,
+                refusals: self.counters.refusals.values().sum(),
+                closed_for_limits: self.counters.closed_for_output
+                    + self.counters.closed_for_memory,
                 ..ClientFigures::default()
             }),
         }

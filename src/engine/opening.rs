@@ -150,8 +150,9 @@ impl Engine {
                 self.wake_everyone();
             }
             Failure::Credentials(text) => {
-                tracing::error!(error = text, "the server refuses narrows' credentials");
-                self.server.credentials_refused = true;
+                if !std::mem::replace(&mut self.server.credentials_refused, true) {
+                    tracing::error!(error = text, "the server refuses narrows' credentials");
+                }
                 self.dial_ended_badly(text);
                 self.lose(id, Loss::Handshake);
             }

@@ -11,8 +11,9 @@ use super::effect::Effect;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 
-/// Bytes of requests that are worth a write of their own in the middle of a turn: measured, see
-/// `docs/performance.md`.
+/// Bytes of requests that are worth a write of their own in the middle of a turn. Measured
+/// with 1,000 pipelining clients: 4 and 16 KiB are alike, a write for every 64 small requests
+/// costs a tenth more processor time.
 const FLUSH_BYTES: usize = 16 << 10;
 
 impl Engine {

@@ -124,6 +124,7 @@ impl Engine {
         figures.max_clients = self.rules.settings.clients.max_clients as u64;
         figures.backends = u64::from(self.shared.budget.held());
         figures.backends_max = u64::from(self.shared.budget.total());
+        figures.server = self.shared.budget.server_clients();
         let Some(client) = self.clients.get(id) else {
             return;
         };

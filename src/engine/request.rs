@@ -226,18 +226,21 @@ impl Engine {
         let name = name_of(bytes, frame);
         match rules.commands.lookup(bytes, name, frame.argc) {
             Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
-            Lookup::UnknownSubcommand(container) if container.subcommands == Subcommands::All => {
+            Lookup::UnknownSubcommand(container) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
-                self.refuse(
-                    id,
-                    &Refusal::UnknownSubcommand {
-                        command,
-                        subcommand,
-                    },
-                )
+                if rules.policy.verdict_of_unknown(name, Some(subcommand)) == Verdict::Denied {
+                    return self.refuse(id, &Refusal::Forbidden { command });
+                }
+                if container.subcommands != Subcommands::All {
+                    return self.known(id, rules, bytes, frame, container);
+                }
+                let refusal = Refusal::UnknownSubcommand {
+                    command,
+                    subcommand,
+                };
+                self.refuse(id, &refusal)
             }
-            Lookup::UnknownSubcommand(container) => self.known(id, rules, bytes, frame, container),
             Lookup::Unknown => self.unknown(id, rules, bytes),
         }
     }

@@ -73,6 +73,7 @@ impl Engine {
             let waited = client.overdue_bytes > 0;
             let refusal = refusal_of(rules, partial, scanner);
             if let Some(reply) = refusal {
+                self.counters.refused("huge_request");
                 self.swallow_stream(id, scanner.clone(), reply);
                 return true;
             }

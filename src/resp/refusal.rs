@@ -93,7 +93,7 @@ pub enum Refusal<'a> {
     Cluster,
     /// A huge request came in below the minimum rate; closed after the answer.
     UploadTooSlow,
-    /// The request is larger than a client may have queued; closed after the answer.
+    /// A command that narrows answers itself, longer than is collected for one.
     TooLarge,
     /// The backend answered with bytes that are no reply; the command may have run.
     BackendProtocol,
@@ -115,11 +115,7 @@ pub enum NotExecuted<'a> {
     BudgetSpent,
     /// narrows is shutting down.
     Draining,
-    /// The backend is loading its data set.
-    Loading,
-    /// narrows is at its bound of memory and sheds load.
-    Overloaded,
-    /// The backend was lost before the first byte of the command had left.
+    /// The backend was lost before the whole command had left.
     BackendLost,
     /// The backend refuses narrows' own credentials.
     BackendAuth,
@@ -228,7 +224,7 @@ impl Refusal<'_> {
                 out,
                 b"NOPERM narrows: '",
                 command.as_bytes(),
-                &[b"' is not allowed here; see commands.allow in the configuration"],
+                &[b"' is not allowed here; see [commands] in the configuration"],
             ),
             other => write::error(out, other.fixed().1),
         }
@@ -247,7 +243,7 @@ impl Refusal<'_> {
     pub fn closes(&self) -> bool {
         matches!(
             self,
-            Self::Protocol(_) | Self::MaxClients | Self::UploadTooSlow | Self::TooLarge
+            Self::Protocol(_) | Self::MaxClients | Self::UploadTooSlow
         )
     }
 
@@ -308,7 +304,7 @@ impl Refusal<'_> {
             ),
             Self::TooLarge => (
                 "too_large",
-                "ERR narrows: the request is larger than a client may have queued here",
+                "ERR narrows: a command that narrows answers itself is limited to big_request_bytes",
             ),
             Self::BackendProtocol => (
                 "backend_protocol",
@@ -342,11 +338,9 @@ impl NotExecuted<'_> {
             Self::QueueFull => ("queue_full", "too many requests wait for a backend"),
             Self::BudgetSpent => ("budget_spent", "all backend connections are in use"),
             Self::Draining => ("draining", "narrows is shutting down"),
-            Self::Loading => ("loading", "the backend is loading its data set"),
-            Self::Overloaded => ("overloaded", "narrows is short of memory"),
             Self::BackendLost => (
                 "backend_lost",
-                "backend connection lost before the command left",
+                "backend connection lost before all of the command had left",
             ),
             Self::BackendAuth => ("backend_auth", "the backend refuses narrows' credentials"),
         }

@@ -117,8 +117,10 @@ impl Control {
         let mut learned = false;
         let mut polled: Option<Instant> = None;
         loop {
-            if let Err(error) = self.ask(socket, &[b"PING"]).await {
-                return error;
+            match self.ask(socket, &[b"PING"]).await {
+                Ok(reply) if reply.starts_with(b"-NOAUTH") => return error_text(&reply),
+                Ok(_) => {}
+                Err(error) => return error,
             }
             if *told == Some(false) {
                 tracing::info!("the server answers the health check again");
@@ -189,7 +191,13 @@ impl Control {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             line.strip_prefix(':')?.trim().parse::<f64>().ok()
         };
-        if let (Some(connected), Some(max)) = (field("connected_clients"), field("maxclients")) {
+        let figures = field("connected_clients").zip(field("maxclients"));
+        if figures.is_none() && self.budget.growth_stopped() {
+            tracing::warn!("INFO clients cannot be read: the server's maxclients is not watched");
+            self.budget.stop_growth(false);
+        }
+        if let Some((connected, max)) = figures {
+            self.budget.server_said(connected as u64, max as u64);
             let mark = max * self.settings.maxclients_high_water;
             let others = connected - f64::from(self.budget.held());
             // A figure below zero or above all becomes the nearest there is.

@@ -158,8 +158,10 @@ impl Narrows {
     /// Stops accepting, lets requests in flight finish within the drain timeout, and ends.
     /// True when everything had finished.
     pub async fn drain(self) -> bool {
-        for listener in &self.listeners {
+        for listener in self.listeners {
             listener.abort();
+            // Its socket is closed when the task has ended: nobody connects after that.
+            let _ = listener.await;
         }
         for inbox in &self.inboxes {
             // A worker that has ended has nothing to drain.

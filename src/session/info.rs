@@ -18,6 +18,38 @@ pub struct ClientFigures {
     pub in_flight: u64,
     /// Clients that wait for a backend.
     pub waiting: u64,
+    /// Connections to the server that were begun, and those of them that failed.
+    pub dials: u64,
+    /// See `dials`.
+    pub dials_failed: u64,
+    /// Backends closed for what they did. 0 on a healthy server.
+    pub poisoned: u64,
+    /// Requests dealt with again after their backend was lost.
+    pub replays: u64,
+    /// Backends taken from one context for another.
+    pub context_switches: u64,
+    /// Errors that narrows itself has answered.
+    pub refusals: u64,
+    /// Clients closed because they did not read, or because memory was short.
+    pub closed_for_limits: u64,
+    /// What the server last said of itself: clients connected to it, and its `maxclients`.
+    pub server: Option<(u64, u64)>,
+}
+
+impl ClientFigures {
+    /// Adds what another worker has counted.
+    pub fn add(&mut self, more: &Self) {
+        self.connected += more.connected;
+        self.in_flight += more.in_flight;
+        self.waiting += more.waiting;
+        self.dials += more.dials;
+        self.dials_failed += more.dials_failed;
+        self.poisoned += more.poisoned;
+        self.replays += more.replays;
+        self.context_switches += more.context_switches;
+        self.refusals += more.refusals;
+        self.closed_for_limits += more.closed_for_limits;
+    }
 }
 
 /// Whether an `INFO` with these arguments gets the `# Narrows` section.
@@ -28,23 +60,14 @@ pub fn asks_for_narrows<'a>(mut sections: impl Iterator<Item = &'a [u8]>) -> boo
 /// The text of `INFO` as the client is to see it.
 pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 512);
-    let mut raw_connected: &[u8] = b"";
-    let mut raw_maxclients: &[u8] = b"";
     for line in text.split_inclusive(|b| *b == b'\n') {
-        let (name, value) = match line.iter().position(|b| *b == b':') {
-            Some(colon) => line.split_at(colon),
-            None => (line, &b""[..]),
+        let name = match line.iter().position(|b| *b == b':') {
+            Some(colon) => line.get(..colon).unwrap_or_default(),
+            None => line,
         };
-        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_end();
         let own = match name {
-            b"connected_clients" => {
-                raw_connected = value;
-                figures.connected
-            }
-            b"maxclients" => {
-                raw_maxclients = value;
-                figures.max_clients
-            }
+            b"connected_clients" => figures.connected,
+            b"maxclients" => figures.max_clients,
             // Nothing blocks, subscribes, watches or tracks through narrows yet; the
             // server's own figures speak of connections that are not ours.
             _ => {
@@ -60,32 +83,39 @@ pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<
         if !out.is_empty() {
             out.extend_from_slice(b"\r\n");
         }
-        let _ = write!(
-            out,
-            "# Narrows\r\nnarrows_version:{}\r\nnarrows_clients:{}\r\nnarrows_max_clients:{}\r\n\
-             narrows_backends:{}\r\nnarrows_max_backends:{}\r\nnarrows_in_flight:{}\r\n\
-             narrows_waiting:{}\r\n",
-            env!("CARGO_PKG_VERSION"),
-            figures.connected,
-            figures.max_clients,
-            figures.backends,
-            figures.backends_max,
-            figures.in_flight,
-            figures.waiting
-        );
-        for (name, value) in [
-            (&b"server_connected_clients"[..], raw_connected),
-            (b"server_maxclients", raw_maxclients),
-        ] {
-            if !value.is_empty() {
-                out.extend_from_slice(name);
-                out.push(b':');
-                out.extend_from_slice(value);
-                out.extend_from_slice(b"\r\n");
-            }
-        }
+        write_section(&mut out, figures);
     }
     out
+}
+
+fn write_section(out: &mut Vec<u8>, figures: &ClientFigures) {
+    out.extend_from_slice(b"# Narrows\r\n");
+    let version = env!("CARGO_PKG_VERSION");
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "narrows_version:{version}\r\n");
+    for (name, value) in [
+        ("clients", figures.connected),
+        ("max_clients", figures.max_clients),
+        ("backends", figures.backends),
+        ("max_backends", figures.backends_max),
+        ("in_flight", figures.in_flight),
+        ("waiting", figures.waiting),
+        ("dials_total", figures.dials),
+        ("dials_failed_total", figures.dials_failed),
+        ("backends_poisoned_total", figures.poisoned),
+        ("replays_total", figures.replays),
+        ("context_switches_total", figures.context_switches),
+        ("refusals_total", figures.refusals),
+        ("clients_closed_for_limits_total", figures.closed_for_limits),
+    ] {
+        let _ = write!(out, "narrows_{name}:{value}\r\n");
+    }
+    if let Some((connected, max)) = figures.server {
+        let _ = write!(
+            out,
+            "server_connected_clients:{connected}\r\nserver_maxclients:{max}\r\n"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +128,15 @@ mod tests {
         backends: 4,
         backends_max: 16,
         in_flight: 3,
+        server: Some((4, 100)),
         waiting: 0,
+        dials: 0,
+        dials_failed: 0,
+        poisoned: 0,
+        replays: 0,
+        context_switches: 0,
+        refusals: 0,
+        closed_for_limits: 0,
     };
 
     #[test]

@@ -235,8 +235,6 @@ fn what_has_not_run_may_be_tried_again() {
         NotExecuted::QueueFull,
         NotExecuted::BudgetSpent,
         NotExecuted::Draining,
-        NotExecuted::Loading,
-        NotExecuted::Overloaded,
         NotExecuted::BackendLost,
         NotExecuted::BackendAuth,
     ];
@@ -280,7 +278,7 @@ fn narrows_own_refusals_say_who_speaks() {
             Refusal::Forbidden {
                 command: "shutdown",
             },
-            "-NOPERM narrows: 'shutdown' is not allowed here; see commands.allow in the configuration",
+            "-NOPERM narrows: 'shutdown' is not allowed here; see [commands] in the configuration",
         ),
         (
             Refusal::Cluster,
@@ -292,7 +290,7 @@ fn narrows_own_refusals_say_who_speaks() {
         ),
         (
             Refusal::TooLarge,
-            "-ERR narrows: the request is larger than a client may have queued here",
+            "-ERR narrows: a command that narrows answers itself is limited to big_request_bytes",
         ),
     ];
     for (refusal, words) in cases {
