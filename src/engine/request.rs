@@ -176,6 +176,10 @@ impl Engine {
         if outcome == Outcome::Taken && scanner.in_frame() {
             let partial = bytes.get(at..).unwrap_or_default();
             if self.begin_stream(id, &rules, partial, &scanner) {
+                if let Some(client) = self.clients.get_mut(id) {
+                    // What comes behind it begins anew.
+                    client.input.walked = 0;
+                }
                 return bytes.len();
             }
         }

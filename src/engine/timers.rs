@@ -92,6 +92,15 @@ impl Engine {
         if matches!(backend.phase, Phase::Dialling) {
             return (None, None);
         }
+        // An old pipe is drained, so that one that is never idle is replaced too.
+        if let Some(at) = backend.retire_at
+            && matches!(backend.phase, Phase::Spare | Phase::Pipe { .. })
+        {
+            if at <= now {
+                return (Some(Due::Retire), None);
+            }
+            next.earliest(at);
+        }
         if !backend.in_flight.is_empty() {
             let limit = match self.server.answering {
                 true => settings.backend.stall_timeout_answering,
@@ -111,13 +120,7 @@ impl Engine {
             return (None, next.at);
         }
         if !is_idle(backend) {
-            return (None, None);
-        }
-        if let Some(at) = backend.retire_at {
-            if at <= now {
-                return (Some(Due::Retire), None);
-            }
-            next.earliest(at);
+            return (None, next.at);
         }
         if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
             let at = backend.used_at + settings.pool.idle_timeout;

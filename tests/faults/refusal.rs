@@ -238,7 +238,6 @@ fn a_server_that_closes_idle_connections_goes_unnoticed() {
     let begin = Instant::now();
     wait_until("the server closes what is idle", PATIENCE, || {
         let lines = other_clients(&mut admin);
-        println!("{lines:#?}");
         begin.elapsed() > Duration::from_millis(2500) && lines.len() == 3
     });
     for client in &mut clients {
