@@ -174,6 +174,9 @@ impl Engine {
         if outcome == Outcome::Taken && scanner.in_frame() {
             let partial = bytes.get(at..).unwrap_or_default();
             if self.begin_stream(id, &rules, partial, &scanner) {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.input.walked = 0;
+                }
                 return bytes.len();
             }
         }
