@@ -24,7 +24,7 @@ mod redis_server;
 mod reply;
 
 pub use child::{Child, process_exists};
-pub use conn::Conn;
+pub use conn::{Conn, command};
 pub use narrows::Narrows;
 pub use redis_server::{Flavor, RedisServer};
 pub use reply::{Reply, Value};
