@@ -226,7 +226,11 @@ impl Engine {
                 continue;
             }
             let pool = self.contexts.get(backend.context);
-            let idle = backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
+            // One that was handed over in this very turn is not: its clients have been woken
+            // and have not sent yet.
+            let idle = since < now
+                && backend.is_quiet()
+                && pool.is_none_or(|p| p.waiters.is_empty());
             let turn_over = since + slice;
             if !idle && turn_over > now {
                 next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));
