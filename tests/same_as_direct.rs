@@ -1,0 +1,220 @@
+//! A client must not be able to tell narrows from a direct connection: conversations are held with
+//! a real server directly and through narrows, and what the client sees is compared byte by byte.
+//! The few differences that are accepted stand in `differences.rs`, each with its reason.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod support;
+
+#[path = "same_as_direct/arena.rs"]
+mod arena;
+#[path = "same_as_direct/connection.rs"]
+mod connection;
+#[path = "same_as_direct/data.rs"]
+mod data;
+#[path = "same_as_direct/differences.rs"]
+mod differences;
+#[path = "same_as_direct/server.rs"]
+mod server;
+#[path = "same_as_direct/talk.rs"]
+mod talk;
+
+use std::time::Duration;
+
+use arena::{Arena, Pace, hold, shown};
+use differences::{ACCEPTED, NEEDS_A_LEASE, NEVER_CARRIED, NOT_ALLOWED};
+use support::{Conn, Flavor, Reply, command};
+use talk::{Talk, words};
+
+#[test]
+fn commands_on_data_are_answered_as_directly() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&data::talks());
+    }
+}
+
+#[test]
+fn the_connection_itself_behaves_as_a_direct_one() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&connection::talks());
+    }
+}
+
+#[test]
+fn the_server_speaks_of_itself_as_directly() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&server::talks());
+    }
+}
+
+#[test]
+fn accepted_differences_are_those_that_are_listed() {
+    for flavor in Flavor::installed() {
+        let arena = Arena::new(flavor);
+        for case in ACCEPTED {
+            if case.on.is_some_and(|on| on != flavor) {
+                continue;
+            }
+            let talk = Talk::new(case.reason, case.talk);
+            let seen = hold(&talk, Pace::OneByOne, || arena.narrows.connect());
+            let seen: Vec<String> = seen.iter().map(shown).collect();
+            assert_eq!(seen, case.through, "{}", talk.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
+    let cases = [
+        (
+            NEEDS_A_LEASE,
+            "-ERR narrows: ",
+            " needs a connection of its own, which this version does not lend yet\r\n",
+        ),
+        (
+            NEVER_CARRIED,
+            "-ERR narrows: ",
+            " cannot pass through a connection multiplexer\r\n",
+        ),
+        (
+            NOT_ALLOWED,
+            "-NOPERM narrows: ",
+            " is not allowed here; see commands.allow in the configuration\r\n",
+        ),
+    ];
+    for flavor in Flavor::installed() {
+        let arena = Arena::new(flavor);
+        for (lines, head, tail) in cases {
+            for line in lines {
+                let mut conn = arena.narrows.connect();
+                let words = words(line);
+                let name = full_name(&words);
+                conn.expect(&words, format!("{head}'{name}'{tail}"));
+                conn.expect(&["PING"], "+PONG\r\n");
+                let ran = arena.server.connect().call(&["INFO", "commandstats"]).text();
+                assert!(!ran.contains(&format!("cmdstat_{name}:")), "{line}: {ran}");
+            }
+        }
+    }
+}
+
+/// `client|pause`
+fn full_name(words: &[Vec<u8>]) -> String {
+    let word = |at: usize| String::from_utf8_lossy(&words[at]).to_lowercase();
+    match word(0).as_str() {
+        "client" | "script" | "function" => format!("{}|{}", word(0), word(1)),
+        name => name.to_owned(),
+    }
+}
+
+#[test]
+fn requests_before_a_half_close_are_all_answered() {
+    for flavor in Flavor::installed() {
+        let arena = Arena::new(flavor);
+        let requests: Vec<Vec<u8>> = (0..500)
+            .map(|n: u32| match n % 5 {
+                0 => command(&["INCR", "n"]),
+                1 => command(&["CLIENT", "GETNAME"]),
+                2 => command(&["NOTHING"]),
+                3 => command(&["APPEND", "text", "some more of it"]),
+                _ => command(&["STRLEN", "text"]),
+            })
+            .collect();
+        let ask = |mut conn: Conn| {
+            conn.send(requests.concat());
+            conn.finish_sending();
+            let mut replies = Vec::new();
+            while let Ok(reply) = conn.try_reply() {
+                replies.push(reply);
+            }
+            conn.expect_closed();
+            replies
+        };
+        let direct = ask(arena.server.connect());
+        arena.empty();
+        let through = ask(arena.narrows.connect());
+        assert_eq!(through.len(), 500);
+        assert!(direct == through, "{flavor:?}");
+    }
+}
+
+#[test]
+fn values_of_any_size_pass_unchanged_both_ways() {
+    for flavor in Flavor::installed() {
+        let arena = Arena::new(flavor);
+        let mut conn = arena.narrows.connect();
+        let mut direct = arena.server.connect();
+        // Around every bound: 16 KiB reads, 64 KiB, 256 KiB replies, 1 MiB requests on a lease.
+        for size in [
+            0,
+            16 << 10,
+            (64 << 10) - 1,
+            (256 << 10) + 1,
+            (1 << 20) - 40,
+            1 << 20,
+            5 << 20,
+            64 << 20,
+        ] {
+            let value = text_of(size);
+            conn.send_command(&[b"SET", b"key".as_slice(), &value]);
+            conn.send_command(&["STRLEN", "key"]);
+            conn.expect_reply("+OK\r\n");
+            conn.expect_reply(format!(":{size}\r\n"));
+            let through = conn.call(&["GET", "key"]);
+            assert!(is_bulk_of(&through, &value), "{size} bytes");
+            assert!(is_bulk_of(&direct.call(&["GET", "key"]), &value), "{size}");
+        }
+    }
+}
+
+/// Others are answered while one sends and reads what is huge, and its own requests keep their
+/// order around it.
+#[test]
+fn a_huge_request_keeps_its_turn_among_the_clients_others() {
+    let arena = Arena::new(Flavor::installed()[0]);
+    let mut conn = arena.narrows.connect();
+    let value = text_of(3 << 20);
+    let before = command(&["SET", "key", "small"]);
+    let huge = command(&[b"GETSET", b"key".as_slice(), &value]);
+    let after = [
+        command(&["STRLEN", "key"]),
+        command(&["CLIENT", "GETNAME"]),
+        command(&["SELECT", "3"]),
+        command(&["EXISTS", "key"]),
+    ]
+    .concat();
+    let all = [before, huge, after].concat();
+    let (first, second) = all.split_at(all.len() / 2);
+    conn.send(first);
+    let mut other = arena.narrows.connect();
+    other.expect(&["PING"], "+PONG\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    conn.send(second);
+    for reply in [
+        "+OK\r\n",
+        "$5\r\nsmall\r\n",
+        ":3145728\r\n",
+        "$-1\r\n",
+        "+OK\r\n",
+        ":0\r\n",
+    ] {
+        conn.expect_reply(reply);
+    }
+}
+
+fn text_of(size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at % 251) as u8).collect()
+}
+
+fn is_bulk_of(reply: &Reply, value: &[u8]) -> bool {
+    let head = format!("${}\r\n", value.len());
+    reply
+        .raw()
+        .strip_prefix(head.as_bytes())
+        .and_then(|rest| rest.strip_suffix(b"\r\n"))
+        == Some(value)
+}
