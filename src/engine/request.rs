@@ -255,11 +255,10 @@ impl Engine {
             Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let receiver = Receiver::ClientInfo { section };
-                match self.forward(id, rules, bytes, spec, receiver) {
-                    // Its reply takes a way round by the other workers; no later one may
-                    // overtake it.
-                    Outcome::Taken => self.hold_after_info(id),
-                    other => other,
+                let outcome = self.forward(id, rules, bytes, spec, receiver);
+                match self.clients.get(id).and_then(|client| client.hold) {
+                    Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
+                    _ => outcome,
                 }
             }
             // The server's own text: it knows its own version best.
@@ -274,16 +273,6 @@ impl Engine {
             | Route::Pinned(_)
             | Route::OwnConnection => self.refuse(id, &Refusal::NeedsLease { command }),
         }
-    }
-
-    fn hold_after_info(&mut self, id: ClientId) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        if client.session.reply_mode == crate::session::ReplyMode::On {
-            client.hold = Some(Hold::Gather(0));
-        }
-        Outcome::TakenAlone
     }
 
     /// Sends a request down the pipe that carries the client's earlier ones, or down any
@@ -353,6 +342,10 @@ impl Engine {
                 Fate::Unknown
             }
         };
+        if matches!(receiver, Receiver::ClientInfo { .. }) {
+            // Its reply takes a way round by the other workers; no later one may overtake it.
+            client.hold = Some(Hold::Gather(0));
+        }
         let sequence = client.take_sequence();
         client.carrier = carrier;
         client.in_flight += 1;
