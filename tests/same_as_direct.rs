@@ -83,7 +83,7 @@ fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
         (
             NOT_ALLOWED,
             "-NOPERM narrows: ",
-            " is not allowed here; see commands.allow in the configuration\r\n",
+            " is not allowed here; see [commands] in the configuration\r\n",
         ),
     ];
     for flavor in Flavor::installed() {
@@ -95,7 +95,11 @@ fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
                 let name = full_name(&words);
                 conn.expect(&words, format!("{head}'{name}'{tail}"));
                 conn.expect(&["PING"], "+PONG\r\n");
-                let ran = arena.server.connect().call(&["INFO", "commandstats"]).text();
+                let ran = arena
+                    .server
+                    .connect()
+                    .call(&["INFO", "commandstats"])
+                    .text();
                 assert!(!ran.contains(&format!("cmdstat_{name}:")), "{line}: {ran}");
             }
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::command::{Flags, Local, Lookup, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
-use crate::session::{ReplyMode, info};
+use crate::session::info;
 
 use super::backend::Access;
 use super::client::{Client, Ending, Hold};
@@ -272,15 +272,10 @@ impl Engine {
             Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let receiver = Receiver::ClientInfo { section };
-                let answered = self
-                    .clients
-                    .get(id)
-                    .is_some_and(|client| client.session.reply_mode == ReplyMode::On);
-                match self.forward(id, rules, bytes, spec, receiver) {
-                    // Its reply takes a way round by the other workers; no later one may
-                    // overtake it.
-                    Outcome::Taken if answered => self.hold_after_info(id),
-                    other => other,
+                let outcome = self.forward(id, rules, bytes, spec, receiver);
+                match self.clients.get(id).and_then(|client| client.hold) {
+                    Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
+                    _ => outcome,
                 }
             }
             // The server's own text: it knows its own version best.
@@ -301,14 +296,6 @@ impl Engine {
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
         }
-    }
-
-    fn hold_after_info(&mut self, id: ClientId) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        client.hold = Some(Hold::Gather(0));
-        Outcome::TakenAlone
     }
 
     /// Sends a request down the pipe that carries the client's earlier ones, or down any
@@ -375,6 +362,10 @@ impl Engine {
                 Fate::Unknown
             }
         };
+        if matches!(receiver, Receiver::ClientInfo { .. }) {
+            // Its reply takes a way round by the other workers; no later one may overtake it.
+            client.hold = Some(Hold::Gather(0));
+        }
         let sequence = client.take_sequence();
         client.carrier = carrier;
         client.in_flight += 1;
