@@ -30,6 +30,8 @@ pub enum Loss {
     Stalled,
     /// It sent a reply that nobody expected.
     Unsolicited,
+    /// It answered a request that it had not been sent in full.
+    Early,
     /// It sent a push that nobody had asked for.
     Push,
     /// It sent bytes that are no reply.
@@ -54,6 +56,7 @@ impl Loss {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
             Self::Unsolicited => "unsolicited_reply",
+            Self::Early => "early_reply",
             Self::Push => "unsolicited_push",
             Self::Malformed(_) => "malformed_reply",
             Self::Oversized => "oversized_reply",
@@ -69,6 +72,7 @@ impl Loss {
             self,
             Self::Stalled
                 | Self::Unsolicited
+                | Self::Early
                 | Self::Push
                 | Self::Malformed(_)
                 | Self::Oversized
@@ -264,6 +268,9 @@ impl Engine {
             && let Some(lease) = client.lease.take()
         {
             let _ = lease.broken();
+            if let Some(stream) = &mut client.stream {
+                stream.swallow_rest();
+            }
             self.leases = self.leases.saturating_sub(1);
             self.allow_reading(owner);
         }

@@ -187,7 +187,15 @@ impl Engine {
                     self.wake_waiters(context);
                 }
             }
-            Phase::Leased(client) => self.end_lease_if_done(client),
+            Phase::Leased(client) => {
+                let answered = backend.in_flight.is_empty();
+                let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
+                if answered && unfinished {
+                    self.lose(id, Loss::Early);
+                } else {
+                    self.end_lease_if_done(client);
+                }
+            }
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::resp::{Limits, ReplyKind};
 
-use super::backend::{Backend, Rotation};
+use super::backend::{Backend, Phase, Rotation};
 use super::key::ClientId;
 use super::loss::Loss;
 use super::slot::{Receiver, Settled, Slot};
@@ -64,6 +64,11 @@ impl Backend {
                 return run;
             }
             self.begun = false;
+            // A server that answers before it has the whole request is about to close, and
+            // what is left of the request must not be taken for the beginning of the next.
+            if self.answers_early() {
+                run.trouble = Some(Loss::Early);
+            }
             let Some(settled) = self.take_oldest() else {
                 return run;
             };
@@ -79,13 +84,23 @@ impl Backend {
             run.ended += 1;
             let same =
                 |slot: &Slot| slot.receiver() == Receiver::Client && slot.client() == run.client;
-            let goes_on = run.receiver == Receiver::Client
+            let goes_on = run.trouble.is_none()
+                && run.receiver == Receiver::Client
                 && run.bytes < bytes.len()
                 && self.in_flight.front().is_some_and(same);
             if !goes_on {
                 return run;
             }
         }
+    }
+
+    /// Whether the oldest request has not been written in full. In a handshake the refusal
+    /// itself says more: Redis greets one client too many with an error and closes.
+    fn answers_early(&self) -> bool {
+        let bytes = self.in_flight.front().map_or(0, Slot::bytes);
+        let streams = matches!(self.phase, Phase::Leased(_)) && self.out.unsent_len() > 0;
+        !matches!(self.phase, Phase::Handshake(_))
+            && (streams || !self.out.was_sent_whole(0, bytes))
     }
 
     /// Takes the oldest slot: its reply is here.

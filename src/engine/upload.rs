@@ -46,6 +46,11 @@ impl Stream {
     pub fn may_read(&self) -> bool {
         !self.full
     }
+
+    /// The backend is gone: what is still to come is read and dropped.
+    pub fn swallow_rest(&mut self) {
+        self.full = false;
+    }
 }
 
 impl Engine {
@@ -189,8 +194,7 @@ impl Engine {
         }
         match stream.way {
             Way::Lease => {
-                // Its reply may have come early: Redis refuses some requests unread.
-                self.end_lease_if_done(id);
+                // Without a reply to come, the lease was lost on the way and that was said.
                 if let Some(client) = self.clients.get_mut(id)
                     && client.in_flight > 0
                 {
