@@ -41,6 +41,11 @@ impl Engine {
     /// Serves wants as far as that is possible now.
     pub(super) fn provide(&mut self) {
         self.hand_over_spares();
+        if !self.resumed.is_empty() {
+            // Those who got a pipe use it first: until then it looks idle, and whoever is
+            // next in line would take it away again. The turn goes on with them and comes back.
+            return;
+        }
         let mut starved = false;
         for _ in 0..self.wants.len() {
             let Some(want) = self.wants.pop_front() else {
