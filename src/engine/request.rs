@@ -141,6 +141,7 @@ impl Engine {
             return bytes.len();
         };
         let mut scanner = std::mem::take(&mut client.input.scanner);
+        client.input.walked = 0;
         let (mut at, mut position) = (0, walked);
         let outcome = loop {
             let rest = bytes.get(position..).unwrap_or_default();

@@ -113,6 +113,7 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.active_at = now;
+        client.waiting_since = None;
         backend.expect(
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
             now,
