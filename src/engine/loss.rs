@@ -211,6 +211,10 @@ impl Engine {
             // A huge request that was not whole has not run; its end is still to come.
             return;
         }
+        if matches!(settled.receiver, Receiver::ClientInfo { .. }) {
+            // `INFO` holds what comes behind it.
+            self.end_hold(id, Hold::Gather(0));
+        }
         let disconnect =
             self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
@@ -225,8 +229,6 @@ impl Engine {
         };
         self.counters.refused(refusal.label());
         self.reply_with(id, |out| refusal.write(out));
-        // `INFO` holds what comes behind it.
-        self.end_hold(id, Hold::Gather(0));
     }
 
     /// The requests are dealt with again, before everything else of this client.
@@ -234,6 +236,11 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        if client.is_ending() {
+            // It was told nothing of an earlier request and is being closed: an answer to
+            // a later one would be taken for that one's.
+            return self.close_if_done(id);
+        }
         client.input.rewind(requests);
         client.replays = client.replays.saturating_add(count);
         client.waiting_since = None;

@@ -141,6 +141,11 @@ impl Engine {
             && matches!(client.ending, Ending::No | Ending::HalfClosed)
         {
             client.ending = ending;
+            // Its next request is not dealt with, so it waits for nothing; an answer that
+            // is being gathered still comes.
+            if !matches!(client.hold, Some(Hold::Gather(_))) {
+                client.hold = None;
+            }
             self.close_if_done(id);
         }
     }

@@ -112,6 +112,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        if client.is_ending() {
+            // What it has sent behind its last request is not dealt with any more.
+            return self.close_if_done(id);
+        }
         if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
             let walked = client.input.walked;
@@ -411,6 +415,11 @@ impl Client {
     pub(super) fn hold(&mut self, hold: Hold) -> Outcome {
         self.hold = Some(hold);
         Outcome::Held
+    }
+
+    /// Whether its end has begun in a way that leaves its further requests aside.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.ending, Ending::AfterReplies(_) | Ending::AfterOutput)
     }
 
     /// The number of the request that is sent now.
