@@ -29,6 +29,8 @@ pub enum Loss {
     Stalled,
     /// It sent a reply that nobody expected.
     Unsolicited,
+    /// It answered a request before it had all of it.
+    Early,
     /// It sent a push that nobody had asked for.
     Push,
     /// It sent bytes that are no reply.
@@ -53,6 +55,7 @@ impl Loss {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
             Self::Unsolicited => "unsolicited_reply",
+            Self::Early => "early_reply",
             Self::Push => "unsolicited_push",
             Self::Malformed(_) => "malformed_reply",
             Self::Oversized => "oversized_reply",
@@ -68,6 +71,7 @@ impl Loss {
             self,
             Self::Stalled
                 | Self::Unsolicited
+                | Self::Early
                 | Self::Push
                 | Self::Malformed(_)
                 | Self::Oversized
@@ -113,8 +117,17 @@ impl Engine {
             // Another server may be behind the address next time.
             self.server.hello = super::Hellos::default();
         }
-        if loss == Loss::Gone && matches!(backend.phase, Phase::Handshake(_)) {
-            self.dial_ended_badly("the server closed the connection".to_owned());
+        if matches!(backend.phase, Phase::Handshake(_)) {
+            match loss {
+                Loss::Gone => {
+                    self.dial_ended_badly("the server closed the connection".to_owned());
+                }
+                // Whatever answers there is no Redis: it is not asked again at once.
+                _ if loss.is_poison() => {
+                    self.dial_ended_badly("the server does not answer as Redis does".to_owned());
+                }
+                _ => {}
+            }
         }
         let context = backend.context;
         self.leave_context(id, context);

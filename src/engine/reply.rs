@@ -40,6 +40,9 @@ impl Engine {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
+            if backend.out.was_overtaken() {
+                return self.lose(id, Loss::Early);
+            }
             let Some(receiver) = backend.in_flight.front().map(|slot| slot.receiver()) else {
                 return self.lose(id, Loss::Unsolicited);
             };
@@ -202,6 +205,9 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
+        if backend.out.was_overtaken() {
+            return self.lose(id, Loss::Early);
+        }
         let context = backend.context;
         match backend.phase {
             Phase::Pipe { rested, .. } => {
