@@ -76,7 +76,9 @@ impl Engine {
             && let Some(want) = self.wants.get(at).copied()
         {
             let spare = match self.need(want) {
-                Some((context, _)) => self.spare_for(context).map(|spare| (spare, context)),
+                Some((context, _)) => self
+                    .quiet_spare(|spare| spare.context == context)
+                    .map(|spare| (spare, context)),
                 None => None,
             };
             let Some((spare, context)) = spare else {
@@ -100,7 +102,7 @@ impl Engine {
         if self.backends.values().any(|b| b.made_for == Some(want)) {
             return Provided::Waits;
         }
-        if let Some(spare) = self.spares.pop() {
+        if let Some(spare) = self.quiet_spare(|_| true) {
             self.switch(spare, want, context);
             return Provided::Waits;
         }
@@ -151,14 +153,14 @@ impl Engine {
         }
     }
 
-    /// The spare backend of `context` that was used last: the others become idle and are
-    /// reaped.
-    fn spare_for(&mut self, context: ContextId) -> Option<BackendId> {
+    /// The spare backend that was used last, among those that fit: the others become idle
+    /// and are reaped. One that is just being pinged is not taken: it owes a reply.
+    fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
         let backends = &self.backends;
         let at = self
             .spares
             .iter()
-            .rposition(|id| backends.get(*id).is_some_and(|b| b.context == context))?;
+            .rposition(|id| backends.get(*id).is_some_and(|b| b.is_quiet() && fits(b)))?;
         Some(self.spares.remove(at))
     }
 
