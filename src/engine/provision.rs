@@ -40,6 +40,7 @@ impl Engine {
 
     /// Serves wants as far as that is possible now.
     pub(super) fn provide(&mut self) {
+        self.want_leases();
         self.hand_over_spares();
         if !self.resumed.is_empty() {
             // Those who got a pipe use it first: until then it looks idle, and whoever is
