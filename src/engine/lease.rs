@@ -96,7 +96,11 @@ impl Engine {
             client.is_some_and(|client| client.hold == Some(Hold::Lease))
         };
         // Those who wait no more must not stand before those who do.
-        while self.lease_waiters.front().is_some_and(|(id, _)| !waits(*id)) {
+        while self
+            .lease_waiters
+            .front()
+            .is_some_and(|(id, _)| !waits(*id))
+        {
             self.lease_waiters.pop_front();
         }
         let first: Vec<ClientId> = self

@@ -19,6 +19,10 @@ impl Engine {
     /// Backends with bytes to be written, each once.
     pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
         self.unflushed = 0;
+        if !self.dirty_backends.is_empty() {
+            // Each of them owes replies from now on.
+            self.watch_replies();
+        }
         into.append(&mut self.dirty_backends);
     }
 

@@ -190,7 +190,10 @@ impl Engine {
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
     fn dial(&mut self, want: Want, context: ContextId) -> bool {
         let now = self.now;
-        if self.draining || self.server.dial_at > now {
+        if self.draining {
+            return false;
+        }
+        if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
             return false;

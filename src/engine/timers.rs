@@ -43,6 +43,20 @@ impl Engine {
         }
     }
 
+    /// Something has been asked of a backend: the clocks of silence and of slow requests run.
+    pub(super) fn watch_replies(&mut self) {
+        let settings = &self.rules.settings;
+        let (stall, request) = (
+            settings.backend.stall_timeout,
+            settings.clients.request_timeout,
+        );
+        let first = match request.is_zero() {
+            true => stall,
+            false => stall.min(request),
+        };
+        self.wake_at(self.now + first);
+    }
+
     fn expire_backends(&mut self) {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
@@ -175,6 +189,9 @@ impl Engine {
         }
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
+        }
+        if self.backends.values().all(|b| b.in_flight.is_empty()) {
+            return;
         }
         // Fine enough to be within a tenth of the limit.
         self.wake_at(now + (limit / 10).max(Duration::from_millis(1)));

@@ -265,7 +265,8 @@ impl Engine {
 
     /// Closes clients whose huge requests come too slowly, each with its backend.
     pub(super) fn expire_streams(&mut self) {
-        let least = self.rules.settings.clients.upload_bytes_per_second_min * WINDOW.as_secs();
+        let least = self.rules.settings.clients.upload_bytes_per_second_min;
+        let least = least.saturating_mul(WINDOW.as_secs());
         let now = self.now;
         let mut slow = Vec::new();
         let mut next = None;
