@@ -78,21 +78,37 @@ impl Engine {
         let since = *client.waiting_since.get_or_insert(now);
         let outcome = client.hold(Hold::Lease);
         self.lease_waiters.push_back((id, since));
-        self.want_leases();
         self.wake_at(since + limit);
         outcome
     }
 
     /// Asks for backends for the first lease waiters, as many as there may be leases for
     /// uploads: half of the exclusive pool.
-    fn want_leases(&mut self) {
+    pub(super) fn want_leases(&mut self) {
         let max = (self.rules.settings.pool.leases_max / 2).max(1);
         let free = max.saturating_sub(self.leases);
+        if self.lease_waiters.is_empty() || free == 0 {
+            return;
+        }
+        let clients = &self.clients;
+        let waits = |id: ClientId| {
+            let client = clients.get(id);
+            client.is_some_and(|client| client.hold == Some(Hold::Lease))
+        };
+        // Those who wait no more must not stand before those who do.
+        while self
+            .lease_waiters
+            .front()
+            .is_some_and(|(id, _)| !waits(*id))
+        {
+            self.lease_waiters.pop_front();
+        }
         let first: Vec<ClientId> = self
             .lease_waiters
             .iter()
-            .take(free)
             .map(|(id, _)| *id)
+            .filter(|id| waits(*id))
+            .take(free)
             .collect();
         for id in first {
             self.want(Want::Lease(id));
@@ -101,8 +117,10 @@ impl Engine {
 
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
-        self.lease_waiters
-            .retain(|(waiter, _)| *waiter != client_id);
+        let waiter = |(waiter, _): &(ClientId, Duration)| *waiter == client_id;
+        if let Some(at) = self.lease_waiters.iter().position(waiter) {
+            self.lease_waiters.remove(at);
+        }
         let Some(client) = self.clients.get_mut(client_id) else {
             return self.make_spare(id);
         };
@@ -141,7 +159,6 @@ impl Engine {
                 self.lose(backend, Loss::Dirty);
             }
         }
-        self.want_leases();
     }
 
     fn prove_clean(&self, lease: &Lease, client: ClientId) -> Option<Clean> {
@@ -158,7 +175,6 @@ impl Engine {
         self.leases = self.leases.saturating_sub(1);
         let backend = lease.broken();
         self.lose(backend, Loss::ClientGone);
-        self.want_leases();
     }
 
     /// Clients that have waited for a lease as long as they may are told so.

@@ -118,14 +118,19 @@ impl Engine {
             // Another server may be behind the address next time.
             self.server.hello = super::Hellos::default();
         }
-        if loss == Loss::Gone
-            && let Phase::Handshake(handshake) = &mut backend.phase
-        {
-            // A server that is full says so in one line and closes.
-            self.dial_ended_badly(match handshake.failure.take() {
-                Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
-                _ => "the server closed the connection".to_owned(),
-            });
+        if let Phase::Handshake(handshake) = &mut backend.phase {
+            match loss {
+                // A server that is full says so in one line and closes.
+                Loss::Gone => self.dial_ended_badly(match handshake.failure.take() {
+                    Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
+                    _ => "the server closed the connection".to_owned(),
+                }),
+                // Whatever answers there is no Redis: it is not asked again at once.
+                _ if loss.is_poison() => {
+                    self.dial_ended_badly("the server does not answer as Redis does".to_owned());
+                }
+                _ => {}
+            }
         }
         let context = backend.context;
         self.leave_context(id, context);
@@ -228,6 +233,10 @@ impl Engine {
             // A huge request that was not whole has not run; its end is still to come.
             return;
         }
+        if matches!(settled.receiver, Receiver::ClientInfo { .. }) {
+            // `INFO` holds what comes behind it.
+            self.end_hold(id, Hold::Gather(0));
+        }
         let disconnect =
             self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
@@ -242,8 +251,6 @@ impl Engine {
         };
         self.counters.refused(refusal.label());
         self.reply_with(id, |out| refusal.write(out));
-        // `INFO` holds what comes behind it.
-        self.end_hold(id, Hold::Gather(0));
     }
 
     /// The requests are dealt with again, before everything else of this client.
@@ -251,6 +258,11 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        if client.is_ending() {
+            // It was told nothing of an earlier request and is being closed: an answer to
+            // a later one would be taken for that one's.
+            return self.close_if_done(id);
+        }
         client.input.rewind(requests);
         client.replays = client.replays.saturating_add(count);
         client.waiting_since = None;

@@ -7,6 +7,7 @@
 //! `request.rs` is the way in, `reply.rs` the way out: read those two first.
 
 mod backend;
+mod census;
 mod client;
 mod context;
 mod effect;
@@ -49,6 +50,7 @@ use gather::Gather;
 use outbox::BufferStore;
 use settings::Settings;
 
+pub use census::Census;
 pub use client::Accepted;
 pub use effect::{Effect, Question, Reply};
 pub use handshake::Identity;

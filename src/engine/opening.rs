@@ -110,7 +110,10 @@ impl Engine {
             }
             Verdict::Fine => {}
         }
-        if handshake.steps_left == 0 {
+        // Only a refused db leaves the connection of any use; and a server that refuses the
+        // connection says so once and closes it.
+        let hopeless = |failure: &Failure| !matches!(failure, Failure::Db(_));
+        if handshake.steps_left == 0 || handshake.failure.as_ref().is_some_and(hopeless) {
             self.handshake_over(id);
         }
     }

@@ -19,6 +19,8 @@ pub struct Outgoing {
     sent: usize,
     /// Set while requests stream through that are too large to be kept.
     streaming: bool,
+    /// A request was answered before all of it was written.
+    overtaken: bool,
 }
 
 impl Outgoing {
@@ -52,11 +54,18 @@ impl Outgoing {
     }
 
     /// The reply to the oldest request, `n` bytes long here, has come. A server may
-    /// answer before it has the whole request (and then close): what is still unsent of
-    /// it is then dropped from view with it.
+    /// answer before it has the whole request (and then close): see
+    /// [`was_overtaken`](Outgoing::was_overtaken).
     pub fn reply_came(&mut self, n: usize) {
         self.answered = (self.answered + n).min(self.bytes.len());
+        self.overtaken |= self.answered > self.sent;
         self.trim();
+    }
+
+    /// Whether some request was answered before all of it was written. The server then waits
+    /// for the rest of it, so nothing else may be written on this connection.
+    pub fn was_overtaken(&self) -> bool {
+        self.overtaken
     }
 
     /// From now on written bytes are not kept (`true`), or are again (`false`).
@@ -147,7 +156,8 @@ mod tests {
         let mut out = Outgoing::default();
         out.push(b"long request");
         out.wrote(4);
+        assert!(!out.was_overtaken());
         out.reply_came(12);
-        assert!(out.is_empty());
+        assert!(out.is_empty() && out.was_overtaken());
     }
 }

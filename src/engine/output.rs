@@ -20,6 +20,10 @@ impl Engine {
     /// Backends with bytes to be written, each once.
     pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
         self.unflushed = 0;
+        if !self.dirty_backends.is_empty() {
+            // Each of them owes replies from now on.
+            self.watch_replies();
+        }
         into.append(&mut self.dirty_backends);
     }
 
@@ -142,6 +146,11 @@ impl Engine {
             && matches!(client.ending, Ending::No | Ending::HalfClosed)
         {
             client.ending = ending;
+            // Its next request is not dealt with, so it waits for nothing; an answer that
+            // is being gathered still comes.
+            if !matches!(client.hold, Some(Hold::Gather(_))) {
+                client.hold = None;
+            }
             self.close_if_done(id);
         }
     }

@@ -40,7 +40,13 @@ impl Engine {
 
     /// Serves wants as far as that is possible now.
     pub(super) fn provide(&mut self) {
+        self.want_leases();
         self.hand_over_spares();
+        if !self.resumed.is_empty() {
+            // Those who got a pipe use it first: until then it looks idle, and whoever is
+            // next in line would take it away again. The turn goes on with them and comes back.
+            return;
+        }
         let mut starved = false;
         for _ in 0..self.wants.len() {
             let Some(want) = self.wants.pop_front() else {
@@ -71,7 +77,9 @@ impl Engine {
             && let Some(want) = self.wants.get(at).copied()
         {
             let spare = match self.need(want) {
-                Some((context, _)) => self.spare_for(context).map(|spare| (spare, context)),
+                Some((context, _)) => self
+                    .quiet_spare(|spare| spare.context == context)
+                    .map(|spare| (spare, context)),
                 None => None,
             };
             let Some((spare, context)) = spare else {
@@ -95,7 +103,7 @@ impl Engine {
         if self.backends.values().any(|b| b.made_for == Some(want)) {
             return Provided::Waits;
         }
-        if let Some(spare) = self.spares.pop() {
+        if let Some(spare) = self.quiet_spare(|_| true) {
             self.switch(spare, want, context);
             return Provided::Waits;
         }
@@ -150,14 +158,14 @@ impl Engine {
         }
     }
 
-    /// The spare backend of `context` that was used last: the others become idle and are
-    /// reaped.
-    fn spare_for(&mut self, context: ContextId) -> Option<BackendId> {
+    /// The spare backend that was used last, among those that fit: the others become idle
+    /// and are reaped. One that is just being pinged is not taken: it owes a reply.
+    fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
         let backends = &self.backends;
         let at = self
             .spares
             .iter()
-            .rposition(|id| backends.get(*id).is_some_and(|b| b.context == context))?;
+            .rposition(|id| backends.get(*id).is_some_and(|b| b.is_quiet() && fits(b)))?;
         Some(self.spares.remove(at))
     }
 
@@ -186,7 +194,10 @@ impl Engine {
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
     fn dial(&mut self, want: Want, context: ContextId) -> bool {
         let now = self.now;
-        if self.draining || self.server.dial_at > now {
+        if self.draining {
+            return false;
+        }
+        if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
             return false;

@@ -113,8 +113,11 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let goes_on = matches!(client.ending, Ending::No | Ending::HalfClosed);
-        if goes_on && client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
+        if client.is_ending() {
+            // What it has sent behind its last request is not dealt with any more.
+            return self.close_if_done(id);
+        }
+        if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
             let walked = client.input.walked;
             self.buffered_bytes -= buffer.len() - start;
@@ -143,6 +146,7 @@ impl Engine {
             return bytes.len();
         };
         let mut scanner = std::mem::take(&mut client.input.scanner);
+        client.input.walked = 0;
         let (mut at, mut position) = (0, walked);
         let outcome = loop {
             let rest = bytes.get(position..).unwrap_or_default();
@@ -439,6 +443,11 @@ impl Client {
     pub(super) fn hold(&mut self, hold: Hold) -> Outcome {
         self.hold = Some(hold);
         Outcome::Held
+    }
+
+    /// Whether its end has begun in a way that leaves its further requests aside.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.ending, Ending::AfterReplies(_) | Ending::AfterOutput)
     }
 
     /// The number of the request that is sent now.

@@ -64,14 +64,15 @@ impl Backend {
                 return run;
             }
             self.begun = false;
-            // A server that answers before it has the whole request is about to close, and
-            // what is left of the request must not be taken for the beginning of the next.
-            if self.answers_early() {
-                run.trouble = Some(Loss::Early);
-            }
             let Some(settled) = self.take_oldest() else {
                 return run;
             };
+            // A server that answers before it has the whole request waits for the rest of it:
+            // nothing else may be written to it.
+            let streams = matches!(self.phase, Phase::Leased(_)) && self.out.unsent_len() > 0;
+            if streams || self.out.was_overtaken() {
+                run.trouble = Some(Loss::Early);
+            }
             if run.ended == 0 {
                 run.first = settled.sequence;
             }
@@ -92,15 +93,6 @@ impl Backend {
                 return run;
             }
         }
-    }
-
-    /// Whether the oldest request has not been written in full. In a handshake the refusal
-    /// itself says more: Redis greets one client too many with an error and closes.
-    fn answers_early(&self) -> bool {
-        let bytes = self.in_flight.front().map_or(0, Slot::bytes);
-        let streams = matches!(self.phase, Phase::Leased(_)) && self.out.unsent_len() > 0;
-        !matches!(self.phase, Phase::Handshake(_))
-            && (streams || !self.out.was_sent_whole(0, bytes))
     }
 
     /// Takes the oldest slot: its reply is here.

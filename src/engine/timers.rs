@@ -43,6 +43,20 @@ impl Engine {
         }
     }
 
+    /// Something has been asked of a backend: the clocks of silence and of slow requests run.
+    pub(super) fn watch_replies(&mut self) {
+        let settings = &self.rules.settings;
+        let (stall, request) = (
+            settings.backend.stall_timeout,
+            settings.clients.request_timeout,
+        );
+        let first = match request.is_zero() {
+            true => stall,
+            false => stall.min(request),
+        };
+        self.wake_at(self.now + first);
+    }
+
     fn expire_backends(&mut self) {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
@@ -155,41 +169,57 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let mut late: Vec<ClientId> = Vec::new();
+        let mut late: Vec<(ClientId, Receiver)> = Vec::new();
         for backend in self.backends.values_mut() {
-            if backend.begun {
-                continue;
-            }
+            // A reply that has begun to reach its client goes on, and so does what that
+            // client waits for behind it.
+            let begun = backend.in_flight.front().filter(|_| backend.begun);
+            let begun = begun.map(|slot| slot.client());
             let old = backend
                 .in_flight
                 .iter_mut()
                 .take_while(|slot| slot.is_older_than(limit, now));
-            for slot in old {
-                if matches!(
-                    slot.receiver(),
-                    Receiver::Client | Receiver::ClientInfo { .. }
-                ) {
-                    late.push(slot.give_up());
+            for (place, slot) in old.enumerate() {
+                let receiver = slot.receiver();
+                let waits = matches!(
+                    receiver,
+                    Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Silent
+                );
+                if waits && begun != Some(slot.client()) {
+                    late.push((slot.give_up(), receiver));
+                    if place == 0 {
+                        // What has come of it must not be taken for a part of the next.
+                        backend.collected.clear();
+                    }
                 }
             }
         }
-        for id in late {
-            self.request_timed_out(id);
+        for (id, receiver) in late {
+            self.request_timed_out(id, receiver);
+        }
+        if self.backends.values().all(|b| b.in_flight.is_empty()) {
+            return;
         }
         // Fine enough to be within a tenth of the limit.
         self.wake_at(now + (limit / 10).max(Duration::from_millis(1)));
     }
 
-    fn request_timed_out(&mut self, id: ClientId) {
+    fn request_timed_out(&mut self, id: ClientId, receiver: Receiver) {
         let Some(client) = self.clients.get(id) else {
             return;
         };
         let sequence = client.sequence_due;
         let refusal = crate::resp::Refusal::RequestTimeout;
         self.counters.refused(refusal.label());
-        self.reply_with(id, |out| refusal.write(out));
-        self.end_hold(id, super::client::Hold::Gather(0));
+        if receiver != Receiver::Silent {
+            self.reply_with(id, |out| refusal.write(out));
+        }
+        if matches!(receiver, Receiver::ClientInfo { .. }) {
+            self.end_hold(id, super::client::Hold::Gather(0));
+        }
         self.replies_in(id, sequence, 1);
+        // A lease with a reply still to come cannot go back.
+        self.end_lease_if_done(id);
     }
 
     fn expire_command_waiters(&mut self, limit: Duration) {

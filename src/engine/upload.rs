@@ -119,6 +119,7 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.active_at = now;
+        client.waiting_since = None;
         backend.expect(
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
             now,
@@ -269,7 +270,8 @@ impl Engine {
 
     /// Closes clients whose huge requests come too slowly, each with its backend.
     pub(super) fn expire_streams(&mut self) {
-        let least = self.rules.settings.clients.upload_bytes_per_second_min * WINDOW.as_secs();
+        let least = self.rules.settings.clients.upload_bytes_per_second_min;
+        let least = least.saturating_mul(WINDOW.as_secs());
         let now = self.now;
         let mut slow = Vec::new();
         let mut next = None;

@@ -1,0 +1,70 @@
+//! What an engine holds at one moment, counted anew from what is stored. For whoever checks
+//! that nothing is left behind, and that the running totals have not drifted.
+
+use super::Engine;
+use super::backend::Phase;
+use super::client::Hold;
+
+/// What an engine holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Clients connected.
+    pub clients: usize,
+    /// Backends, being dialled or open.
+    pub backends: usize,
+    /// Replies expected of backends, for clients and for narrows itself.
+    pub in_flight: usize,
+    /// Clients that wait for a pipe.
+    pub waiting_clients: usize,
+    /// Clients that wait for a lease.
+    pub lease_waiters: usize,
+    /// Leases held.
+    pub leases: usize,
+    /// Huge requests that are passing through.
+    pub uploads: usize,
+    /// Bytes in the clients' inputs and outboxes.
+    pub buffered_bytes: usize,
+    /// Questions to other workers without an answer yet.
+    pub gathers: usize,
+    /// Contexts known.
+    pub contexts: usize,
+    /// Whether the running totals agree with all this.
+    pub totals_agree: bool,
+}
+
+impl Engine {
+    /// Counts what the engine holds. Walks everything: not for each event.
+    pub fn census(&self) -> Census {
+        let held = |hold: Hold| {
+            self.clients
+                .values()
+                .filter(|c| c.hold == Some(hold))
+                .count()
+        };
+        let leases = self.clients.values().filter(|c| c.lease.is_some()).count();
+        let leased = |phase: &Phase| matches!(phase, Phase::Leased(_));
+        let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
+        let buffered_bytes = self
+            .clients
+            .values()
+            .map(|c| c.out.len() + c.input.len())
+            .sum();
+        let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
+        Census {
+            clients: self.clients.len(),
+            backends: self.backends.len(),
+            in_flight: self.backends.values().map(|b| b.in_flight.len()).sum(),
+            waiting_clients: held(Hold::Pipe),
+            lease_waiters: held(Hold::Lease),
+            leases,
+            uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
+            buffered_bytes,
+            gathers: self.gathers.len(),
+            contexts: self.contexts.iter().count(),
+            totals_agree: buffered_bytes == self.buffered_bytes
+                && leases == self.leases
+                && leases == leased
+                && in_lines == self.waiting_clients,
+        }
+    }
+}
