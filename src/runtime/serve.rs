@@ -115,23 +115,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         command_refused: false,
     };
     let control = tokio::spawn(control.run());
-    let total = Arc::new(AtomicUsize::new(0));
-    let acceptor = Acceptor {
-        settings: Arc::clone(&settings),
-        max_clients: rules.settings.clients.max_clients,
-        workers: inboxes
-            .iter()
-            .map(|inbox| {
-                let load = Load {
-                    total: Arc::clone(&total),
-                    worker: Arc::default(),
-                };
-                (inbox.clone(), load)
-            })
-            .collect(),
-        next_id: Arc::new(AtomicU64::new(1)),
-        refused: Arc::default(),
-    };
+    let acceptor = acceptor_for(&settings, &rules, &inboxes);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
@@ -146,6 +130,29 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         addresses,
         workers,
     })
+}
+
+/// Hands clients to the workers behind `inboxes`.
+fn acceptor_for(
+    settings: &Arc<Settings>,
+    rules: &Rules,
+    inboxes: &[UnboundedSender<Message>],
+) -> Acceptor {
+    let total = Arc::new(AtomicUsize::new(0));
+    let worker = |inbox: &UnboundedSender<Message>| {
+        let load = Load {
+            total: Arc::clone(&total),
+            worker: Arc::default(),
+        };
+        (inbox.clone(), load)
+    };
+    Acceptor {
+        settings: Arc::clone(settings),
+        max_clients: rules.settings.clients.max_clients,
+        workers: inboxes.iter().map(worker).collect(),
+        next_id: Arc::new(AtomicU64::new(1)),
+        refused: Arc::default(),
+    }
 }
 
 impl Narrows {
