@@ -174,7 +174,7 @@ fn a_client_that_goes_on_sending_while_it_is_held_is_not_read_without_end() {
     let before = warm_rss(&narrows);
     server.stop();
     let request = [command(&["ECHO", "held"]), command(&["CLIENT", "GETNAME"])].concat();
-    let mut senders: Vec<Duplex> = (0..20)
+    let senders: Vec<Duplex> = (0..20)
         .map(|_| Duplex::send(narrows.address(), request.repeat(20_000)))
         .collect();
     // The list is narrows' own. Each has sent on one request and is held at the second.
