@@ -11,6 +11,9 @@ use super::client::Hold;
 use super::effect::Effect;
 use super::key::{BackendId, ContextId};
 
+/// How soon a worker that waits for a permit looks again.
+const PERMIT_POLL: Duration = Duration::from_millis(5);
+
 /// What became of one want.
 enum Provided {
     /// It is satisfied, or nobody wants it any more.
@@ -62,6 +65,11 @@ impl Engine {
                 }
                 Provided::Waits => self.wants.push_back(want),
             }
+        }
+        if starved {
+            // Permits come back without an event: from other workers, or when the server
+            // has closed its end of a connection that was given up.
+            self.wake_at(self.now + PERMIT_POLL);
         }
         if starved != self.wanting {
             self.wanting = starved;

@@ -115,7 +115,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         command_refused: false,
     };
     let control = tokio::spawn(control.run());
-    let acceptor = acceptor_for(&settings, rules.settings.clients.max_clients, &inboxes);
+    let acceptor = acceptor_for(&settings, &rules, &inboxes);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
@@ -132,13 +132,14 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     })
 }
 
+/// Hands clients to the workers behind `inboxes`.
 fn acceptor_for(
     settings: &Arc<Settings>,
-    max_clients: usize,
+    rules: &Rules,
     inboxes: &[UnboundedSender<Message>],
 ) -> Acceptor {
     let total = Arc::new(AtomicUsize::new(0));
-    let place = |inbox: &UnboundedSender<Message>| {
+    let worker = |inbox: &UnboundedSender<Message>| {
         let load = Load {
             total: Arc::clone(&total),
             worker: Arc::default(),
@@ -147,8 +148,8 @@ fn acceptor_for(
     };
     Acceptor {
         settings: Arc::clone(settings),
-        max_clients,
-        workers: inboxes.iter().map(place).collect(),
+        max_clients: rules.settings.clients.max_clients,
+        workers: inboxes.iter().map(worker).collect(),
         next_id: Arc::new(AtomicU64::new(1)),
         refused: Arc::default(),
     }
