@@ -199,7 +199,8 @@ fn load_thousands_of_clients_come_and_go_over_four_connections_and_leave_nothing
     let bound = BACKENDS.to_string();
     let narrows = setup::narrows(
         &server.url(),
-        "[pool]\nidle_timeout = \"500ms\"\n",
+        // Room for those who have left and are not known to have left yet.
+        "[pool]\nidle_timeout = \"500ms\"\n[clients]\nmax_clients = 15000\n",
         &["--max-backend-connections", &bound, "--workers", "2"],
     );
     // A first small crowd, so that what is there for good is there before.

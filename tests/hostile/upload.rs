@@ -62,7 +62,9 @@ fn an_upload_that_is_too_slow_is_cut_off_with_its_reason() {
     expect_served(&narrows);
     bystander.noticed_nothing(Duration::from_secs(1));
     let cause = "a huge request came too slowly";
-    assert!(narrows.log().contains(cause), "{}", narrows.log());
+    wait_until("its cause in the log", PATIENCE, || {
+        narrows.log().contains(cause)
+    });
     expect_no_poison(&narrows);
 }
 
