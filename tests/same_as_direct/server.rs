@@ -21,10 +21,19 @@ const TALKS: &[(&str, &str)] = &[
     ("quotes that are not closed", "PING a\n!inline: PING \"a"),
     ("text after a quote", "PING a\n!inline: PING \"a\"b"),
     ("bad head", "PING a\n!raw: \"*x\\r\\n\""),
-    ("bad bulk head", "PING a\n!raw: \"*1\\r\\n!4\\r\\nPING\\r\\n\""),
+    (
+        "bad bulk head",
+        "PING a\n!raw: \"*1\\r\\n!4\\r\\nPING\\r\\n\"",
+    ),
     ("bad bulk length", "PING a\n!raw: \"*1\\r\\n$-5\\r\\n\""),
-    ("huge bulk length", "PING a\n!raw: \"*2\\r\\n$3\\r\\nGET\\r\\n$536870913\\r\\n\""),
-    ("http", "PING a\n!raw: \"POST / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\""),
+    (
+        "huge bulk length",
+        "PING a\n!raw: \"*2\\r\\n$3\\r\\nGET\\r\\n$536870913\\r\\n\"",
+    ),
+    (
+        "http",
+        "PING a\n!raw: \"POST / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"",
+    ),
     ("nothing to execute", NOTHING),
     ("mixed", MIXED),
 ];
