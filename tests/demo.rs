@@ -1,5 +1,5 @@
 //! The demo against a stand-in for narrows that copies bytes, so that what is tested is the demo:
-//! that it verifies, that it notices, and that it leaves nothing behind.
+//! that it verifies, that it notices, and that it leaves nothing behind; and once with narrows itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,6 +33,15 @@ fn every_reply_is_verified_and_the_table_comes() {
         "{log}"
     );
     expect_nothing_left(&log);
+}
+
+#[test]
+fn load_the_demo_verifies_every_reply_of_narrows_itself() {
+    let options = DemoOptions {
+        clients: 100,
+        ..options(env!("CARGO_BIN_EXE_narrows").into())
+    };
+    run(&options).unwrap();
 }
 
 #[test]

@@ -18,15 +18,23 @@ mod connection;
 mod data;
 #[path = "same_as_direct/differences.rs"]
 mod differences;
+#[path = "same_as_direct/random.rs"]
+mod random;
+#[path = "same_as_direct/scripts.rs"]
+mod scripts;
 #[path = "same_as_direct/server.rs"]
 mod server;
 #[path = "same_as_direct/talk.rs"]
 mod talk;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arena::{Arena, Pace, hold, shown};
 use differences::{ACCEPTED, NEEDS_A_LEASE, NEVER_CARRIED, NOT_ALLOWED};
+use random::Session;
 use support::{Conn, Flavor, Reply, command};
 use talk::{Talk, words};
 
@@ -38,9 +46,19 @@ fn commands_on_data_are_answered_as_directly() {
 }
 
 #[test]
+fn scripts_and_functions_are_answered_as_directly() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&scripts::talks());
+    }
+}
+
+/// With two workers as well: some of it is asked of all.
+#[test]
 fn the_connection_itself_behaves_as_a_direct_one() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&connection::talks());
+        for workers in ["1", "2"] {
+            Arena::with(flavor, &["--workers", workers]).compare(&connection::talks());
+        }
     }
 }
 
@@ -207,6 +225,101 @@ fn a_huge_request_keeps_its_turn_among_the_clients_others() {
         ":0\r\n",
     ] {
         conn.expect_reply(reply);
+    }
+}
+
+/// With three backends for four contexts and their neighbours, so that pipes change their context
+/// under way; and with plenty.
+#[test]
+fn random_sessions_are_answered_as_directly() {
+    for flavor in Flavor::installed() {
+        for (flags, seeds) in [
+            (&["--max-backend-connections", "3"][..], 1_000..1_020),
+            (&[], 1..200),
+        ] {
+            let arena = Arena::with(flavor, flags);
+            let neighbours = neighbours(&arena);
+            for seed in seeds {
+                compare_session(&arena, seed);
+            }
+            drop(neighbours);
+        }
+    }
+}
+
+fn compare_session(arena: &Arena, seed: u64) {
+    let session = Session::new(seed);
+    arena.empty();
+    let direct = session.hold(&mut arena.server.connect());
+    let data = arena.digest();
+    arena.empty();
+    let through = session.hold(&mut arena.narrows.connect());
+    let differs = direct != through || data != arena.digest();
+    if differs {
+        let at = direct.iter().zip(&through).position(|(d, t)| d != t);
+        let requests: Vec<String> = session
+            .requests
+            .iter()
+            .map(|request| {
+                request
+                    .escape_ascii()
+                    .to_string()
+                    .chars()
+                    .take(200)
+                    .collect()
+            })
+            .collect();
+        panic!(
+            "seed {seed} on {:?}, from reply {at:?} on (None: the data differs, or one ends early)\n\
+             requests: {requests:#?}\ndirect: {direct:#?}\nthrough: {through:#?}",
+            arena.flavor()
+        );
+    }
+}
+
+/// Others who talk all the time, each in a context of its own, and touch no data. They end, and
+/// find that they got their own replies, when the value is dropped.
+fn neighbours(arena: &Arena) -> Vec<Neighbour> {
+    (0..3)
+        .map(|number| {
+            let mut conn = arena.narrows.connect();
+            let stop = Arc::new(AtomicBool::new(false));
+            let stopped = Arc::clone(&stop);
+            let talking = std::thread::spawn(move || {
+                let protocol = (2 + number % 2).to_string();
+                let _ = conn.call(&["HELLO", &protocol]);
+                conn.expect(&["SELECT", &(10 + number).to_string()], "+OK\r\n");
+                for count in 0_u64.. {
+                    if stopped.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let words = format!("neighbour {number} {count}");
+                    let reply = format!("${}\r\n{words}\r\n", words.len());
+                    conn.expect(&["ECHO", &words], reply);
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+            Neighbour {
+                stop,
+                talking: Some(talking),
+            }
+        })
+        .collect()
+}
+
+struct Neighbour {
+    stop: Arc<AtomicBool>,
+    talking: Option<JoinHandle<()>>,
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let outcome = self.talking.take().map(JoinHandle::join);
+        assert!(
+            std::thread::panicking() || matches!(outcome, Some(Ok(()))),
+            "a neighbour got a wrong reply"
+        );
     }
 }
 

@@ -52,6 +52,20 @@ pub const ACCEPTED: &[Accepted] = &[
         through: &["nothing", " and the end"],
     },
     Accepted {
+        reason: "Redis since 7.2 and Valkey drop WRONGPASS while earlier replies are unsent",
+        on: None,
+        talk: "raw: \"PING a\\r\\nAUTH nobody x\\r\\nHELLO 3 AUTH nobody x\\r\\nPING b\\r\\n\"\n\
+               ~PING c\nraw: \"\"\nraw: \"\"\nraw: \"\"\nraw: \"\"",
+        through: &[
+            "$1\\r\\na\\r\\n",
+            "nothing",
+            "-WRONGPASS invalid username-password pair or user is disabled.\\r\\n",
+            "-WRONGPASS invalid username-password pair or user is disabled.\\r\\n",
+            "$1\\r\\nb\\r\\n",
+            "$1\\r\\nc\\r\\n",
+        ],
+    },
+    Accepted {
         reason: "the word is in capitals, however the client wrote it",
         on: None,
         talk: "client unblock 1 timeout x",
