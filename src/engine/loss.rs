@@ -270,6 +270,12 @@ impl Engine {
             && let Some(client) = self.clients.get_mut(owner)
             && let Some(lease) = client.lease.take()
         {
+            if let Some(stream) = &mut client.stream
+                && client.in_flight == 0
+                && !stream.is_swallowed()
+            {
+                stream.swallow_rest();
+            }
             let _ = lease.broken();
             self.leases = self.leases.saturating_sub(1);
             self.allow_reading(owner);

@@ -42,6 +42,17 @@ enum Way {
 }
 
 impl Stream {
+    /// What is still to come is read and dropped, and has no answer of its own.
+    pub fn swallow_rest(&mut self) {
+        self.way = Way::Nowhere(Box::default());
+        self.full = false;
+    }
+
+    /// Whether the rest goes nowhere.
+    pub fn is_swallowed(&self) -> bool {
+        matches!(self.way, Way::Nowhere(_))
+    }
+
     /// Whether more of the request may be read from the client.
     pub fn may_read(&self) -> bool {
         !self.full
