@@ -64,7 +64,8 @@ impl Engine {
             }
             Answer::Reset => {
                 self.enter_context(id);
-                self.finish_local(id, spec, &reply, mode != ReplyMode::On)
+                // It ends a silence before it answers, but not the one of a SKIP (tried on 7.0).
+                self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
             }
             Answer::Close => {
                 let silent = mode != ReplyMode::On;
