@@ -6,7 +6,7 @@ use crate::resp::NotExecuted;
 
 use super::Engine;
 use super::backend::{Phase, Want};
-use super::client::Hold;
+use super::client::{Client, Hold};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::request::Outcome;
@@ -139,25 +139,38 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if client.in_flight > 0 || client.stream.is_some() {
+        if client.in_flight > 0 {
             return;
         }
         let Some(lease) = client.lease.take() else {
             return;
         };
+        let half_sent = client.stream.is_some();
+        if let Some(stream) = &mut client.stream {
+            // Answered before it was whole, or given up: nobody waits for the rest.
+            stream.swallow_rest();
+        }
         self.leases = self.leases.saturating_sub(1);
         match self.prove_clean(&lease, id) {
-            Some(proof) => {
+            Some(proof) if !half_sent => {
                 let backend = lease.give_back(proof);
                 if let Some(backend) = self.backends.get_mut(backend) {
                     backend.out.stream(false);
                 }
                 self.make_spare(backend);
             }
-            None => {
+            _ => {
                 let backend = lease.broken();
                 self.lose(backend, Loss::Dirty);
             }
+        }
+    }
+
+    /// Gives back a lease that the client does not use.
+    pub(super) fn end_lease_if_unused(&mut self, id: ClientId) {
+        let unused = |client: &Client| client.lease.is_some() && client.stream.is_none();
+        if self.clients.get(id).is_some_and(unused) {
+            self.end_lease_if_done(id);
         }
     }
 

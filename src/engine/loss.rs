@@ -152,7 +152,11 @@ impl Engine {
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
             let sent = backend.out.was_sent_whole(offset, settled.bytes);
+            // One that is being closed asks nothing again: what it waits for comes first.
+            let client = self.clients.get(settled.client);
+            let ending = client.is_some_and(|client| client.is_ending());
             let again = settled.bytes > 0
+                && !ending
                 && match settled.receiver {
                     Receiver::Client | Receiver::ClientInfo { .. } => {
                         !sent || (replay && settled.fate == Fate::Replayable)
@@ -242,6 +246,12 @@ impl Engine {
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
         if disconnect || settled.receiver == Receiver::Silent {
+            // Nor does it get last words, which it would take for this reply.
+            if let Some(client) = self.clients.get_mut(id)
+                && let Ending::AfterReplies(last_words) = &mut client.ending
+            {
+                *last_words = Box::default();
+            }
             self.end(id, Ending::AfterReplies(Box::default()));
             return;
         }
@@ -279,6 +289,12 @@ impl Engine {
             && let Some(client) = self.clients.get_mut(owner)
             && let Some(lease) = client.lease.take()
         {
+            if let Some(stream) = &mut client.stream
+                && client.in_flight == 0
+                && !stream.is_swallowed()
+            {
+                stream.swallow_rest();
+            }
             let _ = lease.broken();
             if let Some(stream) = &mut client.stream {
                 stream.swallow_rest();

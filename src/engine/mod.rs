@@ -295,6 +295,12 @@ impl Engine {
         self.effects.drain(..)
     }
 
+    /// Whether there is something to do that no alarm and no socket will tell of: a turn is
+    /// to follow at once. Writing can end holds, and what then goes on has output again.
+    pub fn is_unfinished(&self) -> bool {
+        !self.effects.is_empty() || !self.dirty_clients.is_empty() || !self.resumed.is_empty()
+    }
+
     /// When [`Engine::tick`] wants to be called next.
     pub fn alarm(&self) -> Option<Duration> {
         self.alarm

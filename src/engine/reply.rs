@@ -166,7 +166,7 @@ impl Engine {
         if goes_on {
             client.hold = None;
             self.resumed.push_back(id);
-        } else if client.in_flight == 0 && client.ending != Ending::No {
+        } else if client.in_flight == 0 && (client.ending != Ending::No || self.draining) {
             self.close_if_done(id);
         }
     }

@@ -126,6 +126,8 @@ impl Engine {
                 client.input.put_back(buffer, start + done);
                 self.buffered_bytes += client.input.len();
             }
+            // A lease for a request that turned out to need none.
+            self.end_lease_if_unused(id);
         }
         self.allow_reading(id);
         self.close_if_done(id);

@@ -42,6 +42,17 @@ enum Way {
 }
 
 impl Stream {
+    /// What is still to come is read and dropped, and has no answer of its own.
+    pub fn swallow_rest(&mut self) {
+        self.way = Way::Nowhere(Box::default());
+        self.full = false;
+    }
+
+    /// Whether the rest goes nowhere.
+    pub fn is_swallowed(&self) -> bool {
+        matches!(self.way, Way::Nowhere(_))
+    }
+
     /// Whether more of the request may be read from the client.
     pub fn may_read(&self) -> bool {
         !self.full
@@ -281,7 +292,8 @@ impl Engine {
             };
             if now.saturating_sub(stream.window_began) >= WINDOW {
                 if stream.window_bytes < least && !stream.full {
-                    slow.push(id);
+                    let answered = matches!(&stream.way, Way::Nowhere(reply) if reply.is_empty());
+                    slow.push((id, answered));
                     continue;
                 }
                 (stream.window_began, stream.window_bytes) = (now, 0);
@@ -289,11 +301,13 @@ impl Engine {
             let at = stream.window_began + WINDOW;
             next = Some(next.map_or(at, |n: Duration| n.min(at)));
         }
-        for id in slow {
+        for (id, answered) in slow {
             tracing::warn!("client closed: a huge request came too slowly");
             self.counters.refused(Refusal::UploadTooSlow.label());
             let mut last_words = Vec::new();
-            Refusal::UploadTooSlow.write(&mut last_words);
+            if !answered {
+                Refusal::UploadTooSlow.write(&mut last_words);
+            }
             self.end_broken(id, last_words);
         }
         if let Some(at) = next {

@@ -421,7 +421,7 @@ impl Future for Worker<'_> {
             return Poll::Ready(());
         }
         let due = worker.arm(cx);
-        if due || !worker.tokens.is_empty() {
+        if due || !worker.tokens.is_empty() || worker.engine.is_unfinished() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -75,11 +75,11 @@ fn an_upload_to_a_command_that_is_not_allowed_is_refused_and_the_connection_stay
     let refused = [
         (
             "SET",
-            "-NOPERM narrows: 'set' is not allowed here; see commands.allow in the configuration\r\n",
+            "-NOPERM narrows: 'set' is not allowed here; see [commands] in the configuration\r\n",
         ),
         (
             "DEBUG",
-            "-NOPERM narrows: 'debug' is not allowed here; see commands.allow in the configuration\r\n",
+            "-NOPERM narrows: 'debug' is not allowed here; see [commands] in the configuration\r\n",
         ),
         (
             "REPLCONF",
@@ -137,7 +137,9 @@ fn an_upload_whose_server_dies_has_not_run_and_says_so() {
     });
     server.restart();
     conn.send(&request[1 << 20..]);
-    conn.expect_reply("-TRYAGAIN narrows: backend connection lost before the command left\r\n");
+    conn.expect_reply(
+        "-TRYAGAIN narrows: backend connection lost before all of the command had left\r\n",
+    );
     conn.send(&request);
     conn.expect_reply("+OK\r\n");
     conn.expect(&["STRLEN", "huge"], ":2097152\r\n");
