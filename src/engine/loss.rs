@@ -296,9 +296,6 @@ impl Engine {
                 stream.swallow_rest();
             }
             let _ = lease.broken();
-            if let Some(stream) = &mut client.stream {
-                stream.swallow_rest();
-            }
             self.leases = self.leases.saturating_sub(1);
             self.allow_reading(owner);
         }

@@ -57,11 +57,6 @@ impl Stream {
     pub fn may_read(&self) -> bool {
         !self.full
     }
-
-    /// The backend is gone: what is still to come is read and dropped.
-    pub fn swallow_rest(&mut self) {
-        self.full = false;
-    }
 }
 
 impl Engine {
