@@ -161,6 +161,8 @@ pub struct Engine {
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
+    /// When huge requests are next judged by their speed.
+    streams_due: Option<Duration>,
     /// Bytes in all inputs and outboxes.
     buffered_bytes: usize,
     waiting_clients: usize,
@@ -219,6 +221,7 @@ impl Engine {
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,
+            streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
             counters: Counters::default(),
@@ -262,6 +265,10 @@ impl Engine {
         }
         if !answering {
             return;
+        }
+        if self.shared.budget.growth_stopped() {
+            // Idle backends go back to a server that is short of room.
+            self.wake_at(now);
         }
         for backend in self.backends.values_mut() {
             let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
@@ -338,5 +345,14 @@ impl Engine {
 
     fn wake_at(&mut self, at: Duration) {
         self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
+    }
+}
+
+impl Drop for Engine {
+    /// An engine that ends, whatever way, waits for no permit.
+    fn drop(&mut self) {
+        if self.wanting {
+            self.shared.budget.want(false);
+        }
     }
 }

@@ -121,6 +121,7 @@ impl Engine {
                 false => settings.backend.stall_timeout,
             };
             // Somebody has paused writes: that is no death while the server answers others.
+            // A connection that is dead is found by TCP, which misses the acknowledgements.
             if self.server.answering && backend.rotation() == Some(Rotation::Writes) {
                 return (None, Some(now + SECOND));
             }
@@ -135,6 +136,9 @@ impl Engine {
         }
         if !is_idle(backend) {
             return (None, next.at);
+        }
+        if self.shared.budget.growth_stopped() && idle > 1 {
+            return (Some(Due::Retire), None);
         }
         if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
             let at = backend.used_at + settings.pool.idle_timeout;

@@ -139,7 +139,7 @@ impl Engine {
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
         }));
         self.mark_backend(carrier);
-        self.wake_at(now + WINDOW);
+        self.watch_streams(now + WINDOW);
         true
     }
 
@@ -155,7 +155,7 @@ impl Engine {
                 window_bytes: 0,
                 full: false,
             }));
-            self.wake_at(now + WINDOW);
+            self.watch_streams(now + WINDOW);
         }
     }
 
@@ -276,6 +276,14 @@ impl Engine {
 
     /// Closes clients whose huge requests come too slowly, each with its backend.
     pub(super) fn expire_streams(&mut self) {
+        // Looking at every client is not for every tick.
+        if self.streams_due.is_none_or(|due| due > self.now) {
+            if let Some(due) = self.streams_due {
+                self.wake_at(due);
+            }
+            return;
+        }
+        self.streams_due = None;
         let least = self.rules.settings.clients.upload_bytes_per_second_min;
         let least = least.saturating_mul(WINDOW.as_secs());
         let now = self.now;
@@ -306,8 +314,13 @@ impl Engine {
             self.end_broken(id, last_words);
         }
         if let Some(at) = next {
-            self.wake_at(at);
+            self.watch_streams(at);
         }
+    }
+
+    fn watch_streams(&mut self, at: Duration) {
+        self.streams_due = Some(self.streams_due.map_or(at, |due| due.min(at)));
+        self.wake_at(at);
     }
 }
 

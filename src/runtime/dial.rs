@@ -41,6 +41,10 @@ async fn connect(settings: &Settings) -> std::io::Result<Stream> {
         Endpoint::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             tune(&stream, settings.tcp_keepalive)?;
+            if !settings.tcp_keepalive.is_zero() {
+                // Keepalive does not probe while data is on its way; this bounds that too.
+                SockRef::from(&stream).set_tcp_user_timeout(Some(settings.tcp_keepalive))?;
+            }
             Ok(Stream::Tcp(stream))
         }
         Endpoint::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
