@@ -163,6 +163,23 @@ pub struct Engine {
     alarm: Option<Duration>,
 }
 
+/// With its engine all of a worker's connections are closed: what was still expected of
+/// them will not come.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for backend in self.backends.values_mut() {
+            for slot in backend.in_flight.drain(..) {
+                let _ = slot.fail();
+            }
+        }
+        for client in self.clients.values_mut() {
+            if let Some(lease) = client.lease.take() {
+                let _ = lease.broken();
+            }
+        }
+    }
+}
+
 impl Engine {
     /// The engine of worker number `worker` of `workers`. Clients begin in `initial_db`.
     /// `seed` decides all jitter.
