@@ -41,6 +41,10 @@ impl Engine {
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
+        // A short request can have an answer of megabytes.
+        if client.out.len() > self.rules.settings.clients.output_pause_bytes {
+            return client.hold(Hold::Output);
+        }
         let mut args = Args::new(bytes);
         args.next();
         if spec.container().is_some() {
