@@ -276,11 +276,17 @@ impl Engine {
         self.now = now;
         // Each pass deals with at least one held request or ends one hold, so the number
         // of passes is bounded by what has been received.
+        let mut waiting = usize::MAX;
         loop {
             while let Some(id) = self.resumed.pop_front() {
                 self.resume(id);
             }
             self.provide();
+            // More of those who wait, as long as those before them got through.
+            if self.resumed.is_empty() && self.waiting_clients < waiting {
+                waiting = self.waiting_clients;
+                self.wake_where_room();
+            }
             if self.resumed.is_empty() {
                 break;
             }
