@@ -1,10 +1,11 @@
 //! Everything that happens because time has passed. Every wait has a deadline here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Backend, Next, Phase};
-use super::key::{BackendId, ClientId};
+use super::key::{BackendId, ClientId, ContextId};
 use super::loss::Loss;
 use super::slot::Receiver;
 
@@ -14,6 +15,9 @@ enum Due {
     Ping,
     Retire,
 }
+
+/// Contexts that are kept without asking whether anybody is in them.
+const CONTEXTS_KEPT: usize = 64;
 
 /// How long a refused context is remembered.
 const REFUSED_KEPT: Duration = Duration::from_secs(10);
@@ -36,7 +40,7 @@ impl Engine {
         self.expire_gathers();
         self.expire_streams();
         self.give_back_surplus();
-        self.contexts.forget_refused(now, REFUSED_KEPT);
+        self.forget_contexts();
         // Wants set their own alarms again when they are looked at.
         if !self.wants.is_empty() {
             self.wake_at(now + Duration::from_millis(10));
@@ -55,6 +59,22 @@ impl Engine {
             false => stall.min(request),
         };
         self.wake_at(self.now + first);
+    }
+
+    /// Contexts that clients have asked for in vain must not pile up.
+    fn forget_contexts(&mut self) {
+        if self.contexts.len() <= CONTEXTS_KEPT {
+            return;
+        }
+        let mut used: BTreeSet<ContextId> = self.clients.values().map(|c| c.context).collect();
+        for backend in self.backends.values() {
+            used.insert(backend.context);
+            if let Phase::Handshake(handshake) = &backend.phase {
+                used.insert(handshake.target);
+            }
+        }
+        self.contexts
+            .forget_unused(self.now, REFUSED_KEPT, |id| used.contains(&id));
     }
 
     fn expire_backends(&mut self) {
