@@ -15,10 +15,6 @@ impl Chance {
         Self(jitter)
     }
 
-    pub fn bits(&mut self) -> u64 {
-        self.0.bits()
-    }
-
     /// Evenly from `0..limit`; 0 where `limit` is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.0.bits() % limit.max(1) as u64) as usize

@@ -56,8 +56,6 @@ pub struct Worker {
     pub engine: Engine,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
-    /// Wakes for an alarm alone.
-    pub alarms: u64,
 }
 
 /// See the file's head.
@@ -109,7 +107,6 @@ impl World {
                 ),
                 dirty_clients: Vec::new(),
                 dirty_backends: Vec::new(),
-                alarms: 0,
             })
             .collect();
         Self {
