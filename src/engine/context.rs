@@ -29,8 +29,6 @@ pub struct ContextPool {
     pub waiters: VecDeque<(ClientId, Duration)>,
     /// The server has accepted this context at least once.
     pub verified: bool,
-    /// Backends being dialled or switched to become its pipes.
-    pub pending: u32,
     /// It stands in the queue of wants.
     pub wanted: bool,
     /// The server has refused it: its error reply, and when.
@@ -54,7 +52,6 @@ impl Contexts {
                 pipes: Vec::new(),
                 waiters: VecDeque::new(),
                 verified: false,
-                pending: 0,
                 wanted: false,
                 refusal: None,
             })
@@ -92,21 +89,32 @@ impl Contexts {
         })
     }
 
-    /// Forgets contexts that the server has refused and nobody uses: a client that asks
-    /// for one unlikely db after another must not fill the memory.
-    pub fn forget_refused(&mut self, now: Duration, keep: Duration) {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_context.len()
+    }
+
+    /// Forgets contexts that the server has not accepted and nobody is in: a client that
+    /// asks for one unlikely db after another must not fill the memory. Refusals younger
+    /// than `keep` stay.
+    pub fn forget_unused(
+        &mut self,
+        now: Duration,
+        keep: Duration,
+        in_use: impl Fn(ContextId) -> bool,
+    ) {
         let pools = &mut self.pools;
         self.by_context.retain(|_, id| {
             let gone = pools.get(*id).is_none_or(|pool| {
                 !pool.verified
-                    && pool.pending == 0
                     && !pool.wanted
                     && pool.pipes.is_empty()
                     && pool.waiters.is_empty()
                     && pool
                         .refusal
                         .as_ref()
-                        .is_some_and(|(_, at)| now.saturating_sub(*at) > keep)
+                        .is_none_or(|(_, at)| now.saturating_sub(*at) > keep)
+                    && !in_use(*id)
             });
             if gone {
                 pools.remove(*id);
@@ -138,16 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_context_is_forgotten_and_a_verified_one_is_not() {
+    fn a_refused_context_is_forgotten_unless_somebody_is_in_it_and_a_verified_one_is_not() {
         let mut contexts = Contexts::default();
         let (bad, good) = (contexts.key(context(99)), contexts.key(context(1)));
         let second = Duration::from_secs(1);
         contexts.get_mut(bad).unwrap().refusal = Some((b"-ERR x\r\n".to_vec(), second));
         contexts.get_mut(good).unwrap().verified = true;
-        contexts.forget_refused(second * 2, second * 5);
-        assert_eq!(contexts.iter().count(), 2);
-        contexts.forget_refused(second * 20, second * 5);
-        assert_eq!(contexts.iter().count(), 1);
+        contexts.forget_unused(second * 2, second * 5, |_| false);
+        assert_eq!(contexts.len(), 2);
+        contexts.forget_unused(second * 20, second * 5, |id| id == bad);
+        assert_eq!(contexts.len(), 2);
+        contexts.forget_unused(second * 20, second * 5, |_| false);
+        assert_eq!(contexts.len(), 1);
         assert!(contexts.get(bad).is_none());
     }
 }

@@ -38,8 +38,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.in_flight > 0 {
-            return client.hold(Hold::Replies);
+        if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
+            return client.hold(hold);
         }
         let mut args = Args::new(bytes);
         args.next();
@@ -317,6 +317,18 @@ impl Engine {
 }
 
 impl Client {
+    /// Why a request that is answered here has to wait, if it has to.
+    fn not_its_turn(&self, output_pause_bytes: usize) -> Option<Hold> {
+        if self.in_flight > 0 {
+            Some(Hold::Replies)
+        } else if self.out.len() > output_pause_bytes {
+            // A short request can have an answer of megabytes.
+            Some(Hold::Output)
+        } else {
+            None
+        }
+    }
+
     /// Whether it neither owes a reply nor is owed one.
     pub(super) fn is_quiet(&self) -> bool {
         self.in_flight == 0 && self.stream.is_none() && self.hold.is_none() && self.out.is_empty()

@@ -271,6 +271,7 @@ impl Engine {
         if client.is_ending() {
             // It was told nothing of an earlier request and is being closed: an answer to
             // a later one would be taken for that one's.
+            client.hold = None;
             return self.close_if_done(id);
         }
         client.input.rewind(requests);

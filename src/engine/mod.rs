@@ -171,6 +171,26 @@ pub struct Engine {
     alarm: Option<Duration>,
 }
 
+/// With its engine all of a worker's connections are closed: what was still expected of
+/// them will not come.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.wanting {
+            self.shared.budget.want(false);
+        }
+        for backend in self.backends.values_mut() {
+            for slot in backend.in_flight.drain(..) {
+                let _ = slot.fail();
+            }
+        }
+        for client in self.clients.values_mut() {
+            if let Some(lease) = client.lease.take() {
+                let _ = lease.broken();
+            }
+        }
+    }
+}
+
 impl Engine {
     /// The engine of worker number `worker` of `workers`. Clients begin in `initial_db`.
     /// `seed` decides all jitter.
@@ -286,11 +306,17 @@ impl Engine {
         self.now = now;
         // Each pass deals with at least one held request or ends one hold, so the number
         // of passes is bounded by what has been received.
+        let mut waiting = usize::MAX;
         loop {
             while let Some(id) = self.resumed.pop_front() {
                 self.resume(id);
             }
             self.provide();
+            // More of those who wait, as long as those before them got through.
+            if self.resumed.is_empty() && self.waiting_clients < waiting {
+                waiting = self.waiting_clients;
+                self.wake_where_room();
+            }
             if self.resumed.is_empty() {
                 break;
             }
@@ -345,14 +371,5 @@ impl Engine {
 
     fn wake_at(&mut self, at: Duration) {
         self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
-    }
-}
-
-impl Drop for Engine {
-    /// An engine that ends, whatever way, waits for no permit.
-    fn drop(&mut self) {
-        if self.wanting {
-            self.shared.budget.want(false);
-        }
     }
 }

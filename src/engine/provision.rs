@@ -118,8 +118,10 @@ impl Engine {
         if self.dial(want, context) {
             return Provided::Waits;
         }
-        if !growth && self.server.dial_at <= self.now {
-            *starved = true;
+        let may_dial = self.server.dial_at <= self.now;
+        // A server that refuses new connections still serves through those there are.
+        if !growth && (may_dial || self.server.backoff.failures() > 0) {
+            *starved |= may_dial;
             self.make_room(want, context);
         }
         Provided::Waits

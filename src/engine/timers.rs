@@ -1,10 +1,11 @@
 //! Everything that happens because time has passed. Every wait has a deadline here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation};
-use super::key::{BackendId, ClientId};
+use super::key::{BackendId, ClientId, ContextId};
 use super::loss::Loss;
 use super::slot::Receiver;
 
@@ -14,6 +15,9 @@ enum Due {
     Ping,
     Retire,
 }
+
+/// Contexts that are kept without asking whether anybody is in them.
+const CONTEXTS_KEPT: usize = 64;
 
 /// How long a refused context is remembered.
 const REFUSED_KEPT: Duration = Duration::from_secs(10);
@@ -36,7 +40,7 @@ impl Engine {
         self.expire_gathers();
         self.expire_streams();
         self.give_back_surplus();
-        self.contexts.forget_refused(now, REFUSED_KEPT);
+        self.forget_contexts();
         // Wants set their own alarms again when they are looked at.
         if !self.wants.is_empty() {
             self.wake_at(now + Duration::from_millis(10));
@@ -55,6 +59,22 @@ impl Engine {
             false => stall.min(request),
         };
         self.wake_at(self.now + first);
+    }
+
+    /// Contexts that clients have asked for in vain must not pile up.
+    fn forget_contexts(&mut self) {
+        if self.contexts.len() <= CONTEXTS_KEPT {
+            return;
+        }
+        let mut used: BTreeSet<ContextId> = self.clients.values().map(|c| c.context).collect();
+        for backend in self.backends.values() {
+            used.insert(backend.context);
+            if let Phase::Handshake(handshake) = &backend.phase {
+                used.insert(handshake.target);
+            }
+        }
+        self.contexts
+            .forget_unused(self.now, REFUSED_KEPT, |id| used.contains(&id));
     }
 
     fn expire_backends(&mut self) {
@@ -83,7 +103,11 @@ impl Engine {
                     self.ping(id);
                     self.wake_at(self.now);
                 }
-                Due::Retire => self.retire_when_quiet(id),
+                Due::Retire => {
+                    self.retire_when_quiet(id);
+                    // What it still carries has its own deadline.
+                    self.wake_at(self.now);
+                }
             }
         }
         if let Some(at) = next {
@@ -116,15 +140,14 @@ impl Engine {
             next.earliest(at);
         }
         if !backend.in_flight.is_empty() {
-            let limit = match self.server.answering {
-                true => settings.backend.stall_timeout_answering,
-                false => settings.backend.stall_timeout,
+            let limit = match (self.server.answering, backend.rotation()) {
+                // Somebody has paused writes: that is no death while the server answers others.
+                // A connection that is dead is found by TCP, which misses the acknowledgements;
+                // the bound is for what neither explains.
+                (true, Some(Rotation::Writes)) => settings.backend.stall_timeout_answering * 10,
+                (true, _) => settings.backend.stall_timeout_answering,
+                (false, _) => settings.backend.stall_timeout,
             };
-            // Somebody has paused writes: that is no death while the server answers others.
-            // A connection that is dead is found by TCP, which misses the acknowledgements.
-            if self.server.answering && backend.rotation() == Some(Rotation::Writes) {
-                return (None, Some(now + SECOND));
-            }
             let at = backend.heard_at + limit;
             if at <= now {
                 return (Some(Due::Lose(Loss::Stalled)), None);

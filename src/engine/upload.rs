@@ -225,8 +225,11 @@ impl Engine {
     }
 
     /// The client gets these last bytes and is closed; its lease is broken.
-    fn end_broken(&mut self, id: ClientId, last_words: Vec<u8>) {
+    fn end_broken(&mut self, id: ClientId, mut last_words: Vec<u8>) {
         if let Some(client) = self.clients.get_mut(id) {
+            if client.session.reply_mode.begin_command() {
+                last_words.clear();
+            }
             client.stream = None;
             client.ending = Ending::AfterReplies(last_words.into());
             // The slot of the half-sent request fails with the backend, unheard.

@@ -14,6 +14,9 @@ use super::settings::{PoolSettings, Settings};
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
+/// Waiting clients that are let go on together.
+const WAKE_AT_ONCE: usize = 32;
+
 impl Engine {
     /// The least loaded pipe of `context` that takes a request of `bytes` bytes. While
     /// writes are paused they go where others are paused already.
@@ -138,8 +141,7 @@ impl Engine {
         let outcome = client.hold(Hold::Pipe);
         if let Some(pool) = self.contexts.get_mut(context) {
             // A client that has waited before keeps its place before those who came later.
-            let behind = pool.waiters.iter().rev().take_while(|(_, s)| *s > since);
-            let place = pool.waiters.len() - behind.count();
+            let place = pool.waiters.partition_point(|(_, s)| *s <= since);
             pool.waiters.insert(place, (id, since));
             self.waiting_clients += 1;
             self.want(Want::Pipe(context));
@@ -168,7 +170,30 @@ impl Engine {
         Outcome::Taken
     }
 
-    /// Lets clients of `context` go on, as many as its pipes have room for.
+    /// Lets clients go on where there is room for them and no reply on its way that would.
+    pub(super) fn wake_where_room(&mut self) {
+        if self.waiting_clients == 0 {
+            return;
+        }
+        let plenty = self.rules.settings.pool.pipe_in_flight_max / 4 * 3;
+        let backends = &self.backends;
+        let roomy = |id: &BackendId| {
+            let backend = backends.get(*id);
+            backend.is_some_and(|b| b.in_flight.len() <= plenty)
+        };
+        let contexts: Vec<ContextId> = self
+            .contexts
+            .iter()
+            .filter(|(_, pool)| !pool.waiters.is_empty() && pool.pipes.iter().any(roomy))
+            .map(|(id, _)| id)
+            .collect();
+        for context in contexts {
+            self.wake_waiters(context);
+        }
+    }
+
+    /// Lets clients of `context` go on, as many as its pipes have room for, and not more at
+    /// once than can be put back cheaply: the first of them may fill the pipes.
     pub(super) fn wake_waiters(&mut self, context: ContextId) {
         let settings = &self.rules.settings.pool;
         let Some(pool) = self.contexts.get_mut(context) else {
@@ -191,7 +216,8 @@ impl Engine {
                 )
             })
             .map(|b| settings.pipe_in_flight_max - b.in_flight.len())
-            .sum();
+            .sum::<usize>()
+            .min(WAKE_AT_ONCE);
         while room > 0
             && let Some((id, _)) = pool.waiters.pop_front()
         {

@@ -8,7 +8,7 @@ use super::ClientView;
 /// A filter over clients. All conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientFilter {
-    /// `ID`: any of these; empty means any client.
+    /// `ID`: any of these, in ascending order; empty means any client.
     pub ids: Vec<u64>,
     /// `TYPE`: only `normal` clients exist so far.
     pub kind: Option<Kind>,
@@ -57,6 +57,9 @@ impl ClientFilter {
                 // A negative id is well-formed and nobody's, as 0 is.
                 filter.ids.push(u64::try_from(id).unwrap_or(0));
             }
+            // A request may hold a hundred thousand, and is held against every client.
+            filter.ids.sort_unstable();
+            filter.ids.dedup();
         } else {
             return Err(Refusal::Argument(Argument::Syntax));
         }
@@ -101,7 +104,7 @@ impl ClientFilter {
     /// Whether the filter means this client.
     pub fn means(&self, view: &ClientView<'_>) -> bool {
         let id = view.session.id;
-        (self.ids.is_empty() || self.ids.contains(&id))
+        (self.ids.is_empty() || self.ids.binary_search(&id).is_ok())
             && self.skip != Some(id)
             && self.kind.is_none_or(|kind| kind == Kind::Normal)
             && self.user.as_deref().is_none_or(|user| user == "default")

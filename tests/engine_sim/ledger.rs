@@ -1,0 +1,170 @@
+//! What the fake servers have executed, by request. Every request carries a tag, so the oracle
+//! needs no model of Redis: a reply is right if it is, byte for byte, what the last execution of
+//! that very request answered, in the db and protocol that its client was in.
+
+use std::collections::BTreeMap;
+
+use narrows::resp::Protocol;
+
+/// Whose request, and which: unique in one simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    pub client: u32,
+    pub request: u32,
+}
+
+impl Tag {
+    pub fn text(self) -> String {
+        format!("#{}.{}", self.client, self.request)
+    }
+
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let (client, request) = std::str::from_utf8(text)
+            .ok()?
+            .strip_prefix('#')?
+            .split_once('.')?;
+        Some(Self {
+            client: client.parse().ok()?,
+            request: request.parse().ok()?,
+        })
+    }
+}
+
+/// What a connection, a client's or a server's, is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Setting {
+    pub protocol: Protocol,
+    pub db: u32,
+}
+
+/// What a client was told of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The server's reply, or nothing because it asked for silence.
+    Done,
+    /// It may or may not have run.
+    Unknown,
+    /// It has not run.
+    NotRun,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    times: u32,
+    write: bool,
+    setting: Setting,
+    reply: Vec<u8>,
+    /// How it ran out of order, where that may be right: its client may have been given up on.
+    late: Option<String>,
+    told: Option<(Told, Setting)>,
+}
+
+/// See the file's head. The first offence is kept.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: BTreeMap<Tag, Entry>,
+    /// By client: the last write executed, and the last request of any kind.
+    last: BTreeMap<u32, (u32, u32)>,
+    pub offence: Option<String>,
+    pub executions: u64,
+    /// Requests time out: they may run after their clients were told so.
+    timeouts: bool,
+}
+
+impl Ledger {
+    pub fn new(timeouts: bool) -> Self {
+        Self {
+            timeouts,
+            ..Self::default()
+        }
+    }
+
+    pub fn offend(&mut self, text: String) {
+        self.offence.get_or_insert(text);
+    }
+
+    /// A server has executed a request and answered `reply`.
+    pub fn executed(&mut self, tag: Tag, write: bool, setting: Setting, reply: &[u8]) {
+        self.executions += 1;
+        let entry = self.entries.entry(tag).or_default();
+        entry.times += 1;
+        entry.write = write;
+        entry.setting = setting;
+        entry.reply = reply.to_vec();
+        let (times, told) = (entry.times, entry.told);
+        if write && times > 1 {
+            self.offend(format!("the write {tag:?} was executed {times} times"));
+        }
+        match told {
+            None => self.check_order(tag, write),
+            Some((Told::NotRun, _)) if write => {
+                self.offend(format!(
+                    "{tag:?} ran after its client was told that it had not"
+                ));
+            }
+            Some((Told::Done, _)) => {
+                self.offend(format!("{tag:?} ran after its client was answered"));
+            }
+            Some((_, expected)) => {
+                self.check_setting(tag, setting, expected);
+            }
+        }
+    }
+
+    /// A write comes after everything before it, and nothing comes before an earlier write.
+    /// Requests whose clients were told that the outcome is unknown may come whenever they like.
+    fn check_order(&mut self, tag: Tag, write: bool) {
+        let (last_write, last) = self.last.entry(tag.client).or_default();
+        let late = tag.request < *last_write || (write && tag.request < *last);
+        let (was_write, was) = (*last_write, *last);
+        *last = (*last).max(tag.request);
+        if write {
+            *last_write = (*last_write).max(tag.request);
+        }
+        if late {
+            let text =
+                format!("{tag:?} ran out of order: write {was_write}, any {was} came before");
+            match self.timeouts {
+                true => self.entries.entry(tag).or_default().late = Some(text),
+                false => self.offend(text),
+            }
+        }
+    }
+
+    fn check_setting(&mut self, tag: Tag, setting: Setting, expected: Setting) {
+        if setting != expected {
+            self.offend(format!(
+                "{tag:?} ran in {setting:?}, its client is in {expected:?}"
+            ));
+        }
+    }
+
+    /// What the last execution of a request answered.
+    pub fn reply(&self, tag: Tag) -> Option<&[u8]> {
+        let entry = self.entries.get(&tag)?;
+        (entry.times > 0).then_some(&entry.reply)
+    }
+
+    /// A client in `expected` has been told how its request ended.
+    pub fn told(&mut self, tag: Tag, told: Told, expected: Setting) {
+        let entry = self.entries.entry(tag).or_default();
+        entry.told = Some((told, expected));
+        if told == Told::Done
+            && let Some(text) = entry.late.take()
+        {
+            self.offence.get_or_insert(text);
+        }
+        let (times, setting) = (entry.times, entry.setting);
+        if times == 0 {
+            return;
+        }
+        let wrote = entry.write;
+        // A read that ran in vain and could not be asked again has done nothing.
+        if told == Told::NotRun && wrote {
+            self.offend(format!(
+                "{tag:?} had run when its client was told that it had not"
+            ));
+        }
+        self.check_setting(tag, setting, expected);
+    }
+}
