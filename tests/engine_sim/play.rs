@@ -221,6 +221,7 @@ impl World {
     /// Everybody does what can be done now. False when nothing could.
     fn sweep(&mut self) -> bool {
         self.step += 1;
+        let before = self.trace;
         let mut moved = false;
         for at in 0..self.actors.len() {
             moved |= self.feed(at, usize::MAX);
@@ -239,7 +240,7 @@ impl World {
         for w in 0..self.workers.len() {
             self.pump(w);
         }
-        moved
+        moved || self.trace != before
     }
 
     /// Goes on without faults until `over`, or until nothing can happen any more.
