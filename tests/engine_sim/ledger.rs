@@ -68,7 +68,7 @@ pub struct Ledger {
     pub offence: Option<String>,
     pub executions: u64,
     /// Requests time out: they may run after their clients were told so.
-    timeouts: bool,
+    pub timeouts: bool,
 }
 
 impl Ledger {
@@ -137,6 +137,12 @@ impl Ledger {
                 "{tag:?} ran in {setting:?}, its client is in {expected:?}"
             ));
         }
+    }
+
+    /// Whether the server's own answer has reached the client.
+    pub fn was_answered(&self, tag: Tag) -> bool {
+        let told = self.entries.get(&tag).and_then(|entry| entry.told);
+        told.is_some_and(|(told, _)| told == Told::Done)
     }
 
     /// What the last execution of a request answered.

@@ -41,8 +41,14 @@ fn course(world: &mut World) -> Result<Report, String> {
         world.storm(faults);
         world.check()?;
     }
+    if world.chance.hits(10) {
+        world.begin_drain();
+    }
     world.calm_down()?;
-    if world.chance.hits(20) {
+    if !world.draining {
+        world.serve_everyone()?;
+    }
+    if world.draining || world.chance.hits(20) {
         world.drain()?;
     }
     world.leave()?;
@@ -101,6 +107,7 @@ impl World {
             }
             87..92 => self.now += self.chance.micros(8000),
             92..94 => self.jump(),
+            94 if self.chance.hits(20) => self.new_rules(),
             94 => {
                 let answering = self.chance.hits(60);
                 let w = self.chance.below(self.workers.len());
@@ -119,6 +126,21 @@ impl World {
                 self.pump(w);
             }
         }
+    }
+
+    /// The operator changes the settings, but for those that the oracle goes by.
+    fn new_rules(&mut self) {
+        let mut rules = super::rules::draw(&mut self.chance);
+        let (new, old) = (&mut rules.settings.clients, &self.rules.settings.clients);
+        new.request_timeout = old.request_timeout;
+        new.output_bytes_max = old.output_bytes_max;
+        new.memory_bytes_max = old.memory_bytes_max;
+        self.rules = std::sync::Arc::new(rules);
+        for w in 0..self.workers.len() {
+            let rules = std::sync::Arc::clone(&self.rules);
+            self.workers[w].engine.rules_changed(rules, self.now);
+        }
+        self.note("new rules", b"");
     }
 
     /// The clock jumps to the next alarm, or past it.
@@ -199,6 +221,7 @@ impl World {
     /// Everybody does what can be done now. False when nothing could.
     fn sweep(&mut self) -> bool {
         self.step += 1;
+        let before = self.trace;
         let mut moved = false;
         for at in 0..self.actors.len() {
             moved |= self.feed(at, usize::MAX);
@@ -217,7 +240,7 @@ impl World {
         for w in 0..self.workers.len() {
             self.pump(w);
         }
-        moved
+        moved || self.trace != before
     }
 
     /// Goes on without faults until `over`, or until nothing can happen any more.
@@ -286,12 +309,43 @@ impl World {
         })
     }
 
-    /// The workers end: clients that owe and are owed nothing are closed.
-    fn drain(&mut self) -> Result<(), String> {
+    /// With every server well again, every client is served, whatever db it is in.
+    fn serve_everyone(&mut self) -> Result<(), String> {
+        let pool = &self.rules.settings.pool;
+        let patient =
+            pool.queue_timeout >= Duration::from_millis(400) && pool.queue_clients_max > 8;
+        if !patient || self.ledger.timeouts {
+            return Ok(());
+        }
+        for conn in self.conns.values_mut() {
+            if conn.link.as_ref().is_some_and(|link| link.stalled) {
+                conn.closes_after = Some(0);
+            }
+        }
+        self.settle(|world| world.conns.values().all(|conn| conn.closes_after.is_none()))?;
+        // A refused db is asked for again after a second.
+        self.now += Duration::from_millis(1100);
+        let mut asked = Vec::new();
+        for actor in self.actors.iter_mut() {
+            asked.extend(actor.ask_plainly());
+        }
+        self.settle(|world| world.actors.iter().all(|a| a.gone || a.is_content()))?;
+        match asked.iter().find(|tag| !self.ledger.was_answered(**tag)) {
+            Some(tag) => Err(format!("{tag:?} is not served in calm weather")),
+            None => Ok(()),
+        }
+    }
+
+    fn begin_drain(&mut self) {
         self.draining = true;
         for w in 0..self.workers.len() {
             self.workers[w].engine.drain(self.now);
         }
+    }
+
+    /// The workers end: clients that owe and are owed nothing are closed.
+    fn drain(&mut self) -> Result<(), String> {
+        self.begin_drain();
         match self.settle(|world| world.actors.iter().all(|a| a.gone || !a.is_idle()))? {
             true => Ok(()),
             false => Err("a drained client is still there".to_owned()),

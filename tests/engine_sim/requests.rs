@@ -69,6 +69,26 @@ impl Actor {
         None
     }
 
+    /// Asks for an echo, if it is in a state to hear it. What it asked.
+    pub fn ask_plainly(&mut self) -> Option<Tag> {
+        let hears = self.is_idle() && self.pending.is_empty() && self.mode == Mode::On;
+        if self.gone || self.done || !hears {
+            return None;
+        }
+        let tag = Tag {
+            client: self.number,
+            request: self.next,
+        };
+        self.next += 1;
+        write::request(&mut self.unsent, &[b"ECHO", tag.text().as_bytes()]);
+        self.pending.push_back(Pending {
+            tag,
+            silent: false,
+            expect: Expect::Served,
+        });
+        Some(tag)
+    }
+
     /// `SELECT` and `HELLO`: only where their outcome can be heard.
     fn move_on(&mut self, chance: &mut Chance, tag: Tag) {
         if self.mode != Mode::On {
