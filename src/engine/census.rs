@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::backend::Phase;
-use super::client::Hold;
+use super::hold::Hold;
 
 /// What an engine holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,44 +7,12 @@ use std::time::Duration;
 use crate::session::Session;
 use crate::session::client_line::Address;
 
+use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
 use super::outbox::Outbox;
 use super::upload::Stream;
-
-/// Why a client's next request has not been dealt with. Its bytes stay in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// All replies of its earlier requests must be in first: the request goes to another
-    /// backend or is answered here.
-    Replies,
-    /// It has as many requests in flight as it may.
-    Room,
-    /// It does not read its replies.
-    Output,
-    /// No pipe of its context can take the request.
-    Pipe,
-    /// A huge request waits for a backend of its own.
-    Lease,
-    /// The command is not known: the backend's `COMMAND` is being asked.
-    Commands,
-    /// Other workers are being asked, under this number.
-    Gather(u64),
-}
-
-/// How a client's connection comes to its end.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Not yet.
-    No,
-    /// It will send no more: what it has sent is still dealt with.
-    HalfClosed,
-    /// Nothing more is read from it; when its replies are in, it gets these last bytes.
-    AfterReplies(Box<[u8]>),
-    /// Closed as soon as its outbox is empty.
-    AfterOutput,
-}
 
 /// See the module.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use crate::session::info::ClientFigures;
 use crate::session::{ClientFilter, ClientView};
 
 use super::Engine;
-use super::client::{Client, Ending, Hold};
+use super::client::Client;
 use super::effect::{Effect, Question, Reply};
+use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::request::Outcome;
 
 /// Longest wait for the other workers.
 const PATIENCE: Duration = Duration::from_secs(1);

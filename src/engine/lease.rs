@@ -6,10 +6,10 @@ use crate::resp::NotExecuted;
 
 use super::Engine;
 use super::backend::{Phase, Want};
-use super::client::{Client, Hold};
+use super::client::Client;
+use super::hold::{Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
-use super::request::Outcome;
 
 /// One client's exclusive use of one backend.
 ///

@@ -7,12 +7,12 @@ use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
 use crate::session::{self, Answer, ReplyMode};
 
-use super::client::{Client, Ending, Hold};
+use super::client::Client;
 use super::context::Context;
 use super::effect::Question;
 use super::handshake::hello_for_client;
+use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::request::Outcome;
 use super::{Engine, gather};
 
 /// How long a db that the server has refused stays refused without asking again.

@@ -8,9 +8,9 @@ use crate::resp::{Refusal, ReplyError};
 
 use super::Engine;
 use super::backend::{Backend, Phase};
-use super::client::{Ending, Hold};
 use super::effect::Effect;
 use super::handshake::Failure;
+use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};

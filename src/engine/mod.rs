@@ -13,6 +13,7 @@ mod context;
 mod effect;
 mod gather;
 mod handshake;
+mod hold;
 mod input;
 mod key;
 mod lease;

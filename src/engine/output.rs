@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Phase, Want};
-use super::client::Ending;
-use super::client::Hold;
 use super::effect::Effect;
+use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 

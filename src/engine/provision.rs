@@ -7,8 +7,8 @@ use crate::admission::Claim;
 
 use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation, Want};
-use super::client::Hold;
 use super::effect::Effect;
+use super::hold::Hold;
 use super::key::{BackendId, ContextId};
 
 /// How soon a worker that waits for a permit looks again.

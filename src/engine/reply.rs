@@ -17,9 +17,10 @@ use crate::session::info;
 
 use super::Engine;
 use super::backend::{Backend, Phase, Rotation};
-use super::client::{Client, Ending, Hold};
+use super::client::Client;
 use super::effect::{Effect, Question, Reply};
 use super::gather::Purpose;
+use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::run::Run;

@@ -18,23 +18,11 @@ use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent
 use crate::session::info;
 
 use super::backend::Access;
-use super::client::{Client, Ending, Hold};
+use super::client::Client;
+use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
-
-/// What became of one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is done with, or on its way.
-    Taken,
-    /// It is done with, or on its way; the next one waits for it.
-    TakenAlone,
-    /// It waits; its bytes stay.
-    Held,
-    /// The client's connection has come to its end; nothing more is read.
-    Ended,
-}
 
 /// Unread input past which a held client is not read further, in bytes: enough to see
 /// that a client is still there, and what a healthy one sends in one write.

@@ -242,7 +242,7 @@ impl Engine {
             self.reply_with(id, |out| refusal.write(out));
         }
         if matches!(receiver, Receiver::ClientInfo { .. }) {
-            self.end_hold(id, super::client::Hold::Gather(0));
+            self.end_hold(id, super::hold::Hold::Gather(0));
         }
         self.replies_in(id, sequence, 1);
         // A lease with a reply still to come cannot go back.

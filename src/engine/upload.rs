@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::command::{Lookup, Route, Verdict};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 
-use super::client::{Client, Ending, Hold};
+use super::client::Client;
+use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::request::Outcome;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use crate::resp::NotExecuted;
 
 use super::backend::{Access, Rotation, Want};
-use super::client::Hold;
+use super::hold::{Hold, Outcome};
 use super::key::{BackendId, ClientId, ContextId};
 use super::local::REFUSED_DB;
-use super::request::Outcome;
 use super::settings::{PoolSettings, Settings};
 use super::slot::Receiver;
 use super::{Engine, Rules};

@@ -1,0 +1,48 @@
+//! What becomes of a request when it is looked at, what one that is not dealt with waits
+//! for, and how a client's connection comes to its end.
+
+/// What became of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done with, or on its way.
+    Taken,
+    /// It is done with, or on its way; the next one waits for it.
+    TakenAlone,
+    /// It waits; its bytes stay.
+    Held,
+    /// The client's connection has come to its end; nothing more is read.
+    Ended,
+}
+
+/// Why a client's next request has not been dealt with. Its bytes stay in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// All replies of its earlier requests must be in first: the request goes to another
+    /// backend or is answered here.
+    Replies,
+    /// It has as many requests in flight as it may.
+    Room,
+    /// It does not read its replies.
+    Output,
+    /// No pipe of its context can take the request.
+    Pipe,
+    /// A huge request waits for a backend of its own.
+    Lease,
+    /// The command is not known: the backend's `COMMAND` is being asked.
+    Commands,
+    /// Other workers are being asked, under this number.
+    Gather(u64),
+}
+
+/// How a client's connection comes to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Not yet.
+    No,
+    /// It will send no more: what it has sent is still dealt with.
+    HalfClosed,
+    /// Nothing more is read from it; when its replies are in, it gets these last bytes.
+    AfterReplies(Box<[u8]>),
+    /// Closed as soon as its outbox is empty.
+    AfterOutput,
+}
