@@ -1,0 +1,338 @@
+//! Orderings that once went wrong in the engine, one by one and by name, where the simulation
+//! meets them too seldom to be relied upon. The engine is driven by hand: no socket, no clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use narrows::admission::{Budget, DialRate, Permit};
+use narrows::command::{CommandTable, Policy, PolicySettings};
+use narrows::engine::settings::Settings;
+use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
+
+const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
+
+/// One engine, and what its runtime would hold.
+struct Desk {
+    engine: Engine,
+    now: Duration,
+    clients: u64,
+    permits: Vec<(BackendId, Permit)>,
+    closed: Vec<BackendId>,
+}
+
+impl Desk {
+    /// With `backends` connections to be had.
+    fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let rules = Rules {
+            settings,
+            commands: CommandTable::builtin(),
+            policy: Policy::new(&PolicySettings::default()).unwrap(),
+        };
+        let shared = Shared {
+            budget: Budget::new(backends + 1, 1),
+            dials: Arc::new(DialRate::new(1000)),
+        };
+        let identity = Arc::new(Identity::default());
+        Self {
+            engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
+            now: Duration::from_secs(1),
+            clients: 0,
+            permits: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn client(&mut self) -> ClientId {
+        self.clients += 1;
+        let here = ([127, 0, 0, 1], 1).into();
+        let accepted = Accepted::tcp(self.clients, here, here);
+        self.engine.client_connected(accepted, self.now)
+    }
+
+    fn turn(&mut self) {
+        loop {
+            self.engine.tick(self.now);
+            self.engine.turn(self.now);
+            let effects: Vec<Effect> = self.engine.effects().collect();
+            for effect in effects {
+                match effect {
+                    Effect::Dial(id, permit) => self.permits.push((id, permit)),
+                    Effect::CloseBackend(id) => {
+                        self.permits.retain(|(open, _)| *open != id);
+                        self.closed.push(id);
+                    }
+                    _ => {}
+                }
+            }
+            let mut dirty = Vec::new();
+            self.engine.take_dirty_clients(&mut dirty);
+            if !self.engine.is_unfinished() {
+                return;
+            }
+        }
+    }
+
+    fn says(&mut self, client: ClientId, bytes: &str) {
+        self.engine.client_bytes(client, bytes.as_bytes(), self.now);
+        self.turn();
+    }
+
+    fn hears(&mut self, client: ClientId) -> String {
+        let text = String::from_utf8_lossy(self.engine.client_output(client)).into_owned();
+        self.engine.client_wrote(client, text.len(), self.now);
+        self.turn();
+        text
+    }
+
+    /// The dial under way comes to a connection whose handshake goes well.
+    fn opens(&mut self) -> BackendId {
+        let id = self.permits.last().expect("a dial under way").0;
+        self.engine.dialled(id, self.now);
+        self.written(id);
+        self.answers(id, HELLO);
+        self.answers(id, b"+OK\r\n+OK\r\n");
+        id
+    }
+
+    fn written(&mut self, id: BackendId) -> String {
+        self.turn();
+        let mut dirty = Vec::new();
+        self.engine.take_dirty_backends(&mut dirty);
+        let text = String::from_utf8_lossy(self.engine.backend_output(id)).into_owned();
+        self.engine.backend_wrote(id, text.len(), self.now);
+        text
+    }
+
+    fn answers(&mut self, id: BackendId, bytes: &[u8]) {
+        self.engine.backend_bytes(id, bytes, self.now);
+        self.turn();
+    }
+
+    /// Time passes, with a wake for each alarm and for nothing else. How many there were.
+    fn sleeps(&mut self, length: Duration) -> usize {
+        let until = self.now + length;
+        let mut wakes = 0;
+        while let Some(at) = self.engine.alarm().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.turn();
+            wakes += 1;
+            assert!(wakes < 100_000, "alarms without end");
+        }
+        self.now = until;
+        wakes
+    }
+}
+
+fn without_alarms(settings: &mut Settings) {
+    settings.pool.ping_interval = Duration::ZERO;
+    settings.pool.idle_timeout = Duration::ZERO;
+    settings.pool.max_lifetime = Duration::ZERO;
+}
+
+#[test]
+fn a_silent_backend_is_found_out_in_time_without_any_other_alarm() {
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "INCR a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b":1\r\n");
+    assert_eq!(desk.hears(client), ":1\r\n");
+    desk.sleeps(Duration::from_secs(1000));
+    desk.says(client, "INCR a\r\n");
+    desk.written(backend);
+    desk.sleeps(Duration::from_secs(70));
+    assert!(
+        desk.hears(client)
+            .starts_with("-ERR narrows: backend connection lost")
+    );
+    assert_eq!(desk.closed, [backend]);
+}
+
+#[test]
+fn an_idle_engine_sleeps_also_when_requests_can_time_out() {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.clients.request_timeout = Duration::from_millis(10);
+    });
+    let client = desk.client();
+    desk.says(client, "INCR a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.sleeps(Duration::from_millis(20));
+    assert!(desk.hears(client).contains("request_timeout"));
+    desk.answers(backend, b":1\r\n");
+    desk.sleeps(Duration::from_secs(1));
+    assert!(desk.sleeps(Duration::from_secs(1000)) < 150);
+    assert_eq!(desk.hears(client), "");
+}
+
+#[test]
+fn a_spare_backend_that_owes_a_pong_is_not_switched() {
+    let mut desk = Desk::new(1, |settings| {
+        settings.pool.idle_timeout = Duration::ZERO;
+        settings.pool.max_lifetime = Duration::ZERO;
+    });
+    let first = desk.client();
+    desk.says(first, "GET a\r\n");
+    desk.engine.client_gone(first, desk.now);
+    let backend = desk.opens();
+    desk.sleeps(Duration::from_secs(31));
+    assert!(desk.written(backend).contains("PING"));
+    let second = desk.client();
+    desk.says(second, "SELECT 3\r\n");
+    assert_eq!(desk.written(backend), "");
+    desk.answers(backend, b"+PONG\r\n");
+    assert!(desk.written(backend).contains("SELECT"));
+    desk.answers(backend, b"+OK\r\n");
+    assert_eq!(desk.hears(second), "+OK\r\n");
+}
+
+#[test]
+fn half_an_info_that_timed_out_is_no_part_of_the_next_one() {
+    let mut desk = Desk::new(1, |settings| {
+        settings.clients.request_timeout = Duration::from_millis(100);
+    });
+    let (first, second) = (desk.client(), desk.client());
+    desk.says(first, "INFO\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b"$8\r\nfir");
+    desk.sleeps(Duration::from_millis(150));
+    assert!(desk.hears(first).contains("request_timeout"));
+    desk.says(second, "INFO\r\n");
+    desk.written(backend);
+    desk.answers(backend, b"st: 1\r\n$9\r\nsecond: 2\r\n");
+    assert_eq!(desk.hears(second), "$9\r\nsecond: 2\r\n");
+    assert_eq!(desk.hears(first), "");
+}
+
+#[test]
+fn a_silent_request_that_times_out_keeps_the_order_of_replies() {
+    let mut desk = Desk::new(1, |settings| {
+        settings.clients.request_timeout = Duration::from_millis(100);
+    });
+    let client = desk.client();
+    desk.says(client, "CLIENT REPLY SKIP\r\nGET a\r\nGET b\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.sleeps(Duration::from_millis(150));
+    assert_eq!(desk.hears(client).matches("request_timeout").count(), 1);
+    desk.says(client, "GET c\r\n");
+    desk.written(backend);
+    desk.answers(backend, b"+a\r\n+b\r\n+c\r\n");
+    assert_eq!(desk.hears(client), "+c\r\n");
+}
+
+#[test]
+fn a_client_whose_info_was_refused_goes_on() {
+    let mut desk = Desk::new(1, |_| {});
+    let client = desk.client();
+    desk.says(client, "INFO\r\n");
+    desk.sleeps(Duration::from_secs(4));
+    assert!(desk.hears(client).starts_with("-TRYAGAIN"));
+    desk.says(client, "CLIENT ID\r\n");
+    assert_eq!(desk.hears(client), ":1\r\n");
+}
+
+#[test]
+fn an_upload_that_the_server_answers_early_lets_its_client_go_on() {
+    let mut desk = Desk::new(1, |settings| settings.clients.big_request_bytes = 100_000);
+    let client = desk.client();
+    desk.says(client, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n");
+    desk.says(client, &"x".repeat(400_000));
+    let backend = desk.opens();
+    assert!(
+        !desk.engine.may_read(client),
+        "the backend takes nothing yet"
+    );
+    desk.answers(backend, b"-ERR Protocol error: invalid bulk length\r\n");
+    assert!(desk.hears(client).starts_with("-ERR Protocol error"));
+    assert_eq!(desk.closed, [backend]);
+    assert!(desk.engine.may_read(client));
+    desk.says(client, &"x".repeat(600_000));
+    desk.says(client, "\r\nCLIENT ID\r\n");
+    assert_eq!(desk.hears(client), ":1\r\n");
+}
+
+#[test]
+fn nothing_follows_an_unknown_outcome_where_that_disconnects() {
+    let mut desk = Desk::new(1, |settings| {
+        settings.clients.on_unknown_outcome =
+            narrows::engine::settings::OnUnknownOutcome::Disconnect;
+    });
+    let client = desk.client();
+    desk.says(client, "INCR a\r\nGET b\r\nCLIENT ID\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.engine.backend_gone(backend, desk.now);
+    desk.turn();
+    assert_eq!(desk.hears(client), "");
+    assert_eq!(desk.engine.clients_len(), 0);
+}
+
+#[test]
+fn a_reply_before_the_whole_request_ends_the_connection_and_splices_nothing() {
+    let mut desk = Desk::new(1, |_| {});
+    let (first, second) = (desk.client(), desk.client());
+    desk.says(first, "INCR a\r\n");
+    let backend = desk.opens();
+    assert!(!desk.engine.backend_output(backend).is_empty());
+    desk.engine.backend_wrote(backend, 5, desk.now);
+    desk.says(second, "INCR b\r\n");
+    desk.answers(backend, b"-ERR early\r\n");
+    assert_eq!(desk.hears(first), "-ERR early\r\n");
+    assert_eq!(desk.closed, [backend]);
+    let backend = desk.opens();
+    assert!(desk.written(backend).ends_with("$1\r\nb\r\n"));
+    desk.answers(backend, b":1\r\n");
+    assert_eq!(desk.hears(second), ":1\r\n");
+}
+
+#[test]
+fn asking_for_one_db_after_another_of_a_dead_server_fills_no_memory() {
+    let mut desk = Desk::new(1, |_| {});
+    let client = desk.client();
+    for round in 0..20 {
+        let many: String = (0..200)
+            .map(|db| format!("SELECT {}\r\n", round * 200 + db + 1))
+            .collect();
+        desk.says(client, &many);
+        desk.sleeps(Duration::from_secs(4));
+        assert_eq!(desk.hears(client).matches("-TRYAGAIN").count(), 200);
+    }
+    assert!(desk.engine.census().contexts < 300);
+}
+
+#[test]
+fn a_server_that_takes_no_more_connections_serves_every_context_by_turns() {
+    let mut desk = Desk::new(4, |_| {});
+    let (first, second) = (desk.client(), desk.client());
+    desk.says(first, "GET a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b"+a\r\n");
+    assert_eq!(desk.hears(first), "+a\r\n");
+    desk.says(second, "SELECT 1\r\n");
+    for _ in 0..50 {
+        while let Some((id, permit)) = desk.permits.pop_if(|(id, _)| *id != backend) {
+            drop(permit);
+            desk.engine.dial_failed(id, "refused".to_owned(), desk.now);
+            desk.turn();
+        }
+        desk.sleeps(Duration::from_millis(20));
+        if desk.written(backend).contains("SELECT") {
+            desk.answers(backend, b"+OK\r\n");
+            break;
+        }
+    }
+    assert_eq!(desk.hears(second), "+OK\r\n");
+}
