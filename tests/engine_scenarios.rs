@@ -336,3 +336,19 @@ fn a_server_that_takes_no_more_connections_serves_every_context_by_turns() {
     }
     assert_eq!(desk.hears(second), "+OK\r\n");
 }
+
+#[test]
+fn an_upload_that_was_to_stay_silent_does_so_when_its_backend_is_lost() {
+    let mut desk = Desk::new(1, |settings| settings.clients.big_request_bytes = 100_000);
+    let client = desk.client();
+    desk.says(client, "CLIENT REPLY SKIP\r\n");
+    desk.says(client, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n");
+    desk.says(client, &"x".repeat(100_000));
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.engine.backend_gone(backend, desk.now);
+    desk.turn();
+    desk.says(client, &"x".repeat(100_000));
+    desk.says(client, "\r\nCLIENT ID\r\n");
+    assert_eq!(desk.hears(client), ":1\r\n");
+}

@@ -233,7 +233,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if settled.bytes == 0 && Self::stream_lost(client) {
+        if settled.bytes == 0 && Self::stream_lost(client, settled.receiver) {
             // A huge request that was not whole has not run; its end is still to come.
             return;
         }

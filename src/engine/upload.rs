@@ -250,10 +250,15 @@ impl Engine {
 
     /// The backend of a huge request is lost before the request was whole: it has not
     /// run. The rest is swallowed, and that is what its client is told.
-    pub(super) fn stream_lost(client: &mut Client) -> bool {
+    pub(super) fn stream_lost(client: &mut Client, receiver: Receiver) -> bool {
         let Some(stream) = &mut client.stream else {
             return false;
         };
+        if receiver == Receiver::Silent {
+            // Its CLIENT REPLY SKIP is used up: the silence has to be remembered here.
+            stream.swallow_rest();
+            return true;
+        }
         let mut reply = Vec::new();
         Refusal::NotExecuted(crate::resp::NotExecuted::BackendLost).write(&mut reply);
         stream.way = Way::Nowhere(reply.into());
