@@ -215,7 +215,14 @@ impl Engine {
             }
             return Outcome::Taken;
         }
-        self.wait_in(id, key)
+        let outcome = self.wait_in(id, key);
+        if outcome == Outcome::Taken {
+            // It was told that no backend could be had. What it has sent behind was meant for
+            // another db or protocol and must not run in this one.
+            self.end(id, Ending::AfterOutput);
+            return Outcome::Ended;
+        }
+        outcome
     }
 
     /// The client's commands run in its session's context from now on.

@@ -73,6 +73,8 @@ pub struct Actor {
     pub done: bool,
     /// It may be closed at any time.
     pub doomed: bool,
+    /// A SELECT or HELLO of it could not be carried out: it is closed after being told so.
+    pub stranded: bool,
     pub half_closed: bool,
     pub half_close_told: bool,
     /// It sends huge requests.
@@ -103,6 +105,7 @@ impl Actor {
             next: 0,
             done: false,
             doomed: false,
+            stranded: false,
             half_closed: false,
             half_close_told: false,
             huge: false,
@@ -191,6 +194,9 @@ impl Actor {
         ledger: &mut Ledger,
     ) -> Result<(), &'static str> {
         let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
+        if self.stranded {
+            return Err("answered in a context that it had left");
+        }
         match &pending.expect {
             Expect::Written(_) | Expect::Read(_) | Expect::Served | Expect::Info => {
                 return self.served(pending, frame, ledger);
@@ -211,7 +217,7 @@ impl Actor {
                     return Err("no RESET");
                 }
             }
-            Expect::Select(_) | Expect::Hello(_) if not_run => {}
+            Expect::Select(_) | Expect::Hello(_) if not_run => self.stranded = true,
             // The server's own words for its refusal of the db.
             Expect::Select(_) | Expect::Hello(_) if frame == super::world::EARLY => {}
             Expect::Select(db) => match frame {

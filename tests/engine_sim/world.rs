@@ -11,7 +11,7 @@ use narrows::engine::{
     Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
 };
 
-use super::actor::Actor;
+use super::actor::{Actor, Expect};
 use super::chance::Chance;
 use super::ledger::Ledger;
 use super::rules;
@@ -253,7 +253,11 @@ impl World {
         let actor = &mut self.actors[at];
         actor.gone = true;
         let settings = &self.rules.settings.clients;
+        let moves = |expect: &Expect| matches!(expect, Expect::Select(_) | Expect::Hello(_));
+        // Of one that stays silent nothing is heard but the end.
+        let stranded = actor.stranded || actor.pending.iter().any(|p| p.silent && moves(&p.expect));
         let excused = actor.done
+            || stranded
             || actor.doomed
             || actor.half_closed
             || actor.huge
