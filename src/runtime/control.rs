@@ -2,6 +2,7 @@
 //! limits, and its `COMMAND`. It never carries a client's command. When it or its thread
 //! dies, traffic goes on.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub enum Order {
 
 /// How often the server's own client counts are read.
 const POLL: Duration = Duration::from_secs(5);
+
+/// What is told of a connection that ended at a request's or reply's edge or within.
+const CLOSED: &str = "the server closed the connection";
 
 /// Largest reply read here, in bytes: `COMMAND` of a server with many modules.
 const REPLY_BYTES_MAX: usize = 16 << 20;
@@ -63,8 +67,14 @@ impl Control {
             let error = match self.connect().await {
                 Ok(mut socket) => {
                     backoff.succeeded();
+                    let since = Instant::now();
                     let error = self.serve(&mut socket, &mut told).await;
                     dial::take_leave(socket).await;
+                    // A server may close what idles (`timeout`), an operator what he lists:
+                    // only a server that cannot be reached again is not healthy.
+                    if error == CLOSED && since.elapsed() >= ceiling / 2 {
+                        continue;
+                    }
                     error
                 }
                 Err(error) => error,
@@ -233,18 +243,15 @@ impl Control {
         let limits = &self.rules.settings.limits;
         let exchange = async {
             let stream = &mut socket.stream;
-            stream
-                .write_all(&request)
-                .await
-                .map_err(|e| e.to_string())?;
+            stream.write_all(&request).await.map_err(lost)?;
             let mut scanner = ReplyScanner::default();
             let mut reply = Vec::new();
             let mut chunk = vec![0u8; 64 << 10];
             loop {
-                let n = stream.read(&mut chunk).await.map_err(|e| e.to_string())?;
+                let n = stream.read(&mut chunk).await.map_err(lost)?;
                 let part = chunk.get(..n).unwrap_or_default();
                 if part.is_empty() {
-                    return Err("the server closed the connection".to_owned());
+                    return Err(CLOSED.to_owned());
                 }
                 let advance = scanner
                     .advance(part, limits)
@@ -264,6 +271,14 @@ impl Control {
         timeout(limit, exchange)
             .await
             .map_err(|_| "no answer in time".to_owned())?
+    }
+}
+
+/// A reset and a closed connection are one thing: which of them is seen is a matter of timing.
+fn lost(error: std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => CLOSED.to_owned(),
+        _ => error.to_string(),
     }
 }
 
