@@ -26,6 +26,10 @@ mod scripts;
 mod server;
 #[path = "same_as_direct/talk.rs"]
 mod talk;
+#[path = "same_as_direct/transactions.rs"]
+mod transactions;
+#[path = "same_as_direct/waiting.rs"]
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +63,29 @@ fn the_connection_itself_behaves_as_a_direct_one() {
         for workers in ["1", "2"] {
             Arena::with(flavor, &["--workers", workers]).compare(&connection::talks());
         }
+    }
+}
+
+#[test]
+fn transactions_are_answered_as_directly() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&transactions::talks());
+    }
+}
+
+/// One connection for transactions and one for everybody else.
+#[test]
+fn transactions_over_few_connections_are_answered_as_directly() {
+    let flags = &["--max-backend-connections", "3"];
+    let mut talks = transactions::talks();
+    talks.retain(|talk| talk.name != "transactions of two");
+    Arena::with(Flavor::installed()[0], flags).compare(&talks);
+}
+
+#[test]
+fn commands_that_wait_are_answered_as_directly() {
+    for flavor in Flavor::installed() {
+        Arena::new(flavor).compare(&waiting::talks());
     }
 }
 

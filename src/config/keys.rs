@@ -102,6 +102,7 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
         "pool.pipe_bytes_max"        pipe_bytes_max        bytes(64 * KIB, GIB);
         "pool.big_reply_bytes"       big_reply_bytes       bytes(4 * KIB, GIB);
         "pool.leases_max"            leases_max            count(1, 10_000);
+        "pool.blocking_max"          blocking_max          count(1, 10_000);
     }
 }
 
@@ -116,6 +117,8 @@ fn clients(config: &mut Config, v: &mut impl Visitor) {
             bytes(1, GIB).or_zero("no limit");
         "clients.request_timeout"        request_timeout
             duration(1, DAY).or_zero("no limit");
+        "clients.idle_in_transaction"    idle_in_transaction
+            duration(1, DAY).or_zero("never");
         "clients.replay_reads"           replay_reads            boolean();
         "clients.on_unknown_outcome"     on_unknown_outcome      choice(&OUTCOMES);
         "clients.memory_bytes_max"       memory_bytes_max        bytes(MIB, 1024 * GIB);

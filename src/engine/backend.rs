@@ -55,9 +55,10 @@ pub enum Rotation {
 }
 
 /// Whether a request may be held up by a server that has paused writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Access {
     /// It cannot.
+    #[default]
     Read,
     /// It may: it writes, or runs or replicates what does.
     Write,
@@ -100,6 +101,8 @@ pub struct Backend {
     pub collected: Vec<u8>,
     /// Some bytes of the oldest reply have been handed to its client.
     pub begun: bool,
+    /// Its client's command may wait on the server for as long as it likes.
+    pub patient: bool,
     /// Its last check.
     pub check: Check,
     /// It is listed for writing.
@@ -126,6 +129,7 @@ impl Backend {
             replies: ReplyScanner::default(),
             collected: Vec::new(),
             begun: false,
+            patient: false,
             check: Check::new(now),
             dirty: false,
             retire_at: None,

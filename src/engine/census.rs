@@ -35,11 +35,9 @@ pub struct Census {
 impl Engine {
     /// Counts what the engine holds. Walks everything: not for each event.
     pub fn census(&self) -> Census {
-        let held = |hold: Hold| {
-            self.clients
-                .values()
-                .filter(|c| c.hold == Some(hold))
-                .count()
+        let held = |is: fn(Hold) -> bool| {
+            let held = self.clients.values().filter(|c| c.hold.is_some_and(is));
+            held.count()
         };
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count();
         let leased = |phase: &Phase| matches!(phase, Phase::Leased(_));
@@ -54,15 +52,15 @@ impl Engine {
             clients: self.clients.len(),
             backends: self.backends.len(),
             in_flight: self.backends.values().map(|b| b.in_flight.len()).sum(),
-            waiting_clients: held(Hold::Pipe),
-            lease_waiters: held(Hold::Lease),
+            waiting_clients: held(|hold| hold == Hold::Pipe),
+            lease_waiters: held(|hold| matches!(hold, Hold::Lease(_))),
             leases,
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
             gathers: self.gathers.len(),
             contexts: self.contexts.iter().count(),
             totals_agree: buffered_bytes == self.buffered_bytes
-                && leases == self.leases
+                && leases == self.leases.total()
                 && leases == leased
                 && in_lines == self.waiting_clients,
         }

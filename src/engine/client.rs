@@ -44,7 +44,11 @@ pub struct Client {
     /// Requests at the head of the input that are replays, and are not replayed again.
     pub replays: u32,
     /// A backend of its own.
-    pub lease: Option<Lease>,
+    pub lease: Option<Box<Lease>>,
+    /// Keys were watched for it on a connection that is lost: its next `EXEC` must not run.
+    pub watch_lost: bool,
+    /// So was one that queued its commands: what follows up to `EXEC` is refused.
+    pub multi_lost: bool,
     /// A huge request that is passing through.
     pub stream: Option<Box<Stream>>,
     /// See [`Ending`].
@@ -128,6 +132,8 @@ impl Client {
             overdue_bytes: 0,
             replays: 0,
             lease: None,
+            watch_lost: false,
+            multi_lost: false,
             stream: None,
             ending: Ending::No,
             dirty: false,

@@ -1,6 +1,8 @@
 //! What becomes of a request when it is looked at, what one that is not dealt with waits
 //! for, and how a client's connection comes to its end.
 
+use super::lease::LeaseFor;
+
 /// What became of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -10,6 +12,8 @@ pub enum Outcome {
     TakenAlone,
     /// It waits; its bytes stay.
     Held,
+    /// It is a `MULTI`: what follows it is to be looked at.
+    Block,
     /// The client's connection has come to its end; nothing more is read.
     Ended,
 }
@@ -26,8 +30,8 @@ pub enum Hold {
     Output,
     /// No pipe of its context can take the request.
     Pipe,
-    /// A huge request waits for a backend of its own.
-    Lease,
+    /// The request waits for a backend of its own.
+    Lease(LeaseFor),
     /// The command is not known: the backend's `COMMAND` is being asked.
     Commands,
     /// Other workers are being asked, under this number.

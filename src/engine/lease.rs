@@ -2,14 +2,107 @@
 
 use std::time::Duration;
 
+use crate::command::Pin;
 use crate::resp::NotExecuted;
+use crate::session::Bracket;
 
 use super::Engine;
-use super::backend::{Phase, Want};
+use super::backend::{Backend, Phase, Want};
 use super::client::Client;
-use super::hold::{Hold, Outcome};
+use super::context::Context;
+use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
+
+/// What a backend is lent for. Each has a bound of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseFor {
+    /// A huge request.
+    Upload,
+    /// `WATCH`, `MULTI`: until the bracket is closed.
+    Bracket,
+    /// A command that may wait on the server for as long as it likes.
+    Blocking,
+    /// State that stays on the connection until its client is gone.
+    Pin,
+}
+
+impl LeaseFor {
+    /// Whether it ends by itself, or by a deadline of narrows.
+    pub fn is_bounded(self) -> bool {
+        matches!(self, Self::Upload | Self::Bracket)
+    }
+
+    /// Whether what the client has pipelined behind the request means something else without it.
+    pub fn opens_a_bracket(self) -> bool {
+        matches!(self, Self::Bracket | Self::Pin)
+    }
+}
+
+/// Leases held, by what they are for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Leases([usize; 4]);
+
+impl Leases {
+    /// All.
+    pub fn total(self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// Those for one purpose.
+    pub fn of(self, purpose: LeaseFor) -> usize {
+        self.0.get(purpose as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, purpose: LeaseFor) {
+        if let Some(count) = self.0.get_mut(purpose as usize) {
+            *count += 1;
+        }
+    }
+
+    fn sub(&mut self, purpose: LeaseFor) {
+        if let Some(count) = self.0.get_mut(purpose as usize) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// What a client has done on the backend that it holds.
+#[derive(Debug)]
+pub struct Lent {
+    /// What it was lent for.
+    pub purpose: LeaseFor,
+    /// Its transaction.
+    pub bracket: Bracket,
+    /// Why it cannot be given back: state that stays on it.
+    pub pins: Vec<Pin>,
+    /// A command is under way that may wait on the server.
+    pub waits: bool,
+    /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
+    pub switch: Option<Context>,
+}
+
+impl Lent {
+    fn new(purpose: LeaseFor) -> Self {
+        Self {
+            purpose,
+            bracket: Bracket::default(),
+            pins: Vec::new(),
+            waits: false,
+            switch: None,
+        }
+    }
+
+    /// Whether the client needs it beyond what is in flight.
+    pub fn is_kept(&self) -> bool {
+        self.bracket.is_open() || !self.pins.is_empty()
+    }
+
+    /// Whether nothing of its client is left on it, once nothing is in flight.
+    pub fn is_clean(&self) -> bool {
+        !self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none()
+    }
+}
 
 /// One client's exclusive use of one backend.
 ///
@@ -20,6 +113,9 @@ use super::loss::Loss;
 #[must_use]
 pub struct Lease {
     backend: BackendId,
+    /// What its client has done on it.
+    pub lent: Lent,
+    ended: bool,
 }
 
 /// Proof that a leased backend carries no trace of its client: nothing is in flight, all
@@ -33,10 +129,9 @@ impl Lease {
         self.backend
     }
 
-    fn end(self) -> BackendId {
-        let backend = self.backend;
-        std::mem::forget(self);
-        backend
+    fn end(mut self) -> BackendId {
+        self.ended = true;
+        self.backend
     }
 
     /// The backend is clean and goes back.
@@ -54,7 +149,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         assert!(
-            std::thread::panicking(),
+            self.ended || std::thread::panicking(),
             "a lease was dropped without being given back or broken"
         );
     }
@@ -62,7 +157,7 @@ impl Drop for Lease {
 
 impl Engine {
     /// The client's next request needs a backend of its own.
-    pub(super) fn wait_for_lease(&mut self, id: ClientId) -> Outcome {
+    pub(super) fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
         let now = self.now;
         let pool = &self.rules.settings.pool;
         let (limit, full) = (
@@ -70,49 +165,95 @@ impl Engine {
             self.lease_waiters.len() >= pool.queue_clients_max,
         );
         if full {
-            return self.not_executed(id, NotExecuted::QueueFull);
+            return self.not_lent(id, purpose, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        if client.overdue_bytes > 0 {
+            let outcome = self.overdue(id);
+            return self.refused_lease(id, purpose, outcome);
+        }
         let since = *client.waiting_since.get_or_insert(now);
-        let outcome = client.hold(Hold::Lease);
+        let outcome = client.hold(Hold::Lease(purpose));
         self.lease_waiters.push_back((id, since));
         self.wake_at(since + limit);
         outcome
     }
 
-    /// Asks for backends for the first lease waiters, as many as there may be leases for
-    /// uploads: half of the exclusive pool.
-    pub(super) fn want_leases(&mut self) {
-        let max = (self.rules.settings.pool.leases_max / 2).max(1);
-        let free = max.saturating_sub(self.leases);
-        if self.lease_waiters.is_empty() || free == 0 {
-            return;
+    fn not_lent(&mut self, id: ClientId, purpose: LeaseFor, why: NotExecuted<'_>) -> Outcome {
+        let outcome = self.not_executed(id, why);
+        self.refused_lease(id, purpose, outcome)
+    }
+
+    /// What a client has pipelined behind a `MULTI` that narrows could not carry must not run
+    /// without it: it is closed after being told.
+    fn refused_lease(&mut self, id: ClientId, purpose: LeaseFor, outcome: Outcome) -> Outcome {
+        if outcome == Outcome::Taken && purpose.opens_a_bracket() {
+            self.end(id, Ending::AfterOutput);
+            return Outcome::Ended;
         }
-        let clients = &self.clients;
-        let waits = |id: ClientId| {
-            let client = clients.get(id);
-            client.is_some_and(|client| client.hold == Some(Hold::Lease))
-        };
+        outcome
+    }
+
+    /// How many more leases there may be for `purpose`.
+    fn lease_room(&self, purpose: LeaseFor) -> usize {
+        let pool = &self.rules.settings.pool;
+        let exclusive = self.leases.total() - self.leases.of(LeaseFor::Blocking);
+        let left = pool.leases_max.saturating_sub(exclusive);
+        match purpose {
+            // Uploads get half at most.
+            LeaseFor::Upload => {
+                let uploads = (pool.leases_max / 2).max(1);
+                left.min(uploads.saturating_sub(self.leases.of(purpose)))
+            }
+            LeaseFor::Bracket | LeaseFor::Pin => left,
+            LeaseFor::Blocking => pool.blocking_max.saturating_sub(self.leases.of(purpose)),
+        }
+    }
+
+    /// What a client waits for a lease for.
+    pub(super) fn awaited_lease(&self, id: ClientId) -> Option<LeaseFor> {
+        match self.clients.get(id)?.hold {
+            Some(Hold::Lease(purpose)) => Some(purpose),
+            _ => None,
+        }
+    }
+
+    /// Asks for backends for the first lease waiters, as many as there may be leases.
+    pub(super) fn want_leases(&mut self) {
         // Those who wait no more must not stand before those who do.
-        while self
-            .lease_waiters
-            .front()
-            .is_some_and(|(id, _)| !waits(*id))
+        while let Some((id, _)) = self.lease_waiters.front()
+            && self.awaited_lease(*id).is_none()
         {
             self.lease_waiters.pop_front();
         }
-        let first: Vec<ClientId> = self
-            .lease_waiters
-            .iter()
-            .map(|(id, _)| *id)
-            .filter(|id| waits(*id))
-            .take(free)
-            .collect();
+        let mut asked = Leases::default();
+        let mut first = Vec::new();
+        for (id, _) in &self.lease_waiters {
+            if let Some(purpose) = self.awaited_lease(*id)
+                && asked.of(purpose) < self.lease_room(purpose)
+            {
+                asked.add(purpose);
+                first.push(*id);
+            }
+        }
         for id in first {
             self.want(Want::Lease(id));
         }
+    }
+
+    /// Whether a backend that pipes could use may become a lease for `purpose`: plain traffic
+    /// goes on beside every lease that may last. With one backend in all they take turns.
+    pub(super) fn spares_one(&self, purpose: LeaseFor) -> bool {
+        let lent = |b: &Backend| {
+            matches!(b.phase, Phase::Leased(_)) || matches!(b.made_for, Some(Want::Lease(_)))
+        };
+        let free = self.backends.values().filter(|b| !lent(b)).count();
+        free >= 2 || (purpose.is_bounded() && free >= 1 && self.backends.len() == 1)
     }
 
     /// A spare backend in the client's context becomes its own.
@@ -121,25 +262,36 @@ impl Engine {
         if let Some(at) = self.lease_waiters.iter().position(waiter) {
             self.lease_waiters.remove(at);
         }
-        let Some(client) = self.clients.get_mut(client_id) else {
+        let Some(purpose) = self.awaited_lease(client_id) else {
             return self.make_spare(id);
         };
-        let Some(backend) = self.backends.get_mut(id) else {
+        let (Some(client), Some(backend)) =
+            (self.clients.get_mut(client_id), self.backends.get_mut(id))
+        else {
             return;
         };
         backend.phase = Phase::Leased(client_id);
-        backend.out.stream(true);
-        client.lease = Some(Lease { backend: id });
-        self.leases += 1;
-        self.end_hold(client_id, Hold::Lease);
+        backend.out.stream(purpose == LeaseFor::Upload);
+        let mut lent = Lent::new(purpose);
+        if std::mem::take(&mut client.watch_lost) {
+            lent.bracket = Bracket::after_lost_watch();
+        }
+        client.lease = Some(Box::new(Lease {
+            backend: id,
+            lent,
+            ended: false,
+        }));
+        self.leases.add(purpose);
+        self.end_hold(client_id, Hold::Lease(purpose));
     }
 
-    /// Gives a client's lease back once its reply is in.
+    /// Gives a client's lease back once its reply is in and nothing of it is left.
     pub(super) fn end_lease_if_done(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if client.in_flight > 0 {
+        let kept = |lease: &Lease| client.in_flight > 0 || lease.lent.is_kept();
+        if client.lease.as_deref().is_none_or(kept) {
             return;
         }
         let Some(lease) = client.lease.take() else {
@@ -150,7 +302,7 @@ impl Engine {
             // Answered before it was whole, or given up: nobody waits for the rest.
             stream.swallow_rest();
         }
-        self.leases = self.leases.saturating_sub(1);
+        self.leases.sub(lease.lent.purpose);
         match self.prove_clean(&lease, id) {
             Some(proof) if !half_sent => {
                 let backend = lease.give_back(proof);
@@ -178,32 +330,39 @@ impl Engine {
         let backend = self.backends.get(lease.backend())?;
         let context = self.clients.get(client)?.context;
         let clean = backend.is_quiet()
+            && lease.lent.is_clean()
             && backend.context == context
             && matches!(backend.phase, Phase::Leased(owner) if owner == client);
         clean.then_some(Clean(()))
     }
 
-    /// A client that leaves breaks its lease.
+    /// A client that leaves, or leaves its state behind, breaks its lease.
     pub(super) fn break_lease(&mut self, lease: Lease) {
-        self.leases = self.leases.saturating_sub(1);
+        self.leases.sub(lease.lent.purpose);
         let backend = lease.broken();
         self.lose(backend, Loss::ClientGone);
+    }
+
+    /// The lease of a backend that was lost is over.
+    pub(super) fn lease_lost(&mut self, lease: Lease) {
+        self.leases.sub(lease.lent.purpose);
+        let _ = lease.broken();
     }
 
     /// Clients that have waited for a lease as long as they may are told so.
     pub(super) fn expire_lease_waiters(&mut self, limit: Duration) {
         while let Some((id, since)) = self.lease_waiters.front().copied() {
-            let waits = self
-                .clients
-                .get(id)
-                .is_some_and(|c| c.hold == Some(Hold::Lease));
-            if waits && self.now.saturating_sub(since) < limit {
+            let awaited = self.awaited_lease(id);
+            if awaited.is_some() && self.now.saturating_sub(since) < limit {
                 self.wake_at(since + limit);
                 return;
             }
             self.lease_waiters.pop_front();
-            if waits {
-                self.give_up_stream(id);
+            if let Some(purpose) = awaited
+                && let Some(client) = self.clients.get_mut(id)
+            {
+                client.overdue_bytes = client.input.len().max(1);
+                self.end_hold(id, Hold::Lease(purpose));
             }
         }
     }

@@ -63,6 +63,9 @@ impl Engine {
                 self.finish_local(id, spec, &reply, silent)
             }
             Answer::Reset => {
+                if let Some(client) = self.clients.get_mut(id) {
+                    (client.watch_lost, client.multi_lost) = (false, false);
+                }
                 self.enter_context(id);
                 // It ends `OFF` before it answers, but `SKIP` outlives it.
                 self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
@@ -111,7 +114,7 @@ impl Engine {
     }
 
     /// The server does not have this command of ours: its own words for that.
-    fn unknown_to_server(&mut self, id: ClientId, bytes: &[u8], spec: &Spec) -> Outcome {
+    pub(super) fn unknown_to_server(&mut self, id: ClientId, bytes: &[u8], spec: &Spec) -> Outcome {
         match spec.container() {
             Some(command) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
@@ -242,7 +245,7 @@ impl Engine {
         let name = Args::new(bytes).next().unwrap_or_default();
         if rules.policy.verdict_of_unknown(name, None) == Verdict::Denied {
             let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
-            return self.refuse(id, &Refusal::Forbidden { command });
+            return self.refuse_queued(id, &Refusal::Forbidden { command });
         }
         let fresh = self
             .commands_asked_at
@@ -266,11 +269,11 @@ impl Engine {
             return outcome;
         }
         if rules.commands.is_learned() {
-            return self.refuse(id, &Refusal::UnknownCommand { frame: bytes });
+            return self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes });
         }
         let name = Args::new(bytes).next().unwrap_or_default();
         let command = String::from_utf8_lossy(name).to_ascii_lowercase();
-        self.refuse(id, &Refusal::NeedsLease { command: &command })
+        self.refuse_queued(id, &Refusal::NeedsLease { command: &command })
     }
 
     /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]

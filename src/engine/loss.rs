@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::resp::{Refusal, ReplyError, ReplyKind};
+use crate::session::Mark;
 
 use super::Engine;
 use super::backend::{Backend, Phase};
@@ -28,6 +29,8 @@ pub enum Loss {
     HandshakeTimeout,
     /// It owed replies and said nothing for too long.
     Stalled,
+    /// A request on it took longer than `request_timeout`; it was one client's own.
+    TimedOut,
     /// It sent a reply that nobody expected.
     Unsolicited,
     /// It answered a request that it had not been sent in full.
@@ -59,6 +62,7 @@ impl Loss {
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
+            Self::TimedOut => "request_timeout",
             Self::Unsolicited => "unsolicited_reply",
             Self::Early => "early_reply",
             Self::Push => "unsolicited_push",
@@ -98,6 +102,10 @@ enum Outcome {
     Unknown,
     /// A part of its reply is at the client already.
     CutOff,
+}
+
+fn is_in_block(fate: Fate) -> bool {
+    matches!(fate, Fate::Block | Fate::BlockEnds)
 }
 
 /// One request that was on its way.
@@ -156,6 +164,8 @@ impl Engine {
             && (!loss.is_poison() || loss == Loss::Stalled);
         let mut offset = 0;
         let mut begun = backend.begun;
+        // The MULTI of the block that the first slots are in has been answered.
+        let mut block_begun = true;
         let mut lost = Vec::with_capacity(backend.in_flight.len());
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
@@ -166,7 +176,13 @@ impl Engine {
             let again = settled.bytes > 0
                 && !ending
                 && match settled.receiver {
-                    Receiver::Client | Receiver::ClientInfo { .. } => {
+                    // A block runs as a whole or not at all.
+                    Receiver::Client if settled.fate == Fate::BlockBegins => {
+                        block_begun = sent;
+                        !sent
+                    }
+                    Receiver::Client if is_in_block(settled.fate) => !block_begun,
+                    Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Lent(_) => {
                         !sent || (replay && settled.fate == Fate::Replayable)
                     }
                     _ => false,
@@ -201,11 +217,7 @@ impl Engine {
         for request in &lost {
             let settled = request.settled;
             let id = settled.client;
-            if !matches!(
-                settled.receiver,
-                Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Silent
-            ) || !self.clients.contains_key(id)
-            {
+            if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;
             }
             match request.outcome {
@@ -249,11 +261,13 @@ impl Engine {
             // `INFO` holds what comes behind it.
             self.end_hold(id, Hold::Gather(0));
         }
+        let unclear = self.bracket_unclear(id, settled.receiver);
         let disconnect =
             self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
-        if disconnect || settled.receiver == Receiver::Silent {
+        let silent = matches!(settled.receiver, Receiver::Silent | Receiver::LentSilent(_));
+        if disconnect || silent {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)
                 && let Ending::AfterReplies(last_words) = &mut client.ending
@@ -269,6 +283,27 @@ impl Engine {
         };
         self.counters.refused(refusal.label());
         self.reply_with(id, |out| refusal.write(out));
+        if unclear {
+            self.end(id, Ending::AfterReplies(Box::default()));
+        }
+    }
+
+    /// What a request on a lost lease leaves open. True when its client cannot go on: whether a
+    /// transaction has begun is not known to it, and what it has sent behind must not run
+    /// outside of one.
+    fn bracket_unclear(&mut self, id: ClientId, receiver: Receiver) -> bool {
+        let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
+            return false;
+        };
+        if let Some(lent) = self.lent(id)
+            && matches!(
+                mark,
+                Mark::Exec | Mark::ExecFilled | Mark::Abort | Mark::Discard
+            )
+        {
+            lent.bracket.over();
+        }
+        matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch)
     }
 
     /// The requests are dealt with again, before everything else of this client.
@@ -298,14 +333,15 @@ impl Engine {
             && let Some(client) = self.clients.get_mut(owner)
             && let Some(lease) = client.lease.take()
         {
+            client.multi_lost = lease.lent.bracket.is_queueing();
+            client.watch_lost = !client.multi_lost && lease.lent.bracket.is_watching();
             if let Some(stream) = &mut client.stream
                 && client.in_flight == 0
                 && !stream.is_swallowed()
             {
                 stream.swallow_rest();
             }
-            let _ = lease.broken();
-            self.leases = self.leases.saturating_sub(1);
+            self.lease_lost(*lease);
             self.allow_reading(owner);
         }
     }

@@ -7,6 +7,8 @@
 //! `request.rs` is the way in, `reply.rs` the way out: read those two first.
 
 mod backend;
+mod block;
+mod bracket;
 mod census;
 mod check;
 mod client;
@@ -18,6 +20,7 @@ mod hold;
 mod input;
 mod key;
 mod lease;
+mod lent;
 mod local;
 mod loss;
 mod opening;
@@ -49,6 +52,7 @@ use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
 use gather::Gather;
+use lease::Leases;
 use outbox::BufferStore;
 use settings::Settings;
 
@@ -139,7 +143,7 @@ pub struct Engine {
     wants: VecDeque<Want>,
     /// Leases: clients that wait for one, since when.
     lease_waiters: VecDeque<(ClientId, Duration)>,
-    leases: usize,
+    leases: Leases,
     /// Backends in phase `Spare`, the last one used last.
     spares: Vec<BackendId>,
     server: Server,
@@ -218,7 +222,7 @@ impl Engine {
             contexts: Contexts::default(),
             wants: VecDeque::new(),
             lease_waiters: VecDeque::new(),
-            leases: 0,
+            leases: Leases::default(),
             spares: Vec::new(),
             server: Server {
                 answering: true,

@@ -73,6 +73,11 @@ impl Outgoing {
         self.streaming = streaming;
     }
 
+    /// Whether written bytes are not kept now.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
     /// Whether the request that begins `offset` bytes after the answered part and is `len`
     /// bytes long has been written in full, so that it may have run.
     pub fn was_sent_whole(&self, offset: usize, len: usize) -> bool {

@@ -135,7 +135,7 @@ impl Engine {
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
         if let Some(lease) = client.lease.take() {
-            self.break_lease(lease);
+            self.break_lease(*lease);
         }
     }
 

@@ -84,7 +84,8 @@ impl Engine {
         while !self.spares.is_empty()
             && let Some(want) = self.wants.get(at).copied()
         {
-            let spare = match self.need(want) {
+            let need = self.need(want).filter(|_| self.may_take(want));
+            let spare = match need {
                 Some((context, _)) => self
                     .quiet_spare(|spare| spare.context == context)
                     .map(|spare| (spare, context)),
@@ -111,7 +112,8 @@ impl Engine {
         if self.backends.values().any(|b| b.made_for == Some(want)) {
             return Provided::Waits;
         }
-        if let Some(spare) = self.quiet_spare(|_| true) {
+        let may_take = self.may_take(want);
+        if may_take && let Some(spare) = self.quiet_spare(|_| true) {
             self.switch(spare, want, context);
             return Provided::Waits;
         }
@@ -122,9 +124,22 @@ impl Engine {
         // A server that refuses new connections still serves through those there are.
         if !growth && (may_dial || self.server.backoff.failures() > 0) {
             *starved |= may_dial;
-            self.make_room(want, context);
+            if may_take {
+                self.make_room(want, context);
+            }
         }
         Provided::Waits
+    }
+
+    /// Whether a backend that serves pipes, or could, may be taken for `want`.
+    fn may_take(&self, want: Want) -> bool {
+        match want {
+            Want::Pipe(_) => true,
+            Want::Lease(id) => {
+                let purpose = self.awaited_lease(id);
+                purpose.is_some_and(|purpose| self.spares_one(purpose))
+            }
+        }
     }
 
     /// The context that `want` is about and whether it is only one more pipe of a context
@@ -163,7 +178,7 @@ impl Engine {
             }
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
-                (client.hold == Some(Hold::Lease)).then_some((client.context, false))
+                matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context, false))
             }
         }
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resp::write;
-use crate::session::info;
+use crate::session::{Mark, info};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Rotation};
@@ -49,9 +49,19 @@ impl Engine {
             match run.receiver {
                 Receiver::Client => self.pass_on(&run, part),
                 Receiver::Silent | Receiver::Tombstone => self.settled(&run),
-                Receiver::ClientInfo { .. } | Receiver::Ping | Receiver::Handshake(_) => {
-                    self.collect(id, &run, part);
+                Receiver::Lent(Mark::Exec) if self.streams(id) => {
+                    self.pass_on(&run, part);
+                    self.exec_came(&run);
                 }
+                Receiver::LentSilent(Mark::Exec) if self.streams(id) => {
+                    self.settled(&run);
+                    self.exec_came(&run);
+                }
+                Receiver::ClientInfo { .. }
+                | Receiver::Lent(_)
+                | Receiver::LentSilent(_)
+                | Receiver::Ping
+                | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
             if let Some(trouble) = run.trouble {
                 return self.lose(id, trouble);
@@ -80,7 +90,11 @@ impl Engine {
             return;
         };
         backend.collected.extend_from_slice(part);
-        if backend.collected.len() > COLLECT_BYTES_MAX {
+        let limit = match run.receiver {
+            Receiver::Lent(Mark::ExecFilled) => self.rules.settings.clients.output_bytes_max,
+            _ => COLLECT_BYTES_MAX,
+        };
+        if backend.collected.len() > limit {
             return self.lose(id, Loss::Oversized);
         }
         if run.ended == 0 {
@@ -94,6 +108,8 @@ impl Engine {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
             }
+            Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
+            Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
             Receiver::Client | Receiver::Silent | Receiver::Tombstone => self.settled(run),
         }
     }
@@ -135,7 +151,7 @@ impl Engine {
     }
 
     /// As many requests less are in flight for the client as replies have ended.
-    fn settled(&mut self, run: &Run) {
+    pub(super) fn settled(&mut self, run: &Run) {
         if run.ended > 0 {
             self.replies_in(run.client, run.first, run.ended);
         }
@@ -181,6 +197,7 @@ impl Engine {
             }
             Phase::Leased(client) => {
                 let answered = backend.in_flight.is_empty();
+                backend.patient &= !answered;
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered && unfinished {
                     self.lose(id, Loss::Early);

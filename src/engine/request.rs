@@ -13,7 +13,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Local, Lookup, Route, Shape, Spec, Subcommands, Verdict};
+use crate::command::{
+    Bracket as Verb, Flags, Local, Lookup, Pin, Route, Shape, Spec, Subcommands, Verdict,
+};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 use crate::session::info;
 
@@ -21,6 +23,7 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
+use super::lease::LeaseFor;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -155,11 +158,16 @@ impl Engine {
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
+            let (outcome, length) = match outcome {
+                Outcome::Block => self.block(id, &rules, bytes.get(at..).unwrap_or_default()),
+                other => (other, whole.len()),
+            };
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }
-            self.passed(id, whole.len());
-            at = position;
+            self.passed(id, length);
+            at += length;
+            position = at;
             if outcome == Outcome::TakenAlone {
                 break outcome;
             }
@@ -181,7 +189,9 @@ impl Engine {
             // A held request is walked again from its beginning.
             (client.input.scanner, client.input.walked) = match outcome {
                 Outcome::Taken => (scanner, position - at),
-                Outcome::TakenAlone | Outcome::Held | Outcome::Ended => Default::default(),
+                Outcome::TakenAlone | Outcome::Held | Outcome::Ended | Outcome::Block => {
+                    Default::default()
+                }
             };
         }
         at
@@ -228,7 +238,7 @@ impl Engine {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
                 if rules.policy.verdict_of_unknown(name, Some(subcommand)) == Verdict::Denied {
-                    return self.refuse(id, &Refusal::Forbidden { command });
+                    return self.refuse_queued(id, &Refusal::Forbidden { command });
                 }
                 if container.subcommands != Subcommands::All {
                     return self.known(id, rules, bytes, frame, container);
@@ -237,7 +247,7 @@ impl Engine {
                     command,
                     subcommand,
                 };
-                self.refuse(id, &refusal)
+                self.refuse_queued(id, &refusal)
             }
             Lookup::Unknown => self.unknown(id, rules, bytes),
         }
@@ -254,11 +264,21 @@ impl Engine {
         let command = &*spec.name;
         match rules.policy.verdict(spec) {
             Verdict::Allowed => {}
-            Verdict::Denied => return self.refuse(id, &Refusal::Forbidden { command }),
+            Verdict::Denied => return self.refuse_queued(id, &Refusal::Forbidden { command }),
+        }
+        let request = (rules, bytes, frame);
+        let client = self.clients.get(id);
+        if client.is_some_and(|client| client.lease.is_some()) {
+            return self.on_lease(id, request, spec);
+        }
+        if client.is_some_and(|client| client.multi_lost)
+            && let Some(outcome) = self.after_lost_multi(id, spec)
+        {
+            return outcome;
         }
         match spec.route_of(bytes) {
             Route::Shared if rules.policy.is_dedicated(spec) => {
-                self.refuse(id, &Refusal::NeedsLease { command })
+                self.needs_lease(id, request, spec, LeaseFor::Blocking)
             }
             Route::Shared | Route::Restricted => {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
@@ -281,20 +301,33 @@ impl Engine {
                 let refusal = Refusal::NotForwarded { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
-            Route::Bracket(_)
-            | Route::Blocking
+            Route::Bracket(Verb::Multi) if spec.accepts(frame.argc) => Outcome::Block,
+            Route::Bracket(Verb::Watch | Verb::Multi) => {
+                self.needs_lease(id, request, spec, LeaseFor::Bracket)
+            }
+            // Nothing is open: the server says so, on any connection.
+            Route::Bracket(Verb::Exec | Verb::Discard | Verb::Unwatch) => {
+                if spec.route != Route::Bracket(Verb::Exec)
+                    && let Some(client) = self.clients.get_mut(id)
+                {
+                    client.watch_lost = false;
+                }
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Blocking => self.needs_lease(id, request, spec, LeaseFor::Blocking),
+            Route::Pinned(Pin::Monitor | Pin::Tracking)
             | Route::Subscriber
-            | Route::Pinned(_)
             | Route::OwnConnection => {
                 let refusal = Refusal::NeedsLease { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
+            Route::Pinned(_) => self.needs_lease(id, request, spec, LeaseFor::Pin),
         }
     }
 
     /// Sends a request down the pipe that carries the client's earlier ones, or down any
     /// pipe of its context if there are none.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -324,18 +357,23 @@ impl Engine {
         } else {
             return self.hold(id, Hold::Replies);
         };
-        self.send(id, carrier, bytes, spec, receiver);
+        let fate = match spec.replay {
+            true => Fate::Replayable,
+            false => Fate::Unknown,
+        };
+        self.send(id, carrier, bytes, spec, receiver, fate);
         Outcome::Taken
     }
 
     /// First the slot, then the bytes.
-    fn send(
+    pub(super) fn send(
         &mut self,
         id: ClientId,
         carrier: BackendId,
         bytes: &[u8],
         spec: &Spec,
         receiver: Receiver,
+        fate: Fate,
     ) {
         let now = self.now;
         let (Some(client), Some(backend)) =
@@ -344,21 +382,21 @@ impl Engine {
             return;
         };
         let receiver = if client.session.reply_mode.begin_command() {
-            Receiver::Silent
+            receiver.silenced()
         } else {
             receiver
         };
-        let fate = match client.replays.checked_sub(1) {
-            None if spec.replay => Fate::Replayable,
-            None => Fate::Unknown,
-            Some(left) => {
-                client.replays = left;
-                Fate::Unknown
-            }
+        let replayed = client.replays > 0;
+        client.replays = client.replays.saturating_sub(1);
+        let fate = match fate {
+            Fate::Replayable if replayed => Fate::Unknown,
+            other => other,
         };
-        let shape = match self.rules.settings.pool.check_kinds {
-            true => spec.shape,
-            false => Shape::ANY,
+        // In a transaction it is only queued.
+        let shape = match fate {
+            Fate::Block => Shape::STATUS,
+            _ if client.lease.is_none() && self.rules.settings.pool.check_kinds => spec.shape,
+            _ => Shape::ANY,
         };
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.
@@ -424,7 +462,7 @@ impl Engine {
 }
 
 impl Engine {
-    fn hold(&mut self, id: ClientId, hold: Hold) -> Outcome {
+    pub(super) fn hold(&mut self, id: ClientId, hold: Hold) -> Outcome {
         match self.clients.get_mut(id) {
             Some(client) => client.hold(hold),
             None => Outcome::Ended,
@@ -459,7 +497,7 @@ impl Client {
 }
 
 /// Scripts and what is published may be replicated, so a pause of writes holds them up.
-fn access_of(spec: &Spec) -> Access {
+pub(super) fn access_of(spec: &Spec) -> Access {
     let held_up = [Flags::WRITE, Flags::NOSCRIPT, Flags::PUBSUB];
     match held_up.iter().any(|flag| spec.flags.contains(*flag)) {
         true => Access::Write,

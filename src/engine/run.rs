@@ -3,7 +3,7 @@
 
 use crate::resp::{Limits, ReplyKind};
 
-use super::backend::{Backend, Phase, Rotation};
+use super::backend::{Backend, Rotation};
 use super::key::ClientId;
 use super::loss::Loss;
 use super::slot::{Receiver, Settled, Slot};
@@ -59,7 +59,7 @@ impl Backend {
             }
             run.bytes += advance.consumed;
             if !advance.complete {
-                self.begun = run.receiver == Receiver::Client;
+                self.begun = matches!(run.receiver, Receiver::Client | Receiver::Lent(_));
                 if self.replies.announced() > big {
                     self.turn_to(Rotation::Rested);
                 }
@@ -71,7 +71,7 @@ impl Backend {
             };
             // A server that answers before it has the whole request waits for the rest of it:
             // nothing else may be written to it.
-            let streams = matches!(self.phase, Phase::Leased(_)) && self.out.unsent_len() > 0;
+            let streams = self.out.is_streaming() && self.out.unsent_len() > 0;
             if streams || self.out.was_overtaken() {
                 run.trouble = Some(Loss::Early);
             }
@@ -113,7 +113,7 @@ impl Backend {
     fn take_oldest(&mut self) -> Option<Settled> {
         let slot = self.in_flight.pop_front()?;
         let settled = match slot.receiver() {
-            Receiver::Silent | Receiver::Tombstone => slot.discard(),
+            Receiver::Silent | Receiver::LentSilent(_) | Receiver::Tombstone => slot.discard(),
             _ => slot.deliver(),
         };
         self.out.reply_came(settled.bytes);

@@ -36,8 +36,11 @@ pub struct PoolSettings {
     pub pipe_bytes_max: usize,
     /// A reply that announces more takes its pipe out of rotation until it has passed, in bytes.
     pub big_reply_bytes: u64,
-    /// Most leases (exclusive backends) of one worker at a time.
+    /// Most leases (exclusive backends) of one worker at a time, those for commands that block
+    /// left aside.
     pub leases_max: usize,
+    /// Most leases of one worker for commands that may wait on the server.
+    pub blocking_max: usize,
 }
 
 impl Default for PoolSettings {
@@ -59,6 +62,7 @@ impl Default for PoolSettings {
             pipe_bytes_max: 8 << 20,
             big_reply_bytes: 256 << 10,
             leases_max: 8,
+            blocking_max: 4,
         }
     }
 }
@@ -105,6 +109,9 @@ pub enum OnUnknownOutcome {
 /// Bounds on what one client may ask of narrows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientSettings {
+    /// A client that sits in a transaction (`WATCH`, `MULTI`) without a word for this long is
+    /// closed. Zero: never.
+    pub idle_in_transaction: Duration,
     /// Clients at once, in all workers together; one more gets Redis' own error and is closed.
     pub max_clients: usize,
     /// Requests of one client in flight; past it the client is not read. 1 to 1,000,000.
@@ -131,6 +138,7 @@ pub struct ClientSettings {
 impl Default for ClientSettings {
     fn default() -> Self {
         Self {
+            idle_in_transaction: Duration::from_secs(60),
             max_clients: 10_000,
             in_flight_max: 1024,
             output_bytes_max: 256 << 20,

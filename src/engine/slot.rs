@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::command::Shape;
+use crate::session::Mark;
 
 use super::handshake::Step;
 use super::key::ClientId;
@@ -19,6 +20,10 @@ pub enum Receiver {
     },
     /// A client that asked for silence: the reply is swallowed.
     Silent,
+    /// The client, on a backend of its own whose state the reply changes.
+    Lent(Mark),
+    /// The same for a client that asked for silence.
+    LentSilent(Mark),
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.
     Tombstone,
@@ -35,6 +40,34 @@ pub enum Fate {
     Unknown,
     /// A read that has not been replayed yet: it can be asked again.
     Replayable,
+    /// The `MULTI` of a block that was sent as a whole.
+    BlockBegins,
+    /// A command in a block. It has run only if the end of the block has left.
+    Block,
+    /// The `EXEC` or `DISCARD` of a block.
+    BlockEnds,
+}
+
+impl Receiver {
+    /// Whether a client waits for the reply, or for its turn behind it.
+    pub fn is_client(self) -> bool {
+        match self {
+            Self::Client
+            | Self::ClientInfo { .. }
+            | Self::Silent
+            | Self::Lent(_)
+            | Self::LentSilent(_) => true,
+            Self::Tombstone | Self::Ping | Self::Handshake(_) => false,
+        }
+    }
+
+    /// The same for a client that asked for silence.
+    pub fn silenced(self) -> Self {
+        match self {
+            Self::Lent(mark) => Self::LentSilent(mark),
+            _ => Self::Silent,
+        }
+    }
 }
 
 /// One expected reply.

@@ -7,6 +7,7 @@ use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation};
 use super::check::Check;
 use super::key::{BackendId, ClientId, ContextId};
+use super::lease::LeaseFor;
 use super::loss::Loss;
 use super::slot::Receiver;
 
@@ -39,6 +40,7 @@ impl Engine {
         self.expire_lease_waiters(queue_timeout);
         self.expire_command_waiters(queue_timeout);
         self.expire_gathers();
+        self.expire_brackets();
         self.expire_streams();
         self.give_back_surplus();
         self.forget_contexts();
@@ -139,6 +141,10 @@ impl Engine {
             }
             next.earliest(at);
         }
+        if backend.patient {
+            // Its client waits, and so does it; a dead server is found by TCP.
+            return (None, next.at);
+        }
         if !backend.in_flight.is_empty() {
             let limit = match (self.server.answering, backend.rotation()) {
                 // Somebody has paused writes: that is no death while the server answers others.
@@ -203,7 +209,16 @@ impl Engine {
         }
         let now = self.now;
         let mut late: Vec<(ClientId, Receiver)> = Vec::new();
-        for backend in self.backends.values_mut() {
+        let mut given_up: Vec<BackendId> = Vec::new();
+        for (id, backend) in &mut self.backends {
+            if matches!(backend.phase, Phase::Leased(_)) && !backend.out.is_streaming() {
+                // What it holds for its client would not be known any more.
+                let oldest = backend.in_flight.front();
+                if !backend.patient && oldest.is_some_and(|slot| slot.is_older_than(limit, now)) {
+                    given_up.push(id);
+                }
+                continue;
+            }
             // A reply that has begun to reach its client goes on, and so does what that
             // client waits for behind it.
             let begun = backend.in_flight.front().filter(|_| backend.begun);
@@ -226,6 +241,9 @@ impl Engine {
                     }
                 }
             }
+        }
+        for id in given_up {
+            self.lose(id, Loss::TimedOut);
         }
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
@@ -255,6 +273,34 @@ impl Engine {
         self.end_lease_if_done(id);
     }
 
+    /// Clients that sit in a transaction without a word are closed: others wait for what they
+    /// hold.
+    fn expire_brackets(&mut self) {
+        let limit = self.rules.settings.clients.idle_in_transaction;
+        if limit.is_zero() || self.leases.total() == 0 {
+            return;
+        }
+        let owners = self.backends.values().filter_map(|backend| {
+            let Phase::Leased(owner) = backend.phase else {
+                return None;
+            };
+            let client = self.clients.get(owner)?;
+            let idle = client.in_flight == 0 && client.hold.is_none();
+            let lease = client.lease.as_ref().filter(|_| idle)?;
+            (lease.lent.bracket.is_open()).then_some((owner, client.active_at + limit))
+        });
+        let owners: Vec<(ClientId, Duration)> = owners.collect();
+        for (id, at) in owners {
+            if at > self.now {
+                self.wake_at(at);
+                continue;
+            }
+            tracing::warn!("client closed: idle in a transaction for too long");
+            self.counters.closed_in_transaction += 1;
+            self.close_now(id);
+        }
+    }
+
     fn expire_command_waiters(&mut self, limit: Duration) {
         if let Some((_, since)) = self.command_waiters.first() {
             let at = *since + limit;
@@ -269,7 +315,7 @@ impl Engine {
     /// Others wait for permits and this worker has more than its share: one goes back.
     fn give_back_surplus(&mut self) {
         let budget = &self.shared.budget;
-        if budget.surplus(self.worker) == 0 {
+        if budget.surplus(self.worker) == 0 || !self.spares_one(LeaseFor::Pin) {
             return;
         }
         self.wake_at(self.now + Duration::from_millis(20));

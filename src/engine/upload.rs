@@ -10,6 +10,7 @@ use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
+use super::lease::LeaseFor;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -94,7 +95,7 @@ impl Engine {
                 self.swallow_stream(id, scanner.clone(), reply);
                 return true;
             }
-            if self.wait_for_lease(id) == Outcome::Taken {
+            if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
                 self.swallow_stream(id, scanner.clone(), Vec::new());
                 return true;
@@ -234,17 +235,9 @@ impl Engine {
             client.ending = Ending::AfterReplies(last_words.into());
             // The slot of the half-sent request fails with the backend, unheard.
             if let Some(lease) = client.lease.take() {
-                self.break_lease(lease);
+                self.break_lease(*lease);
             }
             self.close_if_done(id);
-        }
-    }
-
-    /// No backend could be had for a huge request in time.
-    pub(super) fn give_up_stream(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id) {
-            client.overdue_bytes = client.input.len().max(1);
-            self.end_hold(id, Hold::Lease);
         }
     }
 

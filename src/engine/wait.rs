@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// The request at the head of the input has waited as long as it may.
-    fn overdue(&mut self, id: ClientId) -> Outcome {
+    pub(super) fn overdue(&mut self, id: ClientId) -> Outcome {
         let why = self.why_not();
         // The text borrows from the server's state, which refusing does not touch.
         let mut reply = Vec::new();

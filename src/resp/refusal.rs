@@ -61,6 +61,10 @@ pub enum Refusal<'a> {
     NotInsideTransaction,
     /// `EXEC` after a command that was refused at queue time.
     ExecAborted,
+    /// `EXEC` of a transaction whose connection was lost.
+    TransactionLost,
+    /// A command inside such a transaction.
+    InLostTransaction,
     /// The user has no right to a command that narrows answers itself.
     NoPermission {
         /// The full name in lower case, `client|kill` for a subcommand.
@@ -279,6 +283,14 @@ impl Refusal<'_> {
             Self::ExecAborted => (
                 "execabort",
                 "EXECABORT Transaction discarded because of previous errors.",
+            ),
+            Self::TransactionLost => (
+                "transaction_lost",
+                "EXECABORT Transaction discarded because of: backend connection lost",
+            ),
+            Self::InLostTransaction => (
+                "transaction_lost",
+                "ERR narrows: backend connection lost inside the transaction, which cannot be executed",
             ),
             Self::NoPermission { .. } => ("noperm", ""),
             Self::Argument(_) => ("argument", ""),

@@ -2,7 +2,9 @@
 //! reply mode) and the answers that follow from it alone. Knows nothing of backends.
 
 pub mod auth;
+pub mod bracket;
 pub mod client_line;
+pub mod exec_reply;
 pub mod filter;
 pub mod hello;
 pub mod info;
@@ -10,6 +12,7 @@ pub mod local;
 pub mod reply_mode;
 pub mod state;
 
+pub use bracket::{Bracket, Doom, Filled, Hears, Mark};
 pub use client_line::ClientView;
 pub use filter::ClientFilter;
 pub use hello::HelloRequest;

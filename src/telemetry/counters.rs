@@ -17,6 +17,8 @@ pub struct Counters {
     pub closed_for_output: u64,
     /// Clients closed because all buffers together were too large.
     pub closed_for_memory: u64,
+    /// Clients closed because they sat in a transaction.
+    pub closed_in_transaction: u64,
     /// Backends closed for what they did. Must stay 0 on a healthy server.
     pub poisoned: u64,
     /// Errors that narrows itself answered, by reason.

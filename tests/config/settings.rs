@@ -76,6 +76,7 @@ pipe_in_flight_max = 7
 pipe_bytes_max = "9MiB"
 big_reply_bytes = 65536
 leases_max = 3
+blocking_max = 2
 [clients]
 max_clients = 77
 in_flight_max = 8
@@ -84,6 +85,7 @@ output_pause_bytes = "8KiB"
 big_request_bytes = "2MiB"
 upload_bytes_per_second_min = 0
 request_timeout = "9s"
+idle_in_transaction = 0
 replay_reads = false
 on_unknown_outcome = "disconnect"
 memory_bytes_max = "2GiB"
@@ -121,14 +123,15 @@ fn every_setting_can_be_changed_from_a_file() {
         queue_timeout queue_clients_max slice idle_timeout min_idle max_lifetime
         max_lifetime_jitter ping_interval check_interval check_kinds pipes_per_context_max
         grow_after pipe_in_flight_max pipe_bytes_max big_reply_bytes leases_max
+        blocking_max
     ]);
     all_differ!(BackendSettings, engine.backend, of_default.backend, [
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max
     ]);
     all_differ!(ClientSettings, engine.clients, of_default.clients, [
         max_clients in_flight_max output_bytes_max output_pause_bytes big_request_bytes
-        upload_bytes_per_second_min request_timeout replay_reads on_unknown_outcome
-        memory_bytes_max
+        upload_bytes_per_second_min request_timeout idle_in_transaction replay_reads
+        on_unknown_outcome memory_bytes_max
     ]);
     // `authenticated` is the state of a client, not a setting.
     let Limits {

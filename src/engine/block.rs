@@ -1,0 +1,136 @@
+//! A whole `MULTI … EXEC` that has come in one piece: what pipelining clients send. It goes down a
+//! pipe as one uninterrupted run, so it needs no backend of its own. Anything that would leave
+//! state on a connection that many share, or that narrows answers itself, takes a lease instead.
+
+use crate::command::{Bracket as Verb, Lookup, Route, Spec, Verdict};
+use crate::resp::{RequestEvent, RequestScanner};
+
+use super::hold::{Hold, Outcome};
+use super::key::ClientId;
+use super::lease::LeaseFor;
+use super::request::{access_of, name_of};
+use super::slot::{Fate, Receiver};
+use super::{Engine, Rules};
+
+/// Most commands of a block on a pipe: others wait behind it.
+const COMMANDS_MAX: usize = 1024;
+
+/// Most bytes of a block on a pipe.
+const BYTES_MAX: usize = 64 << 10;
+
+/// One request of a block.
+struct Part<'r> {
+    bytes: usize,
+    spec: &'r Spec,
+    fate: Fate,
+}
+
+impl Engine {
+    /// `bytes` begin with a `MULTI` of a client without a lease. What becomes of it, and of how
+    /// many bytes.
+    pub(super) fn block(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> (Outcome, usize) {
+        let watch_lost = self.clients.get(id).is_some_and(|client| client.watch_lost);
+        let parts = match watch_lost {
+            // It must be asked what it queues, and never run.
+            true => None,
+            false => whole_block(rules, bytes),
+        };
+        let Some(parts) = parts else {
+            return (self.wait_for_lease(id, LeaseFor::Bracket), 0);
+        };
+        let length = parts.iter().map(|part| part.bytes).sum();
+        (self.send_block(id, rules, bytes, &parts, length), length)
+    }
+
+    fn send_block(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        parts: &[Part<'_>],
+        length: usize,
+    ) -> Outcome {
+        let (clients, pool) = (&rules.settings.clients, &rules.settings.pool);
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.out.len() > clients.output_pause_bytes {
+            return client.hold(Hold::Output);
+        }
+        let (context, carrier) = (client.context, client.carrier);
+        let inner = parts.iter().filter(|part| part.fate == Fate::Block);
+        let access = inner.map(|part| access_of(part.spec)).max();
+        let access = access.unwrap_or_default();
+        let carrier = if client.in_flight == 0 {
+            match self.pick(context, access, length, &rules.settings) {
+                Some(pipe) => pipe,
+                None => {
+                    let outcome = self.wait_for_pipe(id, rules);
+                    if outcome == Outcome::Taken {
+                        // Its MULTI was refused; nothing of the rest may run without it.
+                        for _ in parts.iter().skip(1) {
+                            self.overdue(id);
+                        }
+                    }
+                    return outcome;
+                }
+            }
+        } else if client.in_flight as usize + parts.len() > clients.in_flight_max
+            || !self.goes_on(context, carrier, access, length, pool)
+        {
+            return self.hold(id, Hold::Replies);
+        } else {
+            carrier
+        };
+        let mut rest = bytes;
+        for part in parts {
+            let (request, after) = rest.split_at(part.bytes.min(rest.len()));
+            rest = after;
+            self.send(id, carrier, request, part.spec, Receiver::Client, part.fate);
+        }
+        Outcome::Taken
+    }
+}
+
+/// The requests of a block that is here up to its `EXEC` or `DISCARD` and that may go down a pipe.
+fn whole_block<'r>(rules: &'r Rules, bytes: &[u8]) -> Option<Vec<Part<'r>>> {
+    let mut parts: Vec<Part<'r>> = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let advance = RequestScanner::default()
+            .advance(rest, &rules.settings.limits)
+            .ok()?;
+        let RequestEvent::Complete(frame) = advance.event else {
+            return None;
+        };
+        let request = rest.get(..advance.consumed)?;
+        let name = name_of(request, &frame);
+        let Lookup::Known(spec) = rules.commands.lookup(request, name, frame.argc) else {
+            return None;
+        };
+        let known = spec.on_server != Some(false)
+            && spec.accepts(frame.argc)
+            && rules.policy.verdict(spec) == Verdict::Allowed;
+        let fate = match spec.route {
+            _ if !known => return None,
+            Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,
+            Route::Bracket(Verb::Exec | Verb::Discard) => Fate::BlockEnds,
+            // Commands that block do not inside a transaction.
+            Route::Shared | Route::Blocking => Fate::Block,
+            _ => return None,
+        };
+        at += advance.consumed;
+        parts.push(Part {
+            bytes: advance.consumed,
+            spec,
+            fate,
+        });
+        if fate == Fate::BlockEnds {
+            return Some(parts);
+        }
+        if parts.len() > COMMANDS_MAX || at > BYTES_MAX {
+            return None;
+        }
+    }
+}

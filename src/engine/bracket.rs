@@ -1,0 +1,130 @@
+//! What replies change for a client on a backend of its own: its transaction opens and closes, the
+//! connection changes its db together with its client, places of `EXEC` are filled.
+
+use crate::resp::ReplyKind;
+use crate::session::bracket::Place;
+use crate::session::{Filled, Hears, Mark, exec_reply};
+
+use super::Engine;
+use super::context::Context;
+use super::handshake::hello_for_client;
+use super::key::{BackendId, ClientId};
+use super::run::Run;
+
+impl Engine {
+    /// Whether the reply under way on a backend is one that may be long, and is no error.
+    pub(super) fn streams(&self, id: BackendId) -> bool {
+        let kind = self.backends.get(id).and_then(|b| b.replies.kind());
+        matches!(kind, Some(ReplyKind::Array | ReplyKind::Null))
+    }
+
+    /// `EXEC` has run, or a watched key had changed: its bytes have been dealt with.
+    pub(super) fn exec_came(&mut self, run: &Run) {
+        if run.ended > 0
+            && let Some(client) = self.clients.get_mut(run.client)
+            && let Some(lease) = &mut client.lease
+        {
+            let protocol = client.session.protocol;
+            lease.lent.bracket.settle(Mark::Exec, b"*", protocol);
+        }
+    }
+
+    /// A whole reply to a marked request.
+    pub(super) fn marked_reply(
+        &mut self,
+        backend: BackendId,
+        run: &Run,
+        mark: Mark,
+        reply: &[u8],
+        silent: bool,
+    ) {
+        let id = run.client;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let protocol = client.session.protocol;
+        let Some(lease) = &mut client.lease else {
+            return;
+        };
+        let places = match mark {
+            Mark::ExecFilled => lease.lent.bracket.take_places(),
+            _ => Vec::new(),
+        };
+        let mut hears = lease.lent.bracket.settle(mark, reply, protocol);
+        if !places.is_empty()
+            && let Some(filled) = self.fill(backend, id, reply, places)
+        {
+            hears = Hears::Instead(filled);
+        }
+        if mark == Mark::Switch {
+            hears = self.switched(backend, id, reply);
+        }
+        if !silent {
+            let text = match &hears {
+                Hears::AsIs => reply,
+                Hears::Instead(text) => text,
+            };
+            self.reply_with(id, |out| out.extend_from_slice(text));
+        }
+        self.settled(run);
+    }
+
+    /// Fills the places of `EXEC`'s reply, in their order. `None` when it has run nothing.
+    fn fill(
+        &mut self,
+        backend: BackendId,
+        id: ClientId,
+        reply: &[u8],
+        places: Vec<Place>,
+    ) -> Option<Vec<u8>> {
+        let mut places = places.into_iter().peekable();
+        exec_reply::filled(reply, |at, element| {
+            let place = places.next_if(|place| place.at == at)?;
+            match place.what {
+                Filled::Local(request) => Some(self.answer_queued(id, &request)),
+                Filled::Select(db) => {
+                    if element == b"+OK\r\n" {
+                        let protocol = self.clients.get(id)?.session.protocol;
+                        self.move_lent(backend, id, Context { protocol, db });
+                    }
+                    None
+                }
+            }
+        })
+    }
+
+    /// The answer to `SELECT` or `HELLO` outside of `MULTI`.
+    fn switched(&mut self, backend: BackendId, id: ClientId, reply: &[u8]) -> Hears {
+        let switch = self.lent(id).and_then(|lent| lent.switch.take());
+        let Some(to) = switch.filter(|_| reply.first() != Some(&b'-')) else {
+            return Hears::AsIs;
+        };
+        let Some(client) = self.clients.get(id) else {
+            return Hears::AsIs;
+        };
+        let (number, protocol) = (client.session.id, client.session.protocol);
+        self.move_lent(backend, id, to);
+        if protocol == to.protocol {
+            return Hears::AsIs;
+        }
+        self.server.hello.set(to.protocol, reply.to_vec());
+        Hears::Instead(hello_for_client(reply, number))
+    }
+
+    /// The server has set a client's own backend to `to`: both are there now.
+    fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Context) {
+        let context = self.contexts.key(to);
+        if let Some(pool) = self.contexts.get_mut(context) {
+            pool.verified = true;
+            pool.refusal = None;
+        }
+        if let Some(backend) = self.backends.get_mut(backend) {
+            backend.context = context;
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            client.session.protocol = to.protocol;
+            client.session.db = to.db;
+            client.context = context;
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Requests of a client that holds a backend of its own: nearly all of them travel there, as they
+//! would on a direct connection. What narrows answers itself is answered at its turn, inside a
+//! transaction too.
+
+use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
+use crate::resp::{Args, Frame, Refusal, write};
+use crate::session::state::NameOf;
+use crate::session::{Answer, Doom, Filled, Mark, answer, info};
+
+use super::context::Context;
+use super::hold::{Hold, Outcome};
+use super::key::ClientId;
+use super::lease::LeaseFor;
+use super::slot::{Fate, Receiver};
+use super::{Engine, Rules};
+
+impl Engine {
+    /// What a command without a lease comes to that needs one.
+    pub(super) fn needs_lease(
+        &mut self,
+        id: ClientId,
+        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        spec: &Spec,
+        purpose: LeaseFor,
+    ) -> Outcome {
+        if spec.on_server == Some(false) {
+            return self.unknown_to_server(id, bytes, spec);
+        }
+        if !spec.accepts(frame.argc) {
+            // The server's own words, without a lease for them.
+            return self.forward(id, rules, bytes, spec, Receiver::Client);
+        }
+        self.wait_for_lease(id, purpose)
+    }
+
+    /// A transaction whose connection was lost: nothing of it may run, and nothing that its
+    /// client sends inside it. `None` when the request is dealt with as any other.
+    pub(super) fn after_lost_multi(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
+        let client = self.clients.get_mut(id)?;
+        if client.in_flight > 0 {
+            return Some(client.hold(Hold::Replies));
+        }
+        let ends = match spec.route {
+            Route::Bracket(Verb::Exec | Verb::Discard)
+            | Route::Local(Local::Reset | Local::Quit) => true,
+            // Nobody nests them on purpose: this client has given the lost one up.
+            Route::Bracket(Verb::Multi) => true,
+            _ => false,
+        };
+        client.multi_lost &= !ends;
+        match spec.route {
+            Route::Bracket(Verb::Exec) => Some(self.refuse(id, &Refusal::TransactionLost)),
+            Route::Bracket(Verb::Discard) => {
+                Some(self.finish_gather(id, spec, |_, out| write::status(out, "OK")))
+            }
+            _ if ends => None,
+            _ => Some(self.refuse(id, &Refusal::InLostTransaction)),
+        }
+    }
+
+    /// One request of a client that holds a lease. Its command is allowed.
+    pub(super) fn on_lease(
+        &mut self,
+        id: ClientId,
+        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        spec: &Spec,
+    ) -> Outcome {
+        let Some(lent) = self.lent(id) else {
+            return Outcome::Ended;
+        };
+        let queueing = lent.bracket.is_queueing();
+        // A command that blocks was all it was lent for: the next one goes the usual way.
+        if lent.purpose == LeaseFor::Blocking && !lent.is_kept() && lent.waits {
+            return self.wait_for_replies(id);
+        }
+        let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
+        match spec.route_of(bytes) {
+            // The server refuses it in its own words, and aborts what it is in.
+            _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
+            Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
+            Route::Info if !queueing => {
+                let section = info::asks_for_narrows(Args::new(bytes).skip(1));
+                match self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section }) {
+                    Outcome::Taken => Outcome::TakenAlone,
+                    other => other,
+                }
+            }
+            Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
+                self.lend(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Blocking => {
+                let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+                if outcome == Outcome::Taken && !queueing {
+                    self.waits_on_server(id);
+                }
+                outcome
+            }
+            Route::Local(local) if queueing => {
+                self.queue_local(id, (rules, bytes, frame), spec, local)
+            }
+            Route::Local(Local::Select | Local::Hello) => {
+                self.switch_lent(id, rules, bytes, frame, spec)
+            }
+            Route::Local(local @ (Local::Reset | Local::Quit)) => {
+                let outcome = self.wait_for_replies(id);
+                if outcome == Outcome::Held {
+                    return outcome;
+                }
+                if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
+                    self.break_lease(*lease);
+                }
+                self.local(id, bytes, frame, spec, local)
+            }
+            Route::Local(local) => self.local(id, bytes, frame, spec, local),
+            Route::Pinned(_) if queueing => self.refuse_queued(id, &Refusal::NotInsideTransaction),
+            Route::Pinned(pin) => self.pin(id, rules, bytes, spec, pin),
+            Route::NotForwarded => {
+                let command = &*spec.name;
+                self.refuse_queued(id, &Refusal::NotForwarded { command })
+            }
+            Route::Subscriber | Route::OwnConnection => {
+                let command = &*spec.name;
+                self.refuse_queued(id, &Refusal::NeedsLease { command })
+            }
+        }
+    }
+
+    pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut super::lease::Lent> {
+        Some(&mut self.clients.get_mut(id)?.lease.as_mut()?.lent)
+    }
+
+    /// A request that is decided by what earlier replies have shown.
+    fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
+        match self.clients.get_mut(id) {
+            Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
+            Some(_) => Outcome::Taken,
+            None => Outcome::Ended,
+        }
+    }
+
+    /// Refuses a request; the transaction that it stands in cannot be executed any more.
+    pub(super) fn refuse_queued(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
+        let outcome = self.refuse(id, refusal);
+        if outcome == Outcome::Taken
+            && let Some(lent) = self.lent(id)
+        {
+            lent.bracket.refused();
+        }
+        outcome
+    }
+
+    /// Sends a request down the client's own backend.
+    fn lend(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        receiver: Receiver,
+    ) -> Outcome {
+        let settings = &rules.settings.clients;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let Some(carrier) = client.lease.as_ref().map(|lease| lease.backend()) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight as usize >= settings.in_flight_max {
+            return client.hold(Hold::Room);
+        }
+        if client.out.len() > settings.output_pause_bytes {
+            return client.hold(Hold::Output);
+        }
+        self.send(id, carrier, bytes, spec, receiver, Fate::Unknown);
+        Outcome::Taken
+    }
+
+    fn bracket(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        verb: Verb,
+    ) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let next = client.sequence_next;
+        let Some(lent) = self.lent(id) else {
+            return Outcome::Ended;
+        };
+        let bracket = &mut lent.bracket;
+        let mark = match verb {
+            Verb::Watch => Mark::Watch,
+            Verb::Unwatch => Mark::Unwatch,
+            Verb::Multi => Mark::Multi,
+            Verb::Discard => Mark::Discard,
+            // The MULTI of a watch that was lost may still be on its way.
+            Verb::Exec if bracket.doom() == Some(Doom::WatchLost) && !bracket.is_queueing() => {
+                let outcome = self.wait_for_replies(id);
+                if outcome != Outcome::Taken {
+                    return outcome;
+                }
+                Mark::Exec
+            }
+            Verb::Exec if bracket.is_queueing() && bracket.doom().is_some() => Mark::Abort,
+            Verb::Exec if bracket.is_to_be_filled() => Mark::ExecFilled,
+            Verb::Exec => Mark::Exec,
+        };
+        let receiver = Receiver::Lent(mark);
+        if mark == Mark::Abort {
+            let mut discard = Vec::new();
+            write::request(&mut discard, &[b"DISCARD"]);
+            return self.lend(id, rules, &discard, spec, receiver);
+        }
+        let outcome = self.lend(id, rules, bytes, spec, receiver);
+        if outcome == Outcome::Taken
+            && mark == Mark::Multi
+            && let Some(lent) = self.lent(id)
+        {
+            lent.bracket.multi_sent(next);
+        }
+        outcome
+    }
+
+    /// A command that narrows answers itself, inside a transaction: it is answered when the
+    /// transaction runs.
+    fn queue_local(
+        &mut self,
+        id: ClientId,
+        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        spec: &Spec,
+        local: Local,
+    ) -> Outcome {
+        let outcome = self.wait_for_replies(id);
+        let Some(client) = self.clients.get(id).filter(|_| outcome == Outcome::Taken) else {
+            return outcome;
+        };
+        let sequence = client.sequence_next;
+        let (request, filled) = match local {
+            Local::Reset | Local::Quit => {
+                // As in Redis: at once.
+                if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
+                    self.break_lease(*lease);
+                }
+                return self.local(id, bytes, frame, spec, local);
+            }
+            Local::Select => {
+                let db = Args::new(bytes).nth(1).and_then(crate::resp::integer);
+                // A db that is no number is refused by the server in its own words.
+                let db = db.and_then(|db| u32::try_from(db).ok());
+                (bytes.to_vec(), db.map(Filled::Select))
+            }
+            Local::ClientId
+            | Local::ClientInfo
+            | Local::ClientGetname
+            | Local::ClientSetname
+            | Local::ClientSetinfo
+            | Local::ClientNoEvict
+            | Local::ClientGetredir
+            | Local::ClientTrackinginfo => {
+                let mut ping = Vec::new();
+                write::request(&mut ping, &[b"PING"]);
+                (ping, Some(Filled::Local(bytes.into())))
+            }
+            _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
+        };
+        let outcome = self.lend(id, rules, &request, spec, Receiver::Client);
+        if outcome == Outcome::Taken
+            && let Some(filled) = filled
+            && let Some(lent) = self.lent(id)
+        {
+            lent.bracket.fill(sequence, filled);
+        }
+        outcome
+    }
+
+    /// The answer of narrows' own to a command that was queued, when its turn has come.
+    pub(super) fn answer_queued(&mut self, id: ClientId, request: &[u8]) -> Vec<u8> {
+        let mut reply = Vec::new();
+        let rules = std::sync::Arc::clone(&self.rules);
+        let mut args = Args::new(request);
+        let name = args.clone().next().unwrap_or_default();
+        let crate::command::Lookup::Known(spec) =
+            rules.commands.lookup(request, name, args.remaining())
+        else {
+            return reply;
+        };
+        let Route::Local(local) = spec.route else {
+            return reply;
+        };
+        args.next();
+        if spec.container().is_some() {
+            args.next();
+        }
+        let line = self.client_line(id);
+        if let Some(client) = self.clients.get_mut(id) {
+            match answer(local, &mut client.session, args, &mut reply) {
+                Ok(Answer::Info) => {
+                    let text = [&line[..], b"\n"].concat();
+                    write::verbatim(&mut reply, &text, client.session.protocol);
+                }
+                Ok(_) => {}
+                Err(refusal) => refusal.write(&mut reply),
+            }
+        }
+        reply
+    }
+
+    /// `SELECT` and `HELLO`: the connection changes together with its client.
+    fn switch_lent(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+    ) -> Outcome {
+        let outcome = self.wait_for_replies(id);
+        let Some(client) = self
+            .clients
+            .get_mut(id)
+            .filter(|_| outcome == Outcome::Taken)
+        else {
+            return outcome;
+        };
+        let (protocol, db) = (client.session.protocol, client.session.db);
+        let mut args = Args::new(bytes);
+        args.next();
+        let Route::Local(local) = spec.route else {
+            return Outcome::Ended;
+        };
+        let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
+            Ok(Answer::Select { db }) => Context { protocol, db },
+            Ok(Answer::Hello {
+                protocol: other,
+                name,
+            }) if other != protocol => {
+                if let Some(name) = name {
+                    client.session.set_name(NameOf::Client, &name);
+                }
+                Context {
+                    protocol: other,
+                    db,
+                }
+            }
+            // Nothing changes, or it is refused.
+            _ => return self.local(id, bytes, frame, spec, local),
+        };
+        let mut request = Vec::new();
+        if to.protocol != protocol {
+            let version = [b'0' + to.protocol.number()];
+            write::request(&mut request, &[b"HELLO", &version]);
+        } else {
+            request.extend_from_slice(bytes);
+        }
+        let outcome = self.lend(id, rules, &request, spec, Receiver::Lent(Mark::Switch));
+        if outcome == Outcome::Taken {
+            if let Some(lent) = self.lent(id) {
+                lent.switch = Some(to);
+            }
+            // What follows is meant for where it leads.
+            if let Some(client) = self.clients.get_mut(id) {
+                client.hold = Some(Hold::Replies);
+            }
+            return Outcome::TakenAlone;
+        }
+        outcome
+    }
+
+    /// State that stays: the client keeps the backend until it is gone.
+    fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        if outcome == Outcome::Taken
+            && let Some(lent) = self.lent(id)
+            && !lent.pins.contains(&pin)
+        {
+            lent.pins.push(pin);
+        }
+        outcome
+    }
+
+    /// The command that was just sent may wait on the server for as long as it likes.
+    fn waits_on_server(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let carrier = client.carrier;
+        if let Some(lease) = &mut client.lease {
+            lease.lent.waits = true;
+        }
+        if let Some(backend) = self.backends.get_mut(carrier) {
+            backend.patient = true;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Conversations with transactions: sent piece by piece and at once, watched, aborted, nested, with
+//! commands inside that narrows answers itself.
+
+use super::talk::Talk;
+
+pub fn talks() -> Vec<Talk> {
+    TALKS
+        .iter()
+        .map(|(name, script)| Talk::new(name, script))
+        .collect()
+}
+
+const TALKS: &[(&str, &str)] = &[
+    (
+        "a transaction",
+        "MULTI\nSET a 1\nINCR a\nGET a\nLPUSH l x y\nHSET h f v\nHGETALL h\nEXEC\nGET a",
+    ),
+    ("an empty one", "MULTI\nEXEC\nPING"),
+    (
+        "one after the other",
+        "MULTI\nINCR a\nEXEC\nMULTI\nINCR a\nEXEC\nINCR a",
+    ),
+    (
+        "thrown away",
+        "MULTI\nSET a 1\nDISCARD\nGET a\nMULTI\nSET a 2\nEXEC",
+    ),
+    (
+        "errors when it runs",
+        "SET s text\nMULTI\nINCR s\nLPUSH s x\nSET t 1\nEXEC\nGET t",
+    ),
+    (
+        "errors when it is queued",
+        "MULTI\nSET a\nSET b 1\nEXEC\nGET b\nMULTI\nNOTHING\nEXEC",
+    ),
+    (
+        "without a beginning",
+        "EXEC\nDISCARD\nUNWATCH\nPING\nEXEC now\nDISCARD now\nMULTI now\nWATCH",
+    ),
+    ("nested", "MULTI\nMULTI\nSET a 1\nEXEC"),
+    ("watch inside", "MULTI\nWATCH a\nSET a 1\nEXEC\nGET a"),
+    ("unwatch inside", "WATCH a\nMULTI\nUNWATCH\nSET a 1\nEXEC"),
+    (
+        "a watched key that stays",
+        "SET a 1\nWATCH a b\nGET a\nMULTI\nINCR a\nEXEC\nGET a",
+    ),
+    ("a watched key that changes", CONFLICT),
+    (
+        "a conflict that was given up",
+        "WATCH a\n2>SET a 2\nUNWATCH\nMULTI\nSET a 3\nEXEC\nGET a",
+    ),
+    (
+        "a conflict and a discard",
+        "WATCH a\n2>SET a 2\nMULTI\nSET a 3\nDISCARD\nMULTI\nSET a 4\nEXEC",
+    ),
+    (
+        "watching again and again",
+        "WATCH a\nWATCH b\nWATCH a\n2>SET b 1\nMULTI\nPING\nEXEC\nMULTI\nPING\nEXEC",
+    ),
+    (
+        "a conflict with itself",
+        "WATCH a\nSET a 1\nMULTI\nGET a\nEXEC",
+    ),
+    ("databases inside", DATABASES),
+    (
+        "databases between watch and multi",
+        "WATCH a\nSELECT 2\nSET a two\nMULTI\nGET a\nEXEC\nGET a\nSELECT 0\nGET a",
+    ),
+    (
+        "a database in a watched one",
+        "WATCH a\nSELECT 2\nMULTI\nSELECT 3\nSET a three\nEXEC\nGET a\nSELECT 0\nGET a",
+    ),
+    (
+        "protocols between watch and multi",
+        "WATCH a\nHELLO 3\nMULTI\nHGETALL h\nEXEC\nHELLO 2\nMULTI\nHGETALL h\nEXEC",
+    ),
+    ("what is local inside", LOCAL),
+    ("reset inside", "MULTI\nSET a 1\nRESET\nGET a\nEXEC"),
+    ("reset behind watch", "WATCH a\nRESET\nMULTI\nPING\nEXEC"),
+    ("quit inside", "MULTI\nSET a 1\n!QUIT"),
+    (
+        "silence around",
+        "~CLIENT REPLY OFF\n~MULTI\n~SET a 1\n~EXEC\nCLIENT REPLY ON\nGET a",
+    ),
+    (
+        "silence for the beginning",
+        "~CLIENT REPLY SKIP\n~MULTI\nSET a 1\nEXEC\nGET a",
+    ),
+    (
+        "waiting inside",
+        "RPUSH l x\nMULTI\nBLPOP l 0\nBLPOP l 0\nBLMOVE l m LEFT RIGHT 0\nXREAD BLOCK 0 STREAMS s 0\nEXEC",
+    ),
+    (
+        "scripts inside",
+        "MULTI\nEVAL \"return redis.call('INCR',KEYS[1])\" 1 a\nPUBLISH c m\nEXEC",
+    ),
+    ("inline", "inline: MULTI\ninline: SET a 1\ninline: EXEC"),
+    (
+        "transactions of two",
+        "MULTI\n2>MULTI\nINCR a\n2>INCR a\n2>EXEC\nEXEC\n2>GET a",
+    ),
+];
+
+const CONFLICT: &str = "
+    SET a 1
+    WATCH a
+    MULTI
+    INCR a
+    2> SET a 10
+    EXEC
+    GET a
+    WATCH a
+    2> SET a 11
+    MULTI
+    INCR a
+    EXEC
+    GET a
+    MULTI
+    INCR a
+    EXEC
+";
+
+const DATABASES: &str = "
+    SET a zero
+    MULTI
+    SELECT 1
+    SET a one
+    SELECT 99
+    SELECT x
+    SELECT 2
+    SET a two
+    EXEC
+    GET a
+    SELECT 1
+    GET a
+    MULTI
+    SELECT 0
+    GET a
+    DISCARD
+    GET a
+    MULTI
+    SELECT 5
+    NOTHING
+    EXEC
+    GET a
+";
+
+const LOCAL: &str = "
+    MULTI
+    SET a 1
+    CLIENT SETNAME inside
+    CLIENT GETNAME
+    CLIENT GETREDIR
+    CLIENT NO-EVICT off
+    CLIENT SETNAME 'no good'
+    GET a
+    EXEC
+    CLIENT GETNAME
+    MULTI
+    CLIENT GETNAME x
+    SET b 1
+    EXEC
+    GET b
+    MULTI
+    CLIENT SETNAME other
+    DISCARD
+    CLIENT GETNAME
+";
