@@ -63,10 +63,7 @@ impl Engine {
                 self.finish_local(id, spec, &reply, silent)
             }
             Answer::Reset => {
-                if let Some(client) = self.clients.get_mut(id) {
-                    (client.watch_lost, client.multi_lost) = (false, false);
-                }
-                self.enter_context(id);
+                self.start_anew(id);
                 // It ends `OFF` before it answers, but `SKIP` outlives it.
                 self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
             }
@@ -226,6 +223,14 @@ impl Engine {
             return Outcome::Ended;
         }
         outcome
+    }
+
+    /// Behind `RESET` nothing of the connection's past holds.
+    fn start_anew(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id) {
+            (client.watch_lost, client.multi_lost) = (false, false);
+        }
+        self.enter_context(id);
     }
 
     /// The client's commands run in its session's context from now on.

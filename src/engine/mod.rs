@@ -30,6 +30,7 @@ mod output;
 mod provision;
 mod reply;
 mod request;
+mod route;
 mod run;
 pub mod settings;
 mod slot;

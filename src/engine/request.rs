@@ -13,17 +13,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{
-    Bracket as Verb, Flags, Local, Lookup, Pin, Route, Shape, Spec, Subcommands, Verdict,
-};
-use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
-use crate::session::info;
+use crate::command::{Flags, Shape, Spec};
+use crate::resp::{Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 
 use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
-use super::lease::LeaseFor;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -227,102 +223,6 @@ impl Engine {
         };
         self.inline_frame = frame;
         outcome
-    }
-
-    /// One whole canonical request.
-    fn request(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], frame: &Frame) -> Outcome {
-        let name = name_of(bytes, frame);
-        match rules.commands.lookup(bytes, name, frame.argc) {
-            Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
-            Lookup::UnknownSubcommand(container) => {
-                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
-                let command = &container.name;
-                if rules.policy.verdict_of_unknown(name, Some(subcommand)) == Verdict::Denied {
-                    return self.refuse_queued(id, &Refusal::Forbidden { command });
-                }
-                if container.subcommands != Subcommands::All {
-                    return self.known(id, rules, bytes, frame, container);
-                }
-                let refusal = Refusal::UnknownSubcommand {
-                    command,
-                    subcommand,
-                };
-                self.refuse_queued(id, &refusal)
-            }
-            Lookup::Unknown => self.unknown(id, rules, bytes),
-        }
-    }
-
-    fn known(
-        &mut self,
-        id: ClientId,
-        rules: &Rules,
-        bytes: &[u8],
-        frame: &Frame,
-        spec: &Spec,
-    ) -> Outcome {
-        let command = &*spec.name;
-        match rules.policy.verdict(spec) {
-            Verdict::Allowed => {}
-            Verdict::Denied => return self.refuse_queued(id, &Refusal::Forbidden { command }),
-        }
-        let request = (rules, bytes, frame);
-        let client = self.clients.get(id);
-        if client.is_some_and(|client| client.lease.is_some()) {
-            return self.on_lease(id, request, spec);
-        }
-        if client.is_some_and(|client| client.multi_lost)
-            && let Some(outcome) = self.after_lost_multi(id, spec)
-        {
-            return outcome;
-        }
-        match spec.route_of(bytes) {
-            Route::Shared if rules.policy.is_dedicated(spec) => {
-                self.needs_lease(id, request, spec, LeaseFor::Blocking)
-            }
-            Route::Shared | Route::Restricted => {
-                self.forward(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Info => {
-                let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-                let receiver = Receiver::ClientInfo { section };
-                let outcome = self.forward(id, rules, bytes, spec, receiver);
-                match self.clients.get(id).and_then(|client| client.hold) {
-                    Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
-                    _ => outcome,
-                }
-            }
-            // The server's own text: it knows its own version best.
-            Route::Local(Local::ClientHelp) => {
-                self.forward(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            Route::NotForwarded => {
-                let refusal = Refusal::NotForwarded { command };
-                self.not_carried(id, bytes, frame, spec, &refusal)
-            }
-            Route::Bracket(Verb::Multi) if spec.accepts(frame.argc) => Outcome::Block,
-            Route::Bracket(Verb::Watch | Verb::Multi) => {
-                self.needs_lease(id, request, spec, LeaseFor::Bracket)
-            }
-            // Nothing is open: the server says so, on any connection.
-            Route::Bracket(Verb::Exec | Verb::Discard | Verb::Unwatch) => {
-                if spec.route != Route::Bracket(Verb::Exec)
-                    && let Some(client) = self.clients.get_mut(id)
-                {
-                    client.watch_lost = false;
-                }
-                self.forward(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Blocking => self.needs_lease(id, request, spec, LeaseFor::Blocking),
-            Route::Pinned(Pin::Monitor | Pin::Tracking)
-            | Route::Subscriber
-            | Route::OwnConnection => {
-                let refusal = Refusal::NeedsLease { command };
-                self.not_carried(id, bytes, frame, spec, &refusal)
-            }
-            Route::Pinned(_) => self.needs_lease(id, request, spec, LeaseFor::Pin),
-        }
     }
 
     /// Sends a request down the pipe that carries the client's earlier ones, or down any

@@ -141,20 +141,12 @@ impl Engine {
             }
             next.earliest(at);
         }
+        // Where a client waits for as long as it likes, a dead server is found by TCP.
         if backend.patient {
-            // Its client waits, and so does it; a dead server is found by TCP.
             return (None, next.at);
         }
         if !backend.in_flight.is_empty() {
-            let limit = match (self.server.answering, backend.rotation()) {
-                // Somebody has paused writes: that is no death while the server answers others.
-                // A connection that is dead is found by TCP, which misses the acknowledgements;
-                // the bound is for what neither explains.
-                (true, Some(Rotation::Writes)) => settings.backend.stall_timeout_answering * 10,
-                (true, _) => settings.backend.stall_timeout_answering,
-                (false, _) => settings.backend.stall_timeout,
-            };
-            let at = backend.heard_at + limit;
+            let at = backend.heard_at + self.stall_limit(backend);
             if at <= now {
                 return (Some(Due::Lose(Loss::Stalled)), None);
             }
@@ -190,6 +182,19 @@ impl Engine {
             next.earliest(at);
         }
         (None, next.at)
+    }
+
+    /// How long a backend that owes replies may be silent.
+    fn stall_limit(&self, backend: &Backend) -> Duration {
+        let settings = &self.rules.settings.backend;
+        match (self.server.answering, backend.rotation()) {
+            // Somebody has paused writes: that is no death while the server answers others.
+            // A connection that is dead is found by TCP, which misses the acknowledgements;
+            // the bound is for what neither explains.
+            (true, Some(Rotation::Writes)) => settings.stall_timeout_answering * 10,
+            (true, _) => settings.stall_timeout_answering,
+            (false, _) => settings.stall_timeout,
+        }
     }
 
     /// Retires a backend that carries nothing; a pipe is drained first.

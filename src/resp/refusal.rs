@@ -49,14 +49,6 @@ pub enum Refusal<'a> {
         /// The option as the client wrote it.
         option: &'a [u8],
     },
-    /// `MULTI` inside `MULTI`.
-    NestedMulti,
-    /// `EXEC` without `MULTI`.
-    ExecWithoutMulti,
-    /// `DISCARD` without `MULTI`.
-    DiscardWithoutMulti,
-    /// `WATCH` inside `MULTI`.
-    WatchInsideMulti,
     /// A command that no transaction may contain.
     NotInsideTransaction,
     /// `EXEC` after a command that was refused at queue time.
@@ -272,10 +264,6 @@ impl Refusal<'_> {
             ),
             Self::HelloNoAuth => ("noauth", HELLO_NOAUTH),
             Self::HelloOption { .. } => ("hello_option", ""),
-            Self::NestedMulti => ("transaction", "ERR MULTI calls can not be nested"),
-            Self::ExecWithoutMulti => ("transaction", "ERR EXEC without MULTI"),
-            Self::DiscardWithoutMulti => ("transaction", "ERR DISCARD without MULTI"),
-            Self::WatchInsideMulti => ("transaction", "ERR WATCH inside MULTI is not allowed"),
             Self::NotInsideTransaction => (
                 "transaction",
                 "ERR Command not allowed inside a transaction",

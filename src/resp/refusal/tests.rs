@@ -145,13 +145,7 @@ fn refusals_that_redis_knows_have_its_words() {
             Refusal::HelloOption { option: b"foo" },
             "-ERR Syntax error in HELLO option 'foo'",
         ),
-        (Refusal::NestedMulti, "-ERR MULTI calls can not be nested"),
-        (Refusal::ExecWithoutMulti, "-ERR EXEC without MULTI"),
-        (Refusal::DiscardWithoutMulti, "-ERR DISCARD without MULTI"),
-        (
-            Refusal::WatchInsideMulti,
-            "-ERR WATCH inside MULTI is not allowed",
-        ),
+        ("-ERR WATCH inside MULTI is not allowed",),
         (
             Refusal::NotInsideTransaction,
             "-ERR Command not allowed inside a transaction",

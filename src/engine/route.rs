@@ -1,0 +1,119 @@
+//! By which way one whole request goes: the one match over the routes for a client that holds no
+//! backend of its own. `lent.rs` has the other one.
+
+use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict};
+use crate::resp::{Args, Frame, Refusal};
+use crate::session::info;
+
+use super::hold::{Hold, Outcome};
+use super::key::ClientId;
+use super::lease::LeaseFor;
+use super::request::name_of;
+use super::slot::Receiver;
+use super::{Engine, Rules};
+
+impl Engine {
+    /// One whole canonical request.
+    pub(super) fn request(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Outcome {
+        let name = name_of(bytes, frame);
+        match rules.commands.lookup(bytes, name, frame.argc) {
+            Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
+            Lookup::UnknownSubcommand(container) => {
+                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
+                let command = &container.name;
+                if rules.policy.verdict_of_unknown(name, Some(subcommand)) == Verdict::Denied {
+                    return self.refuse_queued(id, &Refusal::Forbidden { command });
+                }
+                if container.subcommands != Subcommands::All {
+                    return self.known(id, rules, bytes, frame, container);
+                }
+                let refusal = Refusal::UnknownSubcommand {
+                    command,
+                    subcommand,
+                };
+                self.refuse_queued(id, &refusal)
+            }
+            Lookup::Unknown => self.unknown(id, rules, bytes),
+        }
+    }
+
+    fn known(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+    ) -> Outcome {
+        let command = &*spec.name;
+        match rules.policy.verdict(spec) {
+            Verdict::Allowed => {}
+            Verdict::Denied => return self.refuse_queued(id, &Refusal::Forbidden { command }),
+        }
+        let request = (rules, bytes, frame);
+        let client = self.clients.get(id);
+        if client.is_some_and(|client| client.lease.is_some()) {
+            return self.on_lease(id, request, spec);
+        }
+        if client.is_some_and(|client| client.multi_lost)
+            && let Some(outcome) = self.after_lost_multi(id, spec)
+        {
+            return outcome;
+        }
+        match spec.route_of(bytes) {
+            Route::Shared if rules.policy.is_dedicated(spec) => {
+                self.needs_lease(id, request, spec, LeaseFor::Blocking)
+            }
+            Route::Shared | Route::Restricted => {
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Info => self.forward_info(id, rules, bytes, spec),
+            // The server's own text: it knows its own version best.
+            Route::Local(Local::ClientHelp) => {
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Local(local) => self.local(id, bytes, frame, spec, local),
+            Route::NotForwarded => {
+                let refusal = Refusal::NotForwarded { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
+            Route::Bracket(Verb::Multi) if spec.accepts(frame.argc) => Outcome::Block,
+            Route::Bracket(Verb::Watch | Verb::Multi) => {
+                self.needs_lease(id, request, spec, LeaseFor::Bracket)
+            }
+            // Nothing is open: the server says so, on any connection.
+            Route::Bracket(Verb::Exec) => self.forward(id, rules, bytes, spec, Receiver::Client),
+            Route::Bracket(Verb::Discard | Verb::Unwatch) => {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.watch_lost = false;
+                }
+                self.forward(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Blocking => self.needs_lease(id, request, spec, LeaseFor::Blocking),
+            Route::Pinned(Pin::Monitor | Pin::Tracking)
+            | Route::Subscriber
+            | Route::OwnConnection => {
+                let refusal = Refusal::NeedsLease { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
+            Route::Pinned(_) => self.needs_lease(id, request, spec, LeaseFor::Pin),
+        }
+    }
+
+    /// `INFO`: its reply comes round by the other workers.
+    fn forward_info(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec) -> Outcome {
+        let section = info::asks_for_narrows(Args::new(bytes).skip(1));
+        let receiver = Receiver::ClientInfo { section };
+        let outcome = self.forward(id, rules, bytes, spec, receiver);
+        match self.clients.get(id).and_then(|client| client.hold) {
+            Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
+            _ => outcome,
+        }
+    }
+}
