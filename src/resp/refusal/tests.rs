@@ -145,7 +145,6 @@ fn refusals_that_redis_knows_have_its_words() {
             Refusal::HelloOption { option: b"foo" },
             "-ERR Syntax error in HELLO option 'foo'",
         ),
-        ("-ERR WATCH inside MULTI is not allowed",),
         (
             Refusal::NotInsideTransaction,
             "-ERR Command not allowed inside a transaction",
