@@ -34,6 +34,12 @@ test: test-tools format lint ## Install what the tests need, then every check an
 bench: run-tools ## The micro-benchmarks (criterion)
 	cargo bench
 
+# SECONDS alone is the shell's own clock: only what is said on the command line counts.
+.PHONY: fuzz
+fuzz: run-tools ## Fuzz each target for a minute: make fuzz SECONDS=300 TARGET=reply
+	@FUZZ_SECONDS="$(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)" \
+		FUZZ_TARGETS="$(if $(filter command line,$(origin TARGET)),$(TARGET))" scripts/fuzz
+
 .PHONY: build
 build: run-tools ## Build the release binary
 	cargo build --release
