@@ -244,7 +244,10 @@ impl World {
     /// A server's connection is lost, some of what it has answered arriving first.
     fn fail(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         if let Some(id) = self.some_conn(u)? {
-            let most = some_bytes(u)?;
+            let most = match u.arbitrary()? {
+                true => some_bytes(u)?,
+                false => 0,
+            };
             self.execute(id, 0, usize::from(u.arbitrary::<u8>()? % 4));
             self.deliver(id, most);
             self.gone(id);
@@ -407,12 +410,12 @@ impl World {
     }
 }
 
-/// How many bytes pass at once: few, or all.
+/// How many bytes pass at once: none, few, or all.
 fn some_bytes(u: &mut Unstructured<'_>) -> Result<usize> {
     let choice: u8 = u.arbitrary()?;
     Ok(match choice {
         0..128 => usize::MAX,
-        128..250 => usize::from(choice) - 127,
+        128..250 => usize::from(choice) - 128,
         _ => 1000 * usize::from(choice - 249),
     })
 }
