@@ -323,8 +323,9 @@ impl World {
             self.engine.client_eof(actor.key, self.now);
             self.engine.client_gone(actor.key, self.now);
         }
-        self.engine
-            .answered(u.arbitrary::<u8>()?.into(), Reply::Killed(1), self.now);
+        // Of a question that was never put.
+        let ticket = u64::MAX - u64::from(u.arbitrary::<u8>()?);
+        self.engine.answered(ticket, Reply::Killed(1), self.now);
         let after = self.engine.census();
         assert_eq!(
             (before.clients, before.backends, before.in_flight),

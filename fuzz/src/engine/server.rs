@@ -52,7 +52,7 @@ impl Link {
                     assert!(server.written.insert(tag.to_vec()), "a write ran twice");
                 }
                 let tag = if self.liar { b"lie" } else { tag };
-                answer(&mut self.out, tag, style);
+                answer(&mut self.out, &name, tag, style);
             }
             None => own(&mut self.out, &args, style),
         }
@@ -60,19 +60,23 @@ impl Link {
     }
 }
 
-/// An answer to a tagged request.
-fn answer(out: &mut Vec<u8>, tag: &[u8], style: u8) {
-    let head = match style % 8 {
-        0..3 => return write::bulk(out, tag),
-        3 => "+",
-        4 => "-ERR ",
-        5 => "*3\r\n:1\r\n*-1\r\n+",
-        6 => "|1\r\n+a\r\n+b\r\n%1\r\n#t\r\n+",
-        _ => {
+/// An answer to a tagged request: mostly of a shape that the command may have, sometimes of one
+/// that no server in step would send.
+fn answer(out: &mut Vec<u8>, name: &[u8], tag: &[u8], style: u8) {
+    let head = match (name, style % 16) {
+        (_, 0) => "-ERR ",
+        (_, 1) => "*3\r\n:1\r\n*-1\r\n+",
+        (b"MGET", 2) => "|1\r\n+a\r\n+b\r\n*1\r\n+",
+        (b"MGET", _) => "*3\r\n:1\r\n*-1\r\n+",
+        (b"INCR", _) => return write::integer(out, i64::from(style)),
+        (b"SET", _) => "+",
+        (b"NOSUCH", _) => "-ERR unknown command ",
+        (_, 3..6) => {
             let mut value = tag.to_vec();
             value.resize(tag.len() + 40 * usize::from(style), b'.');
             return write::bulk(out, &value);
         }
+        _ => return write::bulk(out, tag),
     };
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(tag);
@@ -99,7 +103,10 @@ fn own(out: &mut Vec<u8>, args: &[&[u8]], style: u8) {
             write::integer(out, 7);
         }
         b"SELECT" if style % 4 == 3 => write::error(out, "ERR DB index is out of range"),
-        b"PING" => write::status(out, "PONG"),
+        b"PING" => match args.get(1) {
+            Some(word) => write::bulk(out, word),
+            None => write::status(out, "PONG"),
+        },
         b"INFO" => write::bulk(
             out,
             b"# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\n",
