@@ -1,0 +1,41 @@
+//! What the kernel says of a process and of sockets. `None` when the process is gone.
+
+use std::fs;
+use std::net::SocketAddr;
+
+/// Resident memory.
+pub(crate) fn rss_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = field.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Open descriptors.
+pub(crate) fn fd_count(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+/// Processor time of all threads of a process, in user and system mode.
+pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; behind it the fields are numbers.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    Some(ticks as f64 / per_second as f64)
+}
+
+/// Sockets with this peer that a process still holds: one that was closed has no inode, though the
+/// kernel may keep it for a while.
+pub(crate) fn held_connections(peer: SocketAddr) -> usize {
+    let SocketAddr::V4(peer) = peer else { return 0 };
+    let address = u32::from_ne_bytes(peer.ip().octets());
+    let wanted = format!("{address:08X}:{:04X}", peer.port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let held = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(2) == Some(&wanted.as_str()) && fields.get(9).is_some_and(|inode| *inode != "0")
+    };
+    table.lines().filter(held).count()
+}
