@@ -28,10 +28,10 @@ mod schedule;
 mod schedules;
 #[path = "chaos/stage.rs"]
 mod stage;
-#[path = "faults/load.rs"]
-mod load;
 mod support;
 #[path = "chaos/traffic.rs"]
 mod traffic;
+#[path = "chaos/verdict.rs"]
+mod verdict;
 #[path = "chaos/wire.rs"]
 mod wire;

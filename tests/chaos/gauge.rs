@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use crate::stage::Stage;
 use crate::support::Conn;
 
-pub(crate) use proc::{cpu_seconds, fd_count, held_connections, rss_bytes};
+#[allow(unused_imports, reason = "the short tests do not ask who used the processors")]
+pub(crate) use proc::{cpu_seconds, fd_count, held_connections, machine_seconds, rss_bytes};
 
 /// How often the server's list is read.
 const LIST_EVERY: Duration = Duration::from_millis(50);

@@ -191,21 +191,23 @@ impl Gate {
             }
             let listener = listener
                 .get_or_insert_with(|| TcpListener::from_std(listen(self.address)).unwrap());
+            // New orders come first: what is done after `set` meets the fault.
             tokio::select! {
+                biased;
+                _ = self.watched.changed() => {}
                 accepted = listener.accept() => {
                     if let Ok((client, _)) = accepted {
-                        self.welcome(client, orders.fault, &alive);
+                        self.welcome(client, &alive);
                     }
                 }
-                _ = self.watched.changed() => {}
             }
         }
         drop(alive);
         let _ = tokio::time::timeout(Duration::from_secs(2), all_ended.recv()).await;
     }
 
-    fn welcome(&self, client: tokio::net::TcpStream, fault: Fault, alive: &mpsc::Sender<()>) {
-        if fault == Fault::CloseNew {
+    fn welcome(&self, client: tokio::net::TcpStream, alive: &mpsc::Sender<()>) {
+        if self.watched.borrow().fault == Fault::CloseNew {
             return;
         }
         let birth = self.births.fetch_add(1, Ordering::SeqCst) as u64;

@@ -20,37 +20,34 @@ pub(crate) fn each_once(nemeses: &[Nemesis], quiet: Duration, seed: u64) -> Vec<
     nemeses.into_iter().map(step).collect()
 }
 
-/// For as long as somebody asks for more: every nemesis once before any comes again, with quiet
-/// phases of a random length within `quiet_seconds`.
-pub(crate) struct Endless {
-    random: fastrand::Rng,
-    nemeses: Vec<Nemesis>,
-    left: Vec<Nemesis>,
-    quiet_seconds: std::ops::Range<u64>,
-}
-
-impl Endless {
-    pub(crate) fn new(nemeses: Vec<Nemesis>, quiet_seconds: std::ops::Range<u64>, seed: u64) -> Self {
-        Self {
-            random: fastrand::Rng::with_seed(seed),
-            nemeses,
-            left: Vec::new(),
-            quiet_seconds,
+/// Enough to fill `total`: every nemesis once before any comes again, with quiet phases of a random
+/// length within `quiet_ms`. narrows itself is ended only in the first third, so that its memory can
+/// be watched for the rest of the time.
+pub(crate) fn fill(
+    nemeses: &[Nemesis],
+    total: Duration,
+    quiet_ms: std::ops::Range<u64>,
+    seed: u64,
+) -> Vec<Step> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut steps = Vec::new();
+    let mut left: Vec<Nemesis> = Vec::new();
+    let mut filled = Duration::ZERO;
+    while filled < total && steps.len() < STEPS_MAX {
+        if left.is_empty() {
+            left = nemeses.to_vec();
+            random.shuffle(&mut left);
         }
-    }
-}
-
-impl Iterator for Endless {
-    type Item = Step;
-
-    fn next(&mut self) -> Option<Step> {
-        if self.left.is_empty() {
-            self.left.clone_from(&self.nemeses);
-            self.random.shuffle(&mut self.left);
+        let Some(nemesis) = left.pop() else { break };
+        if nemesis.ends_narrows && filled > total / 3 {
+            continue;
         }
-        Some(Step {
-            quiet: Duration::from_secs(self.random.u64(self.quiet_seconds.clone())),
-            nemesis: self.left.pop()?,
-        })
+        let quiet = Duration::from_millis(random.u64(quiet_ms.clone()));
+        filled += quiet + nemesis.lasts;
+        steps.push(Step { quiet, nemesis });
     }
+    steps
 }
+
+/// A day and more of chaos.
+const STEPS_MAX: usize = 100_000;

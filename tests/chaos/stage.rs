@@ -55,22 +55,27 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// With a server that keeps what it has acknowledged.
     pub(crate) fn new(flavor: Flavor, workers: usize, seed: u64) -> Self {
-        let server = RedisServer::start_flavor(
-            flavor,
-            &[
-                // What was acknowledged is in the file by then, and so survives a kill: without
-                // fsync nothing ever postpones the write.
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "no",
-                "--enable-debug-command",
-                "yes",
-                "--busy-reply-threshold",
-                "200",
-            ],
-        );
+        // It is in the file by then, and so survives a kill: without fsync nothing ever
+        // postpones the write.
+        let keeping = ["--appendonly", "yes", "--appendfsync", "no"];
+        Self::with(flavor, &keeping, workers, seed)
+    }
+
+    /// With a server that is empty when it has been killed.
+    pub(crate) fn forgetful(flavor: Flavor, workers: usize, seed: u64) -> Self {
+        Self::with(flavor, &[], workers, seed)
+    }
+
+    fn with(flavor: Flavor, options: &[&str], workers: usize, seed: u64) -> Self {
+        let breakable = [
+            "--enable-debug-command",
+            "yes",
+            "--busy-reply-threshold",
+            "200",
+        ];
+        let server = RedisServer::start_flavor(flavor, &[options, &breakable].concat());
         let proxy = FaultProxy::in_front_of(server.address().parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("narrows.toml"), CONFIGURATION).unwrap();
@@ -102,6 +107,11 @@ impl Stage {
     /// The number of narrows' process, which changes with a restart; 0 between two.
     pub(crate) fn pid(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.pid)
+    }
+
+    /// As [`Stage::pid`], at this moment.
+    pub(crate) fn narrows_pid(&self) -> u32 {
+        self.pid.load(Ordering::SeqCst)
     }
 
     /// The log of all of narrows' processes.

@@ -39,3 +39,20 @@ pub(crate) fn held_connections(peer: SocketAddr) -> usize {
     };
     table.lines().filter(held).count()
 }
+
+/// Processor seconds of the whole machine, since it started: in use, and all there were.
+pub(crate) fn machine_seconds() -> (f64, f64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        // What a guest uses is contained in the first two.
+        .take(8)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    let total: f64 = ticks.iter().sum();
+    let idle: f64 = ticks.iter().skip(3).take(2).sum();
+    ((total - idle) / per_second, total / per_second)
+}

@@ -101,11 +101,12 @@ impl Link {
             )
         };
         tokio::select! {
+            biased;
+            doom = self.doomed() => Finish::Doomed(doom),
             pumped = both => match pumped {
                 Ok(_) => Finish::Done,
                 Err(end) => Finish::Broken(end),
             },
-            doom = self.doomed() => Finish::Doomed(doom),
         }
     }
 
@@ -129,8 +130,9 @@ impl Link {
                 _ => {}
             }
             tokio::select! {
-                ready = from.readable() => ready.map_err(|_| End::Reset)?,
+                biased;
                 _ = watched.changed() => continue,
+                ready = from.readable() => ready.map_err(|_| End::Reset)?,
             }
             let count = match from.try_read(&mut chunk) {
                 Ok(0) => {
