@@ -12,16 +12,16 @@
     clippy::panic
 )]
 
-#[path = "chaos/netns.rs"]
-mod netns;
-#[path = "chaos/proxy.rs"]
-mod proxy;
 #[path = "chaos/gauge.rs"]
 mod gauge;
 #[path = "chaos/nemesis.rs"]
 mod nemesis;
+#[path = "chaos/netns.rs"]
+mod netns;
 #[path = "chaos/play.rs"]
 mod play;
+#[path = "chaos/proxy.rs"]
+mod proxy;
 #[path = "chaos/schedule.rs"]
 mod schedule;
 #[path = "chaos/schedules.rs"]

@@ -1,6 +1,7 @@
 //! Watching from outside while a load runs: how many connections the server counts as narrows',
 //! how many the kernel does, and what narrows takes of memory, descriptors and processor time. A
 //! thread each for what may have to wait for the server and for what never waits.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 #[path = "gauge/proc.rs"]
 mod proc;
@@ -14,7 +15,10 @@ use std::time::{Duration, Instant};
 use crate::stage::Stage;
 use crate::support::Conn;
 
-#[allow(unused_imports, reason = "the short tests do not ask who used the processors")]
+#[allow(
+    unused_imports,
+    reason = "the soak and the short tests use a part each"
+)]
 pub(crate) use proc::{cpu_seconds, fd_count, held_connections, machine_seconds, rss_bytes};
 
 /// How often the server's list is read.
@@ -70,7 +74,11 @@ impl Gauge {
                 move || figures.watch_process(&pid, proxy)
             }),
         ];
-        Self { figures, proxy, threads }
+        Self {
+            figures,
+            proxy,
+            threads,
+        }
     }
 
     /// From now on the server may count connections that are closed already, or no more.
@@ -135,7 +143,11 @@ impl Figures {
                 Some(list) => {
                     // Both before and after: what was asked for in a blind moment was seen in one.
                     let blind = blind || self.blind.load(Ordering::SeqCst);
-                    let of = if blind { &self.listed_blind_max } else { &self.listed_max };
+                    let of = if blind {
+                        &self.listed_blind_max
+                    } else {
+                        &self.listed_max
+                    };
                     of.fetch_max(largest_instance(&list), Ordering::SeqCst);
                     self.lists.fetch_add(1, Ordering::SeqCst);
                 }
@@ -180,7 +192,12 @@ fn ask_for_list(conn: &mut Option<Conn>, server: &str) -> Option<String> {
 pub(crate) fn largest_instance(list: &str) -> usize {
     let instances: Vec<&str> = list
         .lines()
-        .filter_map(|line| line.split_once(" name=narrows:")?.1.split([':', ' ']).next())
+        .filter_map(|line| {
+            line.split_once(" name=narrows:")?
+                .1
+                .split([':', ' '])
+                .next()
+        })
         .collect();
     let count = |instance: &&str| instances.iter().filter(|other| *other == instance).count();
     instances.iter().map(count).max().unwrap_or(0)

@@ -1,5 +1,6 @@
 //! What can be done to a stage: each nemesis is a value with a name, a beginning and an end. It
 //! says what it does to the oracles, and how soon service must have recovered from it.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 #[path = "nemesis/network.rs"]
 mod network;

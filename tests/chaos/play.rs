@@ -1,6 +1,7 @@
 //! Plays a schedule of nemeses against a stage under load, and keeps the account of it: when each
 //! began and ended, how long service took to come back, which backends narrows gave up and when.
 //! What must not be goes into a list of offences, so that one run tells all of them.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,15 +40,11 @@ pub(crate) type Causes = BTreeMap<String, u64>;
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     pub(crate) name: &'static str,
-    /// Since the beginning of the play.
-    pub(crate) begin: Duration,
-    /// When all was well again.
-    pub(crate) over: Duration,
     /// From the end of the fault to service.
     pub(crate) recovery: Duration,
     /// The most that `recovery` may be.
     pub(crate) recovery_max: Duration,
-    /// Backends given up from `begin` to `over`.
+    /// Backends given up until then.
     pub(crate) closed: Causes,
 }
 
@@ -122,7 +119,6 @@ impl<'a> Play<'a> {
     fn strike(&mut self, nemesis: Nemesis) {
         let quiet = self.since_told();
         self.add_quiet(quiet);
-        let begin = self.begin.elapsed();
         if nemesis.blinds_server {
             self.gauge.set_blind(true);
         }
@@ -142,8 +138,6 @@ impl<'a> Play<'a> {
         self.gauge.set_blind(false);
         let window = Window {
             name: nemesis.name,
-            begin,
-            over: self.begin.elapsed(),
             recovery,
             recovery_max: nemesis.recovery_max,
             closed: self.since_told(),

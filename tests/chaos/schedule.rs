@@ -1,5 +1,6 @@
 //! Which nemesis comes when: a sequence drawn from a seed, so that the same seed gives the same
 //! schedule.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 use std::time::Duration;
 

@@ -28,7 +28,11 @@ const QUIET: Duration = Duration::from_millis(300);
 /// The flavor if it is installed, the other one else.
 fn server(wanted: Flavor) -> Flavor {
     let installed = Flavor::installed();
-    if installed.contains(&wanted) { wanted } else { installed[0] }
+    if installed.contains(&wanted) {
+        wanted
+    } else {
+        installed[0]
+    }
 }
 
 #[track_caller]
@@ -46,7 +50,9 @@ fn play(mut stage: Stage, data: Data, seed: u64, nemeses: &[&str]) {
     let mut nobody = Nobody;
     let account = Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
     let hangs = traffic.hangs();
-    let report = traffic.finish().unwrap_or_else(|offence| panic!("{offence}"));
+    let report = traffic
+        .finish()
+        .unwrap_or_else(|offence| panic!("{offence}"));
     println!(
         "{} replies verified, {} unknown, {} not run, at most {} connections listed ({} while the \
          server was blind), {} held",

@@ -1,6 +1,7 @@
 //! The arrangement that is put under strain: a real server, the fault proxy in front of it, narrows
 //! in front of that, and connections of the test's own straight to the server. It knows how each is
 //! started and started again, and nothing of when.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,9 +28,6 @@ const CONFIGURATION: &str = r#"
     [runtime]
     drain_timeout = "4s"
 "#;
-
-/// narrows gives a silent server up within this, as configured above.
-pub(crate) const STALL: Duration = Duration::from_millis(1500);
 
 /// The bound on narrows' connections to the server.
 pub(crate) const BACKENDS_MAX: usize = 8;

@@ -2,6 +2,7 @@
 //! pipelines, large values, clients that leak connections and clients that come in waves and
 //! vanish, in both protocols and several dbs. Errors and lost connections are expected; a wrong
 //! reply, a lost write, a command that ran twice and a hang are not.
+#![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
 use std::time::Duration;
 

@@ -72,7 +72,10 @@ fn memory_offence(stage: &Stage, gauge: &Gauge) -> Option<String> {
     let now = rss_bytes(pid).expect("narrows runs");
     let samples = gauge.samples();
     let own: Vec<&Sample> = samples.iter().filter(|sample| sample.pid == pid).collect();
-    let plateau = own.iter().take(own.len() / 4 + 1).map(|sample| sample.rss_bytes);
+    let plateau = own
+        .iter()
+        .take(own.len() / 4 + 1)
+        .map(|sample| sample.rss_bytes);
     let plateau = plateau.max()?;
     (now > plateau + RSS_MARGIN_BYTES).then(|| {
         format!(
@@ -94,7 +97,6 @@ fn poison_offence(stage: &Stage) -> Option<String> {
     // The server or the wire ended these: nothing to hold against the backend.
     logged.remove("gone");
     let logged = logged.values().sum::<u64>();
-    (counted != Some(logged)).then(|| {
-        format!("INFO counts {counted:?} poisoned backends, the log {logged}")
-    })
+    (counted != Some(logged))
+        .then(|| format!("INFO counts {counted:?} poisoned backends, the log {logged}"))
 }

@@ -110,7 +110,9 @@ impl Diary {
     }
 
     fn print_line(&self, gauge: &Gauge, seconds: f64) {
-        let Some(span) = self.spans.last() else { return };
+        let Some(span) = self.spans.last() else {
+            return;
+        };
         let since = self.begin.elapsed().as_secs_f64();
         // The spans of this line: one, or several where faults began and ended.
         let of_line = self.spans.iter().rev();

@@ -214,7 +214,11 @@ impl Record {
                 recovery.closed
             )?;
         }
-        writeln!(out, "  backends closed in quiet: {:?}", self.closed_in_quiet)?;
+        writeln!(
+            out,
+            "  backends closed in quiet: {:?}",
+            self.closed_in_quiet
+        )?;
         writeln!(out, "  connections: {connections:?}")?;
         writeln!(
             out,
@@ -270,7 +274,10 @@ impl Record {
 impl Latencies {
     fn of<'a>(spans: impl Iterator<Item = &'a Span>) -> Self {
         let spans: Vec<&Span> = spans.collect();
-        let heard: Vec<&&Span> = spans.iter().filter(|span| span.latencies.count > 0).collect();
+        let heard: Vec<&&Span> = spans
+            .iter()
+            .filter(|span| span.latencies.count > 0)
+            .collect();
         let of = |pick: fn(&Span) -> f64| heard.iter().map(|span| pick(span) / 1e3).collect();
         let worst = |values: Vec<f64>| values.into_iter().fold(0.0, f64::max);
         Self {
@@ -297,7 +304,11 @@ impl Memory {
             return Self::default();
         };
         let kib = |part: &[&Sample]| {
-            median(part.iter().map(|sample| sample.rss_bytes as f64 / 1024.0).collect())
+            median(
+                part.iter()
+                    .map(|sample| sample.rss_bytes as f64 / 1024.0)
+                    .collect(),
+            )
         };
         let fifth = own.len() / 5 + 1;
         Self {
@@ -315,13 +326,27 @@ impl Memory {
 /// Of memory over time, by least squares.
 fn slope(samples: &[&Sample]) -> f64 {
     let count = samples.len() as f64;
-    let point = |sample: &&Sample| (sample.at.as_secs_f64() / 60.0, sample.rss_bytes as f64 / 1024.0);
-    let (mean_x, mean_y) = samples.iter().map(point).fold((0.0, 0.0), |(x, y), (dx, dy)| {
-        (x + dx / count, y + dy / count)
-    });
-    let (over, under) = samples.iter().map(point).fold((0.0, 0.0), |(over, under), (x, y)| {
-        (over + (x - mean_x) * (y - mean_y), under + (x - mean_x).powi(2))
-    });
+    let point = |sample: &&Sample| {
+        (
+            sample.at.as_secs_f64() / 60.0,
+            sample.rss_bytes as f64 / 1024.0,
+        )
+    };
+    let (mean_x, mean_y) = samples
+        .iter()
+        .map(point)
+        .fold((0.0, 0.0), |(x, y), (dx, dy)| {
+            (x + dx / count, y + dy / count)
+        });
+    let (over, under) = samples
+        .iter()
+        .map(point)
+        .fold((0.0, 0.0), |(over, under), (x, y)| {
+            (
+                over + (x - mean_x) * (y - mean_y),
+                under + (x - mean_x).powi(2),
+            )
+        });
     if under > 0.0 { over / under } else { 0.0 }
 }
 

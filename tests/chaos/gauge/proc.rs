@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 /// Resident memory.
 pub(crate) fn rss_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let field = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = field.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024)
 }

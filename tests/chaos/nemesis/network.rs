@@ -84,8 +84,15 @@ fn heal(stage: &mut Stage) {
 
 /// Anywhere from the first byte of a handshake to the middle of a batch.
 fn cut(stage: &mut Stage, way: Way) {
-    let most = *stage.random.choice(&[20_usize, 200, 5000, 200_000]).unwrap();
+    let most = *stage
+        .random
+        .choice(&[20_usize, 200, 5000, 200_000])
+        .unwrap();
     let bytes = stage.random.usize(0..most);
-    let end = if stage.random.bool() { End::Reset } else { End::Close };
+    let end = if stage.random.bool() {
+        End::Reset
+    } else {
+        End::Close
+    };
     stage.proxy.set(Fault::CutAfter(way, bytes, end));
 }

@@ -24,9 +24,11 @@ pub(super) const ALL: &[Nemesis] = &[
             .integer();
     })
     .again_ms(250),
-    Nemesis::new("client-pause-all", 1000, |stage| pause(stage, "1000", "ALL"))
-        // Nobody is heard before it is over, not even who would end it.
-        .ending(|stage| stage.admin.take().unwrap().expect(&["PING"], "+PONG\r\n")),
+    Nemesis::new("client-pause-all", 1000, |stage| {
+        pause(stage, "1000", "ALL")
+    })
+    // Nobody is heard before it is over, not even who would end it.
+    .ending(|stage| stage.admin.take().unwrap().expect(&["PING"], "+PONG\r\n")),
     Nemesis::new("client-pause-write", 2500, |stage| {
         pause(stage, "60000", "WRITE");
     })
