@@ -45,8 +45,8 @@ pub enum Phase {
 pub enum Rotation {
     /// All.
     Open,
-    /// None until its oldest reply has passed: that is huge, or answers a ping after a
-    /// long silence.
+    /// None until its oldest reply has passed: that is huge, answers a ping after a long
+    /// silence, or is that of a read and does not come while the server answers others.
     Rested,
     /// Only such as may write. The oldest one does, and does not move while the server
     /// answers others: somebody has paused writes, and reads must not stand behind them.
@@ -159,6 +159,11 @@ impl Backend {
         if let Phase::Pipe { rotation, .. } = &mut self.phase {
             *rotation = to;
         }
+    }
+
+    /// Whether its oldest request is a read for certain.
+    pub fn owes_a_read(&self) -> bool {
+        self.in_flight.front().is_some_and(Slot::is_read)
     }
 
     /// Whether nothing is expected of it and nothing is on its way to it.

@@ -108,6 +108,12 @@ impl Slot {
         self.bytes as usize
     }
 
+    /// Whether the request only reads. One that has been replayed, or that narrows' own table
+    /// does not know, may be a read all the same.
+    pub fn is_read(&self) -> bool {
+        self.fate == Fate::Replayable
+    }
+
     /// Whether the request was enqueued at least `limit` before `now`. Right for ages
     /// below 24 days (the clock of a slot is 32 bits of milliseconds).
     pub fn is_older_than(&self, limit: Duration, now: Duration) -> bool {

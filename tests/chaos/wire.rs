@@ -108,6 +108,46 @@ fn refused_connections_are_taken_again_after_the_fault() {
     again.expect(&["PING"], "+PONG\r\n");
 }
 
+/// A silent connection is given up after five seconds while the server answers on others; the
+/// health check, which is struck as well, needs two to find its way again.
+const SHORT_STALLS: &str = r#"
+    [backend]
+    handshake_timeout = "500ms"
+    health_interval = "200ms"
+    stall_timeout = "4s"
+    stall_timeout_answering = "5s"
+"#;
+
+#[test]
+fn a_half_open_pipe_that_owes_a_read_is_given_up_and_no_write_waits_behind_it() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::in_front_of(server.address().parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("narrows.toml");
+    std::fs::write(&file, SHORT_STALLS).unwrap();
+    let narrows = Narrows::start(&[
+        "--config",
+        file.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+        "--backend",
+        &format!("redis://{}", proxy.address()),
+    ]);
+    let (mut reader, mut writer) = (narrows.connect(), narrows.connect());
+    writer.expect(&["SET", "key", "value"], "+OK\r\n");
+    proxy.strike(Doom::ServerGone);
+    let begin = Instant::now();
+    reader.send_command(&["GET", "key"]);
+    // The health check has a new connection by then, and is answered on it.
+    wait_until("the silence to be noticed", PATIENCE, || {
+        narrows.log().contains("a connection says nothing")
+    });
+    writer.expect(&["SET", "key", "other"], "+OK\r\n");
+    reader.expect_reply("$5\r\nother\r\n");
+    // Ten times as much, as for writes that somebody has paused, would be fifty.
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+}
+
 /// How narrows is told to find a dead wire: by TCP, as the deadlines of silence are far away.
 const BY_TCP: &str = r#"
     [backend]
