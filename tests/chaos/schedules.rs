@@ -72,6 +72,7 @@ fn play(mut stage: Stage, data: Data, seed: u64, nemeses: &[&str]) {
     assert_eq!(account.windows.len(), count, "all were played");
     assert!(gauge.lists() > 10, "the server was asked all the time");
     assert!(report.counts.verified > 1000, "{report:#?}");
+    assert!(report.is_good(), "{report}");
 }
 
 #[test]
@@ -162,4 +163,18 @@ fn load_the_server_comes_back_empty() {
     let stage = Stage::forgetful(server(Flavor::Redis), 2, 6);
     let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
     play(stage, Data::MayVanish, 6, &names);
+}
+
+/// The proof that the rest proves something: the same fault, with a server that loses what it has
+/// acknowledged while the load believes that it keeps it.
+#[test]
+fn load_what_is_lost_is_found() {
+    let mut stage = Stage::forgetful(server(Flavor::Redis), 1, 7);
+    let gauge = Gauge::start(&stage);
+    let traffic = Traffic::start(stage.address(), VOLUME, Data::Kept, 7);
+    let steps = each_once(&Nemesis::named(&["redis-kill-9"]), QUIET, 7);
+    let mut nobody = Nobody;
+    Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
+    let offence = traffic.finish().expect_err("acknowledged writes are gone");
+    assert!(offence.contains("OFFENCE (Stale)"), "{offence}");
 }

@@ -47,6 +47,7 @@ impl Traffic {
             on_trouble: OnTrouble::Endure,
             data,
             request_deadline: REQUEST_DEADLINE,
+            dump_folder: Some(env!("CARGO_TARGET_TMPDIR").into()),
             seed,
             ..Plan::new(Target::Tcp(address.parse().unwrap()))
         };
