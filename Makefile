@@ -11,7 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 NARROWS := $(TARGET)/release/narrows
 
-# Further flags for `make run` and `make demo`: make run ARGS="--listen 127.0.0.1:7000"
+# Further flags for `make run`, `make demo` and `make load`: make run ARGS="--listen 127.0.0.1:7000"
 ARGS ?=
 
 .PHONY: help
@@ -42,6 +42,11 @@ soak: test-tools ## All faults in a random order under a verifying load: MINUTES
 bench: run-tools ## The micro-benchmarks (criterion)
 	cargo bench
 
+.PHONY: load
+load: run-tools ## Load that verifies every reply: make load ARGS="--target 127.0.0.1:6380 -c 1000"
+	@cargo build --release --package narrows-load
+	@exec $(TARGET)/release/narrows-load $(ARGS)
+
 .PHONY: build
 build: run-tools ## Build the release binary
 	cargo build --release
@@ -52,7 +57,7 @@ format: ## Check the formatting
 
 .PHONY: lint
 lint: ## Clippy, warnings denied
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 
 .PHONY: run-tools
 run-tools:

@@ -144,7 +144,7 @@ impl Arguments {
             mix: self.mix.clone().unwrap_or_default(),
             databases: self.databases.clone(),
             protocols: self.protocols.clone(),
-            sources: self.sources(&personas),
+            sources: self.sources(),
             personas,
             seed: self.seed,
             on_trouble: self.on_trouble,
@@ -161,7 +161,7 @@ impl Arguments {
         }
     }
 
-    fn sources(&self, personas: &[(Persona, f64)]) -> Vec<IpAddr> {
+    fn sources(&self) -> Vec<IpAddr> {
         let is_local = match &self.target {
             Target::Tcp(address) => address.is_ipv4() && address.ip().is_loopback(),
             Target::Unix(_) => false,
@@ -169,13 +169,8 @@ impl Arguments {
         if !self.sources.is_empty() || !is_local {
             return self.sources.clone();
         }
-        // What a storm leaves behind keeps its ports for a minute.
-        let storms = personas
-            .iter()
-            .any(|(persona, _)| *persona == Persona::Storm);
-        let least = if storms { STORM_SOURCES } else { 0 };
         let needed = self.connections / (PORTS_PER_SOURCE / 2);
-        (0..needed.max(least).min(SOURCES_MAX))
+        (0..needed.min(SOURCES_MAX))
             .map(|place| IpAddr::V4(Ipv4Addr::new(127, 0, 0, place as u8 + 2)))
             .collect()
     }
@@ -206,7 +201,6 @@ fn share(text: &str) -> Result<(Persona, f64), String> {
     Ok((name.parse()?, share))
 }
 
-const STORM_SOURCES: usize = 8;
 const SOURCES_MAX: usize = 200;
 
 #[cfg(test)]
@@ -222,7 +216,7 @@ mod tests {
         assert_eq!(plan.duration, Duration::from_secs(120));
         assert_eq!(plan.warm_up, Duration::from_secs(5));
         assert_eq!(plan.personas, [(Persona::Web, 0.8), (Persona::Storm, 0.2)]);
-        assert_eq!(plan.sources.len(), 8);
+        assert_eq!(plan.sources.len(), 3);
         assert_eq!(plan.protocols.len(), 2);
         assert_eq!(plan.mix.to_string(), "get=1");
     }

@@ -157,7 +157,7 @@ pub(crate) fn coarse_histogram() -> Histogram<u64> {
 
 fn bounded(digits: u8) -> Histogram<u64> {
     // The bounds are constants that the constructor accepts; the fallback grows as needed.
-    Histogram::new_with_bounds(1_000, 3_600_000_000_000, digits)
+    Histogram::new_with_bounds(1, 3_600_000_000_000, digits)
         .unwrap_or_else(|_| Histogram::new(3).unwrap_or_else(|_| unreachable!()))
 }
 

@@ -53,6 +53,7 @@ const NOT_RUN: &[&[u8]] = &[
     b"CLUSTERDOWN ",
     b"NOAUTH ",
     b"NOPERM ",
+    b"DENIED ",
     b"ERR narrows: ",
     b"ERR max number of clients reached",
 ];
