@@ -165,9 +165,9 @@ impl Backend {
         }
     }
 
-    /// Whether its oldest request is a read for certain.
-    pub fn owes_a_read(&self) -> bool {
-        self.in_flight.front().is_some_and(Slot::is_read)
+    /// Whether its oldest request is one that no pause of writes holds up.
+    pub fn owes_despite_a_pause(&self) -> bool {
+        self.in_flight.front().is_some_and(Slot::ignores_a_pause)
     }
 
     /// Whether nothing is expected of it and nothing is on its way to it.

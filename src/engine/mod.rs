@@ -296,8 +296,8 @@ impl Engine {
             let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
             if silent && owes && backend.rotation() == Some(Rotation::Open) {
-                if backend.owes_a_read() {
-                    // No pause holds up a read: it is this connection that says nothing.
+                if backend.owes_despite_a_pause() {
+                    // A read or a ping: it is this connection that says nothing.
                     tracing::info!("the server answers others: a connection says nothing");
                     backend.turn_to(Rotation::Rested);
                 } else {

@@ -124,10 +124,11 @@ impl Slot {
         self.bytes as usize
     }
 
-    /// Whether the request only reads. One that has been replayed, or that narrows' own table
-    /// does not know, may be a read all the same.
-    pub fn is_read(&self) -> bool {
-        self.fate == Fate::Replayable
+    /// Whether a server that has paused writes answers the request all the same: a read or a
+    /// ping. One that has been replayed, or that narrows' own table does not know, may be a
+    /// read without our knowing.
+    pub fn ignores_a_pause(&self) -> bool {
+        self.fate == Fate::Replayable || self.receiver == Receiver::Ping
     }
 
     /// Whether the request was enqueued at least `limit` before `now`. Right for ages
