@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::stage::Stage;
+use crate::stage::{BACKENDS_MAX, Stage};
 use crate::support::Conn;
 
 #[allow(
@@ -162,7 +162,7 @@ impl Figures {
         while self.goes_on() {
             let pid = pid.load(Ordering::SeqCst);
             if let Some((rss_bytes, fds)) = rss_bytes(pid).zip(fd_count(pid)) {
-                let backends = held_connections(proxy);
+                let backends = held_for_certain(proxy);
                 self.held_max.fetch_max(backends, Ordering::SeqCst);
                 self.samples.lock().unwrap().push(Sample {
                     at: begin.elapsed(),
@@ -175,6 +175,18 @@ impl Figures {
             std::thread::sleep(SAMPLE_EVERY);
         }
     }
+}
+
+/// The kernel's table is read in pieces: where connections end and others begin meanwhile, both may
+/// be seen. A count that is too high must hold for three readings.
+fn held_for_certain(proxy: SocketAddr) -> usize {
+    let mut held = held_connections(proxy);
+    for _ in 0..2 {
+        if held > BACKENDS_MAX {
+            held = held.min(held_connections(proxy));
+        }
+    }
+    held
 }
 
 /// `None` when the server cannot be asked just now.

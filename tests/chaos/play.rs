@@ -22,16 +22,9 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// Waits are polled this often.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Causes for which narrows gives up a backend that broke the protocol. The server and the faults
-/// never give reason for one.
-const NEVER: &[&str] = &[
-    "unsolicited_reply",
-    "early_reply",
-    "unsolicited_push",
-    "malformed_reply",
-    "oversized_reply",
-    "dirty_lease",
-];
+/// Why narrows may lose a backend while something is broken. Every other cause is a reply that
+/// broke the protocol, for which neither the servers nor the faults ever give reason.
+const EXPLAINED: &[&str] = &["gone", "stalled"];
 
 /// Backends that were closed for a reason worth a warning, by cause.
 pub(crate) type Causes = BTreeMap<String, u64>;
@@ -149,8 +142,8 @@ impl<'a> Play<'a> {
             nemesis.recovery_max.as_secs(),
             window.closed
         );
-        for cause in NEVER {
-            if let Some(count) = window.closed.get(*cause) {
+        for (cause, count) in &window.closed {
+            if !EXPLAINED.contains(&cause.as_str()) {
                 let text = format!("{}: {count} backends closed for {cause}", window.name);
                 self.account.offences.push(text);
             }

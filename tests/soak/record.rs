@@ -101,6 +101,12 @@ impl Record {
             offences.push(format!("{hangs} requests were not answered in time"));
         }
         let load = outcome.map_err(|offence| offences.push(offence)).ok();
+        if let Some(report) = load.as_ref().filter(|report| !report.is_good()) {
+            let (trouble, unaudited) = (&report.trouble, report.unaudited);
+            offences.push(format!(
+                "{unaudited} clients could not be audited, {trouble:?}"
+            ));
+        }
         let mut recovery: BTreeMap<&'static str, Recovery> = BTreeMap::new();
         for window in account.windows {
             let entry = recovery.entry(window.name).or_default();
@@ -179,7 +185,6 @@ impl Record {
     }
 
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        let (connections, memory, limits) = (&self.connections, &self.memory, &self.limits);
         writeln!(
             out,
             "\nSoak of {:.1} minutes, SEED={}: {} replies verified, {:.0} a minute",
@@ -188,6 +193,27 @@ impl Record {
             self.verified,
             self.verified as f64 / self.minutes.max(0.001)
         )?;
+        self.write_latencies(out)?;
+        self.write_recovery(out)?;
+        self.write_resources(out)?;
+        for minute in &self.by_minute {
+            writeln!(
+                out,
+                "    minute {:>3}: rss {} KiB, {} descriptors, {} backends, {} verified",
+                minute.minute, minute.rss_kib, minute.fds, minute.backends, minute.verified
+            )?;
+        }
+        if let Some(load) = &self.load {
+            writeln!(out, "  errors: {:?}", load.errors)?;
+            writeln!(out, "  load: {:?}", load.counts)?;
+        }
+        match self.passed() {
+            true => writeln!(out, "PASSED"),
+            false => writeln!(out, "FAILED:\n  {}", self.offences.join("\n  ")),
+        }
+    }
+
+    fn write_latencies(&self, out: &mut String) -> std::fmt::Result {
         for (name, part) in [("quiet", &self.quiet), ("faults", &self.faults)] {
             writeln!(
                 out,
@@ -202,6 +228,10 @@ impl Record {
                 part.max_ms
             )?;
         }
+        Ok(())
+    }
+
+    fn write_recovery(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "  service after a fault:")?;
         for (name, recovery) in &self.recovery {
             writeln!(
@@ -218,8 +248,21 @@ impl Record {
             out,
             "  backends closed in quiet: {:?}",
             self.closed_in_quiet
+        )
+    }
+
+    fn write_resources(&self, out: &mut String) -> std::fmt::Result {
+        let (connections, memory, limits) = (&self.connections, &self.memory, &self.limits);
+        writeln!(
+            out,
+            "  connections to the server, {} allowed: it listed {} ({} while it could not see their \
+             ends), narrows held {}; {} lists read",
+            connections.allowed,
+            connections.listed_max,
+            connections.listed_max_while_blind,
+            connections.held_max,
+            connections.lists
         )?;
-        writeln!(out, "  connections: {connections:?}")?;
         writeln!(
             out,
             "  memory of the last narrows over {:.0} s: {:.0} to {:.0} KiB, at most {} KiB, slope \
@@ -243,22 +286,7 @@ impl Record {
             limits.idle,
             limits.rate_in_quiet,
             100.0 * limits.in_faults
-        )?;
-        for minute in &self.by_minute {
-            writeln!(
-                out,
-                "    minute {:>3}: rss {} KiB, {} descriptors, {} backends, {} verified",
-                minute.minute, minute.rss_kib, minute.fds, minute.backends, minute.verified
-            )?;
-        }
-        if let Some(load) = &self.load {
-            writeln!(out, "  errors: {:?}", load.errors)?;
-            writeln!(out, "  load: {:?}", load.counts)?;
-        }
-        match self.passed() {
-            true => writeln!(out, "PASSED"),
-            false => writeln!(out, "FAILED:\n  {}", self.offences.join("\n  ")),
-        }
+        )
     }
 
     /// Leaves `soak-SEED.txt` and `soak-SEED.json`.
