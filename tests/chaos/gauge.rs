@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use crate::stage::{BACKENDS_MAX, Stage};
 use crate::support::Conn;
 
+use proc::held_sockets;
 #[allow(
     unused_imports,
     reason = "the soak and the short tests use a part each"
 )]
-pub(crate) use proc::{cpu_seconds, fd_count, held_connections, machine_seconds, rss_bytes};
+pub(crate) use proc::{cpu_seconds, fd_count, machine_seconds, rss_bytes};
 
 /// How often the server's list is read.
 const LIST_EVERY: Duration = Duration::from_millis(50);
@@ -162,7 +163,7 @@ impl Figures {
         while self.goes_on() {
             let pid = pid.load(Ordering::SeqCst);
             if let Some((rss_bytes, fds)) = rss_bytes(pid).zip(fd_count(pid)) {
-                let backends = held_for_certain(proxy);
+                let backends = held_connections(proxy);
                 self.held_max.fetch_max(backends, Ordering::SeqCst);
                 self.samples.lock().unwrap().push(Sample {
                     at: begin.elapsed(),
@@ -177,16 +178,14 @@ impl Figures {
     }
 }
 
-/// The kernel's table is read in pieces: where connections end and others begin meanwhile, both may
-/// be seen. A count that is too high must hold for three readings.
-fn held_for_certain(proxy: SocketAddr) -> usize {
-    let mut held = held_connections(proxy);
-    for _ in 0..2 {
-        if held > BACKENDS_MAX {
-            held = held.min(held_connections(proxy));
-        }
+/// Connections to the server that narrows holds. An inode is not used twice, so what stands in two
+/// readings existed all the time between them: more than are allowed are counted only so.
+pub(crate) fn held_connections(proxy: SocketAddr) -> usize {
+    let first = held_sockets(proxy);
+    if first.len() <= BACKENDS_MAX {
+        return first.len();
     }
-    held
+    held_sockets(proxy).intersection(&first).count()
 }
 
 /// `None` when the server cannot be asked just now.

@@ -1,5 +1,6 @@
 //! What the kernel says of a process and of sockets. `None` when the process is gone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -28,18 +29,22 @@ pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     Some(ticks as f64 / per_second as f64)
 }
 
-/// Sockets with this peer that a process still holds: one that was closed has no inode, though the
-/// kernel may keep it for a while.
-pub(crate) fn held_connections(peer: SocketAddr) -> usize {
-    let SocketAddr::V4(peer) = peer else { return 0 };
+/// Sockets with this peer that a process still holds, by their inodes: one that was closed has none,
+/// though the kernel may keep it for a while. The table is read in pieces: of connections that end
+/// and others that begin meanwhile, both may be seen.
+pub(crate) fn held_sockets(peer: SocketAddr) -> BTreeSet<u64> {
+    let SocketAddr::V4(peer) = peer else {
+        return BTreeSet::new();
+    };
     let address = u32::from_ne_bytes(peer.ip().octets());
     let wanted = format!("{address:08X}:{:04X}", peer.port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let held = |line: &&str| {
+    let held = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        fields.get(2) == Some(&wanted.as_str()) && fields.get(9).is_some_and(|inode| *inode != "0")
+        let inode = fields.get(9)?.parse().ok()?;
+        (fields.get(2) == Some(&wanted.as_str()) && inode > 0).then_some(inode)
     };
-    table.lines().filter(held).count()
+    table.lines().filter_map(held).collect()
 }
 
 /// Processor seconds of the whole machine, since it started: in use, and all there were.
