@@ -34,7 +34,7 @@ pub(crate) struct Shard {
     epoll: OwnedFd,
     alarm: OwnedFd,
     seats: Vec<Seat>,
-    conducts: Vec<Conduct>,
+    conducts: Arc<[Conduct]>,
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     opening: opening::Doorway,
     schedule: Option<Schedule>,
@@ -49,7 +49,7 @@ pub(crate) struct Shard {
     patrol: u64,
     scratch: Vec<u8>,
     out: Vec<u8>,
-    asks: Vec<Ask>,
+    asks: Vec<(Ask, u64)>,
     /// A right reply has come in this turn.
     heard_right: bool,
     counts: Counts,
@@ -140,7 +140,7 @@ impl Shard {
         )?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), flags)?;
-        let conducts = Persona::ALL.map(|persona| persona.conduct(plan)).to_vec();
+        let conducts = Arc::from(Persona::ALL.map(|persona| persona.conduct(plan)));
         let mut seats = Vec::new();
         for (number, persona) in personas.iter().enumerate() {
             if number % plan.threads == index {
