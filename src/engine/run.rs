@@ -51,9 +51,11 @@ impl Backend {
                     return run;
                 }
             };
-            if self.replies.kind() == Some(ReplyKind::Push) {
-                run.trouble = Some(Loss::Push);
-                return run;
+            if let Some(kind) = self.replies.kind() {
+                run.trouble = self.misfit(kind, advance.complete);
+                if run.trouble.is_some() {
+                    return run;
+                }
             }
             run.bytes += advance.consumed;
             if !advance.complete {
@@ -93,6 +95,18 @@ impl Backend {
                 return run;
             }
         }
+    }
+
+    /// What is wrong with a reply of this kind to the oldest request.
+    #[inline]
+    fn misfit(&self, kind: ReplyKind, whole: bool) -> Option<Loss> {
+        if kind == ReplyKind::Push {
+            return Some(Loss::Push);
+        }
+        let shape = self.in_flight.front()?.shape();
+        let fits = shape.allows(kind)
+            || (!whole && self.replies.may_become_null() && shape.allows(ReplyKind::Null));
+        (!fits).then_some(Loss::WrongKind(kind))
     }
 
     /// Takes the oldest slot: its reply is here.

@@ -108,7 +108,7 @@ impl Link {
                 _ => write::error(&mut self.out, "ERR DB index is out of range"),
             },
             "CLIENT" => write::status(&mut self.out, "OK"),
-            "PING" => write::status(&mut self.out, "PONG"),
+            "PING" => write::bulk(&mut self.out, args[1]),
             _ => ledger.offend(format!("an untagged {name} reached the server")),
         }
     }
