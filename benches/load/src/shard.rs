@@ -211,6 +211,12 @@ impl Shard {
         self.counts.open = 0;
         self.shared.publish(self.index, Phase::Ended, &self.counts);
         self.shared.publish_window(&mut self.window);
+        // Thousands of ports that linger for a minute make the next run's search for ports slow.
+        if !self.rules.plan.sources.is_empty() {
+            for link in self.seats.iter().filter_map(|seat| seat.link.as_ref()) {
+                let _ = link.socket.set_linger(Some(Duration::ZERO));
+            }
+        }
         let accused = self.shared.offence.lock().as_ref().and_then(|o| o.tagged);
         let theirs = |seat: &&Seat| Some(seat.client.names.client) == accused;
         let unaudited = self.seats.iter().filter(|seat| seat.audit != Audit::Done);
