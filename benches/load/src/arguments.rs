@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use narrows_load::{
-    Arrivals, Data, Mix, OnTrouble, PORTS_PER_SOURCE, Persona, Plan, Protocol, Target, ValueSizes,
-};
+use narrows_load::{Arrivals, Data, Mix, OnTrouble, Persona, Plan, Protocol, Target, ValueSizes};
 
 /// Puts load on a Redis server, or on a proxy in front of it, and verifies every reply.
 ///
@@ -169,7 +167,10 @@ impl Arguments {
         if !self.sources.is_empty() || !is_local {
             return self.sources.clone();
         }
-        let needed = self.connections / (PORTS_PER_SOURCE / 2);
+        if self.connections <= PORTS_AT_EASE {
+            return Vec::new();
+        }
+        let needed = self.connections.div_ceil(PORTS_AT_EASE);
         (0..needed.min(SOURCES_MAX))
             .map(|place| IpAddr::V4(Ipv4Addr::new(127, 0, 0, place as u8 + 2)))
             .collect()
@@ -201,6 +202,9 @@ fn share(text: &str) -> Result<(Persona, f64), String> {
     Ok((name.parse()?, share))
 }
 
+/// Half of an address' usual range of ports, less a reserve: from there on the system searches long
+/// for each further one.
+const PORTS_AT_EASE: usize = 12_000;
 const SOURCES_MAX: usize = 200;
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ pub(crate) struct Client {
 /// Where requests are written, and what they are.
 pub(crate) struct Batch<'a> {
     pub(crate) out: &'a mut Vec<u8>,
-    pub(crate) asks: &'a mut Vec<Ask>,
+    /// Each with the instant that it was due.
+    pub(crate) asks: &'a mut Vec<(Ask, u64)>,
+    /// The instant that what is asked next is due.
+    pub(crate) due: u64,
 }
 
 impl Client {
@@ -283,7 +286,7 @@ impl Client {
 
     fn push(&mut self, ask: Ask, bytes: u32, batch: &mut Batch) {
         self.names.write(ask, bytes, batch.out);
-        batch.asks.push(ask);
+        batch.asks.push((ask, batch.due));
     }
 
     fn advance(&mut self) -> u64 {

@@ -29,7 +29,7 @@ pub use mix::{Kind, Mix};
 pub use offence::{Offence, OffenceKind, Party};
 pub use outcome::Outcome;
 pub use persona::Persona;
-pub use plan::{Arrivals, Data, OnTrouble, PORTS_PER_SOURCE, Plan};
+pub use plan::{Arrivals, Data, OnTrouble, Plan};
 pub use report::Report;
 pub use run::{Running, start};
 pub use sizes::ValueSizes;

@@ -252,12 +252,12 @@ impl Plan {
     }
 }
 
-/// What one process can carry: a local address has some 28,000 ports by default.
-pub const CONNECTIONS_MAX: usize = 1_000_000;
+/// Far beyond what one process can carry; the machine's own limits are told by name.
+const CONNECTIONS_MAX: usize = 1_000_000;
 /// Connections from one local address, well below its range of ephemeral ports.
-pub const PORTS_PER_SOURCE: usize = 19_000;
+const PORTS_PER_SOURCE: usize = 19_000;
 /// Deeper pipelines only measure buffers.
-pub const PIPELINE_MAX: usize = 4096;
+const PIPELINE_MAX: usize = 4096;
 /// A client's keys are numbered from 0; what lies above has other uses.
 const KEYS_MAX: usize = 1024;
 const SHARED_KEYS_MAX: usize = 4096;

@@ -34,7 +34,7 @@ pub(crate) struct Shard {
     epoll: OwnedFd,
     alarm: OwnedFd,
     seats: Vec<Seat>,
-    conducts: Vec<Conduct>,
+    conducts: Arc<[Conduct]>,
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     opening: opening::Doorway,
     schedule: Option<Schedule>,
@@ -49,7 +49,7 @@ pub(crate) struct Shard {
     patrol: u64,
     scratch: Vec<u8>,
     out: Vec<u8>,
-    asks: Vec<Ask>,
+    asks: Vec<(Ask, u64)>,
     /// A right reply has come in this turn.
     heard_right: bool,
     counts: Counts,
@@ -140,7 +140,7 @@ impl Shard {
         )?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), flags)?;
-        let conducts = Persona::ALL.map(|persona| persona.conduct(plan)).to_vec();
+        let conducts = Arc::from(Persona::ALL.map(|persona| persona.conduct(plan)));
         let mut seats = Vec::new();
         for (number, persona) in personas.iter().enumerate() {
             if number % plan.threads == index {
@@ -211,6 +211,12 @@ impl Shard {
         self.counts.open = 0;
         self.shared.publish(self.index, Phase::Ended, &self.counts);
         self.shared.publish_window(&mut self.window);
+        // Thousands of ports that linger for a minute make the next run's search for ports slow.
+        if !self.rules.plan.sources.is_empty() {
+            for link in self.seats.iter().filter_map(|seat| seat.link.as_ref()) {
+                let _ = link.socket.set_linger(Some(Duration::ZERO));
+            }
+        }
         let accused = self.shared.offence.lock().as_ref().and_then(|o| o.tagged);
         let theirs = |seat: &&Seat| Some(seat.client.names.client) == accused;
         let unaudited = self.seats.iter().filter(|seat| seat.audit != Audit::Done);

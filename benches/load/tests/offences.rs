@@ -1,5 +1,11 @@
 //! The oracle is proven: a relay commits the faults that a multiplexer could commit, one by one, and
 //! the load finds each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod support;
 

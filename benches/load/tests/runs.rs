@@ -1,5 +1,11 @@
 //! Runs against real servers: what is right is right in any weather, what is trouble is told, and
 //! the program says so by its exit code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod support;
 

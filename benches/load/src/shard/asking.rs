@@ -1,6 +1,8 @@
 //! What clients send: introductions, the requests of the mix when it is their turn, the reads of the
 //! audit.
 
+use std::sync::Arc;
+
 use super::{Audit, Seat, Shard, Stage};
 use crate::client::Batch;
 use crate::gauge::Phase;
@@ -11,7 +13,7 @@ use crate::persona::{Opens, Stay};
 impl Shard {
     /// A connection begins.
     pub(super) fn greet(&mut self, place: u32, now: u64) {
-        self.send(place, now, now, |seat, batch| {
+        self.send(place, now, |seat, batch| {
             seat.client.at_rest();
             seat.client.introduce(batch);
         });
@@ -71,8 +73,8 @@ impl Shard {
         if self.phase != Phase::Running {
             return;
         }
-        let conducts = std::mem::take(&mut self.conducts);
-        self.send(place, now, now, |seat, batch| {
+        let conducts = Arc::clone(&self.conducts);
+        self.send(place, now, |seat, batch| {
             let Some(conduct) = conducts.get(seat.conduct) else {
                 return;
             };
@@ -85,36 +87,31 @@ impl Shard {
                 seat.left -= count;
             }
         });
-        self.conducts = conducts;
     }
 
     /// Open loop: what is due, as far as the pipeline has room.
     fn ask_scheduled(&mut self, place: u32, now: u64) {
-        let conducts = std::mem::take(&mut self.conducts);
-        while let Some(due) = self.next_due(place, &conducts) {
-            self.send(place, due, now, |seat, batch| {
-                if seat
-                    .link
-                    .as_ref()
-                    .is_some_and(|link| link.flights.is_empty())
-                {
-                    seat.client.at_rest();
-                }
-                if let Some(conduct) = conducts.get(seat.conduct) {
-                    seat.client.ask(conduct, batch);
-                }
-            });
+        let Some(seat) = self.seats.get(place as usize) else {
+            return;
+        };
+        let conducts = Arc::clone(&self.conducts);
+        let Some(conduct) = conducts.get(seat.conduct) else {
+            return;
+        };
+        let in_flight = seat.link.as_ref().map_or(0, |link| link.flights.len());
+        let room = conduct.depth.saturating_sub(in_flight);
+        if room == 0 || seat.backlog.is_empty() {
+            return;
         }
-        self.conducts = conducts;
-    }
-
-    fn next_due(&mut self, place: u32, conducts: &[crate::persona::Conduct]) -> Option<u64> {
-        let seat = self.seats.get_mut(place as usize)?;
-        let depth = conducts.get(seat.conduct)?.depth;
-        if seat.link.as_ref()?.flights.len() >= depth {
-            return None;
-        }
-        seat.backlog.pop_front()
+        self.send(place, now, |seat, batch| {
+            if in_flight == 0 {
+                seat.client.at_rest();
+            }
+            for due in seat.backlog.drain(..room.min(seat.backlog.len())) {
+                batch.due = due;
+                seat.client.ask(conduct, batch);
+            }
+        });
     }
 
     /// A client of those that do not stay has made its requests.
@@ -168,7 +165,7 @@ impl Shard {
         match seat.audit {
             Audit::Due => {
                 seat.audit = Audit::Reading;
-                self.send(place, now, now, |seat, batch| {
+                self.send(place, now, |seat, batch| {
                     seat.client.at_rest();
                     seat.client.audit(batch);
                 });
@@ -182,7 +179,7 @@ impl Shard {
                     Audit::Done
                 };
                 if clean_up {
-                    self.send(place, now, now, |seat, batch| seat.client.clean_up(batch));
+                    self.send(place, now, |seat, batch| seat.client.clean_up(batch));
                 }
             }
             Audit::CleaningUp => seat.audit = Audit::Done,
@@ -191,13 +188,14 @@ impl Shard {
     }
 
     /// Sends what `write` writes, as one.
-    fn send(&mut self, place: u32, due: u64, now: u64, write: impl FnOnce(&mut Seat, &mut Batch)) {
+    fn send(&mut self, place: u32, now: u64, write: impl FnOnce(&mut Seat, &mut Batch)) {
         let Some(seat) = self.seats.get_mut(place as usize) else {
             return;
         };
         let mut batch = Batch {
             out: &mut self.out,
             asks: &mut self.asks,
+            due: now,
         };
         write(seat, &mut batch);
         let Some(link) = &mut seat.link else {
@@ -205,7 +203,7 @@ impl Shard {
             return self.asks.clear();
         };
         let sent = now;
-        for ask in self.asks.drain(..) {
+        for (ask, due) in self.asks.drain(..) {
             seat.client.history.note(now, What::Sent(ask));
             link.flights.push_back(Flight { ask, due, sent });
             self.counts.sent += 1;

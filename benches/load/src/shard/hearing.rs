@@ -13,8 +13,10 @@ use crate::wire::{self, Scan};
 
 /// Why a client's connection is given up.
 enum GivenUp {
-    /// It was lost, or its context is in doubt.
+    /// It was lost.
     Lost(String),
+    /// An error, which has been told, does not let it go on.
+    Told(&'static str),
     /// The run has ended.
     Offence,
 }
@@ -48,6 +50,7 @@ impl Shard {
         match outcome {
             Ok(()) => self.proceed(place, now),
             Err(GivenUp::Lost(why)) => self.lose(place, &why, now),
+            Err(GivenUp::Told(why)) => self.let_go(place, why, now),
             Err(GivenUp::Offence) => {}
         }
     }
@@ -194,11 +197,11 @@ impl Shard {
         let client = seat.client.names.client;
         self.shared.trouble(now, client, first_words(text));
         if self.phase == Phase::Auditing && seat.audit != Audit::Done {
-            return Err(GivenUp::Lost("the audit begins again".to_owned()));
+            return Err(GivenUp::Told("the audit begins again"));
         }
         // What follows on this connection might run in another context than it is meant for.
         if flight.ask.sets_context() || seat.stage == Stage::Greeting {
-            return Err(GivenUp::Lost("its context is in doubt".to_owned()));
+            return Err(GivenUp::Told("its context is in doubt"));
         }
         Ok(())
     }
@@ -242,13 +245,24 @@ impl Shard {
         GivenUp::Offence
     }
 
-    /// The connection of a client is over, and with it all that waits for replies.
+    /// The connection of a client is lost: that is trouble.
     pub(super) fn lose(&mut self, place: u32, why: &str, now: u64) {
+        let Some(seat) = self.seats.get(place as usize) else {
+            return;
+        };
+        if seat.link.is_some() {
+            let client = seat.client.names.client;
+            self.shared.trouble(now, client, why.to_owned());
+            self.let_go(place, why, now);
+        }
+    }
+
+    /// The connection of a client is over, and with it all that waits for replies.
+    fn let_go(&mut self, place: u32, why: &str, now: u64) {
         let Some(seat) = self.seats.get_mut(place as usize) else {
             return;
         };
         let Some(link) = seat.link.take() else { return };
-        let client = seat.client.names.client;
         for flight in &link.flights {
             seat.client.settle(flight.ask, Outcome::Unknown);
             self.counts.unknown += 1;
@@ -265,7 +279,6 @@ impl Shard {
         }
         self.counts.lost += 1;
         self.counts.open -= 1;
-        self.shared.trouble(now, client, why.to_owned());
         self.come_again(place, now);
     }
 
