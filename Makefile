@@ -47,6 +47,12 @@ load: run-tools ## Load that verifies every reply: make load ARGS="--target 127.
 	@cargo build --release --package narrows-load
 	@exec $(TARGET)/release/narrows-load $(ARGS)
 
+# SECONDS alone is the shell's own clock: only what is said on the command line counts.
+.PHONY: fuzz
+fuzz: run-tools ## Fuzz each target for a minute: make fuzz SECONDS=300 TARGET=reply
+	@FUZZ_SECONDS="$(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)" \
+		FUZZ_TARGETS="$(if $(filter command line,$(origin TARGET)),$(TARGET))" scripts/fuzz
+
 .PHONY: build
 build: run-tools ## Build the release binary
 	cargo build --release
