@@ -54,3 +54,14 @@ pub fn draw(chance: &mut Chance) -> Rules {
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
     }
 }
+
+/// Nobody is refused, closed or told that it took too long: contexts take turns.
+pub fn for_turns(rules: &mut Rules) {
+    let calm = Settings::default();
+    let settings = &mut rules.settings;
+    settings.pool.queue_timeout = Duration::from_secs(30);
+    settings.pool.queue_clients_max = calm.pool.queue_clients_max;
+    settings.clients.request_timeout = Duration::ZERO;
+    settings.clients.output_bytes_max = calm.clients.output_bytes_max;
+    settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
+}
