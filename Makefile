@@ -44,7 +44,7 @@ format: ## Check the formatting
 
 .PHONY: lint
 lint: ## Clippy, warnings denied
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features planted -- -D warnings
 
 .PHONY: run-tools
 run-tools:

@@ -10,6 +10,7 @@ use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
+use super::planted;
 
 /// How soon a worker that waits for a permit looks again.
 const PERMIT_POLL: Duration = Duration::from_millis(5);
@@ -180,7 +181,7 @@ impl Engine {
     }
 
     /// A spare backend of the right context reaches the one who waits for it.
-    fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
+    pub(super) fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
         let now = self.now;
         let Some(backend) = self.backends.get_mut(id) else {
             return;
@@ -192,6 +193,7 @@ impl Engine {
                     since: now,
                     rotation: Rotation::Open,
                 };
+                planted::restore_queue(backend);
                 if let Some(pool) = self.contexts.get_mut(context) {
                     pool.pipes.push(id);
                 }

@@ -6,6 +6,7 @@ use crate::resp::{Limits, ReplyKind};
 use super::backend::{Backend, Phase, Rotation};
 use super::key::ClientId;
 use super::loss::Loss;
+use super::planted::{self, Bug};
 use super::slot::{Receiver, Settled, Slot};
 
 /// Bytes from a backend that go to one receiver.
@@ -39,6 +40,7 @@ impl Backend {
         };
         let Some(slot) = self.in_flight.front() else {
             run.trouble = Some(Loss::Unsolicited);
+            planted::skip_extra(&mut run, bytes);
             return run;
         };
         (run.receiver, run.client) = (slot.receiver(), slot.client());
@@ -51,7 +53,7 @@ impl Backend {
                     return run;
                 }
             };
-            if self.replies.kind() == Some(ReplyKind::Push) {
+            if self.replies.kind() == Some(ReplyKind::Push) && !planted::has(Bug::PushTaken) {
                 run.trouble = Some(Loss::Push);
                 return run;
             }

@@ -77,8 +77,8 @@ impl World {
         }
     }
 
-    /// Faults stop: every request has to be answered.
-    pub fn calm_down(&mut self) -> Result<(), String> {
+    /// Faults stop.
+    pub fn begin_calm(&mut self) {
         self.calm = true;
         self.chance = Chance::of(self.seed, Part::Calm);
         self.server.now = self.now;
@@ -88,6 +88,10 @@ impl World {
         for w in 0..self.workers.len() {
             self.workers[w].engine.health_checked(true, self.now);
         }
+    }
+
+    /// Every request has to be answered.
+    pub fn calm_down(&mut self) -> Result<(), String> {
         let answered = |world: &Self| {
             let is_done = |a: &super::actor::Actor| {
                 a.gone

@@ -26,4 +26,5 @@ mod server;
 mod turns;
 mod world;
 
-pub use replay::{Failure, Plan, explain, from_environment, outcome};
+#[allow(unused_imports, reason = "each of the tests uses what it needs")]
+pub use replay::{Plan, explain, from_environment, outcome, replays};

@@ -41,10 +41,11 @@ fn course(world: &mut World, plan: &Plan) -> Result<Report, String> {
             world.check()?;
         }
     }
-    world.calm_down()?;
+    world.begin_calm();
     if world.chance.hits(10) {
         world.begin_drain();
     }
+    world.calm_down()?;
     if world.in_turns && !world.draining {
         world.take_turns()?;
     }

@@ -99,6 +99,18 @@ pub fn from_environment() -> Option<Plan> {
     })
 }
 
+/// What a text of [`explain`] says is to be played.
+pub fn replays(text: &str) -> Option<Plan> {
+    let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;
+    let (seed, rest) = rest.split_once(" NARROWS_SIM_STEPS=")?;
+    let steps = rest.lines().next()?;
+    Some(Plan {
+        seed: seed.parse().ok()?,
+        steps: Some(read_steps(steps)),
+        ..Plan::default()
+    })
+}
+
 /// A failure, made small and told with all that is needed to see it again.
 pub fn explain(plan: &Plan, failure: &Failure) -> String {
     let (steps, runs) = minimise(plan, failure);

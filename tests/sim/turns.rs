@@ -7,10 +7,10 @@ use super::ledger::Tag;
 use super::world::World;
 
 /// How long this is watched.
-const WATCHED: Duration = Duration::from_secs(3);
+const WATCHED: Duration = Duration::from_millis(600);
 
 /// Time that passes with each round.
-const ROUND: Duration = Duration::from_micros(250);
+const ROUND: Duration = Duration::from_micros(500);
 
 /// Contexts that there can be: protocols times databases.
 const CONTEXTS_MAX: u32 = 8;

@@ -160,8 +160,11 @@ impl World {
         if self.told || self.story.is_some() {
             self.tell(what, bytes);
         }
-        for byte in what.bytes().chain(bytes.iter().copied()) {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        for chunk in what.as_bytes().chunks(8).chain(bytes.chunks(8)) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let mixed = self.trace ^ u64::from_le_bytes(word);
+            self.trace = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
         }
     }
 
