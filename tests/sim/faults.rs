@@ -6,7 +6,10 @@ use std::time::Duration;
 use narrows::engine::BackendId;
 
 use super::server::{Pause, State};
-use super::world::{EARLY, World};
+use super::world::{Conn, EARLY, World};
+
+/// What a subscriber would get.
+const PUSH: &[u8] = b">2\r\n+message\r\n+x\r\n";
 
 impl World {
     /// A connection, or the server's side of it, fails.
@@ -36,28 +39,35 @@ impl World {
                     conn.closes_after = Some(link.out.len());
                 }
             }
-            _ => self.say_something_to_nobody(key),
+            // A push that nobody has asked for.
+            8 => link.out.extend_from_slice(PUSH),
+            _ => {}
         }
         self.note("fault", format!("{kind} {key:?}").as_bytes());
     }
 
-    /// The server answers while nobody waits for anything.
-    fn say_something_to_nobody(&mut self, key: (usize, BackendId)) {
-        let Some(conn) = self.conns.get(&key) else {
+    /// A server answers while nobody waits for anything.
+    pub fn say_something_to_nobody(&mut self) {
+        let workers = &mut self.workers;
+        let mut quiet = |key: &(usize, BackendId), conn: &Conn| {
+            let engine = &mut workers[key.0].engine;
+            conn.to_server.is_empty()
+                && conn.closes_after.is_none()
+                && engine.backend_output(key.1).is_empty()
+                && conn.link.as_ref().is_some_and(|link| {
+                    link.out.is_empty() && link.input.is_empty() && link.state == State::Well
+                })
+        };
+        let found = self.conns.iter().find_map(|(key, conn)| quiet(key, conn).then_some(*key));
+        let Some((w, id)) = found else {
             return;
         };
-        let engine = &mut self.workers[key.0].engine;
-        let quiet = conn.to_server.is_empty()
-            && engine.backend_output(key.1).is_empty()
-            && conn.link.as_ref().is_some_and(|link| {
-                link.out.is_empty() && link.input.is_empty() && link.state == State::Well
-            });
-        if quiet {
-            engine.backend_bytes(key.1, b"+OK\r\n", self.now);
-            if engine.has_backend(key.1) {
-                let text = "a reply to nobody was accepted".to_owned();
-                self.ledger.offend(text);
-            }
+        self.note("says +OK to nobody", format!("{w} {id:?}").as_bytes());
+        let engine = &mut self.workers[w].engine;
+        engine.backend_bytes(id, b"+OK\r\n", self.now);
+        if engine.has_backend(id) {
+            let text = "a reply to nobody was accepted".to_owned();
+            self.ledger.offend(text);
         }
     }
 

@@ -132,8 +132,10 @@ impl World {
 
     /// Something fails: one connection, or the whole server.
     fn go_wrong(&mut self) {
-        if self.chance.hits(20) {
+        if self.chance.hits(15) {
             self.server_fault();
+        } else if self.chance.hits(10) {
+            self.say_something_to_nobody();
         } else if let Some(key) = self.some_conn() {
             self.fault(key);
         }

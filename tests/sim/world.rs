@@ -105,7 +105,7 @@ impl World {
         let steps = chance.between(100, 500) as u64;
         let faults = match in_turns {
             true => 0,
-            false => chance.one_of(&[0, 1, 4, 10]),
+            false => chance.one_of(&[0, 2, 6, 12, 20]),
         };
         let budget = Budget::new(total, workers);
         let shared = Shared {
