@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "command_table/kinds.rs"]
+mod kinds;
 #[path = "command_table/server.rs"]
 mod server;
 

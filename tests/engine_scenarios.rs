@@ -30,6 +30,8 @@ impl Desk {
     /// With `backends` connections to be had.
     fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
+        // Only what is about checks has them.
+        settings.pool.check_interval = Duration::ZERO;
         change(&mut settings);
         let rules = Rules {
             settings,
@@ -186,14 +188,129 @@ fn a_spare_backend_that_owes_a_pong_is_not_switched() {
     desk.engine.client_gone(first, desk.now);
     let backend = desk.opens();
     desk.sleeps(Duration::from_secs(31));
-    assert!(desk.written(backend).contains("PING"));
+    let ping = desk.written(backend);
     let second = desk.client();
     desk.says(second, "SELECT 3\r\n");
     assert_eq!(desk.written(backend), "");
-    desk.answers(backend, b"+PONG\r\n");
+    desk.answers(backend, pong(&ping).as_bytes());
     assert!(desk.written(backend).contains("SELECT"));
     desk.answers(backend, b"+OK\r\n");
     assert_eq!(desk.hears(second), "+OK\r\n");
+}
+
+/// The right answer to the check that ends `written`.
+fn pong(written: &str) -> String {
+    let (_, word) = written.rsplit_once("$4\r\nPING\r\n").expect("a check");
+    assert!(word.starts_with("$24\r\nnarrows:"), "{word}");
+    word.to_owned()
+}
+
+#[test]
+fn a_reply_of_another_kind_reaches_nobody() {
+    for (asked, wrong) in [
+        ("GET a\r\n", &b":1\r\n"[..]),
+        ("GET a\r\n", b"*1\r\n$100\r\n"),
+        ("INCR a\r\n", b"$1000\r\nsecret"),
+        ("LRANGE a 0 1\r\n", b"+OK\r\n"),
+        ("SET a b\r\n", b"%1\r\n"),
+        ("DEL a\r\n", b"|1\r\n+ttl\r\n:1\r\n+OK\r\n"),
+    ] {
+        let mut desk = Desk::new(1, |settings| settings.clients.replay_reads = false);
+        let (first, second) = (desk.client(), desk.client());
+        desk.says(first, asked);
+        desk.says(second, "ECHO x\r\n");
+        let backend = desk.opens();
+        desk.written(backend);
+        desk.answers(backend, wrong);
+        desk.answers(backend, b"$1\r\nx\r\n");
+        let invalid =
+            "-ERR narrows: the backend sent an invalid reply; the command may have run\r\n";
+        let heard = desk.hears(first);
+        // Attributes pass before the kind is known.
+        assert!(
+            heard.ends_with(invalid) && !heard.contains("OK"),
+            "{asked}: {heard}"
+        );
+        assert_eq!(desk.hears(second), invalid);
+        assert_eq!(desk.closed, [backend]);
+    }
+}
+
+#[test]
+fn a_nil_array_that_comes_in_pieces_is_a_reply_to_a_pop() {
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "LPOP a 3\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    for byte in b"*-1\r\n" {
+        desk.answers(backend, &[*byte]);
+    }
+    assert_eq!(desk.hears(client), "*-1\r\n");
+    assert!(desk.closed.is_empty());
+}
+
+#[test]
+fn a_server_whose_commands_answer_in_their_own_way_can_be_had() {
+    let mut desk = Desk::new(1, |settings| settings.pool.check_kinds = false);
+    let client = desk.client();
+    desk.says(client, "GET a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b":1\r\n");
+    assert_eq!(desk.hears(client), ":1\r\n");
+}
+
+/// A pipe that is never idle, with a check under way behind one request and before another.
+fn checked_while_busy() -> (Desk, ClientId, BackendId, String) {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.pool.check_interval = Duration::from_millis(100);
+    });
+    let client = desk.client();
+    desk.says(client, "ECHO a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.sleeps(Duration::from_millis(101));
+    let ping = desk.written(backend);
+    desk.says(client, "ECHO b\r\n");
+    desk.written(backend);
+    (desk, client, backend, pong(&ping))
+}
+
+#[test]
+fn a_busy_pipe_that_gives_its_word_back_goes_on() {
+    let (mut desk, client, backend, pong) = checked_while_busy();
+    desk.answers(backend, format!("$1\r\na\r\n{pong}$1\r\nb\r\n").as_bytes());
+    assert_eq!(desk.hears(client), "$1\r\na\r\n$1\r\nb\r\n");
+    assert!(desk.closed.is_empty());
+    // Nothing is asked while nothing is due.
+    desk.sleeps(Duration::from_secs(10));
+    assert_eq!(desk.written(backend), "");
+}
+
+#[test]
+fn a_reply_sent_twice_is_found_by_the_next_check() {
+    let (mut desk, client, backend, pong) = checked_while_busy();
+    desk.answers(backend, format!("$1\r\na\r\n$1\r\na\r\n{pong}").as_bytes());
+    assert_eq!(desk.closed, [backend]);
+    let heard = desk.hears(client);
+    assert!(
+        !heard.contains("narrows:0") && heard.starts_with("$1\r\na\r\n"),
+        "{heard}"
+    );
+}
+
+#[test]
+fn a_reply_left_out_is_found_by_the_next_check() {
+    let (mut desk, client, backend, pong) = checked_while_busy();
+    desk.answers(backend, format!("$1\r\na\r\n$1\r\nb\r\n{pong}").as_bytes());
+    assert_eq!(desk.closed, [backend]);
+    let heard = desk.hears(client);
+    assert!(
+        heard.starts_with("$1\r\na\r\n-ERR narrows: the backend sent"),
+        "{heard}"
+    );
 }
 
 #[test]
@@ -228,8 +345,8 @@ fn a_silent_request_that_times_out_keeps_the_order_of_replies() {
     assert_eq!(desk.hears(client).matches("request_timeout").count(), 1);
     desk.says(client, "GET c\r\n");
     desk.written(backend);
-    desk.answers(backend, b"+a\r\n+b\r\n+c\r\n");
-    assert_eq!(desk.hears(client), "+c\r\n");
+    desk.answers(backend, b"$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    assert_eq!(desk.hears(client), "$1\r\nc\r\n");
 }
 
 #[test]
@@ -328,7 +445,7 @@ fn what_is_sent_behind_a_select_that_could_not_be_carried_out_does_not_run() {
         desk.sleeps(Duration::from_secs(4));
         assert_eq!(desk.hears(client).matches("-TRYAGAIN").count(), replies);
         desk.says(client, "SET k v\r\n");
-        desk.answers(backend, b"+a\r\n");
+        desk.answers(backend, b"$1\r\na\r\n");
         assert!(!desk.written(backend).contains("SET"));
         assert_eq!(desk.engine.census().clients, 1, "only the busy one is left");
     }
@@ -341,8 +458,8 @@ fn a_server_that_takes_no_more_connections_serves_every_context_by_turns() {
     desk.says(first, "GET a\r\n");
     let backend = desk.opens();
     desk.written(backend);
-    desk.answers(backend, b"+a\r\n");
-    assert_eq!(desk.hears(first), "+a\r\n");
+    desk.answers(backend, b"$1\r\na\r\n");
+    assert_eq!(desk.hears(first), "$1\r\na\r\n");
     desk.says(second, "SELECT 1\r\n");
     for _ in 0..50 {
         while let Some((id, permit)) = desk.permits.pop_if(|(id, _)| *id != backend) {

@@ -42,13 +42,14 @@ fn plays_part(part: u64) {
                 .collect()
         }
     };
-    let (mut executions, mut requests) = (0, 0);
+    let (mut executions, mut requests, mut crossed) = (0, 0, 0);
     let mut failed = Vec::new();
     for plan in &plans {
         match outcome(plan) {
             Ok(report) => {
                 executions += report.executions;
                 requests += report.requests;
+                crossed += report.crossed;
             }
             Err(failure) => failed.push((plan, failure)),
         }
@@ -57,7 +58,8 @@ fn plays_part(part: u64) {
         }
     }
     println!(
-        "{} seeds, {requests} requests, {executions} executions",
+        "{} seeds, {requests} requests, {executions} executions, {crossed} replies crossed by \
+         servers out of step",
         plans.len()
     );
     if let Some((plan, failure)) = failed.first() {

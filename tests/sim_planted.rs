@@ -77,6 +77,9 @@ planted! {
     a_switch_that_is_left_out_is_found: SelectLeftOut, 100;
     a_local_answer_given_too_early_is_found: LocalTooEarly, 100;
     a_permit_that_is_returned_twice_is_found: PermitTwice, 100;
+    a_check_whose_answer_is_ignored_is_found: WordIgnored, 100;
+    a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 100;
+    a_turn_that_is_not_given_is_found: TurnNotGiven, 100;
     a_stall_that_is_missed_is_found: StallMissed, 100;
 }
 

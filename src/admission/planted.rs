@@ -30,6 +30,12 @@ pub enum Bug {
     SelectLeftOut,
     /// A reply that nobody expects is skipped, and the backend used on.
     ExtraSkipped,
+    /// The answer to narrows' own check may be anything.
+    WordIgnored,
+    /// A reply may be of any kind.
+    KindIgnored,
+    /// A context that has no connection gets none as long as others have one.
+    TurnNotGiven,
     /// A request that timed out gives up its place, though its reply is still to come.
     TimeoutForgotten,
 }

@@ -10,6 +10,7 @@ use super::flags::Flags;
 use super::keys::KeyRule;
 use super::lookup::CommandTable;
 use super::reader::{Element, Reader};
+use super::shape::Shape;
 use super::spec::{Spec, Subcommands};
 use super::table;
 
@@ -101,6 +102,7 @@ impl Command {
             route: self.route_of_unknown(container),
             keys: self.key_rule(),
             replay: false,
+            shape: Shape::ANY,
             on_server: Some(true),
             subcommands: if has_subcommands {
                 Subcommands::All
@@ -169,9 +171,12 @@ fn completed(ours: Spec, server: &Commands) -> Spec {
         arity: command.arity,
         flags: command.flags,
         // A server where the command writes is not the one that our row was written for.
-        replay: ours.replay
-            && command.flags.contains(Flags::READONLY)
-            && !command.flags.contains(Flags::WRITE),
+        replay: ours.replay && reads(command.flags),
+        shape: if reads(command.flags) == reads(ours.flags) {
+            ours.shape
+        } else {
+            Shape::ANY
+        },
         on_server: Some(true),
         subcommands: if command.subcommands.is_some() {
             Subcommands::All
@@ -180,6 +185,11 @@ fn completed(ours: Spec, server: &Commands) -> Spec {
         },
         ..ours
     }
+}
+
+/// Whether a command of these flags only reads.
+fn reads(flags: Flags) -> bool {
+    flags.contains(Flags::READONLY) && !flags.contains(Flags::WRITE)
 }
 
 fn read_reply(reply: &[u8]) -> Result<Commands, LearnError> {

@@ -130,6 +130,7 @@ impl Spec {
             route: row.route,
             keys: row.keys,
             replay: row.replay,
+            shape: row.shape(),
             on_server: None,
             subcommands: if table::rows().any(contained) {
                 Subcommands::Ours

@@ -12,6 +12,7 @@ mod lookup;
 mod names;
 mod policy;
 mod reader;
+mod shape;
 mod spec;
 mod table;
 
@@ -21,4 +22,5 @@ pub use keys::{KeyRule, Keys, keys};
 pub use learn::LearnError;
 pub use lookup::{CommandTable, Lookup};
 pub use policy::{Mistake, Policy, PolicySettings, Verdict};
+pub use shape::Shape;
 pub use spec::{Spec, Subcommands};

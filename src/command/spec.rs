@@ -5,6 +5,7 @@
 use super::class::Route;
 use super::flags::Flags;
 use super::keys::{KeyRule, waits_for_streams};
+use super::shape::Shape;
 
 /// One command or subcommand.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,8 @@ pub struct Spec {
     /// first: it may be sent again when its backend was lost. Never true for a command that only
     /// the server told us of.
     pub replay: bool,
+    /// What its reply may be; anything for a command that only the server told us of.
+    pub shape: Shape,
     /// Whether the server has it; `None` when its `COMMAND` was never learned or does not say
     /// (subcommands before Redis 7).
     pub on_server: Option<bool>,

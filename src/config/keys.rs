@@ -94,6 +94,8 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
         "pool.max_lifetime"          max_lifetime          duration(10, 30 * DAY).or_zero("never");
         "pool.max_lifetime_jitter"   max_lifetime_jitter   ratio(0.0, 1.0);
         "pool.ping_interval"         ping_interval         duration(10, DAY).or_zero("never");
+        "pool.check_interval"        check_interval        duration(1, DAY).or_zero("never");
+        "pool.check_kinds"           check_kinds           boolean();
         "pool.pipes_per_context_max" pipes_per_context_max count(1, 64);
         "pool.grow_after"            grow_after            duration(1, 10 * SECOND);
         "pool.pipe_in_flight_max"    pipe_in_flight_max    count(1, MILLION);

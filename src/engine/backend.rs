@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::resp::ReplyScanner;
 
+use super::check::Check;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId};
 use super::outgoing::Outgoing;
@@ -99,6 +100,8 @@ pub struct Backend {
     pub collected: Vec<u8>,
     /// Some bytes of the oldest reply have been handed to its client.
     pub begun: bool,
+    /// Its last check.
+    pub check: Check,
     /// It is listed for writing.
     pub dirty: bool,
     /// When it is to be retired.
@@ -123,6 +126,7 @@ impl Backend {
             replies: ReplyScanner::default(),
             collected: Vec::new(),
             begun: false,
+            check: Check::new(now),
             dirty: false,
             retire_at: None,
             heard_at: now,

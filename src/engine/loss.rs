@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::resp::{Refusal, ReplyError};
+use crate::resp::{Refusal, ReplyError, ReplyKind};
 
 use super::Engine;
 use super::backend::{Backend, Phase};
@@ -35,6 +35,10 @@ pub enum Loss {
     Early,
     /// It sent a push that nobody had asked for.
     Push,
+    /// It sent a reply that cannot be one to the request whose turn it was.
+    WrongKind(ReplyKind),
+    /// It answered narrows' own check with what was not asked.
+    OutOfStep,
     /// It sent bytes that are no reply.
     Malformed(ReplyError),
     /// It sent narrows itself more than any sane answer holds.
@@ -59,6 +63,8 @@ impl Loss {
             Self::Unsolicited => "unsolicited_reply",
             Self::Early => "early_reply",
             Self::Push => "unsolicited_push",
+            Self::WrongKind(_) => "wrong_kind_of_reply",
+            Self::OutOfStep => "out_of_step",
             Self::Malformed(_) => "malformed_reply",
             Self::Oversized => "oversized_reply",
             Self::ClientGone => "client_gone",
@@ -75,6 +81,8 @@ impl Loss {
                 | Self::Unsolicited
                 | Self::Early
                 | Self::Push
+                | Self::WrongKind(_)
+                | Self::OutOfStep
                 | Self::Malformed(_)
                 | Self::Oversized
                 | Self::Dirty
@@ -260,7 +268,7 @@ impl Engine {
             return;
         }
         let refusal = match loss {
-            Loss::Malformed(_) => Refusal::BackendProtocol,
+            Loss::Malformed(_) | Loss::WrongKind(_) | Loss::OutOfStep => Refusal::BackendProtocol,
             _ => Refusal::UnknownOutcome,
         };
         self.counters.refused(refusal.label());

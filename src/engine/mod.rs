@@ -8,6 +8,7 @@
 
 mod backend;
 mod census;
+mod check;
 mod client;
 mod context;
 mod effect;

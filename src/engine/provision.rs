@@ -10,7 +10,7 @@ use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
-use super::planted;
+use super::planted::{self, Bug};
 
 /// How soon a worker that waits for a permit looks again.
 const PERMIT_POLL: Duration = Duration::from_millis(5);
@@ -241,6 +241,9 @@ impl Engine {
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `want`.
     fn make_room(&mut self, want: Want, context: ContextId) {
+        if planted::has(Bug::TurnNotGiven) {
+            return;
+        }
         let now = self.now;
         let slice = self.rules.settings.pool.slice;
         let mut best: Option<((bool, usize, Duration), BackendId)> = None;

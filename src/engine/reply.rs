@@ -134,15 +134,6 @@ impl Engine {
         self.reply_with(id, |out| write::verbatim(out, &text, protocol));
     }
 
-    fn pinged(&mut self, id: BackendId, reply: &[u8]) {
-        // Any well-formed answer is a sign of life: `-LOADING`, `-BUSY`, `-NOPERM` too.
-        let sane = reply == b"+PONG\r\n" || reply.first() == Some(&b'-');
-        if !sane {
-            return self.lose(id, Loss::Unsolicited);
-        }
-        self.reopen(id);
-    }
-
     /// As many requests less are in flight for the client as replies have ended.
     fn settled(&mut self, run: &Run) {
         if run.ended > 0 {
@@ -202,7 +193,7 @@ impl Engine {
     }
 
     /// A pipe takes all requests again.
-    fn reopen(&mut self, id: BackendId) {
+    pub(super) fn reopen(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(id)
             && matches!(backend.phase, Phase::Pipe { .. })
         {

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Local, Lookup, Route, Spec, Subcommands, Verdict};
+use crate::command::{Flags, Local, Lookup, Route, Shape, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
 use crate::session::info;
 
@@ -357,6 +357,10 @@ impl Engine {
                 Fate::Unknown
             }
         };
+        let shape = match self.rules.settings.pool.check_kinds {
+            true => spec.shape,
+            false => Shape::ANY,
+        };
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.
             client.hold = Some(Hold::Gather(0));
@@ -365,7 +369,7 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.served(now, &spec.name);
-        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate);
+        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
         planted::expect(carrier, backend, slot, now);
         backend.out.push(bytes);
         self.unflushed += bytes.len();

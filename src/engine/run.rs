@@ -53,9 +53,11 @@ impl Backend {
                     return run;
                 }
             };
-            if self.replies.kind() == Some(ReplyKind::Push) && !planted::has(Bug::PushTaken) {
-                run.trouble = Some(Loss::Push);
-                return run;
+            if let Some(kind) = self.replies.kind() {
+                run.trouble = self.misfit(kind, advance.complete);
+                if run.trouble.is_some() {
+                    return run;
+                }
             }
             run.bytes += advance.consumed;
             if !advance.complete {
@@ -95,6 +97,19 @@ impl Backend {
                 return run;
             }
         }
+    }
+
+    /// What is wrong with a reply of this kind to the oldest request.
+    #[inline]
+    fn misfit(&self, kind: ReplyKind, whole: bool) -> Option<Loss> {
+        if kind == ReplyKind::Push {
+            return (!planted::has(Bug::PushTaken)).then_some(Loss::Push);
+        }
+        let shape = self.in_flight.front()?.shape();
+        let fits = shape.allows(kind)
+            || planted::has(Bug::KindIgnored)
+            || (!whole && self.replies.may_become_null() && shape.allows(ReplyKind::Null));
+        (!fits).then_some(Loss::WrongKind(kind))
     }
 
     /// Takes the oldest slot: its reply is here.

@@ -21,6 +21,11 @@ pub struct PoolSettings {
     pub max_lifetime_jitter: f64,
     /// An idle backend is pinged this often; it is pinged before use after twice that. Zero: never.
     pub ping_interval: Duration,
+    /// A pipe that is never idle is pinged this often all the same, to prove that its replies are
+    /// in step with its requests. Zero: never.
+    pub check_interval: Duration,
+    /// Whether replies are held against what the command may answer.
+    pub check_kinds: bool,
     /// Most pipes of one context on one worker. 1 to 64.
     pub pipes_per_context_max: usize,
     /// A pipe whose requests could not be written for this long is too busy: another is opened.
@@ -46,6 +51,8 @@ impl Default for PoolSettings {
             max_lifetime: Duration::from_secs(3600),
             max_lifetime_jitter: 0.1,
             ping_interval: Duration::from_secs(30),
+            check_interval: Duration::from_millis(100),
+            check_kinds: true,
             pipes_per_context_max: 4,
             grow_after: Duration::from_millis(5),
             pipe_in_flight_max: 16_384,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::command::Shape;
+
 use super::handshake::Step;
 use super::key::ClientId;
 
@@ -50,6 +52,7 @@ pub struct Slot {
     bytes: u32,
     receiver: Receiver,
     fate: Fate,
+    shape: Shape,
 }
 
 /// What a consumed slot was about.
@@ -79,6 +82,7 @@ impl Slot {
         fate: Fate,
     ) -> Self {
         Self {
+            shape: Shape::ANY,
             client,
             sequence,
             at_ms: millis(now),
@@ -86,6 +90,18 @@ impl Slot {
             receiver,
             fate,
         }
+    }
+
+    /// The same slot for a request whose reply is of such a kind.
+    pub fn shaped(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// What the reply may be.
+    #[inline]
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// A slot for a request of narrows' own.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation};
+use super::check::Check;
 use super::key::{BackendId, ClientId, ContextId};
 use super::loss::Loss;
 use super::planted::{self, Bug};
@@ -56,11 +57,10 @@ impl Engine {
             settings.backend.stall_timeout,
             settings.clients.request_timeout,
         );
-        let first = match request.is_zero() {
-            true => stall,
-            false => stall.min(request),
-        };
-        self.wake_at(self.now + first);
+        let check = settings.pool.check_interval;
+        let clocks = [stall, request, check];
+        let first = clocks.into_iter().filter(|clock| !clock.is_zero()).min();
+        self.wake_at(self.now + first.unwrap_or(stall));
     }
 
     /// Contexts that clients have asked for in vain must not pile up.
@@ -155,6 +155,12 @@ impl Engine {
                 return (Some(Due::Lose(Loss::Stalled)), None);
             }
             next.earliest(at);
+            if let Some(at) = Check::due(backend, settings.pool.check_interval) {
+                if at <= now {
+                    return (Some(Due::Ping), None);
+                }
+                next.earliest(at);
+            }
             // The shorter clock may begin to hold at any moment.
             next.earliest((backend.heard_at + settings.backend.stall_timeout).max(now + SECOND));
             return (None, next.at);

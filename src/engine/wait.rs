@@ -10,7 +10,6 @@ use super::hold::{Hold, Outcome};
 use super::key::{BackendId, ClientId, ContextId};
 use super::local::REFUSED_DB;
 use super::settings::{PoolSettings, Settings};
-use super::slot::Receiver;
 use super::{Engine, Rules};
 
 /// Waiting clients that are let go on together.
@@ -77,15 +76,6 @@ impl Engine {
                 .backends
                 .get(carrier)
                 .is_some_and(|b| b.takes(access, bytes, in_flight_max, bytes_max))
-    }
-
-    /// Asks a backend for a sign of life.
-    pub(super) fn ping(&mut self, id: BackendId) {
-        let now = self.now;
-        if let Some(backend) = self.backends.get_mut(id) {
-            backend.send_own(Receiver::Ping, b"*1\r\n$4\r\nPING\r\n", now);
-            self.mark_backend(id);
-        }
     }
 
     /// Lists a backend for writing.

@@ -124,6 +124,15 @@ impl ReplyScanner {
         self.kind
     }
 
+    /// Whether [`kind`](Self::kind) may still turn into [`ReplyKind::Null`]: all that has come is
+    /// the beginning of a length, which may be RESP2's -1.
+    #[inline]
+    pub fn may_become_null(&self) -> bool {
+        matches!(self.state, State::Length | State::LengthLf)
+            && matches!(self.first, b'$' | b'*')
+            && self.nesting.level() == Level::Reply
+    }
+
     /// Bytes that the reply under way is known to need at least; 0 between replies.
     pub fn announced(&self) -> u64 {
         let data = match self.state {

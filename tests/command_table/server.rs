@@ -77,15 +77,23 @@ impl Server {
 
     /// The reply to one request as bytes, RESP2.
     pub(crate) fn raw(&mut self, args: &[&str]) -> Vec<u8> {
+        self.exchange(args, |reply| {
+            let whole = decode(reply).expect("RESP2").map(|(_, len)| len);
+            whole.is_some_and(|len| {
+                assert_eq!(len, reply.len(), "bytes behind the reply");
+                true
+            })
+        })
+    }
+
+    /// The bytes that follow a request until they are `whole`.
+    pub(crate) fn exchange(&mut self, args: &[&str], whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         self.stream.write_all(&frame(args)).unwrap();
         let mut reply = Vec::new();
-        loop {
-            if let Some((_, len)) = decode(&reply).expect("RESP2") {
-                assert_eq!(len, reply.len(), "bytes behind the reply");
-                return reply;
-            }
+        while !whole(&reply) {
             self.read_more(&mut reply);
         }
+        reply
     }
 
     pub(crate) fn request(&mut self, args: &[&str]) -> OwnedFrame {

@@ -68,6 +68,8 @@ min_idle = 2
 max_lifetime = "2h"
 max_lifetime_jitter = 0.3
 ping_interval = 0
+check_interval = "7ms"
+check_kinds = false
 pipes_per_context_max = 2
 grow_after = "1ms"
 pipe_in_flight_max = 7
@@ -117,8 +119,8 @@ fn every_setting_can_be_changed_from_a_file() {
         [pool backend clients limits]);
     all_differ!(PoolSettings, engine.pool, of_default.pool, [
         queue_timeout queue_clients_max slice idle_timeout min_idle max_lifetime
-        max_lifetime_jitter ping_interval pipes_per_context_max grow_after pipe_in_flight_max
-        pipe_bytes_max big_reply_bytes leases_max
+        max_lifetime_jitter ping_interval check_interval check_kinds pipes_per_context_max
+        grow_after pipe_in_flight_max pipe_bytes_max big_reply_bytes leases_max
     ]);
     all_differ!(BackendSettings, engine.backend, of_default.backend, [
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max

@@ -200,6 +200,7 @@ impl World {
                 self.budget.held()
             ));
         }
+        self.judge_slips()?;
         self.ledger.models.judge(&self.ledger, &self.server)?;
         self.rest()
     }

@@ -131,6 +131,9 @@ impl World {
 
     /// Replies reach narrows, or the end of the connection does.
     pub fn deliver(&mut self, (w, id): (usize, BackendId), most: usize) -> bool {
+        if self.slips {
+            self.excuse_if_slipped((w, id));
+        }
         let Some(conn) = self.conns.get_mut(&(w, id)) else {
             return false;
         };
@@ -154,8 +157,13 @@ impl World {
         }
         let bytes: Vec<u8> = link.out.drain(..n).collect();
         conn.closes_after = conn.closes_after.map(|left| left - n);
+        let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
         self.workers[w].engine.backend_bytes(id, &bytes, self.now);
         self.note(&format!("{w} {id:?} hears"), &bytes);
+        if found_out && self.workers[w].engine.has_backend(id) {
+            let text = format!("{w} {id:?} is out of step, and the check did not find it");
+            self.ledger.offend(text);
+        }
         true
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use narrows::engine::settings::Settings;
 use narrows::resp::Protocol;
 
 use super::models::Models;
@@ -90,6 +91,10 @@ pub struct Ledger {
     pub executions: u64,
     /// Requests that clients have been told the end of.
     pub requests: u64,
+    /// Replies that reached the wrong client while a server was out of step.
+    pub crossed: u64,
+    /// narrows holds replies against what their commands may answer.
+    pub kinds_checked: bool,
     /// What clients have asked of shared keys.
     pub models: Models,
     /// Requests time out: they may run after their clients were told so.
@@ -97,9 +102,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(timeouts: bool) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            timeouts,
+            timeouts: !settings.clients.request_timeout.is_zero(),
+            kinds_checked: settings.pool.check_kinds,
             ..Self::default()
         }
     }

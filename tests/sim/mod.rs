@@ -23,6 +23,7 @@ mod replay;
 mod requests;
 mod rules;
 mod server;
+mod slip;
 mod turns;
 mod world;
 

@@ -19,6 +19,7 @@ pub struct Report {
     pub trace: u64,
     pub executions: u64,
     pub requests: u64,
+    pub crossed: u64,
 }
 
 /// Plays a simulation, or some of its steps.
@@ -60,6 +61,7 @@ fn course(world: &mut World, plan: &Plan) -> Result<Report, String> {
         trace: world.trace,
         executions: world.ledger.executions,
         requests: world.ledger.requests,
+        crossed: world.ledger.crossed,
     })
 }
 
@@ -137,6 +139,9 @@ impl World {
         } else if self.chance.hits(10) {
             self.say_something_to_nobody();
         } else if let Some(key) = self.some_conn() {
+            if self.slips && self.chance.hits(30) {
+                return self.slip(key);
+            }
             self.fault(key);
         }
     }
@@ -161,6 +166,7 @@ impl World {
         new.request_timeout = old.request_timeout;
         new.output_bytes_max = old.output_bytes_max;
         new.memory_bytes_max = old.memory_bytes_max;
+        rules.settings.pool.check_kinds = self.rules.settings.pool.check_kinds;
         if self.in_turns {
             super::rules::for_turns(&mut rules);
         }

@@ -99,6 +99,7 @@ pub fn from_environment() -> Option<Plan> {
     })
 }
 
+#[allow(dead_code, reason = "one of the tests that share this file uses it")]
 /// What a text of [`explain`] says is to be played.
 pub fn replays(text: &str) -> Option<Plan> {
     let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;

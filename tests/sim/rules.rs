@@ -20,6 +20,8 @@ pub fn draw(chance: &mut Chance) -> Rules {
     pool.min_idle = chance.below(2);
     pool.max_lifetime = ms(chance.one_of(&[0, 500, 20_000]));
     pool.ping_interval = ms(chance.one_of(&[0, 50, 1000]));
+    pool.check_interval = ms(chance.one_of(&[0, 5, 20, 100]));
+    pool.check_kinds = chance.hits(80);
     pool.pipes_per_context_max = chance.between(1, 3);
     pool.grow_after = ms(chance.one_of(&[1, 5]));
     pool.pipe_in_flight_max = chance.one_of(&[1, 2, 5, 5, 100]);

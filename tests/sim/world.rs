@@ -67,6 +67,8 @@ pub struct World {
     pub steps: u64,
     /// How often something goes wrong in it, in parts of 20.
     pub faults: usize,
+    /// Connections get out of step, too.
+    pub slips: bool,
     /// Budget and settings are drawn for contexts that take turns.
     pub in_turns: bool,
     pub now: Duration,
@@ -107,6 +109,7 @@ impl World {
             true => 0,
             false => chance.one_of(&[0, 2, 6, 12, 20]),
         };
+        let slips = chance.hits(15);
         let budget = Budget::new(total, workers);
         let shared = Shared {
             budget: Arc::clone(&budget),
@@ -135,12 +138,13 @@ impl World {
             chance,
             steps,
             faults,
+            slips,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
             budget,
             server: Server::default(),
-            ledger: Ledger::new(!rules.settings.clients.request_timeout.is_zero()),
+            ledger: Ledger::new(&rules.settings),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -289,6 +293,7 @@ impl World {
     /// narrows has closed a connection: the server may still read what was on its way.
     fn hang_up(&mut self, w: usize, id: BackendId) {
         self.lost_at = self.step;
+        self.excuse_if_slipped((w, id));
         if let Some(mut conn) = self.conns.remove(&(w, id))
             && let Some(link) = &mut conn.link
             && self.chance.hits(50)

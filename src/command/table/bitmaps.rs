@@ -3,16 +3,16 @@
 use super::row::{Row, plain, read, write};
 
 pub(super) const ROWS: &[Row] = &[
-    read("bitcount", -2).key().replay(),
-    write("bitfield", -2).key(),
-    read("bitfield_ro", -2).key().replay(),
-    write("bitop", -4).keys(2, -1, 1),
-    read("bitpos", -3).key().replay(),
-    read("getbit", 3).key().replay(),
-    write("pfadd", -2).key(),
-    read("pfcount", -2).keys(1, -1, 1),
+    read("bitcount", -2).key().replay().integer(),
+    write("bitfield", -2).key().list(),
+    read("bitfield_ro", -2).key().replay().list(),
+    write("bitop", -4).keys(2, -1, 1).integer(),
+    read("bitpos", -3).key().replay().integer(),
+    read("getbit", 3).key().replay().integer(),
+    write("pfadd", -2).key().integer(),
+    read("pfcount", -2).keys(1, -1, 1).integer(),
     write("pfdebug", 3).admin().keys(2, 2, 1),
-    write("pfmerge", -2).keys(1, -1, 1),
+    write("pfmerge", -2).keys(1, -1, 1).status(),
     plain("pfselftest", 1).admin(),
-    write("setbit", 4).key(),
+    write("setbit", 4).key().integer(),
 ];

@@ -3,14 +3,14 @@
 use super::row::{Row, read, write};
 
 pub(super) const ROWS: &[Row] = &[
-    write("geoadd", -5).key(),
-    read("geodist", -4).key().replay(),
-    read("geohash", -2).key().replay(),
-    read("geopos", -2).key().replay(),
-    write("georadius", -6).geo_store(),
-    read("georadius_ro", -6).key().replay(),
-    write("georadiusbymember", -5).geo_store(),
-    read("georadiusbymember_ro", -5).key().replay(),
-    read("geosearch", -7).key().replay(),
-    write("geosearchstore", -8).keys(1, 2, 1),
+    write("geoadd", -5).key().integer(),
+    read("geodist", -4).key().replay().string().null(),
+    read("geohash", -2).key().replay().list(),
+    read("geopos", -2).key().replay().list(),
+    write("georadius", -6).geo_store().integer().list(),
+    read("georadius_ro", -6).key().replay().list(),
+    write("georadiusbymember", -5).geo_store().integer().list(),
+    read("georadiusbymember_ro", -5).key().replay().list(),
+    read("geosearch", -7).key().replay().list(),
+    write("geosearchstore", -8).keys(1, 2, 1).integer(),
 ];

@@ -4,6 +4,7 @@
 use crate::command::class::{Bracket, Local, Pin, Route};
 use crate::command::flags::Flags;
 use crate::command::keys::KeyRule;
+use crate::command::shape::Shape;
 
 /// What narrows itself knows of one command or subcommand; the fields are those of
 /// [`Spec`](crate::command::Spec).
@@ -15,6 +16,7 @@ pub(in crate::command) struct Row {
     pub(in crate::command) route: Route,
     pub(in crate::command) keys: KeyRule,
     pub(in crate::command) replay: bool,
+    pub(in crate::command) shape: Shape,
 }
 
 /// A command that reads keys and changes none.
@@ -37,6 +39,7 @@ pub(super) const fn plain(name: &'static str, arity: i32) -> Row {
         route: Route::Shared,
         keys: KeyRule::None,
         replay: false,
+        shape: Shape::NONE,
     }
 }
 
@@ -144,5 +147,42 @@ impl Row {
     pub(super) const fn replay(mut self) -> Self {
         self.replay = true;
         self
+    }
+
+    const fn may_be(mut self, shape: Shape) -> Self {
+        self.shape = self.shape.or(shape);
+        self
+    }
+
+    /// A line of text is a reply to it. A row that names no kind of reply allows all.
+    pub(super) const fn status(self) -> Self {
+        self.may_be(Shape::STATUS)
+    }
+
+    /// A number is a reply to it.
+    pub(super) const fn integer(self) -> Self {
+        self.may_be(Shape::INTEGER)
+    }
+
+    /// A string is a reply to it.
+    pub(super) const fn string(self) -> Self {
+        self.may_be(Shape::STRING)
+    }
+
+    /// An array, set or map is a reply to it.
+    pub(super) const fn list(self) -> Self {
+        self.may_be(Shape::LIST)
+    }
+
+    /// Nothing is a reply to it.
+    pub(super) const fn null(self) -> Self {
+        self.may_be(Shape::NULL)
+    }
+
+    pub(in crate::command) fn shape(&self) -> Shape {
+        match self.shape {
+            Shape::NONE => Shape::ANY,
+            named => named,
+        }
     }
 }

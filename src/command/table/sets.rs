@@ -3,21 +3,26 @@
 use super::row::{Row, read, write};
 
 pub(super) const ROWS: &[Row] = &[
-    write("sadd", -3).key(),
-    read("scard", 2).key().replay(),
-    read("sdiff", -2).keys(1, -1, 1).replay(),
-    write("sdiffstore", -3).keys(1, -1, 1),
-    read("sinter", -2).keys(1, -1, 1).replay(),
-    read("sintercard", -3).counted(1).replay(),
-    write("sinterstore", -3).keys(1, -1, 1),
-    read("sismember", 3).key().replay(),
-    read("smembers", 2).key().replay(),
-    read("smismember", -3).key().replay(),
-    write("smove", 4).keys(1, 2, 1),
-    write("spop", -2).key(),
-    read("srandmember", -2).key().replay(),
-    write("srem", -3).key(),
-    read("sscan", -3).key().replay(),
-    read("sunion", -2).keys(1, -1, 1).replay(),
-    write("sunionstore", -3).keys(1, -1, 1),
+    write("sadd", -3).key().integer(),
+    read("scard", 2).key().replay().integer(),
+    read("sdiff", -2).keys(1, -1, 1).replay().list(),
+    write("sdiffstore", -3).keys(1, -1, 1).integer(),
+    read("sinter", -2).keys(1, -1, 1).replay().list(),
+    read("sintercard", -3).counted(1).replay().integer(),
+    write("sinterstore", -3).keys(1, -1, 1).integer(),
+    read("sismember", 3).key().replay().integer(),
+    read("smembers", 2).key().replay().list(),
+    read("smismember", -3).key().replay().list(),
+    write("smove", 4).keys(1, 2, 1).integer(),
+    write("spop", -2).key().string().null().list(),
+    read("srandmember", -2)
+        .key()
+        .replay()
+        .string()
+        .null()
+        .list(),
+    write("srem", -3).key().integer(),
+    read("sscan", -3).key().replay().list(),
+    read("sunion", -2).keys(1, -1, 1).replay().list(),
+    write("sunionstore", -3).keys(1, -1, 1).integer(),
 ];

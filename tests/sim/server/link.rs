@@ -7,6 +7,7 @@ use super::keyspace::Keyspace;
 use super::{Pause, Server, connection, counters, lists, strings};
 use crate::sim::chance::Chance;
 use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
+use crate::sim::slip::{Asker, Slip};
 
 /// What is wrong with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Link {
     /// Bytes answered and not delivered.
     pub out: Vec<u8>,
     pub state: State,
+    /// It gives a reply twice, or leaves one out.
+    pub slip: Option<Slip>,
 }
 
 /// One command of a client, as a family of commands sees it.
@@ -50,6 +53,7 @@ impl Link {
             input: Vec::new(),
             out: Vec::new(),
             state: State::Well,
+            slip: None,
         }
     }
 
@@ -94,10 +98,17 @@ impl Link {
         let tag = args.last().and_then(|arg| Tag::read(arg));
         let refusal = server.refusal(name, is_write(name));
         let Some(tag) = tag else {
-            return match refusal {
+            let before = self.out.len();
+            match refusal {
                 Some(text) => write::error(&mut self.out, text),
                 None => connection::own_command(self, name, args, ledger),
+            }
+            let reply = self.out.split_off(before);
+            let asker = match name {
+                "PING" => Asker::Check,
+                _ => Asker::Handshake,
             };
+            return self.answer(reply, asker);
         };
         let mut reply = Vec::new();
         match refusal {
@@ -118,6 +129,14 @@ impl Link {
             reply: &reply,
             life: server.lives,
         });
+        self.answer(reply, Asker::Client);
+    }
+
+    fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
+        let reply = match &mut self.slip {
+            Some(slip) => slip.answers(reply, asker),
+            None => reply,
+        };
         self.out.extend_from_slice(&reply);
     }
 

@@ -1,0 +1,129 @@
+//! Proof that a backend lives and is in step: a `PING` with a word that no other reply holds.
+//!
+//! Everything else here rests on one reply for each request. Should a server ever send one too
+//! many or one too few, every later reply would go to the wrong client and nothing in its bytes
+//! would tell. A backend that does not give the word back, in its turn, is closed.
+
+use std::time::Duration;
+
+use crate::resp::write;
+
+use super::Engine;
+use super::backend::{Backend, Phase, Rotation};
+use super::key::BackendId;
+use super::loss::Loss;
+use super::planted::{self, Bug};
+use super::slot::Receiver;
+
+/// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
+/// those that only commands on data get.
+const ERRORS: [&[u8]; 7] = [
+    b"-ERR ",
+    b"-LOADING ",
+    b"-BUSY ",
+    b"-NOPERM ",
+    b"-NOAUTH ",
+    b"-MASTERDOWN ",
+    b"-MISCONF ",
+];
+
+/// The check of one backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// When the last one was sent.
+    pub at: Duration,
+    /// The word that is awaited.
+    word: Option<u64>,
+}
+
+impl Check {
+    /// None yet.
+    pub fn new(now: Duration) -> Self {
+        Self {
+            at: now,
+            word: None,
+        }
+    }
+
+    /// When a backend that is never idle is due for one; `None` while one is under way or
+    /// must not be sent.
+    pub(super) fn due(backend: &Backend, interval: Duration) -> Option<Duration> {
+        let shared = matches!(
+            backend.phase,
+            Phase::Pipe {
+                rotation: Rotation::Open,
+                ..
+            }
+        );
+        (shared && backend.check.word.is_none() && !interval.is_zero())
+            .then(|| backend.check.at + interval)
+    }
+}
+
+impl Engine {
+    /// Asks a backend for a sign of life, with a new word.
+    pub(super) fn ping(&mut self, id: BackendId) {
+        let now = self.now;
+        let word = self.jitter.bits();
+        if let Some(backend) = self.backends.get_mut(id)
+            && backend.check.word.is_none()
+        {
+            backend.check = Check {
+                at: now,
+                word: Some(word),
+            };
+            let mut request = Vec::with_capacity(48);
+            write::request(&mut request, &[b"PING", text(word).as_bytes()]);
+            backend.send_own(Receiver::Ping, &request, now);
+            self.mark_backend(id);
+        }
+    }
+
+    /// The answer has come.
+    pub(super) fn pinged(&mut self, id: BackendId, reply: &[u8]) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        let word = backend.check.word.take();
+        let known = word.is_some_and(|word| is_answer(reply, word));
+        if !known && !planted::has(Bug::WordIgnored) {
+            return self.lose(id, Loss::OutOfStep);
+        }
+        self.reopen(id);
+    }
+}
+
+fn text(word: u64) -> String {
+    format!("narrows:{word:016x}")
+}
+
+/// Whether `reply` is one to a `PING` with `word`. A server that is busy, loads or denies it says
+/// so, which is a sign of life too.
+fn is_answer(reply: &[u8], word: u64) -> bool {
+    let mut right = Vec::with_capacity(32);
+    write::bulk(&mut right, text(word).as_bytes());
+    reply == right || ERRORS.iter().any(|error| reply.starts_with(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_word_itself_or_an_error_of_the_server_as_a_whole_answers() {
+        assert!(is_answer(b"$24\r\nnarrows:000000000000002a\r\n", 42));
+        assert!(is_answer(
+            b"-LOADING Redis is loading the dataset in memory\r\n",
+            42
+        ));
+        for other in [
+            &b"$24\r\nnarrows:000000000000002b\r\n"[..],
+            b"+PONG\r\n",
+            b"+OK\r\n",
+            b"$-1\r\n",
+            b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+        ] {
+            assert!(!is_answer(other, 42), "{}", other.escape_ascii());
+        }
+    }
+}
