@@ -16,7 +16,7 @@ mod sim;
 use sim::{Plan, explain, from_environment, outcome};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 6000;
+const SEEDS: u64 = 5000;
 
 /// The seeds are played in as many tests, so that they use several processors.
 const PARTS: u64 = 4;

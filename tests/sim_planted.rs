@@ -65,22 +65,22 @@ macro_rules! planted {
 }
 
 planted! {
-    an_orphaned_slot_that_is_dropped_is_found: OrphanDropped, 100;
-    a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 100;
-    a_queue_kept_over_a_reconnect_is_found: QueueKept, 100;
-    a_slot_registered_after_the_write_is_found: SlotAfterWrite, 100;
-    a_write_that_is_retried_is_found: WriteRetried, 100;
-    a_read_replayed_past_a_write_is_found: ReadPastWrite, 100;
-    a_push_taken_for_a_reply_is_found: PushTaken, 100;
-    a_reply_to_nobody_that_is_skipped_is_found: ExtraSkipped, 100;
-    a_switch_that_is_not_awaited_is_found: SwitchNotAwaited, 100;
-    a_switch_that_is_left_out_is_found: SelectLeftOut, 100;
-    a_local_answer_given_too_early_is_found: LocalTooEarly, 100;
-    a_permit_that_is_returned_twice_is_found: PermitTwice, 100;
-    a_check_whose_answer_is_ignored_is_found: WordIgnored, 100;
-    a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 100;
-    a_turn_that_is_not_given_is_found: TurnNotGiven, 100;
-    a_stall_that_is_missed_is_found: StallMissed, 100;
+    an_orphaned_slot_that_is_dropped_is_found: OrphanDropped, 1000;
+    a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 1000;
+    a_queue_kept_over_a_reconnect_is_found: QueueKept, 1000;
+    a_slot_registered_after_the_write_is_found: SlotAfterWrite, 1000;
+    a_write_that_is_retried_is_found: WriteRetried, 1000;
+    a_read_replayed_past_a_write_is_found: ReadPastWrite, 1000;
+    a_push_taken_for_a_reply_is_found: PushTaken, 1000;
+    a_reply_to_nobody_that_is_skipped_is_found: ExtraSkipped, 1000;
+    a_switch_that_is_not_awaited_is_found: SwitchNotAwaited, 1000;
+    a_switch_that_is_left_out_is_found: SelectLeftOut, 1000;
+    a_local_answer_given_too_early_is_found: LocalTooEarly, 1000;
+    a_permit_that_is_returned_twice_is_found: PermitTwice, 1000;
+    a_check_whose_answer_is_ignored_is_found: WordIgnored, 1000;
+    a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 1000;
+    a_turn_that_is_not_given_is_found: TurnNotGiven, 1000;
+    a_stall_that_is_missed_is_found: StallMissed, 1000;
 }
 
 #[test]

@@ -14,7 +14,7 @@ const CALM_MAX: Duration = Duration::from_secs(60);
 const SWEEPS_MAX: u64 = 100_000;
 
 /// More rounds than this in 20 idle seconds are no rest.
-const RESTLESS: u64 = 10_000;
+const RESTLESS: u64 = 40_000;
 
 impl World {
     /// Everybody does what can be done now. False when nothing could.
@@ -83,6 +83,7 @@ impl World {
         self.chance = Chance::of(self.seed, Part::Calm);
         self.server.now = self.now;
         self.server.heal();
+        self.slip_no_more();
         self.budget.stop_growth(false);
         self.note("calm", b"");
         for w in 0..self.workers.len() {
@@ -125,7 +126,8 @@ impl World {
             return Ok(());
         }
         for conn in self.conns.values_mut() {
-            let ill = |link: &super::server::Link| link.state != State::Well;
+            let ill =
+                |link: &super::server::Link| link.state != State::Well || link.slip.is_some();
             if conn.link.as_ref().is_some_and(ill) {
                 conn.closes_after = Some(0);
             }

@@ -55,7 +55,10 @@ impl World {
                 && conn.closes_after.is_none()
                 && engine.backend_output(key.1).is_empty()
                 && conn.link.as_ref().is_some_and(|link| {
-                    link.out.is_empty() && link.input.is_empty() && link.state == State::Well
+                    link.out.is_empty()
+                        && link.input.is_empty()
+                        && link.state == State::Well
+                        && link.slip.is_none()
                 })
         };
         let found = self.conns.iter().find_map(|(key, conn)| quiet(key, conn).then_some(*key));

@@ -108,17 +108,17 @@ impl World {
                 }
             }
             41..43 => self.leave_somehow(),
-            43..76 => self.serve(),
-            76..82 => {
+            43..74 => self.serve(),
+            74..80 => {
                 self.end_dial();
             }
-            82..87 => {
+            80..84 => {
                 self.post();
             }
-            87..92 => self.now += self.chance.micros(8000),
-            92..94 => self.jump(),
-            94 if self.chance.hits(20) => self.new_rules(),
-            94 => self.check_health(),
+            84..88 => self.now += self.chance.micros(8000),
+            88..90 => self.jump(),
+            90 if self.chance.hits(20) => self.new_rules(),
+            90 => self.check_health(),
             _ => {
                 if self.chance.below(20) < self.faults {
                     self.go_wrong();
@@ -136,10 +136,10 @@ impl World {
     fn go_wrong(&mut self) {
         if self.chance.hits(15) {
             self.server_fault();
-        } else if self.chance.hits(10) {
+        } else if self.chance.hits(15) {
             self.say_something_to_nobody();
         } else if let Some(key) = self.some_conn() {
-            if self.slips && self.chance.hits(30) {
+            if self.slips && self.chance.hits(70) {
                 return self.slip(key);
             }
             self.fault(key);

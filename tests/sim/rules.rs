@@ -67,3 +67,10 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.output_bytes_max = calm.clients.output_bytes_max;
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
 }
+
+/// Checks are frequent, and often nothing else finds a server out of step.
+pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
+    let pool = &mut rules.settings.pool;
+    pool.check_interval = Duration::from_millis(chance.one_of(&[2, 5, 20]));
+    pool.check_kinds = chance.hits(50);
+}

@@ -119,6 +119,14 @@ impl World {
         }
     }
 
+    /// What has not got out of step yet stays in step.
+    pub fn slip_no_more(&mut self) {
+        let links = self.conns.values_mut().filter_map(|conn| conn.link.as_mut());
+        for link in links {
+            link.slip = link.slip.take().filter(|slip| slip.done);
+        }
+    }
+
     /// Clients of this worker may hear what is not theirs, for all that they have asked so far.
     pub fn excuse(&mut self, w: usize) {
         for actor in self.actors.iter_mut().filter(|actor| actor.worker == w) {

@@ -7,17 +7,17 @@ use super::ledger::Tag;
 use super::world::World;
 
 /// How long this is watched.
-const WATCHED: Duration = Duration::from_millis(600);
+const WATCHED: Duration = Duration::from_millis(900);
 
 /// Time that passes with each round.
-const ROUND: Duration = Duration::from_micros(500);
+const ROUND: Duration = Duration::from_millis(1);
 
 /// Contexts that there can be: protocols times databases.
 const CONTEXTS_MAX: u32 = 8;
 
 /// What a turn costs at most beside its slice: draining and switching, some rounds each, and
 /// looking for a permit now and then.
-const BETWEEN_TURNS: Duration = Duration::from_millis(40);
+const BETWEEN_TURNS: Duration = Duration::from_millis(80);
 
 impl World {
     /// Every client asks again as soon as it is answered.

@@ -103,13 +103,17 @@ impl World {
             rules::for_turns(&mut rules);
             total = (workers + 1) as u32;
         }
+        let slips = !in_turns && chance.hits(20);
+        if slips {
+            rules::for_slips(&mut rules, &mut chance);
+        }
         let rules = Arc::new(rules);
         let steps = chance.between(100, 500) as u64;
-        let faults = match in_turns {
-            true => 0,
-            false => chance.one_of(&[0, 2, 6, 12, 20]),
+        let faults = match (in_turns, slips) {
+            (true, _) => 0,
+            (false, true) => 10,
+            (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
         };
-        let slips = chance.hits(15);
         let budget = Budget::new(total, workers);
         let shared = Shared {
             budget: Arc::clone(&budget),
