@@ -1,6 +1,7 @@
 //! Who gets a backend next. Wants are served first come first served, from what is spare,
 //! then from the budget, and when that is spent by draining a pipe that has had its turn.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::admission::Claim;
@@ -52,10 +53,10 @@ impl Engine {
             return;
         }
         let mut starved = false;
-        for _ in 0..self.wants.len() {
-            let Some(want) = self.wants.pop_front() else {
-                break;
-            };
+        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
+        // the clients of a pipe that is being drained.
+        let mut waiting = VecDeque::with_capacity(self.wants.len());
+        for want in std::mem::take(&mut self.wants) {
             match self.provide_for(want, &mut starved) {
                 Provided::Done => {
                     if let Want::Pipe(context) = want
@@ -64,9 +65,11 @@ impl Engine {
                         pool.wanted = false;
                     }
                 }
-                Provided::Waits => self.wants.push_back(want),
+                Provided::Waits => waiting.push_back(want),
             }
         }
+        waiting.append(&mut self.wants);
+        self.wants = waiting;
         if starved {
             // Permits come back without an event: from other workers, or when the server
             // has closed its end of a connection that was given up.
