@@ -192,7 +192,9 @@ impl Engine {
         for request in lost.iter_mut().rev() {
             let closed = closed.entry(request.settled.client).or_default();
             match request.outcome {
-                Outcome::Again if *closed && !planted::has(Bug::ReadPastWrite) => request.outcome = Outcome::Unknown,
+                Outcome::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
+                    request.outcome = Outcome::Unknown
+                }
                 Outcome::Again => {}
                 Outcome::Unknown | Outcome::CutOff => *closed = true,
             }

@@ -306,7 +306,9 @@ impl Actor {
             return Err("it never ran");
         };
         let right = match pending.expect {
-            Expect::Info if frame[0] != b'-' => contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40,
+            Expect::Info if frame[0] != b'-' => {
+                contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40
+            }
             _ => frame == reply,
         };
         if !right {

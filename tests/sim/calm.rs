@@ -126,8 +126,7 @@ impl World {
             return Ok(());
         }
         for conn in self.conns.values_mut() {
-            let ill =
-                |link: &super::server::Link| link.state != State::Well || link.slip.is_some();
+            let ill = |link: &super::server::Link| link.state != State::Well || link.slip.is_some();
             if conn.link.as_ref().is_some_and(ill) {
                 conn.closes_after = Some(0);
             }

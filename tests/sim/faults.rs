@@ -61,7 +61,10 @@ impl World {
                         && link.slip.is_none()
                 })
         };
-        let found = self.conns.iter().find_map(|(key, conn)| quiet(key, conn).then_some(*key));
+        let found = self
+            .conns
+            .iter()
+            .find_map(|(key, conn)| quiet(key, conn).then_some(*key));
         let Some((w, id)) = found else {
             return;
         };
@@ -88,7 +91,11 @@ impl World {
             }
             _ => {
                 self.server.replica = !self.server.replica;
-                let role = if self.server.replica { "replica" } else { "master" };
+                let role = if self.server.replica {
+                    "replica"
+                } else {
+                    "master"
+                };
                 self.note("role", role.as_bytes());
             }
         }

@@ -121,7 +121,10 @@ impl World {
 
     /// What has not got out of step yet stays in step.
     pub fn slip_no_more(&mut self) {
-        let links = self.conns.values_mut().filter_map(|conn| conn.link.as_mut());
+        let links = self
+            .conns
+            .values_mut()
+            .filter_map(|conn| conn.link.as_mut());
         for link in links {
             link.slip = link.slip.take().filter(|slip| slip.done);
         }
@@ -137,7 +140,10 @@ impl World {
     /// All is over: nothing that is out of step may be in use.
     pub fn judge_slips(&self) -> Result<(), String> {
         let slipped = |link: &super::server::Link| link.slip.as_ref().is_some_and(|slip| slip.done);
-        let left = self.conns.iter().find(|(_, conn)| conn.link.as_ref().is_some_and(slipped));
+        let left = self
+            .conns
+            .iter()
+            .find(|(_, conn)| conn.link.as_ref().is_some_and(slipped));
         match left {
             Some((key, _)) => Err(format!("{key:?} is out of step and still there")),
             None => Ok(()),

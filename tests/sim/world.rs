@@ -229,9 +229,8 @@ impl World {
         let (open, held) = (self.conns.len() as u32, self.budget.held());
         if open != held || open >= self.budget.total() {
             let total = self.budget.total();
-            self.ledger.offend(format!(
-                "{open} connections with {held} of {total} permits"
-            ));
+            self.ledger
+                .offend(format!("{open} connections with {held} of {total} permits"));
         }
     }
 
@@ -279,7 +278,10 @@ impl World {
             true => DialEnd::Open,
             false => self.chance.one_of(&ends),
         };
-        let due = self.now + self.chance.micros(if self.in_turns { 2000 } else { 20_000 });
+        let due = self.now
+            + self
+                .chance
+                .micros(if self.in_turns { 2000 } else { 20_000 });
         let capacity = self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]);
         let conn = Conn {
             _permit: permit,

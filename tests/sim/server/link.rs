@@ -163,10 +163,8 @@ impl Link {
 
 /// A client's command.
 fn run(call: &mut Call) {
-    let known = strings::run(call)
-        || counters::run(call)
-        || lists::run(call)
-        || connection::run(call);
+    let known =
+        strings::run(call) || counters::run(call) || lists::run(call) || connection::run(call);
     if !known {
         let text = format!("ERR unexpected {} of {}", call.name, call.tag.text());
         write::error(call.reply, &text);

@@ -7,7 +7,10 @@ use super::link::Call;
 pub const WRITES: &[&str] = &["LPUSH", "RPUSH", "LPOP", "RPOP"];
 
 pub fn run(call: &mut Call) -> bool {
-    let (db, key) = (call.setting.db, call.args.first().copied().unwrap_or_default());
+    let (db, key) = (
+        call.setting.db,
+        call.args.first().copied().unwrap_or_default(),
+    );
     match call.name {
         "LPUSH" | "RPUSH" => {
             let list = call.keys.list(db, key);
