@@ -191,6 +191,16 @@ fn a_reply_left_out_is_found_by_the_next_check() {
 }
 
 #[test]
+fn the_word_of_a_check_is_nobodys_reply() {
+    let (mut desk, client, backend, pong) = checked_while_busy();
+    desk.answers(backend, pong.as_bytes());
+    assert_eq!(desk.closed, [backend], "the reply before it was left out");
+    let heard = desk.hears(client);
+    let told = heard.matches("-ERR narrows: the backend sent").count();
+    assert_eq!((told, heard.contains('$')), (2, false), "{heard}");
+}
+
+#[test]
 fn half_an_info_that_timed_out_is_no_part_of_the_next_one() {
     let mut desk = Desk::new(1, |settings| {
         settings.clients.request_timeout = Duration::from_millis(100);

@@ -59,6 +59,11 @@ impl Backend {
                     return run;
                 }
             }
+            let reply = rest.get(..advance.consumed).unwrap_or_default();
+            if run.receiver != Receiver::Ping && self.check.is_answered_by(reply) {
+                run.trouble = Some(Loss::OutOfStep);
+                return run;
+            }
             run.bytes += advance.consumed;
             if !advance.complete {
                 self.begun = run.receiver == Receiver::Client;
