@@ -28,4 +28,4 @@ mod turns;
 mod world;
 
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
-pub use replay::{Plan, explain, from_environment, outcome, replays};
+pub use replay::{Plan, Worlds, explain, from_environment, is_of, outcome, replays};

@@ -11,6 +11,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use super::play::{Report, play};
+use super::world::World;
 
 /// Most simulations that are played to make one failure small.
 const RUNS_MAX: usize = 1500;
@@ -60,6 +61,27 @@ thread_local! {
     pub static STEP: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Worlds of a kind, for bugs that only they can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worlds {
+    All,
+    /// Servers get out of step.
+    OutOfStep,
+    /// Requests time out.
+    WithTimeouts,
+}
+
+#[allow(dead_code, reason = "one of the tests that share this file uses it")]
+/// Whether the world of this seed is of this kind.
+pub fn is_of(worlds: Worlds, seed: u64) -> bool {
+    let world = World::new(&Plan::of(seed));
+    match worlds {
+        Worlds::All => true,
+        Worlds::OutOfStep => world.slips,
+        Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
+    }
+}
+
 /// Plays one seed; a panic in the engine is a failure like any other.
 pub fn outcome(plan: &Plan) -> Result<Report, Failure> {
     static HOOK: Once = Once::new();
@@ -87,6 +109,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_default()
 }
 
+#[allow(dead_code, reason = "one of the tests that share this file uses it")]
 /// One seed and the steps that the environment names, if it does.
 pub fn from_environment() -> Option<Plan> {
     let seed = std::env::var("NARROWS_SIM_SEED").ok()?;
