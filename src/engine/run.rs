@@ -54,15 +54,11 @@ impl Backend {
                 }
             };
             if let Some(kind) = self.replies.kind() {
-                run.trouble = self.misfit(kind, advance.complete);
+                let reply = rest.get(..advance.consumed).unwrap_or_default();
+                run.trouble = self.misfit(kind, reply, advance.complete);
                 if run.trouble.is_some() {
                     return run;
                 }
-            }
-            let reply = rest.get(..advance.consumed).unwrap_or_default();
-            if run.receiver != Receiver::Ping && self.check.is_answered_by(reply) {
-                run.trouble = Some(Loss::OutOfStep);
-                return run;
             }
             run.bytes += advance.consumed;
             if !advance.complete {
@@ -104,13 +100,18 @@ impl Backend {
         }
     }
 
-    /// What is wrong with a reply of this kind to the oldest request.
+    /// What is wrong with a reply of this kind to the oldest request. `reply` is what has come of
+    /// it now.
     #[inline]
-    fn misfit(&self, kind: ReplyKind, whole: bool) -> Option<Loss> {
+    fn misfit(&self, kind: ReplyKind, reply: &[u8], whole: bool) -> Option<Loss> {
         if kind == ReplyKind::Push {
             return (!planted::has(Bug::PushTaken)).then_some(Loss::Push);
         }
-        let shape = self.in_flight.front()?.shape();
+        let slot = self.in_flight.front()?;
+        if slot.receiver() != Receiver::Ping && self.check.is_answered_by(reply) {
+            return Some(Loss::OutOfStep);
+        }
+        let shape = slot.shape();
         let fits = shape.allows(kind)
             || planted::has(Bug::KindIgnored)
             || (!whole && self.replies.may_become_null() && shape.allows(ReplyKind::Null));

@@ -1,5 +1,9 @@
 //! Plays one seed, whole or some of its steps only; makes a failure small by leaving out steps
 //! as long as it still fails; and says how to play that again.
+#![allow(
+    dead_code,
+    reason = "two tests share this file, and each leaves something unused"
+)]
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -71,7 +75,6 @@ pub enum Worlds {
     WithTimeouts,
 }
 
-#[allow(dead_code, reason = "one of the tests that share this file uses it")]
 /// Whether the world of this seed is of this kind.
 pub fn is_of(worlds: Worlds, seed: u64) -> bool {
     let world = World::new(&Plan::of(seed));
@@ -109,7 +112,6 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_default()
 }
 
-#[allow(dead_code, reason = "one of the tests that share this file uses it")]
 /// One seed and the steps that the environment names, if it does.
 pub fn from_environment() -> Option<Plan> {
     let seed = std::env::var("NARROWS_SIM_SEED").ok()?;
@@ -122,7 +124,6 @@ pub fn from_environment() -> Option<Plan> {
     })
 }
 
-#[allow(dead_code, reason = "one of the tests that share this file uses it")]
 /// What a text of [`explain`] says is to be played.
 pub fn replays(text: &str) -> Option<Plan> {
     let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;
