@@ -9,6 +9,11 @@ use narrows::engine::settings::{OnUnknownOutcome, Settings};
 
 use super::chance::Chance;
 
+thread_local! {
+    /// Made once: it costs as much as a short simulation.
+    static TABLE: CommandTable = CommandTable::builtin();
+}
+
 pub fn draw(chance: &mut Chance) -> Rules {
     let ms = Duration::from_millis;
     let mut settings = Settings::default();
@@ -52,7 +57,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
     }
     Rules {
         settings,
-        commands: CommandTable::builtin(),
+        commands: TABLE.with(CommandTable::clone),
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
     }
 }
