@@ -63,7 +63,7 @@ format: ## Check the formatting
 
 .PHONY: lint
 lint: ## Clippy, warnings denied
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --features narrows/planted --all-targets -- -D warnings
 
 .PHONY: run-tools
 run-tools:

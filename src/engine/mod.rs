@@ -24,6 +24,7 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+pub mod planted;
 mod provision;
 mod reply;
 mod request;

@@ -1,10 +1,14 @@
-//! What the fake servers have executed, by request. Every request carries a tag, so the oracle
+//! What the fake servers have executed, by request. Every request carries a tag, so this oracle
 //! needs no model of Redis: a reply is right if it is, byte for byte, what the last execution of
-//! that very request answered, in the db and protocol that its client was in.
+//! that very request answered, in the db and protocol that its client was in. `models` judges
+//! the data besides.
 
 use std::collections::BTreeMap;
 
+use narrows::engine::settings::Settings;
 use narrows::resp::Protocol;
+
+use super::models::Models;
 
 /// Whose request, and which: unique in one simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,15 +52,33 @@ pub enum Told {
     NotRun,
 }
 
+/// One request executed by a server.
+pub struct Execution<'a> {
+    pub tag: Tag,
+    pub write: bool,
+    pub setting: Setting,
+    pub reply: &'a [u8],
+    /// How often the server had lost its data before.
+    pub life: u32,
+}
+
 #[derive(Debug, Default)]
-struct Entry {
-    times: u32,
+pub struct Entry {
+    pub times: u32,
     write: bool,
-    setting: Setting,
+    pub setting: Setting,
     reply: Vec<u8>,
+    pub life: u32,
     /// How it ran out of order, where that may be right: its client may have been given up on.
     late: Option<String>,
-    told: Option<(Told, Setting)>,
+    pub told: Option<(Told, Setting)>,
+}
+
+impl Entry {
+    /// Whether the server has answered with an error: it has done nothing.
+    pub fn was_refused(&self) -> bool {
+        self.reply.starts_with(b"-")
+    }
 }
 
 /// See the file's head. The first offence is kept.
@@ -67,14 +89,23 @@ pub struct Ledger {
     last: BTreeMap<u32, (u32, u32)>,
     pub offence: Option<String>,
     pub executions: u64,
+    /// Requests that clients have been told the end of.
+    pub requests: u64,
+    /// Replies that reached the wrong client while a server was out of step.
+    pub crossed: u64,
+    /// narrows holds replies against what their commands may answer.
+    pub kinds_checked: bool,
+    /// What clients have asked of shared keys.
+    pub models: Models,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }
 
 impl Ledger {
-    pub fn new(timeouts: bool) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            timeouts,
+            timeouts: !settings.clients.request_timeout.is_zero(),
+            kinds_checked: settings.pool.check_kinds,
             ..Self::default()
         }
     }
@@ -84,13 +115,20 @@ impl Ledger {
     }
 
     /// A server has executed a request and answered `reply`.
-    pub fn executed(&mut self, tag: Tag, write: bool, setting: Setting, reply: &[u8]) {
+    pub fn executed(&mut self, execution: Execution) {
+        let Execution {
+            tag,
+            write,
+            setting,
+            ..
+        } = execution;
         self.executions += 1;
         let entry = self.entries.entry(tag).or_default();
         entry.times += 1;
         entry.write = write;
         entry.setting = setting;
-        entry.reply = reply.to_vec();
+        entry.reply = execution.reply.to_vec();
+        entry.life = execution.life;
         let (times, told) = (entry.times, entry.told);
         if write && times > 1 {
             self.offend(format!("the write {tag:?} was executed {times} times"));
@@ -145,6 +183,11 @@ impl Ledger {
         told.is_some_and(|(told, _)| told == Told::Done)
     }
 
+    /// How a request went, if anything is known of it.
+    pub fn entry(&self, tag: Tag) -> Option<&Entry> {
+        self.entries.get(&tag)
+    }
+
     /// What the last execution of a request answered.
     pub fn reply(&self, tag: Tag) -> Option<&[u8]> {
         let entry = self.entries.get(&tag)?;
@@ -153,6 +196,7 @@ impl Ledger {
 
     /// A client in `expected` has been told how its request ended.
     pub fn told(&mut self, tag: Tag, told: Told, expected: Setting) {
+        self.requests += 1;
         let entry = self.entries.entry(tag).or_default();
         entry.told = Some((told, expected));
         if told == Told::Done

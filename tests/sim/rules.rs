@@ -9,6 +9,11 @@ use narrows::engine::settings::{OnUnknownOutcome, Settings};
 
 use super::chance::Chance;
 
+thread_local! {
+    /// Made once: it costs as much as a short simulation.
+    static TABLE: CommandTable = CommandTable::builtin();
+}
+
 pub fn draw(chance: &mut Chance) -> Rules {
     let ms = Duration::from_millis;
     let mut settings = Settings::default();
@@ -20,6 +25,8 @@ pub fn draw(chance: &mut Chance) -> Rules {
     pool.min_idle = chance.below(2);
     pool.max_lifetime = ms(chance.one_of(&[0, 500, 20_000]));
     pool.ping_interval = ms(chance.one_of(&[0, 50, 1000]));
+    pool.check_interval = ms(chance.one_of(&[0, 5, 20, 100]));
+    pool.check_kinds = chance.hits(80);
     pool.pipes_per_context_max = chance.between(1, 3);
     pool.grow_after = ms(chance.one_of(&[1, 5]));
     pool.pipe_in_flight_max = chance.one_of(&[1, 2, 5, 5, 100]);
@@ -50,7 +57,25 @@ pub fn draw(chance: &mut Chance) -> Rules {
     }
     Rules {
         settings,
-        commands: CommandTable::builtin(),
+        commands: TABLE.with(CommandTable::clone),
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
     }
+}
+
+/// Nobody is refused, closed or told that it took too long: contexts take turns.
+pub fn for_turns(rules: &mut Rules) {
+    let calm = Settings::default();
+    let settings = &mut rules.settings;
+    settings.pool.queue_timeout = Duration::from_secs(30);
+    settings.pool.queue_clients_max = calm.pool.queue_clients_max;
+    settings.clients.request_timeout = Duration::ZERO;
+    settings.clients.output_bytes_max = calm.clients.output_bytes_max;
+    settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
+}
+
+/// Checks are frequent, and often nothing else finds a server out of step.
+pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
+    let pool = &mut rules.settings.pool;
+    pool.check_interval = Duration::from_millis(chance.one_of(&[2, 5, 20]));
+    pool.check_kinds = chance.hits(50);
 }

@@ -7,6 +7,8 @@ use narrows::engine::ClientId;
 use narrows::resp::{Limits, Protocol, ReplyScanner};
 
 use super::ledger::{Ledger, Setting, Tag, Told};
+use super::server::DATABASES;
+use super::world::EARLY;
 
 /// What the next reply has to be.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub enum Expect {
     Read(u8),
     /// The server's own.
     Served,
+    /// The server's own: an element of a list, or none.
+    Popped,
     /// The server's, with fields rewritten.
     Info,
     /// These bytes.
@@ -80,6 +84,12 @@ pub struct Actor {
     /// It sends huge requests.
     pub huge: bool,
     pub gone: bool,
+    /// A server has lost its data since this client wrote something.
+    pub data_lost: bool,
+    /// Requests before this one may be answered with what is another's: a server was out of
+    /// step. How many were.
+    pub excused: u32,
+    pub crossed: u32,
     /// Step at which its oldest unanswered request was made.
     pub waits_since: u64,
     scanner: ReplyScanner,
@@ -110,6 +120,9 @@ impl Actor {
             half_close_told: false,
             huge: false,
             gone: false,
+            data_lost: false,
+            excused: 0,
+            crossed: 0,
             waits_since: 0,
             scanner: ReplyScanner::default(),
             frame: Vec::new(),
@@ -160,7 +173,14 @@ impl Actor {
                 self.silence(&pending, late, ledger);
                 continue;
             }
-            if let Err(why) = self.judge(&pending, frame, ledger) {
+            let Err(why) = self.judge(&pending, frame, ledger) else {
+                return;
+            };
+            if pending.tag.request < self.excused && self.may_be_crossed(&pending, frame, ledger) {
+                self.crossed += 1;
+                ledger.crossed += 1;
+                ledger.told(pending.tag, Told::Unknown, self.setting);
+            } else {
                 ledger.offend(format!(
                     "{:?}, expecting {:?}, hears {}: {why}",
                     pending.tag,
@@ -176,11 +196,26 @@ impl Actor {
         }
     }
 
+    /// Whether a server out of step may explain it: where kinds are checked it is of the right one.
+    fn may_be_crossed(&mut self, pending: &Pending, frame: &[u8], ledger: &Ledger) -> bool {
+        let kinds: &[u8] = match pending.expect {
+            Expect::Written(key) => {
+                self.wrote(key, pending.tag, false);
+                b"+$_-"
+            }
+            Expect::Read(_) => b"$_-",
+            Expect::Popped => b"$_*-",
+            _ => b"",
+        };
+        !ledger.kinds_checked || kinds.is_empty() || kinds.contains(&frame[0])
+    }
+
     /// A request that stays silent is over when a later one is answered.
     fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
+            Expect::Popped => ledger.models.popped_silently(pending.tag),
             _ => {}
         }
         let told = if late { Told::Unknown } else { Told::Done };
@@ -198,7 +233,11 @@ impl Actor {
             return Err("answered in a context that it had left");
         }
         match &pending.expect {
-            Expect::Written(_) | Expect::Read(_) | Expect::Served | Expect::Info => {
+            Expect::Written(_)
+            | Expect::Read(_)
+            | Expect::Served
+            | Expect::Popped
+            | Expect::Info => {
                 return self.served(pending, frame, ledger);
             }
             Expect::Exactly(bytes) => {
@@ -219,10 +258,10 @@ impl Actor {
             }
             Expect::Select(_) | Expect::Hello(_) if not_run => self.stranded = true,
             // The server's own words for its refusal of the db.
-            Expect::Select(_) | Expect::Hello(_) if frame == super::world::EARLY => {}
+            Expect::Select(_) | Expect::Hello(_) if frame == EARLY => {}
             Expect::Select(db) => match frame {
-                b"+OK\r\n" if *db < super::server::DATABASES => self.setting.db = *db,
-                b"-ERR DB index is out of range\r\n" if *db >= super::server::DATABASES => {}
+                b"+OK\r\n" if *db < DATABASES => self.setting.db = *db,
+                b"-ERR DB index is out of range\r\n" if *db >= DATABASES => {}
                 _ => return Err("no answer to SELECT"),
             },
             Expect::Hello(protocol) => {
@@ -256,7 +295,7 @@ impl Actor {
             ledger.told(tag, Told::NotRun, setting);
             return Ok(());
         }
-        if frame.starts_with(b"-ERR narrows:") || frame == super::world::EARLY {
+        if frame.starts_with(b"-ERR narrows:") || frame == EARLY {
             if let Expect::Written(key) = pending.expect {
                 self.wrote(key, tag, false);
             }
@@ -267,14 +306,23 @@ impl Actor {
             return Err("it never ran");
         };
         let right = match pending.expect {
-            Expect::Info => contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40,
+            Expect::Info if frame[0] != b'-' => {
+                contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40
+            }
             _ => frame == reply,
         };
         if !right {
             return Err("not what the server answered");
         }
         match pending.expect {
+            // The server has refused it: a replica, or one that is loading.
+            _ if frame.starts_with(b"-") => {}
             Expect::Written(key) => self.wrote(key, tag, true),
+            Expect::Popped => {
+                if let Err(text) = ledger.models.popped(tag, frame) {
+                    ledger.offend(text);
+                }
+            }
             Expect::Read(key) if !self.may_hold(key, frame) => return Err("not what it wrote"),
             _ => {}
         }
@@ -300,6 +348,7 @@ impl Actor {
         let stored = text.trim_end().rsplit('|').next().unwrap_or_default();
         let stored = Tag::read(stored.as_bytes());
         match self.keys.get(&(self.setting.db, key)) {
+            Some(_) if stored.is_none() && self.data_lost => true,
             Some(Possible(values)) => values.contains(&stored),
             None => stored.is_none(),
         }

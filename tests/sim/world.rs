@@ -12,10 +12,11 @@ use narrows::engine::{
 };
 
 use super::actor::{Actor, Expect};
-use super::chance::Chance;
+use super::chance::{Chance, Part};
 use super::ledger::Ledger;
+use super::replay::{Plan, STEP, Story};
 use super::rules;
-use super::server::{Link, Server};
+use super::server::{Link, Server, State};
 
 /// What a server says that answers before it has read the request, and then closes.
 pub const EARLY: &[u8] = b"-ERR early\r\n";
@@ -60,7 +61,16 @@ pub struct Worker {
 
 /// See the file's head.
 pub struct World {
+    pub seed: u64,
     pub chance: Chance,
+    /// Steps of the storm.
+    pub steps: u64,
+    /// How often something goes wrong in it, in parts of 20.
+    pub faults: usize,
+    /// Connections get out of step, too.
+    pub slips: bool,
+    /// Budget and settings are drawn for contexts that take turns.
+    pub in_turns: bool,
     pub now: Duration,
     pub step: u64,
     pub rules: Arc<Rules>,
@@ -77,15 +87,33 @@ pub struct World {
     pub lost_at: u64,
     pub draining: bool,
     pub trace: u64,
-    pub told: bool,
+    told: bool,
+    story: Option<Story>,
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
-        let mut chance = Chance::new(seed);
-        let rules = Arc::new(rules::draw(&mut chance));
-        let workers = chance.one_of(&[1, 1, 2]);
-        let total = chance.between(workers + 1, 5) as u32;
+    pub fn new(plan: &Plan) -> Self {
+        let seed = plan.seed;
+        let mut chance = Chance::of(seed, Part::Setup);
+        let in_turns = chance.hits(12);
+        let mut rules = rules::draw(&mut chance);
+        let workers = chance.one_of(&[1, 1, 2, 3]);
+        let mut total = chance.between(workers + 1, workers + 4) as u32;
+        if in_turns {
+            rules::for_turns(&mut rules);
+            total = (workers + 1) as u32;
+        }
+        let slips = !in_turns && chance.hits(20);
+        if slips {
+            rules::for_slips(&mut rules, &mut chance);
+        }
+        let rules = Arc::new(rules);
+        let steps = chance.between(100, 500) as u64;
+        let faults = match (in_turns, slips) {
+            (true, _) => 0,
+            (false, true) => 10,
+            (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
+        };
         let budget = Budget::new(total, workers);
         let shared = Shared {
             budget: Arc::clone(&budget),
@@ -110,12 +138,17 @@ impl World {
             })
             .collect();
         Self {
+            seed,
             chance,
+            steps,
+            faults,
+            slips,
+            in_turns,
             now: Duration::from_secs(1),
             step: 0,
             budget,
             server: Server::default(),
-            ledger: Ledger::new(!rules.settings.clients.request_timeout.is_zero()),
+            ledger: Ledger::new(&rules.settings),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -125,20 +158,41 @@ impl World {
             draining: false,
             rules,
             trace: 0xcbf2_9ce4_8422_2325,
-            told: std::env::var_os("NARROWS_SIM_TRACE").is_some(),
+            told: plan.told,
+            story: plan.story.clone(),
         }
     }
 
     /// Adds to the hash of what has happened.
     pub fn note(&mut self, what: &str, bytes: &[u8]) {
+        if self.told || self.story.is_some() {
+            self.tell(what, bytes);
+        }
+        for chunk in what.as_bytes().chunks(8).chain(bytes.chunks(8)) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let mixed = self.trace ^ u64::from_le_bytes(word);
+            self.trace = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        }
+    }
+
+    fn tell(&self, what: &str, bytes: &[u8]) {
+        let text = bytes.escape_ascii().to_string();
+        let text = text.get(..160).unwrap_or(&text);
+        let line = format!("{:>5} {:?} {what} {text}", self.step, self.now);
         if self.told {
-            let text = bytes.escape_ascii().to_string();
-            let text = text.get(..160).unwrap_or(&text);
-            eprintln!("{:>5} {:?} {what} {text}", self.step, self.now);
+            eprintln!("{line}");
         }
-        for byte in what.bytes().chain(bytes.iter().copied()) {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        if let Some(story) = &self.story {
+            story.borrow_mut().push(line);
         }
+    }
+
+    /// A step begins, with choices of its own.
+    pub fn begin_step(&mut self, step: u64) {
+        self.step = step;
+        STEP.set(step);
+        self.chance = Chance::of(self.seed, Part::Step(step));
     }
 
     /// One turn of a worker, as `runtime::worker` does it.
@@ -162,13 +216,21 @@ impl World {
         self.workers[w].engine.turn(now);
         self.effects(w);
         self.write_backends(w);
-        if self.budget.held() > self.budget.total() {
-            self.ledger.offend("more permits than there are".to_owned());
-        }
+        self.check_permits();
         if self.step.is_multiple_of(16) && !self.workers[w].engine.census().totals_agree {
             let census = self.workers[w].engine.census();
             self.ledger
                 .offend(format!("totals have drifted: {census:?}"));
+        }
+    }
+
+    /// Every connection, open or being dialled, has a permit of its own; one more is control's.
+    fn check_permits(&mut self) {
+        let (open, held) = (self.conns.len() as u32, self.budget.held());
+        if open != held || open >= self.budget.total() {
+            let total = self.budget.total();
+            self.ledger
+                .offend(format!("{open} connections with {held} of {total} permits"));
         }
     }
 
@@ -212,11 +274,14 @@ impl World {
             DialEnd::Refused,
             DialEnd::Full,
         ];
-        let end = match self.calm {
+        let end = match self.calm || self.in_turns {
             true => DialEnd::Open,
             false => self.chance.one_of(&ends),
         };
-        let due = self.now + self.chance.micros(20_000);
+        let due = self.now
+            + self
+                .chance
+                .micros(if self.in_turns { 2000 } else { 20_000 });
         let capacity = self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]);
         let conn = Conn {
             _permit: permit,
@@ -234,13 +299,17 @@ impl World {
     /// narrows has closed a connection: the server may still read what was on its way.
     fn hang_up(&mut self, w: usize, id: BackendId) {
         self.lost_at = self.step;
+        self.excuse_if_slipped((w, id));
         if let Some(mut conn) = self.conns.remove(&(w, id))
             && let Some(link) = &mut conn.link
             && self.chance.hits(50)
             && conn.closes_after.is_none()
         {
-            link.stalled = false;
-            link.input.append(&mut conn.to_server);
+            if link.state != State::Deaf {
+                link.input.append(&mut conn.to_server);
+            }
+            link.state = State::Well;
+            self.server.now = self.now;
             while link.execute(&mut self.server, &mut self.ledger) {}
         }
     }

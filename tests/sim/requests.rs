@@ -5,6 +5,7 @@ use narrows::resp::{Protocol, write};
 use super::actor::{Actor, Expect, Mode, Pending};
 use super::chance::Chance;
 use super::ledger::{Ledger, Tag, Told};
+use super::models::{COUNTERS, LISTS};
 use super::server::DATABASES;
 
 /// How long a huge value is at least: the engine wants 64 KiB of a request before it streams it.
@@ -23,32 +24,30 @@ impl Actor {
         let key = chance.below(3) as u8;
         let name = format!("c{}k{key}", self.number);
         match chance.below(100) {
-            0..22 => self.send(chance, tag, &["GET", &name, &text], Expect::Read(key)),
-            22..42 => self.send(
-                chance,
-                tag,
-                &["SET", &name, "v", &text],
-                Expect::Written(key),
-            ),
-            42..50 => self.send(chance, tag, &["INCR", &name, &text], Expect::Served),
-            50..55 => self.send(chance, tag, &["MGET", &name, "x", &text], Expect::Served),
-            55..58 => self.send(chance, tag, &["ECHO", &text], Expect::Served),
-            58..60 => self.send(chance, tag, &["DEL", &name, &text], Expect::Served),
-            60..62 => self.send(chance, tag, &["HGETALL", "h", &text], Expect::Served),
-            62..66 => {
+            0..18 => self.send(chance, tag, &["GET", &name, &text], Expect::Read(key)),
+            18..34 => {
+                let expect = Expect::Written(key);
+                self.send(chance, tag, &["SET", &name, &text, &text], expect);
+            }
+            34..41 => self.count(chance, tag, ledger),
+            41..51 => self.use_list(chance, tag, ledger),
+            51..53 => self.send(chance, tag, &["STRLEN", &name, &text], Expect::Served),
+            53..57 => self.send(chance, tag, &["MGET", &name, "x", &text], Expect::Served),
+            57..59 => self.send(chance, tag, &["ECHO", &text], Expect::Served),
+            59..61 => self.send(chance, tag, &["DEL", &name, &text], Expect::Served),
+            61..63 => self.send(chance, tag, &["HGETALL", "h", &text], Expect::Served),
+            63..66 => {
                 let len = chance.one_of(&[10, 400, 3000, 12_000]).to_string();
-                self.send(
-                    chance,
-                    tag,
-                    &["GETRANGE", "k", "0", &len, &text],
-                    Expect::Served,
-                );
+                let args = ["GETRANGE", "k", "0", &len, &text];
+                self.send(chance, tag, &args, Expect::Served);
             }
             66..69 => self.send(chance, tag, &["INFO", &text], Expect::Info),
             69..78 => self.move_on(chance, tag),
             78..90 => self.ask_locally(chance, tag),
             90..92 if self.huge => {
-                let value = "h".repeat(chance.between(HUGE_BYTES, 4 * HUGE_BYTES));
+                let mut value = "h".repeat(chance.between(HUGE_BYTES, 4 * HUGE_BYTES));
+                value.push('|');
+                value.push_str(&text);
                 self.send(
                     chance,
                     tag,
@@ -67,6 +66,37 @@ impl Actor {
             ),
         }
         None
+    }
+
+    /// A counter that all clients share.
+    fn count(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+        let counter = chance.one_of(&COUNTERS);
+        let (name, by) = chance.one_of(&[("INCR", 1), ("INCR", 1), ("DECR", -1)]);
+        ledger.models.counts(tag, counter, by);
+        self.send(chance, tag, &[name, counter, &tag.text()], Expect::Served);
+    }
+
+    /// A list that all clients share.
+    fn use_list(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+        let list = chance.one_of(&LISTS);
+        let text = tag.text();
+        match chance.below(10) {
+            0..4 => {
+                let name = chance.one_of(&["LPUSH", "RPUSH"]);
+                ledger.models.pushes(tag, list);
+                self.send(chance, tag, &[name, list, &text, &text], Expect::Served);
+            }
+            4..8 => {
+                let name = chance.one_of(&["LPOP", "RPOP"]);
+                ledger.models.pops(tag, list);
+                self.send(chance, tag, &[name, list, &text], Expect::Popped);
+            }
+            8 => self.send(chance, tag, &["LLEN", list, &text], Expect::Served),
+            _ => {
+                let args = ["LRANGE", list, "0", "-1", &text];
+                self.send(chance, tag, &args, Expect::Served);
+            }
+        }
     }
 
     /// Asks for an echo, if it is in a state to hear it. What it asked.

@@ -1,11 +1,12 @@
 //! What can happen in a simulation, one small event at a time: on a connection, at a client, in
-//! the post. Faults among them only while the world is not calm.
+//! the post. What goes wrong on purpose is in `faults`.
 
 use std::time::Duration;
 
 use narrows::engine::BackendId;
 
-use super::world::{Conn, DialEnd, EARLY, Mail, World};
+use super::server::State;
+use super::world::{Conn, DialEnd, Mail, World};
 
 impl World {
     /// A client's bytes reach narrows, as far as the runtime reads it.
@@ -62,6 +63,7 @@ impl World {
     /// The oldest dial that is due comes to its end.
     pub fn end_dial(&mut self) -> Option<usize> {
         let now = self.now;
+        self.server.now = now;
         let due = |conn: &Conn| conn.link.is_none() && conn.due <= now;
         let (w, id) = self
             .conns
@@ -72,7 +74,7 @@ impl World {
         let engine = &mut self.workers[w].engine;
         if !engine.has_backend(id) {
             self.conns.remove(&(w, id));
-        } else if conn.end == DialEnd::Refused {
+        } else if conn.end == DialEnd::Refused || !self.server.accepts() {
             self.conns.remove(&(w, id));
             engine.dial_failed(id, "refused".to_owned(), self.now);
         } else {
@@ -98,6 +100,9 @@ impl World {
             return false;
         };
         let n = conn.to_server.len().min(most);
+        if link.state == State::Deaf {
+            return false;
+        }
         if n == 0 || conn.closes_after.is_some() {
             return false;
         }
@@ -116,6 +121,7 @@ impl World {
         let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
             return false;
         };
+        self.server.now = self.now;
         let mut executed = 0;
         while executed < most && link.execute(&mut self.server, &mut self.ledger) {
             executed += 1;
@@ -125,12 +131,18 @@ impl World {
 
     /// Replies reach narrows, or the end of the connection does.
     pub fn deliver(&mut self, (w, id): (usize, BackendId), most: usize) -> bool {
+        if self.slips {
+            self.excuse_if_slipped((w, id));
+        }
         let Some(conn) = self.conns.get_mut(&(w, id)) else {
             return false;
         };
         let Some(link) = conn.link.as_mut() else {
             return false;
         };
+        if link.state == State::Mute && conn.closes_after.is_none() {
+            return false;
+        }
         let left = conn.closes_after.unwrap_or(usize::MAX);
         let n = link.out.len().min(most).min(left);
         if n == 0 {
@@ -145,51 +157,14 @@ impl World {
         }
         let bytes: Vec<u8> = link.out.drain(..n).collect();
         conn.closes_after = conn.closes_after.map(|left| left - n);
+        let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
         self.workers[w].engine.backend_bytes(id, &bytes, self.now);
         self.note(&format!("{w} {id:?} hears"), &bytes);
-        true
-    }
-
-    /// A server, or the way to it, fails.
-    pub fn fault(&mut self, key: (usize, BackendId)) {
-        let Some(conn) = self.conns.get_mut(&key) else {
-            return;
-        };
-        let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
-            return;
-        };
-        let kind = self.chance.below(6);
-        match kind {
-            // It dies, and what it has answered arrives in part.
-            0 | 1 => conn.closes_after = Some(self.chance.below(link.out.len() + 1)),
-            2 => link.stalled = true,
-            3 => link.misbehave(&mut self.chance),
-            // It answers before it has the whole request, and closes.
-            4 if !link.input.is_empty() && !link.stalled => {
-                while link.execute(&mut self.server, &mut self.ledger) {}
-                if !link.input.is_empty() {
-                    link.out.extend_from_slice(EARLY);
-                    conn.closes_after = Some(link.out.len());
-                }
-            }
-            // It says something to nobody, while nobody waits for anything.
-            _ => {
-                let engine = &mut self.workers[key.0].engine;
-                let quiet = link.out.is_empty()
-                    && link.input.is_empty()
-                    && conn.to_server.is_empty()
-                    && !link.stalled
-                    && engine.backend_output(key.1).is_empty();
-                if quiet {
-                    engine.backend_bytes(key.1, b"+OK\r\n", self.now);
-                    if engine.has_backend(key.1) {
-                        let text = "a reply to nobody was accepted".to_owned();
-                        self.ledger.offend(text);
-                    }
-                }
-            }
+        if found_out && self.workers[w].engine.has_backend(id) {
+            let text = format!("{w} {id:?} is out of step, and the check did not find it");
+            self.ledger.offend(text);
         }
-        self.note("fault", format!("{kind} {key:?}").as_bytes());
+        true
     }
 
     /// The first message that is due arrives. Where.
@@ -218,6 +193,7 @@ impl World {
         let mail = self.mail.iter().map(|(due, _, _)| *due);
         let dialling = |conn: &&Conn| conn.link.is_none();
         let dials = self.conns.values().filter(dialling).map(|conn| conn.due);
-        alarms.chain(mail).chain(dials).min()
+        let server = self.server.next_moment().filter(|_| !self.calm);
+        alarms.chain(mail).chain(dials).chain(server).min()
     }
 }

@@ -1,18 +1,34 @@
 //! The one source of chance of a simulation: the same seed makes the same choices, in the same
-//! order, on every machine.
+//! order, on every machine. Each step of a storm has a stream of its own, so that leaving one
+//! step out does not change what the others choose.
 
 use std::time::Duration;
 
 use narrows::admission::Jitter;
 
+/// Which part of a simulation chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Settings, servers, the number of steps.
+    Setup,
+    /// One step of the storm.
+    Step(u64),
+    /// All that follows the storm.
+    Calm,
+}
+
 /// A seeded stream of choices.
 pub struct Chance(Jitter);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
-        let mut jitter = Jitter::new(seed);
-        jitter.bits();
-        Self(jitter)
+    pub fn of(seed: u64, part: Part) -> Self {
+        let part = match part {
+            Part::Setup => 0,
+            Part::Step(step) => step,
+            Part::Calm => u64::MAX,
+        };
+        let mixed = Jitter::new(seed).bits() ^ part.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        Self(Jitter::new(mixed))
     }
 
     /// Evenly from `0..limit`; 0 where `limit` is 0.
