@@ -61,7 +61,7 @@ fn limits_of(choice: u8) -> Limits {
                 args_max: 2 * u32::try_from(small).unwrap_or(1),
                 bulk_bytes_max: 8 * small as u64,
                 reply_depth_max: small,
-                authenticated: choice % 2 == 0,
+                authenticated: choice.is_multiple_of(2),
             }
         }
     }

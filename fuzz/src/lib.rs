@@ -16,8 +16,11 @@ pub mod engine;
 pub mod reply;
 pub mod request;
 
+/// Is content with an input, or panics.
+pub type Target = fn(&[u8]);
+
 /// The targets by their names, which are also those of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("command_learn", command_learn::run),
     ("config", config::run),
     ("config_values", config_values::run),

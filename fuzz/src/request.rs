@@ -16,7 +16,16 @@ struct Outcome {
     events: Vec<(usize, RequestEvent)>,
     error: Option<ProtocolError>,
     /// What the scanner says of the frame that it is left in.
-    left: Option<(u64, u64, Option<(u32, u32)>, Option<u32>)>,
+    left: Option<Left>,
+}
+
+/// What a scanner says of a frame under way.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    walked: u64,
+    announced: u64,
+    name: Option<(u32, u32)>,
+    argc: Option<u32>,
 }
 
 /// The target.
@@ -80,12 +89,12 @@ fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
     Outcome {
         events,
         error: None,
-        left: Some((
-            scanner.walked(),
-            scanner.announced(),
-            scanner.name(),
-            scanner.argc(),
-        )),
+        left: Some(Left {
+            walked: scanner.walked(),
+            announced: scanner.announced(),
+            name: scanner.name(),
+            argc: scanner.argc(),
+        }),
     }
 }
 
