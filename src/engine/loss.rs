@@ -12,6 +12,7 @@ use super::effect::Effect;
 use super::handshake::Failure;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
+use super::planted::{self, Bug};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};
 
@@ -157,6 +158,7 @@ impl Engine {
         let mut offset = 0;
         let mut begun = backend.begun;
         let mut lost = Vec::with_capacity(backend.in_flight.len());
+        planted::keep_queue(backend);
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
             let sent = backend.out.was_sent_whole(offset, settled.bytes);
@@ -167,7 +169,9 @@ impl Engine {
                 && !ending
                 && match settled.receiver {
                     Receiver::Client | Receiver::ClientInfo { .. } => {
-                        !sent || (replay && settled.fate == Fate::Replayable)
+                        !sent
+                            || (replay && settled.fate == Fate::Replayable)
+                            || planted::has(Bug::WriteRetried)
                     }
                     _ => false,
                 };
@@ -188,7 +192,9 @@ impl Engine {
         for request in lost.iter_mut().rev() {
             let closed = closed.entry(request.settled.client).or_default();
             match request.outcome {
-                Outcome::Again if *closed => request.outcome = Outcome::Unknown,
+                Outcome::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
+                    request.outcome = Outcome::Unknown
+                }
                 Outcome::Again => {}
                 Outcome::Unknown | Outcome::CutOff => *closed = true,
             }

@@ -8,6 +8,7 @@ use super::backend::{Backend, Next, Phase, Rotation};
 use super::check::Check;
 use super::key::{BackendId, ClientId, ContextId};
 use super::loss::Loss;
+use super::planted::{self, Bug};
 use super::slot::Receiver;
 
 /// What time has brought a backend to.
@@ -27,6 +28,7 @@ impl Engine {
     /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
+        planted::register_slots(&mut self.backends, now);
         if self.alarm.is_none_or(|alarm| alarm > now) {
             return;
         }
@@ -139,7 +141,7 @@ impl Engine {
             }
             next.earliest(at);
         }
-        if !backend.in_flight.is_empty() {
+        if !backend.in_flight.is_empty() && !planted::has(Bug::StallMissed) {
             let limit = match (self.server.answering, backend.rotation()) {
                 // Somebody has paused writes: that is no death while the server answers others.
                 // A connection that is dead is found by TCP, which misses the acknowledgements;
@@ -227,6 +229,7 @@ impl Engine {
                 }
             }
         }
+        planted::drop_tombstones(&mut self.backends);
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
         }
