@@ -201,10 +201,10 @@ impl Actor {
         let kinds: &[u8] = match pending.expect {
             Expect::Written(key) => {
                 self.wrote(key, pending.tag, false);
-                b"+$_-"
+                b"+$=_-"
             }
-            Expect::Read(_) => b"$_-",
-            Expect::Popped => b"$_*-",
+            Expect::Read(_) => b"$=_-",
+            Expect::Popped => b"$=_*-",
             _ => b"",
         };
         !ledger.kinds_checked || kinds.is_empty() || kinds.contains(&frame[0])
@@ -218,7 +218,11 @@ impl Actor {
             Expect::Popped => ledger.models.popped_silently(pending.tag),
             _ => {}
         }
-        let told = if late { Told::Unknown } else { Told::Done };
+        let told = if late || pending.tag.request < self.excused {
+            Told::Unknown
+        } else {
+            Told::Done
+        };
         ledger.told(pending.tag, told, self.setting);
     }
 

@@ -66,7 +66,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
 pub fn for_turns(rules: &mut Rules) {
     let calm = Settings::default();
     let settings = &mut rules.settings;
-    settings.pool.queue_timeout = Duration::from_secs(30);
+    settings.pool.queue_timeout = Duration::from_secs(5);
     settings.pool.queue_clients_max = calm.pool.queue_clients_max;
     settings.clients.request_timeout = Duration::ZERO;
     settings.clients.output_bytes_max = calm.clients.output_bytes_max;

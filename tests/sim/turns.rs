@@ -40,8 +40,10 @@ impl World {
                     && self.now - *since > longest
                 {
                     return Err(format!(
-                        "{tag:?} in {:?} is starved: it waits since {since:?}, now is {:?}",
-                        actor.setting, self.now
+                        "{tag:?} in {:?} is starved: it waits since {since:?}, now is {:?}; {:?}",
+                        actor.setting,
+                        self.now,
+                        self.workers[actor.worker].engine.census()
                     ));
                 }
             }

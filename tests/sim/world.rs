@@ -282,7 +282,10 @@ impl World {
             + self
                 .chance
                 .micros(if self.in_turns { 2000 } else { 20_000 });
-        let capacity = self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]);
+        let capacity = match self.in_turns {
+            true => 1 << 20,
+            false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
+        };
         let conn = Conn {
             _permit: permit,
             end,
