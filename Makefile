@@ -11,7 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 NARROWS := $(TARGET)/release/narrows
 
-# Further flags for `make run` and `make demo`: make run ARGS="--listen 127.0.0.1:7000"
+# Further flags for `make run`, `make demo` and `make load`: make run ARGS="--listen 127.0.0.1:7000"
 ARGS ?=
 
 .PHONY: help
@@ -30,9 +30,28 @@ demo: build ## A thousand clients that verify every reply, direct beside through
 test: test-tools format lint ## Install what the tests need, then every check and every test
 	@scripts/run-tests
 
+# Minutes of the soak, and the seed of its schedule where one is to be played again.
+MINUTES ?= 20
+SEED ?=
+
+.PHONY: soak
+soak: test-tools ## All faults in a random order under a verifying load: MINUTES=20 SEED=
+	@MINUTES="$(MINUTES)" SEED="$(SEED)" scripts/soak $(ARGS)
+
 .PHONY: bench
 bench: run-tools ## The micro-benchmarks (criterion)
 	cargo bench
+
+.PHONY: load
+load: run-tools ## Load that verifies every reply: make load ARGS="--target 127.0.0.1:6380 -c 1000"
+	@cargo build --release --package narrows-load
+	@exec $(TARGET)/release/narrows-load $(ARGS)
+
+# SECONDS alone is the shell's own clock: only what is said on the command line counts.
+.PHONY: fuzz
+fuzz: run-tools ## Fuzz each target for a minute: make fuzz SECONDS=300 TARGET=reply
+	@FUZZ_SECONDS="$(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)" \
+		FUZZ_TARGETS="$(if $(filter command line,$(origin TARGET)),$(TARGET))" scripts/fuzz
 
 .PHONY: build
 build: run-tools ## Build the release binary
@@ -44,7 +63,7 @@ format: ## Check the formatting
 
 .PHONY: lint
 lint: ## Clippy, warnings denied
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --features narrows/planted --all-targets -- -D warnings
 
 .PHONY: run-tools
 run-tools:

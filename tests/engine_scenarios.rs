@@ -7,137 +7,14 @@
     clippy::panic
 )]
 
-use std::sync::Arc;
+#[path = "engine_scenarios/desk.rs"]
+mod desk;
+
 use std::time::Duration;
 
-use narrows::admission::{Budget, DialRate, Permit};
-use narrows::command::{CommandTable, Policy, PolicySettings};
-use narrows::engine::settings::Settings;
-use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
+use narrows::engine::{BackendId, ClientId};
 
-const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
-
-/// One engine, and what its runtime would hold.
-struct Desk {
-    engine: Engine,
-    now: Duration,
-    clients: u64,
-    permits: Vec<(BackendId, Permit)>,
-    closed: Vec<BackendId>,
-}
-
-impl Desk {
-    /// With `backends` connections to be had.
-    fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings::default();
-        // Only what is about checks has them.
-        settings.pool.check_interval = Duration::ZERO;
-        change(&mut settings);
-        let rules = Rules {
-            settings,
-            commands: CommandTable::builtin(),
-            policy: Policy::new(&PolicySettings::default()).unwrap(),
-        };
-        let shared = Shared {
-            budget: Budget::new(backends + 1, 1),
-            dials: Arc::new(DialRate::new(1000)),
-        };
-        let identity = Arc::new(Identity::default());
-        Self {
-            engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
-            now: Duration::from_secs(1),
-            clients: 0,
-            permits: Vec::new(),
-            closed: Vec::new(),
-        }
-    }
-
-    fn client(&mut self) -> ClientId {
-        self.clients += 1;
-        let here = ([127, 0, 0, 1], 1).into();
-        let accepted = Accepted::tcp(self.clients, here, here);
-        self.engine.client_connected(accepted, self.now)
-    }
-
-    fn turn(&mut self) {
-        loop {
-            self.engine.tick(self.now);
-            self.engine.turn(self.now);
-            let effects: Vec<Effect> = self.engine.effects().collect();
-            for effect in effects {
-                match effect {
-                    Effect::Dial(id, permit) => self.permits.push((id, permit)),
-                    Effect::CloseBackend(id) => {
-                        self.permits.retain(|(open, _)| *open != id);
-                        self.closed.push(id);
-                    }
-                    _ => {}
-                }
-            }
-            let mut dirty = Vec::new();
-            self.engine.take_dirty_clients(&mut dirty);
-            if !self.engine.is_unfinished() {
-                return;
-            }
-        }
-    }
-
-    fn says(&mut self, client: ClientId, bytes: &str) {
-        self.engine.client_bytes(client, bytes.as_bytes(), self.now);
-        self.turn();
-    }
-
-    fn hears(&mut self, client: ClientId) -> String {
-        let text = String::from_utf8_lossy(self.engine.client_output(client)).into_owned();
-        self.engine.client_wrote(client, text.len(), self.now);
-        self.turn();
-        text
-    }
-
-    /// The dial under way comes to a connection whose handshake goes well.
-    fn opens(&mut self) -> BackendId {
-        let id = self.permits.last().expect("a dial under way").0;
-        self.engine.dialled(id, self.now);
-        self.written(id);
-        self.answers(id, HELLO);
-        self.answers(id, b"+OK\r\n+OK\r\n");
-        id
-    }
-
-    fn written(&mut self, id: BackendId) -> String {
-        self.turn();
-        let mut dirty = Vec::new();
-        self.engine.take_dirty_backends(&mut dirty);
-        let text = String::from_utf8_lossy(self.engine.backend_output(id)).into_owned();
-        self.engine.backend_wrote(id, text.len(), self.now);
-        text
-    }
-
-    fn answers(&mut self, id: BackendId, bytes: &[u8]) {
-        self.engine.backend_bytes(id, bytes, self.now);
-        self.turn();
-    }
-
-    /// Time passes, with a wake for each alarm and for nothing else. How many there were.
-    fn sleeps(&mut self, length: Duration) -> usize {
-        let until = self.now + length;
-        let mut wakes = 0;
-        while let Some(at) = self.engine.alarm().filter(|at| *at <= until) {
-            self.now = self.now.max(at);
-            self.turn();
-            wakes += 1;
-            assert!(wakes < 100_000, "alarms without end");
-        }
-        self.now = until;
-        wakes
-    }
-}
-
-fn without_alarms(settings: &mut Settings) {
-    settings.pool.ping_interval = Duration::ZERO;
-    settings.pool.idle_timeout = Duration::ZERO;
-    settings.pool.max_lifetime = Duration::ZERO;
-}
+use desk::{Desk, without_alarms};
 
 #[test]
 fn a_silent_backend_is_found_out_in_time_without_any_other_alarm() {
@@ -311,6 +188,16 @@ fn a_reply_left_out_is_found_by_the_next_check() {
         heard.starts_with("$1\r\na\r\n-ERR narrows: the backend sent"),
         "{heard}"
     );
+}
+
+#[test]
+fn the_word_of_a_check_is_nobodys_reply() {
+    let (mut desk, client, backend, pong) = checked_while_busy();
+    desk.answers(backend, pong.as_bytes());
+    assert_eq!(desk.closed, [backend], "the reply before it was left out");
+    let heard = desk.hears(client);
+    let told = heard.matches("-ERR narrows: the backend sent").count();
+    assert_eq!((told, heard.contains('$')), (2, false), "{heard}");
 }
 
 #[test]
@@ -490,4 +377,45 @@ fn an_upload_that_was_to_stay_silent_does_so_when_its_backend_is_lost() {
     desk.says(client, &"x".repeat(100_000));
     desk.says(client, "\r\nCLIENT ID\r\n");
     assert_eq!(desk.hears(client), ":1\r\n");
+}
+
+#[test]
+fn two_busy_contexts_do_not_pass_the_connection_to_and_fro_before_a_third_that_waits() {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.pool.check_interval = Duration::ZERO;
+        settings.pool.pipe_in_flight_max = 1;
+        settings.pool.slice = Duration::from_millis(1);
+    });
+    let clients: Vec<ClientId> = (0..5).map(|_| desk.client()).collect();
+    for client in &clients[..2] {
+        desk.says(*client, "GET a\r\n");
+    }
+    let backend = desk.opens();
+    for (client, db) in clients[2..].iter().zip([1, 1, 2]) {
+        desk.says(*client, &format!("SELECT {db}\r\nGET a\r\n"));
+    }
+    let mut turns = 0;
+    loop {
+        for request in desk.written(backend).split('*').skip(1) {
+            turns += usize::from(request.contains("SELECT"));
+            match request.contains("SELECT") {
+                true => desk.answers(backend, b"+OK\r\n"),
+                false => desk.answers(backend, b"$1\r\nx\r\n"),
+            }
+        }
+        if desk.hears(clients[4]).contains('x') {
+            return;
+        }
+        assert!(
+            turns < 10,
+            "the third context has waited for {turns} turns of others"
+        );
+        for client in &clients[..4] {
+            if desk.hears(*client).contains('x') {
+                desk.says(*client, "GET a\r\n");
+            }
+        }
+        desk.sleeps(Duration::from_millis(2));
+    }
 }

@@ -137,7 +137,7 @@ pub(crate) const FUNCTION_LINES_MAX: usize = 70;
 fn the_repository_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         collect_files(&root.join(folder), &mut files);
     }
     files.sort();

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
+use super::planted::{self, Bug};
+
 /// Who asks for a permit: decides which reserve it may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -190,7 +192,7 @@ impl Drop for Permit {
             Claim::Control => state.control = false,
             Claim::Worker(worker) => {
                 if let Some(held) = state.held.get_mut(worker) {
-                    *held = held.saturating_sub(1);
+                    *held = held.saturating_sub(1 + u32::from(planted::has(Bug::PermitTwice)));
                 }
             }
         }

@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod budget;
 pub mod jitter;
+pub mod planted;
 pub mod rate;
 
 pub use backoff::Backoff;

@@ -94,13 +94,28 @@ impl Mistake {
 }
 
 impl fmt::Display for Mistake {
+    /// One line, whatever the names and values hold that are quoted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
-        if let (Some(key), Origin::File { .. } | Origin::Default) = (&self.key, &self.origin) {
-            write!(f, "{key}: ")?;
-        }
-        f.write_str(&self.text)
+        let key = match (&self.key, &self.origin) {
+            (Some(key), Origin::File { .. } | Origin::Default) => format!("{key}: "),
+            _ => String::new(),
+        };
+        let text = format!("{}: {key}{}", self.origin, self.text);
+        f.write_str(&one_line(&text))
     }
+}
+
+/// `text` with its control characters escaped: what a file names or says must not forge a line or
+/// steer a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => line.extend(letter.escape_default()),
+            false => line.push(letter),
+        }
+    }
+    line
 }
 
 /// All mistakes of one reading, at least one: those of the file by line, then those of the

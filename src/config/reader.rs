@@ -9,7 +9,7 @@ use super::env::{CONFIG_VARIABLE, PASSWORD_VARIABLE, Texts, variable};
 use super::file::{self, Document};
 use super::keys::{Draft, Visitor, paths, visit};
 use super::kind::{Kind, Raw, Wrong};
-use super::mistake::{Mistake, Mistakes, Origin, Origins};
+use super::mistake::{Mistake, Mistakes, Origin, Origins, one_line};
 use super::resolve::Resolving;
 use super::{Loaded, Sources, summary};
 
@@ -53,7 +53,7 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     Ok(Loaded {
         summary: summary::of(&mut draft, &reading.origins),
         config: draft.config,
-        warnings,
+        warnings: warnings.iter().map(|text| one_line(text)).collect(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::{Draft, Visitor, visit};
 use super::kind::Kind;
-use super::mistake::{Origin, Origins};
+use super::mistake::{Origin, Origins, one_line};
 use super::{Config, listen};
 use crate::runtime::settings::Listen;
 
@@ -12,7 +12,7 @@ use crate::runtime::settings::Listen;
 pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
     let mut text = String::new();
     for (name, value) in headlines(draft) {
-        let _ = writeln!(text, "  {name:<12} {value}");
+        let _ = writeln!(text, "  {name:<12} {}", one_line(&value));
     }
     let mut changed = Changed {
         origins,
@@ -90,7 +90,8 @@ impl Visitor for Changed<'_> {
         let shown = kind.show(value);
         let origin = self.origins.of(path);
         if shown != default && origin != Origin::Default {
-            let _ = writeln!(self.lines, "    {path} = {shown}  ({origin})");
+            let line = one_line(&format!("{path} = {shown}  ({origin})"));
+            let _ = writeln!(self.lines, "    {line}");
         }
     }
 }

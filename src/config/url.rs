@@ -91,7 +91,7 @@ impl Default for BackendUrl {
 }
 
 impl fmt::Display for BackendUrl {
-    /// The URL with `(set)` for the password.
+    /// The URL with `(set)` for the password. It reads as the same URL again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.endpoint {
             Endpoint::Tcp { .. } => "redis",
@@ -100,13 +100,18 @@ impl fmt::Display for BackendUrl {
         write!(f, "{scheme}://")?;
         let Credentials { user, password } = &self.credentials;
         if user.is_some() || password.is_some() {
-            f.write_str(user.as_deref().unwrap_or_default())?;
+            f.write_str(&encoded(user.as_deref().unwrap_or_default()))?;
             f.write_str(if password.is_some() { ":(set)@" } else { "@" })?;
         }
         match &self.endpoint {
-            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}")?,
+            Endpoint::Tcp { host, port } if host.contains(':') => {
+                write!(f, "[{}]:{port}", encoded(host).replace("%3A", ":"))?;
+            }
             Endpoint::Tcp { host, port } => write!(f, "{host}:{port}")?,
-            Endpoint::Unix(path) => write!(f, "{}", path.display())?,
+            Endpoint::Unix(path) => {
+                let path = path.display().to_string();
+                f.write_str(&encoded(&path).replace("%2F", "/"))?;
+            }
         }
         match (&self.endpoint, self.database) {
             (Endpoint::Unix(_), 0) => Ok(()),
@@ -266,6 +271,22 @@ fn decoded(text: &str) -> Result<String, UrlError> {
         bytes.push(u8::try_from(high * 16 + low).map_err(|_| UrlError::Percent)?);
     }
     String::from_utf8(bytes).map_err(|_| UrlError::Percent)
+}
+
+/// Percent-encoding of what would end a part of a URL, of blanks and of control characters.
+fn encoded(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() || letter.is_whitespace() || "%/?#@:&=[]".contains(letter) {
+            let mut bytes = [0; 4];
+            for byte in letter.encode_utf8(&mut bytes).bytes() {
+                shown.push_str(&format!("%{byte:02X}"));
+            }
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Redis' own.

@@ -46,8 +46,8 @@ pub enum Phase {
 pub enum Rotation {
     /// All.
     Open,
-    /// None until its oldest reply has passed: that is huge, or answers a ping after a
-    /// long silence.
+    /// None until its oldest reply has passed: that is huge, answers a ping after a long
+    /// silence, or is that of a read and does not come while the server answers others.
     Rested,
     /// Only such as may write. The oldest one does, and does not move while the server
     /// answers others: somebody has paused writes, and reads must not stand behind them.
@@ -167,6 +167,11 @@ impl Backend {
         if let Phase::Pipe { rotation, .. } = &mut self.phase {
             *rotation = to;
         }
+    }
+
+    /// Whether its oldest request is one that no pause of writes holds up.
+    pub fn owes_despite_a_pause(&self) -> bool {
+        self.in_flight.front().is_some_and(Slot::ignores_a_pause)
     }
 
     /// Whether nothing is expected of it and nothing is on its way to it.

@@ -7,6 +7,7 @@ use crate::resp::{Protocol, write};
 
 use super::context::Context;
 use super::key::ContextId;
+use super::planted::{self, Bug};
 
 /// One command of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
     if from.protocol != to.protocol {
         steps.push(hello(to.protocol));
     }
-    if from.db != to.db {
+    if from.db != to.db && !planted::has(Bug::SelectLeftOut) {
         steps.push(select(to.db));
     }
     steps

@@ -13,6 +13,7 @@ use super::effect::Effect;
 use super::handshake::Failure;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
+use super::planted::{self, Bug};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};
 
@@ -167,6 +168,7 @@ impl Engine {
         // The MULTI of the block that the first slots are in has been answered.
         let mut block_begun = true;
         let mut lost = Vec::with_capacity(backend.in_flight.len());
+        planted::keep_queue(backend);
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
             let sent = backend.out.was_sent_whole(offset, settled.bytes);
@@ -183,7 +185,9 @@ impl Engine {
                     }
                     Receiver::Client if is_in_block(settled.fate) => !block_begun,
                     Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Lent(_) => {
-                        !sent || (replay && settled.fate == Fate::Replayable)
+                        !sent
+                            || (replay && settled.fate == Fate::Replayable)
+                            || planted::has(Bug::WriteRetried)
                     }
                     _ => false,
                 };
@@ -204,7 +208,9 @@ impl Engine {
         for request in lost.iter_mut().rev() {
             let closed = closed.entry(request.settled.client).or_default();
             match request.outcome {
-                Outcome::Again if *closed => request.outcome = Outcome::Unknown,
+                Outcome::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
+                    request.outcome = Outcome::Unknown
+                }
                 Outcome::Again => {}
                 Outcome::Unknown | Outcome::CutOff => *closed = true,
             }

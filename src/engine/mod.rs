@@ -27,6 +27,7 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+pub mod planted;
 mod provision;
 mod reply;
 mod request;
@@ -125,8 +126,8 @@ impl Hellos {
 }
 
 /// Silence of a pipe that owes replies, while the server answers others, from which its
-/// oldest request is taken for a paused write. One server runs one command at a time, so
-/// nothing else explains it.
+/// oldest request is taken for a paused write, or the pipe for a broken one where that is a
+/// read. One server runs one command at a time, so nothing else explains it.
 const PAUSED_AFTER: Duration = Duration::from_millis(500);
 
 /// One worker's engine.
@@ -301,8 +302,14 @@ impl Engine {
             let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
             if silent && owes && backend.rotation() == Some(Rotation::Open) {
-                tracing::info!("the server answers others: writes seem to be paused");
-                backend.turn_to(Rotation::Writes);
+                if backend.owes_despite_a_pause() {
+                    // A read or a ping: it is this connection that says nothing.
+                    tracing::info!("the server answers others: a connection says nothing");
+                    backend.turn_to(Rotation::Rested);
+                } else {
+                    tracing::info!("the server answers others: writes seem to be paused");
+                    backend.turn_to(Rotation::Writes);
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use super::backend::{Phase, Want};
 use super::handshake::{self, Failure, Handshake, Step, Verdict};
 use super::key::{BackendId, ContextId};
 use super::loss::Loss;
+use super::planted::{self, Bug};
 use super::slot::Receiver;
 
 impl Engine {
@@ -51,6 +52,9 @@ impl Engine {
             return self.lose(id, Loss::Retired);
         };
         let steps = handshake::switch(from, to);
+        if planted::has(Bug::SwitchNotAwaited) {
+            return self.switch_without_waiting(id, want, context, steps);
+        }
         self.begin_handshake(id, context, steps, false);
     }
 

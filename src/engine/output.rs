@@ -9,6 +9,7 @@ use super::effect::Effect;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
+use super::planted;
 
 /// Bytes of requests that are worth a write of their own in the middle of a turn. Measured
 /// with 1,000 pipelining clients: 4 and 16 KiB are alike, a write for every 64 small requests
@@ -68,6 +69,7 @@ impl Engine {
             return;
         };
         backend.out.wrote(n);
+        planted::wrote(id);
         if backend.out.unsent_len() == 0 {
             backend.blocked_since = None;
         } else {
@@ -129,6 +131,7 @@ impl Engine {
         let Some(mut client) = self.clients.remove(id) else {
             return;
         };
+        planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self
             .buffered_bytes
             .saturating_sub(client.out.len() + client.input.len());

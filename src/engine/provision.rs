@@ -1,6 +1,7 @@
 //! Who gets a backend next. Wants are served first come first served, from what is spare,
 //! then from the budget, and when that is spent by draining a pipe that has had its turn.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::admission::Claim;
@@ -10,6 +11,7 @@ use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
+use super::planted::{self, Bug};
 
 /// How soon a worker that waits for a permit looks again.
 const PERMIT_POLL: Duration = Duration::from_millis(5);
@@ -51,10 +53,10 @@ impl Engine {
             return;
         }
         let mut starved = false;
-        for _ in 0..self.wants.len() {
-            let Some(want) = self.wants.pop_front() else {
-                break;
-            };
+        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
+        // the clients of a pipe that is being drained.
+        let mut waiting = VecDeque::with_capacity(self.wants.len());
+        for want in std::mem::take(&mut self.wants) {
             match self.provide_for(want, &mut starved) {
                 Provided::Done => {
                     if let Want::Pipe(context) = want
@@ -63,9 +65,11 @@ impl Engine {
                         pool.wanted = false;
                     }
                 }
-                Provided::Waits => self.wants.push_back(want),
+                Provided::Waits => waiting.push_back(want),
             }
         }
+        waiting.append(&mut self.wants);
+        self.wants = waiting;
         if starved {
             // Permits come back without an event: from other workers, or when the server
             // has closed its end of a connection that was given up.
@@ -195,7 +199,7 @@ impl Engine {
     }
 
     /// A spare backend of the right context reaches the one who waits for it.
-    fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
+    pub(super) fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
         let now = self.now;
         let Some(backend) = self.backends.get_mut(id) else {
             return;
@@ -207,6 +211,7 @@ impl Engine {
                     since: now,
                     rotation: Rotation::Open,
                 };
+                planted::restore_queue(backend);
                 if let Some(pool) = self.contexts.get_mut(context) {
                     pool.pipes.push(id);
                 }
@@ -254,6 +259,9 @@ impl Engine {
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `want`.
     fn make_room(&mut self, want: Want, context: ContextId) {
+        if planted::has(Bug::TurnNotGiven) {
+            return;
+        }
         let now = self.now;
         let slice = self.rules.settings.pool.slice;
         let mut best: Option<((bool, usize, Duration), BackendId)> = None;

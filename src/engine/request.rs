@@ -20,6 +20,7 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
+use super::planted;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -307,7 +308,7 @@ impl Engine {
         client.in_flight += 1;
         client.served(now, &spec.name);
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
-        backend.expect(slot, now);
+        planted::expect(carrier, backend, slot, now);
         backend.out.push(bytes);
         self.unflushed += bytes.len();
         if !backend.dirty {

@@ -6,6 +6,7 @@ use crate::resp::{Limits, ReplyKind};
 use super::backend::{Backend, Rotation};
 use super::key::ClientId;
 use super::loss::Loss;
+use super::planted::{self, Bug};
 use super::slot::{Receiver, Settled, Slot};
 
 /// Bytes from a backend that go to one receiver.
@@ -39,6 +40,7 @@ impl Backend {
         };
         let Some(slot) = self.in_flight.front() else {
             run.trouble = Some(Loss::Unsolicited);
+            planted::skip_extra(&mut run, bytes);
             return run;
         };
         (run.receiver, run.client) = (slot.receiver(), slot.client());
@@ -52,7 +54,8 @@ impl Backend {
                 }
             };
             if let Some(kind) = self.replies.kind() {
-                run.trouble = self.misfit(kind, advance.complete);
+                let reply = rest.get(..advance.consumed).unwrap_or_default();
+                run.trouble = self.misfit(kind, reply, advance.complete);
                 if run.trouble.is_some() {
                     return run;
                 }
@@ -97,14 +100,20 @@ impl Backend {
         }
     }
 
-    /// What is wrong with a reply of this kind to the oldest request.
+    /// What is wrong with a reply of this kind to the oldest request. `reply` is what has come of
+    /// it now.
     #[inline]
-    fn misfit(&self, kind: ReplyKind, whole: bool) -> Option<Loss> {
+    fn misfit(&self, kind: ReplyKind, reply: &[u8], whole: bool) -> Option<Loss> {
         if kind == ReplyKind::Push {
-            return Some(Loss::Push);
+            return (!planted::has(Bug::PushTaken)).then_some(Loss::Push);
         }
-        let shape = self.in_flight.front()?.shape();
+        let slot = self.in_flight.front()?;
+        if slot.receiver() != Receiver::Ping && self.check.is_answered_by(reply) {
+            return Some(Loss::OutOfStep);
+        }
+        let shape = slot.shape();
         let fits = shape.allows(kind)
+            || planted::has(Bug::KindIgnored)
             || (!whole && self.replies.may_become_null() && shape.allows(ReplyKind::Null));
         (!fits).then_some(Loss::WrongKind(kind))
     }

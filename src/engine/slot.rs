@@ -157,6 +157,13 @@ impl Slot {
         self.bytes as usize
     }
 
+    /// Whether a server that has paused writes answers the request all the same: a read or a
+    /// ping. One that has been replayed, or that narrows' own table does not know, may be a
+    /// read without our knowing.
+    pub fn ignores_a_pause(&self) -> bool {
+        self.fate == Fate::Replayable || self.receiver == Receiver::Ping
+    }
+
     /// Whether the request was enqueued at least `limit` before `now`. Right for ages
     /// below 24 days (the clock of a slot is 32 bits of milliseconds).
     pub fn is_older_than(&self, limit: Duration, now: Duration) -> bool {

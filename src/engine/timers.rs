@@ -9,6 +9,7 @@ use super::check::Check;
 use super::key::{BackendId, ClientId, ContextId};
 use super::lease::LeaseFor;
 use super::loss::Loss;
+use super::planted::{self, Bug};
 use super::slot::Receiver;
 
 /// What time has brought a backend to.
@@ -28,6 +29,7 @@ impl Engine {
     /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
+        planted::register_slots(&mut self.backends, now);
         if self.alarm.is_none_or(|alarm| alarm > now) {
             return;
         }
@@ -145,7 +147,7 @@ impl Engine {
         if backend.patient {
             return (None, next.at);
         }
-        if !backend.in_flight.is_empty() {
+        if !backend.in_flight.is_empty() && !planted::has(Bug::StallMissed) {
             let at = backend.heard_at + self.stall_limit(backend);
             if at <= now {
                 return (Some(Due::Lose(Loss::Stalled)), None);
@@ -250,6 +252,7 @@ impl Engine {
         for id in given_up {
             self.lose(id, Loss::TimedOut);
         }
+        planted::drop_tombstones(&mut self.backends);
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
         }

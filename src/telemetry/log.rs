@@ -51,9 +51,12 @@ pub fn check_level(level: &str) -> Result<(), String> {
     filter(level).map(|_| ())
 }
 
+/// Blanks around directives are taken off here: the crate counts without them and then cuts with
+/// them (0.3.23), so that it takes the wrong part of the text, or panics inside a letter.
 fn filter(level: &str) -> Result<EnvFilter, String> {
+    let directives: Vec<&str> = level.split(',').map(str::trim).collect();
     EnvFilter::builder()
-        .parse(level)
+        .parse(directives.join(","))
         .map_err(|why| format!("is not a filter: {why}"))
 }
 

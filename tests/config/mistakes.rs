@@ -131,3 +131,21 @@ proptest! {
         let _ = of_file(&text).load();
     }
 }
+
+/// A file of somebody else's must not forge lines in a log or steer a terminal.
+#[test]
+fn control_characters_of_the_file_are_told_escaped() {
+    let mistakes = of_file("\"a\\nb\" = 1\n[pool]\n\"x\\u001b[2J\" = 1\n").mistakes();
+    assert_eq!(
+        mistakes,
+        [
+            "narrows.toml:1: a\\nb: unknown key outside of any section",
+            "narrows.toml:3: pool.x\\u{1b}[2J: unknown key",
+        ]
+    );
+    let text = "[listen]\naddresses = ['unix:/run/a', \"unix:/run/\\u0007\"]\n\
+                [backend]\nurl = 'unix:///run/b%0a%0a?user=u%0av&password=p'\n";
+    let loaded = of_file(text).load().unwrap();
+    let mut lines = loaded.summary.lines();
+    assert!(lines.all(|line| line.starts_with("  ") && !line.contains(char::is_control)));
+}

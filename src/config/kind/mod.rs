@@ -113,7 +113,17 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{cut:?}...")
 }
 
-/// `text` as a TOML string.
+/// `text` as a TOML string on one line, which the `toml` crate would not keep it to.
 pub(super) fn toml_string(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut shown = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => shown.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                shown.push_str(&format!("\\u{:04X}", u32::from(letter)));
+            }
+            _ => shown.push(letter),
+        }
+    }
+    shown + "\""
 }

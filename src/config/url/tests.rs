@@ -29,13 +29,13 @@ fn hosts_ports_and_databases_are_read() {
         ("redis://[::1]", "redis://[::1]:6379/0"),
         (
             "redis://[fe80::1%25eth0]:7000/1",
-            "redis://[fe80::1%eth0]:7000/1",
+            "redis://[fe80::1%25eth0]:7000/1",
         ),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3"),
         (
             "redis+unix:///run/my%20redis.sock",
-            "unix:///run/my redis.sock",
+            "unix:///run/my%20redis.sock",
         ),
     ] {
         assert_eq!(parsed(text).to_string(), shown, "{text}");
@@ -125,6 +125,18 @@ fn encoded(text: &str) -> String {
 }
 
 proptest! {
+    #[test]
+    fn a_url_reads_the_same_again_as_it_is_shown(user in "\\PC{1,20}", path in "/\\PC{0,20}") {
+        let user = encoded(&user);
+        for text in [
+            format!("redis://{user}@[fe80::1%25eth0]:7/2"),
+            format!("unix://{}?db=3&user={user}", encoded(&path).replacen("%2f", "/", 1)),
+        ] {
+            let url = parsed(&text);
+            prop_assert_eq!(parsed(&url.to_string()), url);
+        }
+    }
+
     #[test]
     fn any_login_survives_percent_encoding(user in "\\PC{1,20}", password in "\\PC{1,20}") {
         let text = format!("redis://{}:{}@h:1/2", encoded(&user), encoded(&password));

@@ -153,3 +153,18 @@ fn a_mistyped_level_is_refused() {
         Err(LogError::Level(_))
     ));
 }
+
+#[test]
+fn blanks_around_directives_change_nothing() {
+    let plain = filter("narrows=trace,info").unwrap().to_string();
+    for level in [
+        " narrows=trace,info",
+        "narrows=trace, info ",
+        "narrows=trace\t,\x0cinfo",
+    ] {
+        assert_eq!(filter(level).unwrap().to_string(), plain, "{level:?}");
+    }
+    // Where a letter of two bytes stands as far in as there were blanks before it.
+    assert!(filter(" \u{da}\u{da}a=b").is_err());
+    assert!(filter("\x0c\x0c\x0c\u{da}\u{da}\u{da}level=log").is_err());
+}

@@ -1,0 +1,70 @@
+//! Known bugs that a test can plant, to prove that the simulation finds each of them. Only in
+//! builds with the feature `planted`; in all others the question below is always answered no
+//! and costs nothing. What a bug does beyond one line is in the engine's file of this name.
+
+/// One bug. Those that other proxies and clients have had, and the nearest things to them that
+/// the types let be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// With a client its slots are forgotten, though the replies are still to come.
+    OrphanDropped,
+    /// What was in flight on a lost backend is expected of the next one.
+    QueueKept,
+    /// A slot is registered only after the request was written.
+    SlotAfterWrite,
+    /// A write that may have run is sent again.
+    WriteRetried,
+    /// A read is asked again although a later write of its client may have run.
+    ReadPastWrite,
+    /// A push that nobody has asked for is taken for a reply.
+    PushTaken,
+    /// A switch of db is sent, and what follows it does not wait for its end.
+    SwitchNotAwaited,
+    /// A local answer is given before earlier replies are in.
+    LocalTooEarly,
+    /// A permit is counted back twice.
+    PermitTwice,
+    /// A backend that owes replies may be silent for ever.
+    StallMissed,
+    /// A switch to another db is left out.
+    SelectLeftOut,
+    /// A reply that nobody expects is skipped, and the backend used on.
+    ExtraSkipped,
+    /// The answer to narrows' own check may be anything.
+    WordIgnored,
+    /// A reply may be of any kind.
+    KindIgnored,
+    /// A context that has no connection gets none as long as others have one.
+    TurnNotGiven,
+    /// A request that timed out gives up its place, though its reply is still to come.
+    TimeoutForgotten,
+}
+
+#[cfg(feature = "planted")]
+mod switch {
+    use std::cell::Cell;
+
+    thread_local! {
+        static PLANTED: Cell<Option<super::Bug>> = const { Cell::new(None) };
+    }
+
+    /// From now on this thread's engines have this bug, or none.
+    pub fn plant(bug: Option<super::Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// Whether this thread's engines have this bug.
+    pub fn has(bug: super::Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub use switch::{has, plant};
+
+/// Whether this build has this bug: it has none.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn has(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,163 @@
+//! What the planted bugs of [`crate::admission::planted`] do in the engine, where it is more
+//! than a line. Without the feature `planted` everything here does nothing, or what is right.
+
+use std::time::Duration;
+
+use slotmap::SlotMap;
+
+use super::Engine;
+use super::backend::{Backend, Want};
+use super::handshake::Step;
+use super::key::{BackendId, ClientId, ContextId};
+use super::run::Run;
+use super::slot::{Receiver, Settled, Slot};
+
+pub use crate::admission::planted::{Bug, has};
+
+#[cfg(feature = "planted")]
+pub use crate::admission::planted::plant;
+
+type Backends = SlotMap<BackendId, Backend>;
+
+/// What bugs keep beside the engine.
+#[derive(Default)]
+struct Kept {
+    /// Slots of lost backends.
+    queue: Vec<Settled>,
+    /// Slots of requests that are not registered yet.
+    late: Vec<(BackendId, Settled)>,
+    /// Backends that have been written since.
+    written: Vec<BackendId>,
+}
+
+thread_local! {
+    static KEPT: std::cell::RefCell<Kept> = std::cell::RefCell::default();
+}
+
+/// Another simulation begins on this thread.
+#[cfg(feature = "planted")]
+pub fn forget() {
+    KEPT.take();
+}
+
+/// [`Bug::OrphanDropped`].
+pub(super) fn drop_orphans(backends: &mut Backends, client: ClientId) {
+    if has(Bug::OrphanDropped) {
+        drop_slots(backends, |slot| slot.client() == client);
+    }
+}
+
+/// [`Bug::TimeoutForgotten`].
+pub(super) fn drop_tombstones(backends: &mut Backends) {
+    if has(Bug::TimeoutForgotten) {
+        drop_slots(backends, |slot| slot.receiver() == Receiver::Tombstone);
+    }
+}
+
+fn drop_slots(backends: &mut Backends, is_dropped: impl Fn(&Slot) -> bool) {
+    for backend in backends.values_mut() {
+        for slot in std::mem::take(&mut backend.in_flight) {
+            match is_dropped(&slot) {
+                true => backend.out.reply_came(slot.discard().bytes),
+                false => backend.in_flight.push_back(slot),
+            }
+        }
+    }
+}
+
+/// [`Bug::QueueKept`].
+pub(super) fn keep_queue(backend: &mut Backend) {
+    if !has(Bug::QueueKept) {
+        return;
+    }
+    let slots = backend.in_flight.drain(..);
+    let settled = slots.map(Slot::fail);
+    let clients = settled.filter(|settled| settled.receiver == Receiver::Client);
+    KEPT.with_borrow_mut(|kept| kept.queue.extend(clients));
+}
+
+/// [`Bug::QueueKept`].
+pub(super) fn restore_queue(backend: &mut Backend) {
+    if has(Bug::QueueKept) {
+        let queue = KEPT.with_borrow_mut(|kept| std::mem::take(&mut kept.queue));
+        backend.in_flight.extend(queue.into_iter().map(again));
+    }
+}
+
+fn again(settled: Settled) -> Slot {
+    let Settled {
+        client,
+        sequence,
+        receiver,
+        fate,
+        ..
+    } = settled;
+    Slot::new(client, sequence, Duration::ZERO, 0, receiver, fate)
+}
+
+/// Registers an expected reply; with [`Bug::SlotAfterWrite`] it is only going to be.
+pub(super) fn expect(id: BackendId, backend: &mut Backend, slot: Slot, now: Duration) {
+    if has(Bug::SlotAfterWrite) {
+        KEPT.with_borrow_mut(|kept| kept.late.push((id, slot.discard())));
+    } else {
+        backend.expect(slot, now);
+    }
+}
+
+/// [`Bug::SlotAfterWrite`].
+pub(super) fn wrote(id: BackendId) {
+    if has(Bug::SlotAfterWrite) {
+        KEPT.with_borrow_mut(|kept| kept.written.push(id));
+    }
+}
+
+/// [`Bug::SlotAfterWrite`].
+pub(super) fn register_slots(backends: &mut Backends, now: Duration) {
+    if !has(Bug::SlotAfterWrite) {
+        return;
+    }
+    KEPT.with_borrow_mut(|kept| {
+        let written = std::mem::take(&mut kept.written);
+        kept.late.retain(|(id, settled)| {
+            let registers = written.contains(id);
+            if registers && let Some(backend) = backends.get_mut(*id) {
+                let Settled { bytes, .. } = *settled;
+                let (client, sequence) = (settled.client, settled.sequence);
+                let slot = Slot::new(client, sequence, now, bytes, settled.receiver, settled.fate);
+                backend.expect(slot, now);
+            }
+            !registers
+        });
+    });
+}
+
+/// [`Bug::ExtraSkipped`].
+pub(super) fn skip_extra(run: &mut Run, bytes: &[u8]) {
+    if has(Bug::ExtraSkipped) {
+        (run.bytes, run.trouble) = (bytes.len(), None);
+    }
+}
+
+impl Engine {
+    /// [`Bug::SwitchNotAwaited`].
+    pub(super) fn switch_without_waiting(
+        &mut self,
+        id: BackendId,
+        want: Want,
+        context: ContextId,
+        steps: Vec<(Step, Vec<u8>)>,
+    ) {
+        let now = self.now;
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.context = context;
+            for (_, request) in steps {
+                backend.send_own(Receiver::Tombstone, &request, now);
+            }
+        }
+        if let Some(pool) = self.contexts.get_mut(context) {
+            pool.verified = true;
+        }
+        self.mark_backend(id);
+        self.hand_over(id, want, context);
+    }
+}

@@ -1,0 +1,19 @@
+//! What happens to narrows itself: it is drained or killed, and a new process takes its place on
+//! the same port.
+
+use rustix::process::Signal;
+
+use super::Nemesis;
+
+pub(super) const ALL: &[Nemesis] = &[
+    Nemesis::new("narrows-drained", 100, |stage| {
+        stage.end_narrows(Signal::TERM);
+    })
+    .ending(|stage| stage.start_narrows())
+    .ending_narrows(),
+    Nemesis::new("narrows-kill-9", 100, |stage| {
+        stage.end_narrows(Signal::KILL);
+    })
+    .ending(|stage| stage.start_narrows())
+    .ending_narrows(),
+];

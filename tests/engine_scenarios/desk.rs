@@ -1,0 +1,133 @@
+//! One engine, driven by hand: what its runtime would do, said in words that read as a story.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use narrows::admission::{Budget, DialRate, Permit};
+use narrows::command::{CommandTable, Policy, PolicySettings};
+use narrows::engine::settings::Settings;
+use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
+
+const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
+
+/// One engine, and what its runtime would hold.
+pub struct Desk {
+    pub engine: Engine,
+    pub now: Duration,
+    clients: u64,
+    pub permits: Vec<(BackendId, Permit)>,
+    pub closed: Vec<BackendId>,
+}
+
+impl Desk {
+    /// With `backends` connections to be had.
+    pub fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        // Only what is about checks has them.
+        settings.pool.check_interval = Duration::ZERO;
+        change(&mut settings);
+        let rules = Rules {
+            settings,
+            commands: CommandTable::builtin(),
+            policy: Policy::new(&PolicySettings::default()).unwrap(),
+        };
+        let shared = Shared {
+            budget: Budget::new(backends + 1, 1),
+            dials: Arc::new(DialRate::new(1000)),
+        };
+        let identity = Arc::new(Identity::default());
+        Self {
+            engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
+            now: Duration::from_secs(1),
+            clients: 0,
+            permits: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    pub fn client(&mut self) -> ClientId {
+        self.clients += 1;
+        let here = ([127, 0, 0, 1], 1).into();
+        let accepted = Accepted::tcp(self.clients, here, here);
+        self.engine.client_connected(accepted, self.now)
+    }
+
+    pub fn turn(&mut self) {
+        loop {
+            self.engine.tick(self.now);
+            self.engine.turn(self.now);
+            let effects: Vec<Effect> = self.engine.effects().collect();
+            for effect in effects {
+                match effect {
+                    Effect::Dial(id, permit) => self.permits.push((id, permit)),
+                    Effect::CloseBackend(id) => {
+                        self.permits.retain(|(open, _)| *open != id);
+                        self.closed.push(id);
+                    }
+                    _ => {}
+                }
+            }
+            let mut dirty = Vec::new();
+            self.engine.take_dirty_clients(&mut dirty);
+            if !self.engine.is_unfinished() {
+                return;
+            }
+        }
+    }
+
+    pub fn says(&mut self, client: ClientId, bytes: &str) {
+        self.engine.client_bytes(client, bytes.as_bytes(), self.now);
+        self.turn();
+    }
+
+    pub fn hears(&mut self, client: ClientId) -> String {
+        let text = String::from_utf8_lossy(self.engine.client_output(client)).into_owned();
+        self.engine.client_wrote(client, text.len(), self.now);
+        self.turn();
+        text
+    }
+
+    /// The dial under way comes to a connection whose handshake goes well.
+    pub fn opens(&mut self) -> BackendId {
+        let id = self.permits.last().expect("a dial under way").0;
+        self.engine.dialled(id, self.now);
+        self.written(id);
+        self.answers(id, HELLO);
+        self.answers(id, b"+OK\r\n+OK\r\n");
+        id
+    }
+
+    pub fn written(&mut self, id: BackendId) -> String {
+        self.turn();
+        let mut dirty = Vec::new();
+        self.engine.take_dirty_backends(&mut dirty);
+        let text = String::from_utf8_lossy(self.engine.backend_output(id)).into_owned();
+        self.engine.backend_wrote(id, text.len(), self.now);
+        text
+    }
+
+    pub fn answers(&mut self, id: BackendId, bytes: &[u8]) {
+        self.engine.backend_bytes(id, bytes, self.now);
+        self.turn();
+    }
+
+    /// Time passes, with a wake for each alarm and for nothing else. How many there were.
+    pub fn sleeps(&mut self, length: Duration) -> usize {
+        let until = self.now + length;
+        let mut wakes = 0;
+        while let Some(at) = self.engine.alarm().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.turn();
+            wakes += 1;
+            assert!(wakes < 100_000, "alarms without end");
+        }
+        self.now = until;
+        wakes
+    }
+}
+
+pub fn without_alarms(settings: &mut Settings) {
+    settings.pool.ping_interval = Duration::ZERO;
+    settings.pool.idle_timeout = Duration::ZERO;
+    settings.pool.max_lifetime = Duration::ZERO;
+}

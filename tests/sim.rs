@@ -1,0 +1,97 @@
+//! The whole engine against fake servers, seed by seed: see `sim/mod.rs`.
+//!
+//! `NARROWS_SIM_SEEDS=100000` plays more seeds, `NARROWS_SIM_FIRST=5000` from there on.
+//! `NARROWS_SIM_SEED=7` plays one alone, `NARROWS_SIM_STEPS=3,9,14-20` only these steps of it,
+//! and `NARROWS_SIM_TRACE=1` tells what happens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "sim/mod.rs"]
+mod sim;
+
+use sim::{Plan, explain, from_environment, outcome};
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 5000;
+
+/// The seeds are played in as many tests, so that they use several processors.
+const PARTS: u64 = 4;
+
+/// Failing seeds after which a test gives up.
+const FAILURES_MAX: usize = 20;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn plays_part(part: u64) {
+    let plans: Vec<Plan> = match from_environment() {
+        Some(plan) if part == 0 => vec![plan],
+        Some(_) => return,
+        None => {
+            let first = number("NARROWS_SIM_FIRST").unwrap_or(0);
+            let seeds = number("NARROWS_SIM_SEEDS").unwrap_or(SEEDS);
+            let seeds = first..first + seeds;
+            seeds
+                .filter(|seed| seed % PARTS == part)
+                .map(Plan::of)
+                .collect()
+        }
+    };
+    let (mut executions, mut requests, mut crossed) = (0, 0, 0);
+    let mut failed = Vec::new();
+    for plan in &plans {
+        match outcome(plan) {
+            Ok(report) => {
+                executions += report.executions;
+                requests += report.requests;
+                crossed += report.crossed;
+            }
+            Err(failure) => failed.push((plan, failure)),
+        }
+        if failed.len() >= FAILURES_MAX {
+            break;
+        }
+    }
+    println!(
+        "{} seeds, {requests} requests, {executions} executions, {crossed} replies crossed by \
+         servers out of step",
+        plans.len()
+    );
+    if let Some((plan, failure)) = failed.first() {
+        let others = failed.iter().skip(1);
+        let others: String = others
+            .map(|(plan, failure)| format!("seed {}: {}\n", plan.seed, failure.text))
+            .collect();
+        panic!("{}{others}", explain(plan, failure));
+    }
+}
+
+macro_rules! part {
+    ($name:ident, $part:expr) => {
+        #[test]
+        fn $name() {
+            plays_part($part);
+        }
+    };
+}
+
+part!(every_client_gets_its_own_replies_whatever_happens, 0);
+part!(every_client_gets_its_own_replies_whatever_happens_1, 1);
+part!(every_client_gets_its_own_replies_whatever_happens_2, 2);
+part!(every_client_gets_its_own_replies_whatever_happens_3, 3);
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..20 {
+        let (first, second) = (outcome(&Plan::of(seed)), outcome(&Plan::of(seed)));
+        assert_eq!(first, second, "seed {seed}");
+        if let Ok(report) = first {
+            println!("seed {seed}: trace {:016x}", report.trace);
+        }
+    }
+}

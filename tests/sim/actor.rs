@@ -1,0 +1,366 @@
+//! One client of a simulation, as the oracle sees it: what it has asked, what it must hear next,
+//! and whether what it hears is that. It knows nothing of who carries its requests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use narrows::engine::ClientId;
+use narrows::resp::{Limits, Protocol, ReplyScanner};
+
+use super::ledger::{Ledger, Setting, Tag, Told};
+use super::server::DATABASES;
+use super::world::EARLY;
+
+/// What the next reply has to be.
+#[derive(Debug)]
+pub enum Expect {
+    /// The server's own, of a command that touches this key: written, or read.
+    Written(u8),
+    Read(u8),
+    /// The server's own.
+    Served,
+    /// The server's own: an element of a list, or none.
+    Popped,
+    /// The server's, with fields rewritten.
+    Info,
+    /// These bytes.
+    Exactly(Vec<u8>),
+    /// Anything that begins so.
+    Beginning(&'static str),
+    Reset,
+    Select(u32),
+    Hello(Protocol),
+    List,
+}
+
+#[derive(Debug)]
+pub struct Pending {
+    pub tag: Tag,
+    pub silent: bool,
+    pub expect: Expect,
+}
+
+/// `CLIENT REPLY`, as Redis documents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    On,
+    Off,
+    Skip,
+}
+
+/// What a key may hold: the last write that was acknowledged, or one whose end is unknown.
+#[derive(Debug, Default)]
+struct Possible(Vec<Option<Tag>>);
+
+/// See the file's head.
+#[derive(Debug)]
+pub struct Actor {
+    pub worker: usize,
+    pub key: ClientId,
+    pub number: u32,
+    /// `CLIENT ID`.
+    pub id: u64,
+    /// What it is set to behind the last reply it has heard.
+    pub setting: Setting,
+    pub pending: VecDeque<Pending>,
+    /// Asked and not sent yet.
+    pub unsent: Vec<u8>,
+    /// The runtime reads it.
+    pub readable: bool,
+    /// Bytes that it takes before it has to be coaxed again.
+    pub appetite: usize,
+    /// Its socket did not take all there was.
+    pub blocked: bool,
+    pub mode: Mode,
+    pub name: String,
+    pub next: u32,
+    /// Asks nothing more: it has said its last word.
+    pub done: bool,
+    /// It may be closed at any time.
+    pub doomed: bool,
+    /// A SELECT or HELLO of it could not be carried out: it is closed after being told so.
+    pub stranded: bool,
+    pub half_closed: bool,
+    pub half_close_told: bool,
+    /// It sends huge requests.
+    pub huge: bool,
+    pub gone: bool,
+    /// A server has lost its data since this client wrote something.
+    pub data_lost: bool,
+    /// Requests before this one may be answered with what is another's: a server was out of
+    /// step. How many were.
+    pub excused: u32,
+    pub crossed: u32,
+    /// Step at which its oldest unanswered request was made.
+    pub waits_since: u64,
+    scanner: ReplyScanner,
+    frame: Vec<u8>,
+    keys: BTreeMap<(u32, u8), Possible>,
+}
+
+impl Actor {
+    pub fn new(worker: usize, key: ClientId, number: u32, id: u64) -> Self {
+        Self {
+            worker,
+            key,
+            number,
+            id,
+            setting: Setting::default(),
+            pending: VecDeque::new(),
+            unsent: Vec::new(),
+            readable: true,
+            appetite: usize::MAX,
+            blocked: false,
+            mode: Mode::On,
+            name: String::new(),
+            next: 0,
+            done: false,
+            doomed: false,
+            stranded: false,
+            half_closed: false,
+            half_close_told: false,
+            huge: false,
+            gone: false,
+            data_lost: false,
+            excused: 0,
+            crossed: 0,
+            waits_since: 0,
+            scanner: ReplyScanner::default(),
+            frame: Vec::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// Bytes from narrows.
+    pub fn hear(&mut self, mut bytes: &[u8], late: bool, ledger: &mut Ledger) {
+        let limits = Limits::default();
+        while !bytes.is_empty() {
+            let advance = match self.scanner.advance(bytes, &limits) {
+                Ok(advance) => advance,
+                Err(error) => {
+                    return ledger.offend(format!("client {} hears {error:?}", self.number));
+                }
+            };
+            let (part, rest) = bytes.split_at(advance.consumed);
+            bytes = rest;
+            self.frame.extend_from_slice(part);
+            if advance.complete {
+                let frame = std::mem::take(&mut self.frame);
+                self.reply(&frame, late, ledger);
+            }
+        }
+    }
+
+    /// Whether nothing is owed to it but silence.
+    pub fn is_content(&self) -> bool {
+        self.frame.is_empty() && self.pending.iter().all(|p| p.silent)
+    }
+
+    /// Whether narrows may close it when it drains: all was sent in whole and answered.
+    pub fn is_idle(&self) -> bool {
+        self.is_content() && self.unsent.is_empty() && !self.half_closed
+    }
+
+    fn reply(&mut self, frame: &[u8], late: bool, ledger: &mut Ledger) {
+        loop {
+            let Some(pending) = self.pending.pop_front() else {
+                return ledger.offend(format!(
+                    "client {} hears what it has not asked for: {}",
+                    self.number,
+                    frame.escape_ascii()
+                ));
+            };
+            if pending.silent {
+                self.silence(&pending, late, ledger);
+                continue;
+            }
+            let Err(why) = self.judge(&pending, frame, ledger) else {
+                return;
+            };
+            if pending.tag.request < self.excused && self.may_be_crossed(&pending, frame, ledger) {
+                self.crossed += 1;
+                ledger.crossed += 1;
+                ledger.told(pending.tag, Told::Unknown, self.setting);
+            } else {
+                ledger.offend(format!(
+                    "{:?}, expecting {:?}, hears {}: {why}",
+                    pending.tag,
+                    pending.expect,
+                    frame
+                        .escape_ascii()
+                        .to_string()
+                        .get(..200)
+                        .unwrap_or(&frame.escape_ascii().to_string())
+                ));
+            }
+            return;
+        }
+    }
+
+    /// Whether a server out of step may explain it: where kinds are checked it is of the right one.
+    fn may_be_crossed(&mut self, pending: &Pending, frame: &[u8], ledger: &Ledger) -> bool {
+        let kinds: &[u8] = match pending.expect {
+            Expect::Written(key) => {
+                self.wrote(key, pending.tag, false);
+                b"+$=_-"
+            }
+            Expect::Read(_) => b"$=_-",
+            Expect::Popped => b"$=_*-",
+            _ => b"",
+        };
+        !ledger.kinds_checked || kinds.is_empty() || kinds.contains(&frame[0])
+    }
+
+    /// A request that stays silent is over when a later one is answered.
+    fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
+        match pending.expect {
+            Expect::Reset => self.setting = Setting::default(),
+            Expect::Written(key) => self.wrote(key, pending.tag, false),
+            Expect::Popped => ledger.models.popped_silently(pending.tag),
+            _ => {}
+        }
+        let told = if late || pending.tag.request < self.excused {
+            Told::Unknown
+        } else {
+            Told::Done
+        };
+        ledger.told(pending.tag, told, self.setting);
+    }
+
+    fn judge(
+        &mut self,
+        pending: &Pending,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
+        if self.stranded {
+            return Err("answered in a context that it had left");
+        }
+        match &pending.expect {
+            Expect::Written(_)
+            | Expect::Read(_)
+            | Expect::Served
+            | Expect::Popped
+            | Expect::Info => {
+                return self.served(pending, frame, ledger);
+            }
+            Expect::Exactly(bytes) => {
+                if frame != bytes {
+                    return Err("another reply");
+                }
+            }
+            Expect::Beginning(text) => {
+                if !frame.starts_with(text.as_bytes()) {
+                    return Err("another beginning");
+                }
+            }
+            Expect::Reset => {
+                self.setting = Setting::default();
+                if frame != b"+RESET\r\n" {
+                    return Err("no RESET");
+                }
+            }
+            Expect::Select(_) | Expect::Hello(_) if not_run => self.stranded = true,
+            // The server's own words for its refusal of the db.
+            Expect::Select(_) | Expect::Hello(_) if frame == EARLY => {}
+            Expect::Select(db) => match frame {
+                b"+OK\r\n" if *db < DATABASES => self.setting.db = *db,
+                b"-ERR DB index is out of range\r\n" if *db >= DATABASES => {}
+                _ => return Err("no answer to SELECT"),
+            },
+            Expect::Hello(protocol) => {
+                let id = format!("$2\r\nid\r\n:{}\r\n", self.id);
+                let first = match protocol {
+                    Protocol::Resp2 => b'*',
+                    Protocol::Resp3 => b'%',
+                };
+                if frame[0] != first || !contains(frame, &id) {
+                    return Err("no answer to HELLO");
+                }
+                self.setting.protocol = *protocol;
+            }
+            Expect::List => {
+                if !contains(frame, &format!("id={} ", self.id)) {
+                    return Err("a list without the one who asks");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn served(
+        &mut self,
+        pending: &Pending,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let (tag, setting) = (pending.tag, self.setting);
+        if frame.starts_with(b"-TRYAGAIN narrows:") {
+            ledger.told(tag, Told::NotRun, setting);
+            return Ok(());
+        }
+        if frame.starts_with(b"-ERR narrows:") || frame == EARLY {
+            if let Expect::Written(key) = pending.expect {
+                self.wrote(key, tag, false);
+            }
+            ledger.told(tag, Told::Unknown, setting);
+            return Ok(());
+        }
+        let Some(reply) = ledger.reply(tag) else {
+            return Err("it never ran");
+        };
+        let right = match pending.expect {
+            Expect::Info if frame[0] != b'-' => {
+                contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40
+            }
+            _ => frame == reply,
+        };
+        if !right {
+            return Err("not what the server answered");
+        }
+        match pending.expect {
+            // The server has refused it: a replica, or one that is loading.
+            _ if frame.starts_with(b"-") => {}
+            Expect::Written(key) => self.wrote(key, tag, true),
+            Expect::Popped => {
+                if let Err(text) = ledger.models.popped(tag, frame) {
+                    ledger.offend(text);
+                }
+            }
+            Expect::Read(key) if !self.may_hold(key, frame) => return Err("not what it wrote"),
+            _ => {}
+        }
+        ledger.told(tag, Told::Done, setting);
+        Ok(())
+    }
+
+    fn wrote(&mut self, key: u8, tag: Tag, surely: bool) {
+        let Possible(values) = self
+            .keys
+            .entry((self.setting.db, key))
+            .or_insert_with(|| Possible(vec![None]));
+        if surely {
+            values[0] = Some(tag);
+        } else {
+            values.push(Some(tag));
+        }
+    }
+
+    /// Whether a key may hold what a bulk reply, `tag|stored`, says.
+    fn may_hold(&mut self, key: u8, frame: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(frame);
+        let stored = text.trim_end().rsplit('|').next().unwrap_or_default();
+        let stored = Tag::read(stored.as_bytes());
+        match self.keys.get(&(self.setting.db, key)) {
+            Some(_) if stored.is_none() && self.data_lost => true,
+            Some(Possible(values)) => values.contains(&stored),
+            None => stored.is_none(),
+        }
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}

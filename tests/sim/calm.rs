@@ -1,0 +1,222 @@
+//! What follows the storm: calm in which every request has to be answered, and the end, after
+//! which nothing may be left and the data must be what clients were told.
+
+use std::time::Duration;
+
+use super::chance::{Chance, Part};
+use super::server::State;
+use super::world::World;
+
+/// In calm weather everything is over within this.
+const CALM_MAX: Duration = Duration::from_secs(60);
+
+/// And within this many rounds.
+const SWEEPS_MAX: u64 = 100_000;
+
+/// More rounds than this in 20 idle seconds are no rest.
+const RESTLESS: u64 = 40_000;
+
+impl World {
+    /// Everybody does what can be done now. False when nothing could.
+    pub fn sweep(&mut self) -> bool {
+        self.step += 1;
+        let before = self.trace;
+        let mut moved = false;
+        for at in 0..self.actors.len() {
+            moved |= self.feed(at, usize::MAX);
+            let most = self.chance.one_of(&[5, 100, 1 << 20]);
+            moved |= self.send_some(at, most);
+        }
+        moved |= self.end_dial().is_some();
+        moved |= self.post().is_some();
+        let keys: Vec<_> = self.conns.keys().copied().collect();
+        for key in keys {
+            let most = self.chance.one_of(&[9, 300, 1 << 20, 1 << 20]);
+            moved |= self.receive(key, 1 << 20);
+            moved |= self.execute(key, 1000);
+            moved |= self.deliver(key, most);
+        }
+        for w in 0..self.workers.len() {
+            self.pump(w);
+        }
+        moved || self.trace != before
+    }
+
+    /// Goes on without faults until `over`, or until nothing can happen any more.
+    pub fn settle(&mut self, over: impl Fn(&Self) -> bool) -> Result<bool, String> {
+        let until = self.now + CALM_MAX;
+        let (mut idle, began) = (0, self.step);
+        loop {
+            if self.step - began > SWEEPS_MAX {
+                return Err(format!(
+                    "it never ends: {:?}",
+                    self.workers[0].engine.census()
+                ));
+            }
+            if over(self) {
+                return Ok(true);
+            }
+            let moved = self.sweep();
+            self.check()?;
+            if moved {
+                idle = 0;
+                continue;
+            }
+            match self.next_moment() {
+                Some(at) if at > until => return Ok(over(self)),
+                None => return Ok(over(self)),
+                Some(at) if at > self.now => {
+                    self.now = at;
+                    idle = 0;
+                }
+                Some(_) => idle += 1,
+            }
+            if idle > 10 {
+                return Err(format!("the engine spins at {:?}", self.now));
+            }
+        }
+    }
+
+    /// Faults stop.
+    pub fn begin_calm(&mut self) {
+        self.calm = true;
+        self.chance = Chance::of(self.seed, Part::Calm);
+        self.server.now = self.now;
+        self.server.heal();
+        self.slip_no_more();
+        self.budget.stop_growth(false);
+        self.note("calm", b"");
+        for w in 0..self.workers.len() {
+            self.workers[w].engine.health_checked(true, self.now);
+        }
+    }
+
+    /// Every request has to be answered.
+    pub fn calm_down(&mut self) -> Result<(), String> {
+        let answered = |world: &Self| {
+            let is_done = |a: &super::actor::Actor| {
+                a.gone
+                    || (a.is_content()
+                        && a.unsent.is_empty()
+                        && (!a.half_closed || a.half_close_told))
+            };
+            world.actors.iter().all(is_done)
+        };
+        if self.settle(answered)? {
+            return Ok(());
+        }
+        let stuck = self.actors.iter().find(|a| !a.gone && !a.is_content());
+        Err(match stuck {
+            Some(a) => format!(
+                "client {} waits for ever for {:?}; {:?}",
+                a.number,
+                a.pending.front(),
+                self.workers[a.worker].engine.census()
+            ),
+            None => "somebody is not read any more".to_owned(),
+        })
+    }
+
+    /// With every server well again, every client is served, whatever db it is in.
+    pub fn serve_everyone(&mut self) -> Result<(), String> {
+        let pool = &self.rules.settings.pool;
+        let patient =
+            pool.queue_timeout >= Duration::from_millis(400) && pool.queue_clients_max > 8;
+        if !patient || self.ledger.timeouts {
+            return Ok(());
+        }
+        for conn in self.conns.values_mut() {
+            let ill = |link: &super::server::Link| link.state != State::Well || link.slip.is_some();
+            if conn.link.as_ref().is_some_and(ill) {
+                conn.closes_after = Some(0);
+            }
+        }
+        self.settle(|world| world.conns.values().all(|conn| conn.closes_after.is_none()))?;
+        // A refused db is asked for again after a second.
+        self.now += Duration::from_millis(1100);
+        let mut asked = Vec::new();
+        for actor in self.actors.iter_mut() {
+            asked.extend(actor.ask_plainly());
+        }
+        self.settle(|world| world.actors.iter().all(|a| a.gone || a.is_content()))?;
+        match asked.iter().find(|tag| !self.ledger.was_answered(**tag)) {
+            Some(tag) => Err(format!("{tag:?} is not served in calm weather")),
+            None => Ok(()),
+        }
+    }
+
+    pub fn begin_drain(&mut self) {
+        self.draining = true;
+        for w in 0..self.workers.len() {
+            self.workers[w].engine.drain(self.now);
+        }
+    }
+
+    /// The workers end: clients that owe and are owed nothing are closed.
+    pub fn drain(&mut self) -> Result<(), String> {
+        self.begin_drain();
+        match self.settle(|world| world.actors.iter().all(|a| a.gone || !a.is_idle()))? {
+            true => Ok(()),
+            false => Err("a drained client is still there".to_owned()),
+        }
+    }
+
+    /// Everybody leaves: nothing may be left.
+    pub fn leave(&mut self) -> Result<(), String> {
+        for at in 0..self.actors.len() {
+            self.vanish(at);
+        }
+        let unanswered = |world: &Self| {
+            let in_flight = |w: &super::world::Worker| w.engine.census().in_flight;
+            world.workers.iter().map(in_flight).sum::<usize>()
+        };
+        self.settle(|_| false)?;
+        // A ping may be under way.
+        for _ in 0..50 {
+            if unanswered(self) == 0 {
+                break;
+            }
+            self.sweep();
+        }
+        let mut backends = 0;
+        for worker in &self.workers {
+            let census = worker.engine.census();
+            backends += census.backends;
+            let left = census.clients
+                + census.in_flight
+                + census.waiting_clients
+                + census.lease_waiters
+                + census.leases
+                + census.uploads
+                + census.buffered_bytes
+                + census.gathers;
+            if left > 0 || !census.totals_agree {
+                return Err(format!("something is left: {census:?}"));
+            }
+        }
+        if backends != self.conns.len() || backends != self.budget.held() as usize {
+            return Err(format!(
+                "{backends} backends, {} sockets, {} permits",
+                self.conns.len(),
+                self.budget.held()
+            ));
+        }
+        self.judge_slips()?;
+        self.ledger.models.judge(&self.ledger, &self.server)?;
+        self.rest()
+    }
+
+    /// An idle engine sleeps: its only work is an alarm for a ping or a retirement now and then.
+    fn rest(&mut self) -> Result<(), String> {
+        let until = self.now + Duration::from_secs(20);
+        let began = self.step;
+        while let Some(at) = self.next_moment().filter(|at| *at < until) {
+            self.now = self.now.max(at);
+            while self.sweep() && self.step - began <= RESTLESS {}
+            if self.step - began > RESTLESS {
+                return Err("an idle engine does not sleep".to_owned());
+            }
+        }
+        self.check()
+    }
+}

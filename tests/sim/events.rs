@@ -1,0 +1,199 @@
+//! What can happen in a simulation, one small event at a time: on a connection, at a client, in
+//! the post. What goes wrong on purpose is in `faults`.
+
+use std::time::Duration;
+
+use narrows::engine::BackendId;
+
+use super::server::State;
+use super::world::{Conn, DialEnd, Mail, World};
+
+impl World {
+    /// A client's bytes reach narrows, as far as the runtime reads it.
+    pub fn send_some(&mut self, at: usize, most: usize) -> bool {
+        let actor = &mut self.actors[at];
+        if actor.gone || !actor.readable {
+            return false;
+        }
+        let (w, key) = (actor.worker, actor.key);
+        if actor.unsent.is_empty() && (!actor.half_closed || actor.half_close_told) {
+            return false;
+        }
+        let engine = &mut self.workers[w].engine;
+        if !engine.may_read(key) {
+            actor.readable = false;
+            return false;
+        }
+        if actor.unsent.is_empty() {
+            actor.half_close_told = true;
+            engine.client_eof(key, self.now);
+            return true;
+        }
+        let n = actor.unsent.len().min(most.max(1));
+        let bytes: Vec<u8> = actor.unsent.drain(..n).collect();
+        let number = actor.number;
+        engine.client_bytes(key, &bytes, self.now);
+        self.note(&format!("client {number} sends"), &bytes);
+        true
+    }
+
+    /// A client's socket is gone.
+    pub fn vanish(&mut self, at: usize) {
+        let actor = &mut self.actors[at];
+        if !actor.gone {
+            actor.gone = true;
+            let (w, key, number) = (actor.worker, actor.key, actor.number);
+            self.workers[w].engine.client_gone(key, self.now);
+            self.note(&format!("client {number} vanishes"), b"");
+        }
+    }
+
+    /// A client reads again what its socket did not take.
+    pub fn feed(&mut self, at: usize, appetite: usize) -> bool {
+        let actor = &mut self.actors[at];
+        actor.appetite = appetite;
+        if actor.gone || !actor.blocked || appetite == 0 {
+            return false;
+        }
+        actor.blocked = false;
+        self.write_client(at);
+        true
+    }
+
+    /// The oldest dial that is due comes to its end.
+    pub fn end_dial(&mut self) -> Option<usize> {
+        let now = self.now;
+        self.server.now = now;
+        let due = |conn: &Conn| conn.link.is_none() && conn.due <= now;
+        let (w, id) = self
+            .conns
+            .iter()
+            .find(|(_, conn)| due(conn))
+            .map(|(key, _)| *key)?;
+        let conn = self.conns.get_mut(&(w, id))?;
+        let engine = &mut self.workers[w].engine;
+        if !engine.has_backend(id) {
+            self.conns.remove(&(w, id));
+        } else if conn.end == DialEnd::Refused || !self.server.accepts() {
+            self.conns.remove(&(w, id));
+            engine.dial_failed(id, "refused".to_owned(), self.now);
+        } else {
+            let mut link = self.server.accept();
+            if conn.end == DialEnd::Full {
+                link.out
+                    .extend_from_slice(b"-ERR max number of clients reached\r\n");
+                conn.closes_after = Some(link.out.len());
+            }
+            conn.link = Some(link);
+            engine.dialled(id, self.now);
+        }
+        self.note("dial ends", format!("{w} {id:?}").as_bytes());
+        Some(w)
+    }
+
+    /// The server receives bytes, and narrows may write more.
+    pub fn receive(&mut self, (w, id): (usize, BackendId), most: usize) -> bool {
+        let Some(conn) = self.conns.get_mut(&(w, id)) else {
+            return false;
+        };
+        let Some(link) = &mut conn.link else {
+            return false;
+        };
+        let n = conn.to_server.len().min(most);
+        if link.state == State::Deaf {
+            return false;
+        }
+        if n == 0 || conn.closes_after.is_some() {
+            return false;
+        }
+        link.input.extend(conn.to_server.drain(..n));
+        if std::mem::take(&mut conn.blocked) {
+            self.write_backend(w, id);
+        }
+        true
+    }
+
+    /// The server executes what it has received, up to `most` requests.
+    pub fn execute(&mut self, key: (usize, BackendId), most: usize) -> bool {
+        let Some(conn) = self.conns.get_mut(&key) else {
+            return false;
+        };
+        let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
+            return false;
+        };
+        self.server.now = self.now;
+        let mut executed = 0;
+        while executed < most && link.execute(&mut self.server, &mut self.ledger) {
+            executed += 1;
+        }
+        executed > 0
+    }
+
+    /// Replies reach narrows, or the end of the connection does.
+    pub fn deliver(&mut self, (w, id): (usize, BackendId), most: usize) -> bool {
+        if self.slips {
+            self.excuse_if_slipped((w, id));
+        }
+        let Some(conn) = self.conns.get_mut(&(w, id)) else {
+            return false;
+        };
+        let Some(link) = conn.link.as_mut() else {
+            return false;
+        };
+        if link.state == State::Mute && conn.closes_after.is_none() {
+            return false;
+        }
+        let left = conn.closes_after.unwrap_or(usize::MAX);
+        let n = link.out.len().min(most).min(left);
+        if n == 0 {
+            if conn.closes_after.is_none() || (left > 0 && !link.out.is_empty()) {
+                return false;
+            }
+            self.conns.remove(&(w, id));
+            self.lost_at = self.step;
+            self.workers[w].engine.backend_gone(id, self.now);
+            self.note("backend gone", format!("{w} {id:?}").as_bytes());
+            return true;
+        }
+        let bytes: Vec<u8> = link.out.drain(..n).collect();
+        conn.closes_after = conn.closes_after.map(|left| left - n);
+        let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
+        self.workers[w].engine.backend_bytes(id, &bytes, self.now);
+        self.note(&format!("{w} {id:?} hears"), &bytes);
+        if found_out && self.workers[w].engine.has_backend(id) {
+            let text = format!("{w} {id:?} is out of step, and the check did not find it");
+            self.ledger.offend(text);
+        }
+        true
+    }
+
+    /// The first message that is due arrives. Where.
+    pub fn post(&mut self) -> Option<usize> {
+        let now = self.now;
+        let at = self.mail.iter().position(|(due, _, _)| *due <= now)?;
+        let (_, w, mail) = self.mail.remove(at);
+        let engine = &mut self.workers[w].engine;
+        match mail {
+            Mail::Commands => engine.commands_learned(now),
+            Mail::Answer(ticket, reply) => engine.answered(ticket, reply, now),
+            Mail::Question(asker, ticket, question) => {
+                let reply = engine.answer(&question, now);
+                let due = now + self.chance.micros(2000);
+                if self.calm || self.chance.hits(95) {
+                    self.mail.push((due, asker, Mail::Answer(ticket, reply)));
+                }
+            }
+        }
+        Some(w)
+    }
+
+    /// When something will happen by itself.
+    pub fn next_moment(&self) -> Option<Duration> {
+        let alarms = self.workers.iter().filter_map(|w| w.engine.alarm());
+        let mail = self.mail.iter().map(|(due, _, _)| *due);
+        let dialling = |conn: &&Conn| conn.link.is_none();
+        let dials = self.conns.values().filter(dialling).map(|conn| conn.due);
+        let server = self.server.next_moment().filter(|_| !self.calm);
+        alarms.chain(mail).chain(dials).chain(server).min()
+    }
+}

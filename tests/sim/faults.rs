@@ -1,0 +1,124 @@
+//! What goes wrong on purpose: on one connection, or with the whole server. Only while the
+//! world is not calm.
+
+use std::time::Duration;
+
+use narrows::engine::BackendId;
+
+use super::server::{Pause, State};
+use super::world::{Conn, EARLY, World};
+
+/// What a subscriber would get.
+const PUSH: &[u8] = b">2\r\n+message\r\n+x\r\n";
+
+impl World {
+    /// A connection, or the server's side of it, fails.
+    pub fn fault(&mut self, key: (usize, BackendId)) {
+        self.server.now = self.now;
+        let Some(conn) = self.conns.get_mut(&key) else {
+            return;
+        };
+        let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
+            return;
+        };
+        let kind = self.chance.below(9);
+        match kind {
+            // It dies, and what it has answered arrives in part.
+            0 | 1 => conn.closes_after = Some(self.chance.below(link.out.len() + 1)),
+            // It ends after its last answer.
+            2 => conn.closes_after = Some(link.out.len()),
+            3 => link.state = State::Hung,
+            4 => link.state = State::Deaf,
+            5 => link.state = State::Mute,
+            6 => link.misbehave(&mut self.chance),
+            // It answers before it has the whole request, and closes.
+            7 if !link.input.is_empty() && link.state == State::Well => {
+                while link.execute(&mut self.server, &mut self.ledger) {}
+                if !link.input.is_empty() {
+                    link.out.extend_from_slice(EARLY);
+                    conn.closes_after = Some(link.out.len());
+                }
+            }
+            // A push that nobody has asked for.
+            8 => link.out.extend_from_slice(PUSH),
+            _ => {}
+        }
+        self.note("fault", format!("{kind} {key:?}").as_bytes());
+    }
+
+    /// A server answers while nobody waits for anything.
+    pub fn say_something_to_nobody(&mut self) {
+        let workers = &mut self.workers;
+        let mut quiet = |key: &(usize, BackendId), conn: &Conn| {
+            let engine = &mut workers[key.0].engine;
+            conn.to_server.is_empty()
+                && conn.closes_after.is_none()
+                && engine.backend_output(key.1).is_empty()
+                && conn.link.as_ref().is_some_and(|link| {
+                    link.out.is_empty()
+                        && link.input.is_empty()
+                        && link.state == State::Well
+                        && link.slip.is_none()
+                })
+        };
+        let found = self
+            .conns
+            .iter()
+            .find_map(|(key, conn)| quiet(key, conn).then_some(*key));
+        let Some((w, id)) = found else {
+            return;
+        };
+        self.note("says +OK to nobody", format!("{w} {id:?}").as_bytes());
+        let engine = &mut self.workers[w].engine;
+        engine.backend_bytes(id, b"+OK\r\n", self.now);
+        if engine.has_backend(id) {
+            let text = "a reply to nobody was accepted".to_owned();
+            self.ledger.offend(text);
+        }
+    }
+
+    /// The whole server is stopped, paused or demoted.
+    pub fn server_fault(&mut self) {
+        self.server.now = self.now;
+        let ms = |n: u64| Duration::from_millis(n);
+        match self.chance.below(6) {
+            0 | 1 => self.restart(),
+            2 | 3 => {
+                let pause = self.chance.one_of(&[Pause::All, Pause::Writes]);
+                let length = ms(self.chance.one_of(&[5, 100, 800, 3000]));
+                self.server.pause_until(self.now + length, pause);
+                self.note("paused", format!("{pause:?} {length:?}").as_bytes());
+            }
+            _ => {
+                self.server.replica = !self.server.replica;
+                let role = if self.server.replica {
+                    "replica"
+                } else {
+                    "master"
+                };
+                self.note("role", role.as_bytes());
+            }
+        }
+    }
+
+    /// All connections die at once, what has been answered arrives in part.
+    fn restart(&mut self) {
+        let ms = |n: u64| Duration::from_millis(n);
+        let down = ms(self.chance.one_of(&[0, 10, 300]));
+        let loading = ms(self.chance.one_of(&[0, 0, 50, 500]));
+        let keeps_data = self.chance.hits(60);
+        for conn in self.conns.values_mut() {
+            if let Some(link) = conn.link.as_ref().filter(|_| conn.closes_after.is_none()) {
+                conn.closes_after = Some(self.chance.below(link.out.len() + 1));
+            }
+        }
+        self.server.restart(down, loading, keeps_data);
+        if !keeps_data {
+            for actor in &mut self.actors {
+                actor.data_lost = true;
+            }
+        }
+        let what = format!("down {down:?}, loading {loading:?}, keeps data {keeps_data}");
+        self.note("restart", what.as_bytes());
+    }
+}

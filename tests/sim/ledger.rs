@@ -1,0 +1,220 @@
+//! What the fake servers have executed, by request. Every request carries a tag, so this oracle
+//! needs no model of Redis: a reply is right if it is, byte for byte, what the last execution of
+//! that very request answered, in the db and protocol that its client was in. `models` judges
+//! the data besides.
+
+use std::collections::BTreeMap;
+
+use narrows::engine::settings::Settings;
+use narrows::resp::Protocol;
+
+use super::models::Models;
+
+/// Whose request, and which: unique in one simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    pub client: u32,
+    pub request: u32,
+}
+
+impl Tag {
+    pub fn text(self) -> String {
+        format!("#{}.{}", self.client, self.request)
+    }
+
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let (client, request) = std::str::from_utf8(text)
+            .ok()?
+            .strip_prefix('#')?
+            .split_once('.')?;
+        Some(Self {
+            client: client.parse().ok()?,
+            request: request.parse().ok()?,
+        })
+    }
+}
+
+/// What a connection, a client's or a server's, is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Setting {
+    pub protocol: Protocol,
+    pub db: u32,
+}
+
+/// What a client was told of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The server's reply, or nothing because it asked for silence.
+    Done,
+    /// It may or may not have run.
+    Unknown,
+    /// It has not run.
+    NotRun,
+}
+
+/// One request executed by a server.
+pub struct Execution<'a> {
+    pub tag: Tag,
+    pub write: bool,
+    pub setting: Setting,
+    pub reply: &'a [u8],
+    /// How often the server had lost its data before.
+    pub life: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Entry {
+    pub times: u32,
+    write: bool,
+    pub setting: Setting,
+    reply: Vec<u8>,
+    pub life: u32,
+    /// How it ran out of order, where that may be right: its client may have been given up on.
+    late: Option<String>,
+    pub told: Option<(Told, Setting)>,
+}
+
+impl Entry {
+    /// Whether the server has answered with an error: it has done nothing.
+    pub fn was_refused(&self) -> bool {
+        self.reply.starts_with(b"-")
+    }
+}
+
+/// See the file's head. The first offence is kept.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: BTreeMap<Tag, Entry>,
+    /// By client: the last write executed, and the last request of any kind.
+    last: BTreeMap<u32, (u32, u32)>,
+    pub offence: Option<String>,
+    pub executions: u64,
+    /// Requests that clients have been told the end of.
+    pub requests: u64,
+    /// Replies that reached the wrong client while a server was out of step.
+    pub crossed: u64,
+    /// narrows holds replies against what their commands may answer.
+    pub kinds_checked: bool,
+    /// What clients have asked of shared keys.
+    pub models: Models,
+    /// Requests time out: they may run after their clients were told so.
+    pub timeouts: bool,
+}
+
+impl Ledger {
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            timeouts: !settings.clients.request_timeout.is_zero(),
+            kinds_checked: settings.pool.check_kinds,
+            ..Self::default()
+        }
+    }
+
+    pub fn offend(&mut self, text: String) {
+        self.offence.get_or_insert(text);
+    }
+
+    /// A server has executed a request and answered `reply`.
+    pub fn executed(&mut self, execution: Execution) {
+        let Execution {
+            tag,
+            write,
+            setting,
+            ..
+        } = execution;
+        self.executions += 1;
+        let entry = self.entries.entry(tag).or_default();
+        entry.times += 1;
+        entry.write = write;
+        entry.setting = setting;
+        entry.reply = execution.reply.to_vec();
+        entry.life = execution.life;
+        let (times, told) = (entry.times, entry.told);
+        if write && times > 1 {
+            self.offend(format!("the write {tag:?} was executed {times} times"));
+        }
+        match told {
+            None => self.check_order(tag, write),
+            Some((Told::NotRun, _)) if write => {
+                self.offend(format!(
+                    "{tag:?} ran after its client was told that it had not"
+                ));
+            }
+            Some((Told::Done, _)) => {
+                self.offend(format!("{tag:?} ran after its client was answered"));
+            }
+            Some((_, expected)) => {
+                self.check_setting(tag, setting, expected);
+            }
+        }
+    }
+
+    /// A write comes after everything before it, and nothing comes before an earlier write.
+    /// Requests whose clients were told that the outcome is unknown may come whenever they like.
+    fn check_order(&mut self, tag: Tag, write: bool) {
+        let (last_write, last) = self.last.entry(tag.client).or_default();
+        let late = tag.request < *last_write || (write && tag.request < *last);
+        let (was_write, was) = (*last_write, *last);
+        *last = (*last).max(tag.request);
+        if write {
+            *last_write = (*last_write).max(tag.request);
+        }
+        if late {
+            let text =
+                format!("{tag:?} ran out of order: write {was_write}, any {was} came before");
+            match self.timeouts {
+                true => self.entries.entry(tag).or_default().late = Some(text),
+                false => self.offend(text),
+            }
+        }
+    }
+
+    fn check_setting(&mut self, tag: Tag, setting: Setting, expected: Setting) {
+        if setting != expected {
+            self.offend(format!(
+                "{tag:?} ran in {setting:?}, its client is in {expected:?}"
+            ));
+        }
+    }
+
+    /// Whether the server's own answer has reached the client.
+    pub fn was_answered(&self, tag: Tag) -> bool {
+        let told = self.entries.get(&tag).and_then(|entry| entry.told);
+        told.is_some_and(|(told, _)| told == Told::Done)
+    }
+
+    /// How a request went, if anything is known of it.
+    pub fn entry(&self, tag: Tag) -> Option<&Entry> {
+        self.entries.get(&tag)
+    }
+
+    /// What the last execution of a request answered.
+    pub fn reply(&self, tag: Tag) -> Option<&[u8]> {
+        let entry = self.entries.get(&tag)?;
+        (entry.times > 0).then_some(&entry.reply)
+    }
+
+    /// A client in `expected` has been told how its request ended.
+    pub fn told(&mut self, tag: Tag, told: Told, expected: Setting) {
+        self.requests += 1;
+        let entry = self.entries.entry(tag).or_default();
+        entry.told = Some((told, expected));
+        if told == Told::Done
+            && let Some(text) = entry.late.take()
+        {
+            self.offence.get_or_insert(text);
+        }
+        let (times, setting) = (entry.times, entry.setting);
+        if times == 0 {
+            return;
+        }
+        let wrote = entry.write;
+        // A read that ran in vain and could not be asked again has done nothing.
+        if told == Told::NotRun && wrote {
+            self.offend(format!(
+                "{tag:?} had run when its client was told that it had not"
+            ));
+        }
+        self.check_setting(tag, setting, expected);
+    }
+}

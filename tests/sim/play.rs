@@ -1,0 +1,255 @@
+//! The course of one simulation: a storm of random events and faults, step by step, and then
+//! what `calm` has.
+
+use narrows::engine::BackendId;
+
+use super::replay::Plan;
+use super::server::Pause;
+use super::world::World;
+
+/// Clients of one simulation at once.
+const CLIENTS_MAX: usize = 8;
+
+/// The same where contexts take turns: more of them than connections.
+const CLIENTS_IN_TURNS_MAX: usize = 14;
+
+/// What a simulation came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    pub trace: u64,
+    pub executions: u64,
+    pub requests: u64,
+    pub crossed: u64,
+}
+
+/// Plays a simulation, or some of its steps.
+pub fn play(plan: &Plan) -> Result<Report, String> {
+    let mut world = World::new(plan);
+    let outcome = course(&mut world, plan);
+    if outcome.is_err() {
+        // Half a simulation holds slots, which must not be dropped.
+        std::mem::forget(world);
+    }
+    outcome
+}
+
+fn course(world: &mut World, plan: &Plan) -> Result<Report, String> {
+    let left_out = |step: &u64| plan.steps.as_ref().is_some_and(|kept| !kept.contains(step));
+    for step in 1..=world.steps {
+        if !left_out(&step) {
+            world.begin_step(step);
+            world.storm();
+            world.check()?;
+        }
+    }
+    world.begin_calm();
+    if world.chance.hits(10) {
+        world.begin_drain();
+    }
+    world.calm_down()?;
+    if world.in_turns && !world.draining {
+        world.take_turns()?;
+    }
+    if !world.draining {
+        world.serve_everyone()?;
+    }
+    if world.draining || world.chance.hits(20) {
+        world.drain()?;
+    }
+    world.leave()?;
+    Ok(Report {
+        trace: world.trace,
+        executions: world.ledger.executions,
+        requests: world.ledger.requests,
+        crossed: world.ledger.crossed,
+    })
+}
+
+impl World {
+    pub fn check(&mut self) -> Result<(), String> {
+        self.ledger.offence.take().map_or(Ok(()), Err)
+    }
+
+    fn some_conn(&mut self) -> Option<(usize, BackendId)> {
+        let n = self.conns.len();
+        let at = self.chance.below(n);
+        self.conns.keys().nth(at).copied()
+    }
+
+    fn some_actor(&mut self) -> Option<usize> {
+        let here: Vec<usize> = (0..self.actors.len())
+            .filter(|at| !self.actors[*at].gone)
+            .collect();
+        (!here.is_empty()).then(|| here[self.chance.below(here.len())])
+    }
+
+    /// One random event.
+    fn storm(&mut self) {
+        let here = self.actors.iter().filter(|a| !a.gone).count();
+        let most = match self.in_turns {
+            true => CLIENTS_IN_TURNS_MAX,
+            false => CLIENTS_MAX,
+        };
+        match self.chance.below(100) {
+            0..6 if here < most => self.connect(),
+            0..26 => self.ask_some(),
+            26..36 => {
+                let most = self.chance.one_of(&[1, 7, 60, 100_000]);
+                if let Some(at) = self.some_actor() {
+                    self.send_some(at, most);
+                }
+            }
+            36..41 => {
+                let appetite = self
+                    .chance
+                    .one_of(&[0, 1, 100, 3000, usize::MAX, usize::MAX]);
+                if let Some(at) = self.some_actor() {
+                    self.feed(at, appetite);
+                }
+            }
+            41..43 => self.leave_somehow(),
+            43..74 => self.serve(),
+            74..80 => {
+                self.end_dial();
+            }
+            80..84 => {
+                self.post();
+            }
+            84..88 => self.now += self.chance.micros(8000),
+            88..90 => self.jump(),
+            90 if self.chance.hits(20) => self.new_rules(),
+            90 => self.check_health(),
+            _ => {
+                if self.chance.below(20) < self.faults {
+                    self.go_wrong();
+                }
+            }
+        }
+        if self.chance.hits(70) {
+            for w in 0..self.workers.len() {
+                self.pump(w);
+            }
+        }
+    }
+
+    /// Something fails: one connection, or the whole server.
+    fn go_wrong(&mut self) {
+        if self.chance.hits(15) {
+            self.server_fault();
+        } else if self.chance.hits(15) {
+            self.say_something_to_nobody();
+        } else if let Some(key) = self.some_conn() {
+            if self.slips && self.chance.hits(70) {
+                return self.slip(key);
+            }
+            self.fault(key);
+        }
+    }
+
+    /// Control tells a worker whether the server answers it.
+    fn check_health(&mut self) {
+        self.server.now = self.now;
+        let up = self.server.pause() != Some(Pause::All) && self.server.accepts();
+        let answering = up && self.chance.hits(60);
+        if answering {
+            // It has looked at the server's figures, too.
+            self.budget.stop_growth(false);
+        }
+        let w = self.chance.below(self.workers.len());
+        self.workers[w].engine.health_checked(answering, self.now);
+    }
+
+    /// The operator changes the settings, but for those that the oracle goes by.
+    fn new_rules(&mut self) {
+        let mut rules = super::rules::draw(&mut self.chance);
+        let (new, old) = (&mut rules.settings.clients, &self.rules.settings.clients);
+        new.request_timeout = old.request_timeout;
+        new.output_bytes_max = old.output_bytes_max;
+        new.memory_bytes_max = old.memory_bytes_max;
+        rules.settings.pool.check_kinds = self.rules.settings.pool.check_kinds;
+        if self.in_turns {
+            super::rules::for_turns(&mut rules);
+        }
+        self.rules = std::sync::Arc::new(rules);
+        for w in 0..self.workers.len() {
+            let rules = std::sync::Arc::clone(&self.rules);
+            self.workers[w].engine.rules_changed(rules, self.now);
+        }
+        self.note("new rules", b"");
+    }
+
+    /// The clock jumps to the next alarm, or past it.
+    fn jump(&mut self) {
+        if let Some(at) = self.next_moment() {
+            self.now = self.now.max(at);
+            if self.chance.hits(20) {
+                self.now += self.chance.micros(2_000_000);
+            }
+        }
+    }
+
+    /// A client asks a few things at once, and sends some of it.
+    fn ask_some(&mut self) {
+        let Some(at) = self.some_actor() else {
+            return;
+        };
+        let others: Vec<u64> = self
+            .actors
+            .iter()
+            .filter(|a| !a.gone)
+            .map(|a| a.id)
+            .collect();
+        let count = self.chance.one_of(&[1, 1, 2, 6, 12]);
+        for _ in 0..count {
+            let actor = &mut self.actors[at];
+            if actor.done || actor.half_closed || actor.pending.len() > 40 {
+                break;
+            }
+            if actor.is_content() {
+                actor.waits_since = self.step;
+            }
+            let victim = actor.ask(&mut self.chance, &others, &mut self.ledger);
+            for actor in &mut self.actors {
+                actor.doomed |= Some(actor.id) == victim;
+            }
+        }
+        let most = self.chance.one_of(&[1, 20, 100, 100_000]);
+        self.send_some(at, most);
+    }
+
+    fn leave_somehow(&mut self) {
+        let Some(at) = self.some_actor() else {
+            return;
+        };
+        if self.chance.hits(40) {
+            self.vanish(at);
+        } else if self.chance.hits(30) {
+            self.actors[at].half_closed = true;
+        }
+    }
+
+    /// Something happens on one connection.
+    fn serve(&mut self) {
+        let Some(key) = self.some_conn() else {
+            return;
+        };
+        let most = self.chance.one_of(&[1, 15, 200, 1 << 20]);
+        match self.chance.below(4) {
+            0 => {
+                self.receive(key, most);
+            }
+            1 => {
+                let most = self.chance.between(1, 6);
+                self.execute(key, most);
+            }
+            2 => {
+                self.deliver(key, most);
+            }
+            _ => {
+                self.receive(key, 1 << 20);
+                self.execute(key, 1000);
+                self.deliver(key, most);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Settings of one simulation: small figures, so that every bound is reached within a few
+//! hundred events.
+
+use std::time::Duration;
+
+use narrows::command::{CommandTable, Policy, PolicySettings};
+use narrows::engine::Rules;
+use narrows::engine::settings::{OnUnknownOutcome, Settings};
+
+use super::chance::Chance;
+
+thread_local! {
+    /// Made once: it costs as much as a short simulation.
+    static TABLE: CommandTable = CommandTable::builtin();
+}
+
+pub fn draw(chance: &mut Chance) -> Rules {
+    let ms = Duration::from_millis;
+    let mut settings = Settings::default();
+    let pool = &mut settings.pool;
+    pool.queue_timeout = ms(chance.one_of(&[20, 100, 400, 3000]));
+    pool.queue_clients_max = chance.one_of(&[2, 1000, 1000]);
+    pool.slice = ms(chance.one_of(&[1, 5, 20]));
+    pool.idle_timeout = ms(chance.one_of(&[0, 300, 5000]));
+    pool.min_idle = chance.below(2);
+    pool.max_lifetime = ms(chance.one_of(&[0, 500, 20_000]));
+    pool.ping_interval = ms(chance.one_of(&[0, 50, 1000]));
+    pool.check_interval = ms(chance.one_of(&[0, 5, 20, 100]));
+    pool.check_kinds = chance.hits(80);
+    pool.pipes_per_context_max = chance.between(1, 3);
+    pool.grow_after = ms(chance.one_of(&[1, 5]));
+    pool.pipe_in_flight_max = chance.one_of(&[1, 2, 5, 5, 100]);
+    pool.pipe_bytes_max = chance.one_of(&[100, 4000, 1 << 20]);
+    pool.big_reply_bytes = chance.one_of(&[300, 2000, 100_000]);
+    pool.leases_max = chance.between(1, 4);
+    let backend = &mut settings.backend;
+    backend.handshake_timeout = ms(200);
+    backend.stall_timeout = ms(400);
+    backend.stall_timeout_answering = ms(1500);
+    backend.backoff_min = ms(2);
+    backend.backoff_max = ms(60);
+    let clients = &mut settings.clients;
+    clients.in_flight_max = chance.one_of(&[1, 3, 3, 50]);
+    clients.output_pause_bytes = chance.one_of(&[50, 2000, 100_000]);
+    clients.big_request_bytes = 50_000;
+    clients.upload_bytes_per_second_min = chance.one_of(&[0, 1, 10_000]);
+    clients.request_timeout = ms(chance.one_of(&[0, 0, 30, 500]));
+    clients.replay_reads = chance.hits(70);
+    if chance.hits(15) {
+        clients.on_unknown_outcome = OnUnknownOutcome::Disconnect;
+    }
+    if chance.hits(10) {
+        clients.output_bytes_max = 20_000;
+    }
+    if chance.hits(5) {
+        clients.memory_bytes_max = 60_000;
+    }
+    Rules {
+        settings,
+        commands: TABLE.with(CommandTable::clone),
+        policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+    }
+}
+
+/// Nobody is refused, closed or told that it took too long: contexts take turns.
+pub fn for_turns(rules: &mut Rules) {
+    let calm = Settings::default();
+    let settings = &mut rules.settings;
+    settings.pool.queue_timeout = Duration::from_secs(5);
+    settings.pool.queue_clients_max = calm.pool.queue_clients_max;
+    settings.clients.request_timeout = Duration::ZERO;
+    settings.clients.output_bytes_max = calm.clients.output_bytes_max;
+    settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
+}
+
+/// Checks are frequent, and often nothing else finds a server out of step.
+pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
+    let pool = &mut rules.settings.pool;
+    pool.check_interval = Duration::from_millis(chance.one_of(&[2, 5, 20]));
+    pool.check_kinds = chance.hits(50);
+}

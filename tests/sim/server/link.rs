@@ -1,0 +1,179 @@
+//! The server's side of one connection: what it is set to, what it has received and not yet
+//! executed, what it has answered and not yet sent, and the faults that it alone has.
+
+use narrows::resp::{Args, Limits, RequestEvent, RequestScanner, write};
+
+use super::keyspace::Keyspace;
+use super::{Pause, Server, connection, counters, lists, strings};
+use crate::sim::chance::Chance;
+use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
+use crate::sim::slip::{Asker, Slip};
+
+/// What is wrong with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Well,
+    /// It reads, and executes nothing any more.
+    Hung,
+    /// It reads no more; what it has answered arrives.
+    Deaf,
+    /// It reads and executes, and nothing of it arrives any more.
+    Mute,
+}
+
+/// See the file's head.
+#[derive(Debug)]
+pub struct Link {
+    pub id: u64,
+    pub setting: Setting,
+    /// Bytes received and not executed.
+    pub input: Vec<u8>,
+    /// Bytes answered and not delivered.
+    pub out: Vec<u8>,
+    pub state: State,
+    /// It gives a reply twice, or leaves one out.
+    pub slip: Option<Slip>,
+}
+
+/// One command of a client, as a family of commands sees it.
+pub struct Call<'a> {
+    pub name: &'a str,
+    pub args: &'a [&'a [u8]],
+    pub tag: Tag,
+    pub setting: Setting,
+    pub keys: &'a mut Keyspace,
+    pub reply: &'a mut Vec<u8>,
+}
+
+impl Link {
+    pub fn new(id: u64) -> Self {
+        Self {
+            id,
+            setting: Setting::default(),
+            input: Vec::new(),
+            out: Vec::new(),
+            state: State::Well,
+            slip: None,
+        }
+    }
+
+    /// Executes the next complete request. False when there is none, or when it has to wait.
+    pub fn execute(&mut self, server: &mut Server, ledger: &mut Ledger) -> bool {
+        if matches!(self.state, State::Hung | State::Deaf) || self.input.is_empty() {
+            return false;
+        }
+        let limits = Limits::default().authenticated();
+        let advance = match RequestScanner::default().advance(&self.input, &limits) {
+            Ok(advance) => advance,
+            Err(error) => {
+                ledger.offend(format!("narrows sent no request: {error:?}"));
+                return false;
+            }
+        };
+        match advance.event {
+            RequestEvent::Complete(_) => {}
+            RequestEvent::NeedMore => return false,
+            RequestEvent::Inline { .. } | RequestEvent::Empty => {
+                ledger.offend("narrows sent something that is not canonical".to_owned());
+                return false;
+            }
+        }
+        let frame: Vec<u8> = self.input[..advance.consumed].to_vec();
+        let args: Vec<&[u8]> = Args::new(&frame).collect();
+        let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
+        let held_up = match server.pause() {
+            Some(Pause::All) => true,
+            Some(Pause::Writes) => is_write(&name),
+            None => false,
+        };
+        if held_up {
+            return false;
+        }
+        self.input.drain(..advance.consumed);
+        self.command(&name, &args, server, ledger);
+        true
+    }
+
+    fn command(&mut self, name: &str, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
+        let tag = args.last().and_then(|arg| Tag::read(arg));
+        let refusal = server.refusal(name, is_write(name));
+        let Some(tag) = tag else {
+            let before = self.out.len();
+            match refusal {
+                Some(text) => write::error(&mut self.out, text),
+                None => connection::own_command(self, name, args, ledger),
+            }
+            let reply = self.out.split_off(before);
+            let asker = match name {
+                "PING" => Asker::Check,
+                _ => Asker::Handshake,
+            };
+            return self.answer(reply, asker);
+        };
+        let mut reply = Vec::new();
+        match refusal {
+            Some(text) => write::error(&mut reply, text),
+            None => run(&mut Call {
+                name,
+                args: &args[1..args.len() - 1],
+                tag,
+                setting: self.setting,
+                keys: &mut server.keys,
+                reply: &mut reply,
+            }),
+        }
+        ledger.executed(Execution {
+            tag,
+            write: is_write(name),
+            setting: self.setting,
+            reply: &reply,
+            life: server.lives,
+        });
+        self.answer(reply, Asker::Client);
+    }
+
+    fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
+        let reply = match &mut self.slip {
+            Some(slip) => slip.answers(reply, asker),
+            None => reply,
+        };
+        self.out.extend_from_slice(&reply);
+    }
+
+    /// Something that no reply may be, at a place where a reply may begin.
+    pub fn misbehave(&mut self, chance: &mut Chance) {
+        let deep = b"*1\r\n".repeat(200);
+        let junk: &[&[u8]] = &[
+            b"?\r\n",
+            b"$x\r\n",
+            b"*1\r\n>1\r\n+a\r\n",
+            b">2\r\n+message\r\n+x\r\n",
+            b"+a\rb",
+            b"*-7\r\n",
+            b"HTTP/1.1 200 OK\r\n",
+            // Longer, deeper and more than any reply may be.
+            b"$629145600\r\nxx",
+            b"*99999999999999\r\n",
+            &deep,
+        ];
+        self.out.extend_from_slice(chance.one_of(junk));
+        self.state = State::Hung;
+    }
+}
+
+/// A client's command.
+fn run(call: &mut Call) {
+    let known =
+        strings::run(call) || counters::run(call) || lists::run(call) || connection::run(call);
+    if !known {
+        let text = format!("ERR unexpected {} of {}", call.name, call.tag.text());
+        write::error(call.reply, &text);
+    }
+}
+
+/// Whether a command changes data, as the server's own table has it.
+fn is_write(name: &str) -> bool {
+    [strings::WRITES, counters::WRITES, lists::WRITES]
+        .iter()
+        .any(|writes| writes.contains(&name))
+}

@@ -1,0 +1,430 @@
+//! Everything around the engines of one simulation: sockets, fake servers, clients, messages
+//! between workers, and the clock. It does what the runtime does, in the runtime's order, and
+//! leaves what happens next to chance or to the script of `play`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use narrows::admission::{Budget, DialRate, Permit};
+use narrows::engine::{
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
+};
+
+use super::actor::{Actor, Expect};
+use super::chance::{Chance, Part};
+use super::ledger::Ledger;
+use super::replay::{Plan, STEP, Story};
+use super::rules;
+use super::server::{Link, Server, State};
+
+/// What a server says that answers before it has read the request, and then closes.
+pub const EARLY: &[u8] = b"-ERR early\r\n";
+
+/// How a dial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialEnd {
+    Open,
+    Refused,
+    /// The server greets with its error for `maxclients` and closes.
+    Full,
+}
+
+/// One connection to the server, or a dial.
+pub struct Conn {
+    _permit: Permit,
+    pub end: DialEnd,
+    pub due: Duration,
+    pub link: Option<Link>,
+    /// Written by narrows and not received.
+    pub to_server: Vec<u8>,
+    /// How much of that its socket holds.
+    pub capacity: usize,
+    pub blocked: bool,
+    /// The server has closed: narrows sees it once this many more bytes are delivered.
+    pub closes_after: Option<usize>,
+}
+
+/// A message on its way to a worker.
+pub enum Mail {
+    Commands,
+    Question(usize, u64, Question),
+    Answer(u64, Reply),
+}
+
+/// One worker and what its runtime keeps.
+pub struct Worker {
+    pub engine: Engine,
+    dirty_clients: Vec<ClientId>,
+    dirty_backends: Vec<BackendId>,
+}
+
+/// See the file's head.
+pub struct World {
+    pub seed: u64,
+    pub chance: Chance,
+    /// Steps of the storm.
+    pub steps: u64,
+    /// How often something goes wrong in it, in parts of 20.
+    pub faults: usize,
+    /// Connections get out of step, too.
+    pub slips: bool,
+    /// Budget and settings are drawn for contexts that take turns.
+    pub in_turns: bool,
+    pub now: Duration,
+    pub step: u64,
+    pub rules: Arc<Rules>,
+    pub budget: Arc<Budget>,
+    pub server: Server,
+    pub ledger: Ledger,
+    pub workers: Vec<Worker>,
+    pub conns: BTreeMap<(usize, BackendId), Conn>,
+    pub actors: Vec<Actor>,
+    pub mail: Vec<(Duration, usize, Mail)>,
+    /// No faults any more.
+    pub calm: bool,
+    /// Step of the last loss of a connection.
+    pub lost_at: u64,
+    pub draining: bool,
+    pub trace: u64,
+    told: bool,
+    story: Option<Story>,
+}
+
+impl World {
+    pub fn new(plan: &Plan) -> Self {
+        let seed = plan.seed;
+        let mut chance = Chance::of(seed, Part::Setup);
+        let in_turns = chance.hits(12);
+        let mut rules = rules::draw(&mut chance);
+        let workers = chance.one_of(&[1, 1, 2, 3]);
+        let mut total = chance.between(workers + 1, workers + 4) as u32;
+        if in_turns {
+            rules::for_turns(&mut rules);
+            total = (workers + 1) as u32;
+        }
+        let slips = !in_turns && chance.hits(20);
+        if slips {
+            rules::for_slips(&mut rules, &mut chance);
+        }
+        let rules = Arc::new(rules);
+        let steps = chance.between(100, 500) as u64;
+        let faults = match (in_turns, slips) {
+            (true, _) => 0,
+            (false, true) => 10,
+            (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
+        };
+        let budget = Budget::new(total, workers);
+        let shared = Shared {
+            budget: Arc::clone(&budget),
+            dials: Arc::new(DialRate::new(chance.one_of(&[20, 1000]))),
+        };
+        let identity = Arc::new(Identity {
+            name: "narrows:sim".to_owned(),
+            ..Identity::default()
+        });
+        let workers = (0..workers)
+            .map(|worker| Worker {
+                engine: Engine::new(
+                    (worker, workers),
+                    Arc::clone(&rules),
+                    Arc::clone(&identity),
+                    shared.clone(),
+                    0,
+                    seed + worker as u64,
+                ),
+                dirty_clients: Vec::new(),
+                dirty_backends: Vec::new(),
+            })
+            .collect();
+        Self {
+            seed,
+            chance,
+            steps,
+            faults,
+            slips,
+            in_turns,
+            now: Duration::from_secs(1),
+            step: 0,
+            budget,
+            server: Server::default(),
+            ledger: Ledger::new(&rules.settings),
+            workers,
+            conns: BTreeMap::new(),
+            actors: Vec::new(),
+            mail: Vec::new(),
+            calm: false,
+            lost_at: 0,
+            draining: false,
+            rules,
+            trace: 0xcbf2_9ce4_8422_2325,
+            told: plan.told,
+            story: plan.story.clone(),
+        }
+    }
+
+    /// Adds to the hash of what has happened.
+    pub fn note(&mut self, what: &str, bytes: &[u8]) {
+        if self.told || self.story.is_some() {
+            self.tell(what, bytes);
+        }
+        for chunk in what.as_bytes().chunks(8).chain(bytes.chunks(8)) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let mixed = self.trace ^ u64::from_le_bytes(word);
+            self.trace = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        }
+    }
+
+    fn tell(&self, what: &str, bytes: &[u8]) {
+        let text = bytes.escape_ascii().to_string();
+        let text = text.get(..160).unwrap_or(&text);
+        let line = format!("{:>5} {:?} {what} {text}", self.step, self.now);
+        if self.told {
+            eprintln!("{line}");
+        }
+        if let Some(story) = &self.story {
+            story.borrow_mut().push(line);
+        }
+    }
+
+    /// A step begins, with choices of its own.
+    pub fn begin_step(&mut self, step: u64) {
+        self.step = step;
+        STEP.set(step);
+        self.chance = Chance::of(self.seed, Part::Step(step));
+    }
+
+    /// One turn of a worker, as `runtime::worker` does it.
+    pub fn pump(&mut self, w: usize) {
+        for _ in 0..100 {
+            self.turn(w);
+            if !self.workers[w].engine.is_unfinished() {
+                return;
+            }
+        }
+        self.ledger.offend("a turn never ends".to_owned());
+    }
+
+    fn turn(&mut self, w: usize) {
+        let now = self.now;
+        self.workers[w].engine.tick(now);
+        self.workers[w].engine.turn(now);
+        self.effects(w);
+        self.write_backends(w);
+        self.write_clients(w);
+        self.workers[w].engine.turn(now);
+        self.effects(w);
+        self.write_backends(w);
+        self.check_permits();
+        if self.step.is_multiple_of(16) && !self.workers[w].engine.census().totals_agree {
+            let census = self.workers[w].engine.census();
+            self.ledger
+                .offend(format!("totals have drifted: {census:?}"));
+        }
+    }
+
+    /// Every connection, open or being dialled, has a permit of its own; one more is control's.
+    fn check_permits(&mut self) {
+        let (open, held) = (self.conns.len() as u32, self.budget.held());
+        if open != held || open >= self.budget.total() {
+            let total = self.budget.total();
+            self.ledger
+                .offend(format!("{open} connections with {held} of {total} permits"));
+        }
+    }
+
+    fn effects(&mut self, w: usize) {
+        let effects: Vec<Effect> = self.workers[w].engine.effects().collect();
+        for effect in effects {
+            self.note("effect", format!("{w} {effect:?}").as_bytes());
+            match effect {
+                Effect::Dial(id, permit) => self.dial(w, id, permit),
+                Effect::CloseBackend(id) => self.hang_up(w, id),
+                Effect::CloseClient(id) => self.closed(w, id),
+                Effect::ReadClient(id) => {
+                    if let Some(actor) = self.actor(w, id) {
+                        self.actors[actor].readable = true;
+                    }
+                }
+                Effect::LearnCommands => {
+                    if self.calm || self.chance.hits(80) {
+                        let due = self.now + self.chance.micros(3000);
+                        self.mail.push((due, w, Mail::Commands));
+                    }
+                }
+                Effect::Ask(ticket, question) => {
+                    for other in (0..self.workers.len()).filter(|other| *other != w) {
+                        let due = self.now + self.chance.micros(3000);
+                        let mail = Mail::Question(w, ticket, question.clone());
+                        if self.calm || self.chance.hits(90) {
+                            self.mail.push((due, other, mail));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, w: usize, id: BackendId, permit: Permit) {
+        let ends = [
+            DialEnd::Open,
+            DialEnd::Open,
+            DialEnd::Open,
+            DialEnd::Refused,
+            DialEnd::Full,
+        ];
+        let end = match self.calm || self.in_turns {
+            true => DialEnd::Open,
+            false => self.chance.one_of(&ends),
+        };
+        let due = self.now
+            + self
+                .chance
+                .micros(if self.in_turns { 2000 } else { 20_000 });
+        let capacity = match self.in_turns {
+            true => 1 << 20,
+            false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
+        };
+        let conn = Conn {
+            _permit: permit,
+            end,
+            due,
+            link: None,
+            to_server: Vec::new(),
+            capacity,
+            blocked: false,
+            closes_after: None,
+        };
+        self.conns.insert((w, id), conn);
+    }
+
+    /// narrows has closed a connection: the server may still read what was on its way.
+    fn hang_up(&mut self, w: usize, id: BackendId) {
+        self.lost_at = self.step;
+        self.excuse_if_slipped((w, id));
+        if let Some(mut conn) = self.conns.remove(&(w, id))
+            && let Some(link) = &mut conn.link
+            && self.chance.hits(50)
+            && conn.closes_after.is_none()
+        {
+            if link.state != State::Deaf {
+                link.input.append(&mut conn.to_server);
+            }
+            link.state = State::Well;
+            self.server.now = self.now;
+            while link.execute(&mut self.server, &mut self.ledger) {}
+        }
+    }
+
+    /// narrows has closed a client.
+    fn closed(&mut self, w: usize, id: ClientId) {
+        let Some(at) = self.actor(w, id) else {
+            return;
+        };
+        let actor = &mut self.actors[at];
+        actor.gone = true;
+        let settings = &self.rules.settings.clients;
+        let moves = |expect: &Expect| matches!(expect, Expect::Select(_) | Expect::Hello(_));
+        // Of one that stays silent nothing is heard but the end.
+        let stranded = actor.stranded || actor.pending.iter().any(|p| p.silent && moves(&p.expect));
+        let excused = actor.done
+            || stranded
+            || actor.doomed
+            || actor.half_closed
+            || actor.huge
+            || self.lost_at >= actor.waits_since
+            || settings.output_bytes_max < 1 << 20
+            || settings.memory_bytes_max < 1 << 20
+            || self.draining;
+        if !excused {
+            let number = actor.number;
+            self.ledger
+                .offend(format!("client {number} was closed for nothing"));
+        }
+    }
+
+    fn actor(&self, w: usize, id: ClientId) -> Option<usize> {
+        self.actors
+            .iter()
+            .position(|a| a.worker == w && a.key == id && !a.gone)
+    }
+
+    fn write_backends(&mut self, w: usize) {
+        let mut ids = std::mem::take(&mut self.workers[w].dirty_backends);
+        self.workers[w].engine.take_dirty_backends(&mut ids);
+        for id in ids {
+            self.write_backend(w, id);
+        }
+    }
+
+    pub fn write_backend(&mut self, w: usize, id: BackendId) {
+        loop {
+            let Some(conn) = self.conns.get_mut(&(w, id)) else {
+                return;
+            };
+            let bytes = self.workers[w].engine.backend_output(id);
+            if bytes.is_empty() || conn.link.is_none() {
+                return;
+            }
+            let room = conn.capacity.saturating_sub(conn.to_server.len());
+            let n = bytes.len().min(room);
+            conn.to_server.extend_from_slice(&bytes[..n]);
+            conn.blocked = n == 0;
+            self.workers[w].engine.backend_wrote(id, n, self.now);
+            if n == 0 {
+                return;
+            }
+        }
+    }
+
+    fn write_clients(&mut self, w: usize) {
+        let mut ids = std::mem::take(&mut self.workers[w].dirty_clients);
+        self.workers[w].engine.take_dirty_clients(&mut ids);
+        for id in ids {
+            if let Some(actor) = self.actor(w, id) {
+                self.write_client(actor);
+            }
+        }
+    }
+
+    pub fn write_client(&mut self, at: usize) {
+        let late = !self.rules.settings.clients.request_timeout.is_zero();
+        loop {
+            let actor = &mut self.actors[at];
+            if actor.gone {
+                return;
+            }
+            let engine = &mut self.workers[actor.worker].engine;
+            let bytes = engine.client_output(actor.key);
+            if bytes.is_empty() {
+                return;
+            }
+            let n = bytes.len().min(actor.appetite);
+            actor.blocked = n == 0;
+            if n == 0 {
+                return;
+            }
+            let bytes = bytes[..n].to_vec();
+            actor.appetite -= if actor.appetite == usize::MAX { 0 } else { n };
+            actor.hear(&bytes, late, &mut self.ledger);
+            let (worker, key) = (actor.worker, actor.key);
+            self.workers[worker].engine.client_wrote(key, n, self.now);
+            let number = self.actors[at].number;
+            self.note(&format!("client {number} hears"), &bytes);
+        }
+    }
+
+    pub fn connect(&mut self) {
+        let w = self.chance.below(self.workers.len());
+        let number = self.actors.len() as u32;
+        let id = u64::from(number) + 1;
+        let peer = ([127, 0, 0, 1], 1000 + number as u16).into();
+        let local = ([127, 0, 0, 1], 6380).into();
+        let accepted = Accepted::tcp(id, peer, local);
+        let key = self.workers[w].engine.client_connected(accepted, self.now);
+        let mut actor = Actor::new(w, key, number, id);
+        actor.huge = self.chance.hits(4);
+        self.actors.push(actor);
+    }
+}

@@ -1,0 +1,108 @@
+//! The proof of the simulation's oracle: bugs that other proxies and clients have had are planted
+//! one by one, and the simulation finds each of them within a bounded number of seeds. The seed
+//! that finds one passes when nothing is planted. `NARROWS_SIM_TRACE=1` shows how each looks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "sim/mod.rs"]
+mod sim;
+
+use narrows::engine::planted::{Bug, forget, plant};
+use sim::{Plan, Worlds, explain, is_of, outcome, replays};
+
+/// Where three searches for each bug begin. All lie within what an ordinary run plays.
+const STARTS: [u64; 3] = [0, 2000, 4000];
+
+/// Plays one seed with this bug. Nothing is planted afterwards.
+fn with(bug: Bug, plan: &Plan) -> Result<(), String> {
+    forget();
+    plant(Some(bug));
+    let outcome = outcome(plan);
+    plant(None);
+    forget();
+    outcome.map(|_| ()).map_err(|failure| failure.text)
+}
+
+/// Each search finds the bug within `seeds_max` seeds of such worlds.
+fn finds(bug: Bug, seeds_max: usize, worlds: Worlds) {
+    let mut needed = Vec::new();
+    let mut first_seed = None;
+    for start in STARTS {
+        let found = (start..)
+            .filter(|seed| is_of(worlds, *seed))
+            .take(seeds_max)
+            .enumerate()
+            .map(|(played, seed)| (played, seed, with(bug, &Plan::of(seed))))
+            .find_map(|(played, seed, outcome)| Some((played, seed, outcome.err()?)));
+        let Some((played, seed, text)) = found else {
+            panic!("{bug:?} is not found in {seeds_max} seeds from {start} on");
+        };
+        println!("{bug:?}: seed {seed}: {text}");
+        needed.push(played + 1);
+        first_seed.get_or_insert(seed);
+        let healthy = outcome(&Plan::of(seed));
+        assert!(healthy.is_ok(), "seed {seed} without it: {healthy:?}");
+    }
+    println!("{bug:?}: found after {needed:?} seeds, at most {seeds_max} are allowed");
+    if std::env::var_os("NARROWS_SIM_TRACE").is_some() {
+        let plan = Plan::of(first_seed.expect("it was found just now"));
+        plant(Some(bug));
+        let failure = outcome(&plan).expect_err("it was found just now");
+        println!("{}", explain(&plan, &failure));
+        plant(None);
+    }
+}
+
+macro_rules! planted {
+    ($($name:ident: $bug:ident, $seeds_max:expr, $worlds:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                finds(Bug::$bug, $seeds_max, Worlds::$worlds);
+            }
+        )*
+    };
+}
+
+planted! {
+    an_orphaned_slot_that_is_dropped_is_found: OrphanDropped, 300, All;
+    a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 800, WithTimeouts;
+    a_queue_kept_over_a_reconnect_is_found: QueueKept, 100, All;
+    a_slot_registered_after_the_write_is_found: SlotAfterWrite, 50, All;
+    a_write_that_is_retried_is_found: WriteRetried, 300, All;
+    a_read_replayed_past_a_write_is_found: ReadPastWrite, 600, All;
+    a_push_taken_for_a_reply_is_found: PushTaken, 500, All;
+    a_reply_to_nobody_that_is_skipped_is_found: ExtraSkipped, 500, All;
+    a_switch_that_is_not_awaited_is_found: SwitchNotAwaited, 50, All;
+    a_switch_that_is_left_out_is_found: SelectLeftOut, 50, All;
+    a_local_answer_given_too_early_is_found: LocalTooEarly, 50, All;
+    a_permit_that_is_returned_twice_is_found: PermitTwice, 50, All;
+    a_check_whose_answer_is_ignored_is_found: WordIgnored, 500, OutOfStep;
+    a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 500, OutOfStep;
+    a_turn_that_is_not_given_is_found: TurnNotGiven, 100, All;
+    a_stall_that_is_missed_is_found: StallMissed, 300, All;
+}
+
+#[test]
+fn a_failure_is_told_with_what_replays_it() {
+    let bug = Bug::OrphanDropped;
+    let failing = (0..100).map(Plan::of).find(|plan| with(bug, plan).is_err());
+    let plan = failing.expect("the bug is found");
+    forget();
+    plant(Some(bug));
+    let failure = outcome(&plan).expect_err("it was found just now");
+    let text = explain(&plan, &failure);
+    plant(None);
+    let small = replays(&text).expect("the text says what replays it");
+    assert_eq!(small.seed, plan.seed, "{text}");
+    let steps = small.steps.as_ref().map_or(0, |steps| steps.len());
+    assert!(steps < 60, "{steps} steps are left: {text}");
+    assert_eq!(with(bug, &small), with(bug, &small), "{text}");
+    assert!(with(bug, &small).is_err(), "{text}");
+    assert!(outcome(&small).is_ok(), "without the bug it passes: {text}");
+    println!("{text}");
+}
