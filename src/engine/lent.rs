@@ -73,8 +73,13 @@ impl Engine {
         if lent.purpose == LeaseFor::Blocking && !lent.is_kept() && lent.waits {
             return self.wait_for_replies(id);
         }
+        // What narrows answers itself depends on what the replies under way will show.
+        if matches!(spec.route, Route::Local(_)) && self.wait_for_replies(id) == Outcome::Held {
+            return Outcome::Held;
+        }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
         match spec.route_of(bytes) {
+            Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
             // The server refuses it in its own words, and aborts what it is in.
             _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
             Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),

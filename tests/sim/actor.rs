@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use narrows::engine::ClientId;
 use narrows::resp::{Limits, Protocol, ReplyScanner};
 
+use super::brackets::Part;
 use super::ledger::{Ledger, Setting, Tag, Told};
 use super::server::DATABASES;
 use super::world::EARLY;
@@ -26,6 +27,13 @@ pub enum Expect {
     Exactly(Vec<u8>),
     /// Anything that begins so.
     Beginning(&'static str),
+    /// The steps of a transaction; the last one tells what became of the rest.
+    Watch,
+    Multi,
+    Queued,
+    /// And whether it watched something.
+    Exec(Vec<Part>, bool),
+    Discard(Vec<Part>),
     Reset,
     Select(u32),
     Hello(Protocol),
@@ -79,10 +87,14 @@ pub struct Actor {
     pub doomed: bool,
     /// A SELECT or HELLO of it could not be carried out: it is closed after being told so.
     pub stranded: bool,
+    /// A transaction of it could not begin: it may be closed.
+    pub loose: bool,
     pub half_closed: bool,
     pub half_close_told: bool,
     /// It sends huge requests.
     pub huge: bool,
+    /// It uses transactions, and commands that wait.
+    pub transacts: bool,
     pub gone: bool,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
@@ -116,9 +128,11 @@ impl Actor {
             done: false,
             doomed: false,
             stranded: false,
+            loose: false,
             half_closed: false,
             half_close_told: false,
             huge: false,
+            transacts: false,
             gone: false,
             data_lost: false,
             excused: 0,
@@ -244,6 +258,11 @@ impl Actor {
             | Expect::Info => {
                 return self.served(pending, frame, ledger);
             }
+            Expect::Watch
+            | Expect::Multi
+            | Expect::Queued
+            | Expect::Exec(..)
+            | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
             Expect::Exactly(bytes) => {
                 if frame != bytes {
                     return Err("another reply");
@@ -288,7 +307,7 @@ impl Actor {
         Ok(())
     }
 
-    fn served(
+    pub fn served(
         &mut self,
         pending: &Pending,
         frame: &[u8],
@@ -334,7 +353,7 @@ impl Actor {
         Ok(())
     }
 
-    fn wrote(&mut self, key: u8, tag: Tag, surely: bool) {
+    pub fn wrote(&mut self, key: u8, tag: Tag, surely: bool) {
         let Possible(values) = self
             .keys
             .entry((self.setting.db, key))

@@ -84,10 +84,24 @@ impl World {
         self.server.now = self.now;
         self.server.heal();
         self.slip_no_more();
+        self.find_dead_waits();
         self.budget.stop_growth(false);
         self.note("calm", b"");
         for w in 0..self.workers.len() {
             self.workers[w].engine.health_checked(true, self.now);
+        }
+    }
+
+    /// A client that waits for ever on a dead connection is told by TCP.
+    fn find_dead_waits(&mut self) {
+        for conn in self.conns.values_mut() {
+            let waits = |bytes: &[u8]| bytes.windows(5).any(|part| part == b"BLPOP");
+            if let Some(link) = &conn.link
+                && link.state != State::Well
+                && (link.waiting.is_some() || link.has_waited || waits(&conn.to_server))
+            {
+                conn.closes_after = Some(0);
+            }
         }
     }
 

@@ -107,6 +107,7 @@ impl World {
             return false;
         }
         link.input.extend(conn.to_server.drain(..n));
+        link.has_waited |= link.input.windows(5).any(|part| part == b"BLPOP");
         if std::mem::take(&mut conn.blocked) {
             self.write_backend(w, id);
         }
@@ -193,7 +194,16 @@ impl World {
         let mail = self.mail.iter().map(|(due, _, _)| *due);
         let dialling = |conn: &&Conn| conn.link.is_none();
         let dials = self.conns.values().filter(dialling).map(|conn| conn.due);
+        let waits = self.conns.values().filter_map(|conn| {
+            let waiting = conn.link.as_ref()?.waiting.as_ref()?;
+            (waiting.until() > self.now).then(|| waiting.until())
+        });
         let server = self.server.next_moment().filter(|_| !self.calm);
-        alarms.chain(mail).chain(dials).chain(server).min()
+        alarms
+            .chain(mail)
+            .chain(dials)
+            .chain(waits)
+            .chain(server)
+            .min()
     }
 }

@@ -34,7 +34,8 @@ impl World {
             // It answers before it has the whole request, and closes.
             7 if !link.input.is_empty() && link.state == State::Well => {
                 while link.execute(&mut self.server, &mut self.ledger) {}
-                if !link.input.is_empty() {
+                // An error to a MULTI would let what follows run, as on a direct connection.
+                if !link.input.is_empty() && !link.input.starts_with(b"*1") {
                     link.out.extend_from_slice(EARLY);
                     conn.closes_after = Some(link.out.len());
                 }

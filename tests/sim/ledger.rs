@@ -9,6 +9,7 @@ use narrows::engine::settings::Settings;
 use narrows::resp::Protocol;
 
 use super::models::Models;
+use super::transactions::Transactions;
 
 /// Whose request, and which: unique in one simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,8 @@ pub struct Ledger {
     pub kinds_checked: bool,
     /// What clients have asked of shared keys.
     pub models: Models,
+    /// What belongs between `MULTI` and `EXEC`.
+    pub transactions: Transactions,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }

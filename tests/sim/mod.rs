@@ -12,6 +12,7 @@
 //! `world` what is around the engines, `server` the fake Redis, `ledger` and `models` the oracle.
 
 mod actor;
+mod brackets;
 mod calm;
 mod chance;
 mod events;
@@ -24,6 +25,7 @@ mod requests;
 mod rules;
 mod server;
 mod slip;
+mod transactions;
 mod turns;
 mod world;
 

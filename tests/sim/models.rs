@@ -172,8 +172,15 @@ fn effect(entry: Option<&Entry>, life: u32) -> Effect {
     }
 }
 
-/// The tag in a bulk reply.
+/// The tag in a bulk reply, or in the second of two.
 fn element_of(frame: &[u8]) -> Option<Tag> {
+    let frame = match frame.strip_prefix(b"*2\r\n") {
+        Some(pair) => {
+            let second = pair.iter().rposition(|byte| *byte == b'$')?;
+            pair.get(second..)?
+        }
+        None => frame,
+    };
     let text = frame.strip_prefix(b"$")?.strip_suffix(b"\r\n")?;
     let start = text.iter().position(|byte| *byte == b'\n')? + 1;
     Tag::read(text.get(start..)?)

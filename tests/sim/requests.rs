@@ -20,6 +20,13 @@ impl Actor {
             request: self.next,
         };
         self.next += 1;
+        if self.transacts && chance.hits(12) {
+            match chance.hits(70) {
+                true => self.transact(chance, tag, ledger),
+                false => self.wait(chance, tag, ledger),
+            }
+            return None;
+        }
         let text = tag.text();
         let key = chance.below(3) as u8;
         let name = format!("c{}k{key}", self.number);
@@ -58,12 +65,7 @@ impl Actor {
             92..95 => self.silence_next(chance, tag),
             95..98 => return self.kill(chance, tag, others),
             98 => self.say_last_word(chance, tag, ledger),
-            _ => self.send(
-                chance,
-                tag,
-                &["BLPOP", "q", "0"],
-                Expect::Beginning("-ERR narrows: 'blpop'"),
-            ),
+            _ => self.send(chance, tag, &["PING", &text], Expect::Served),
         }
         None
     }
@@ -249,7 +251,7 @@ impl Actor {
     }
 
     /// Whether the request that is made now stays silent.
-    fn begin(&mut self) -> bool {
+    pub fn begin(&mut self) -> bool {
         let silent = self.mode != Mode::On;
         if self.mode == Mode::Skip {
             self.mode = Mode::On;

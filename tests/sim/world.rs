@@ -333,6 +333,8 @@ impl World {
             || actor.doomed
             || actor.half_closed
             || actor.huge
+            || actor.loose
+            || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
             || settings.output_bytes_max < 1 << 20
             || settings.memory_bytes_max < 1 << 20
@@ -425,6 +427,7 @@ impl World {
         let key = self.workers[w].engine.client_connected(accepted, self.now);
         let mut actor = Actor::new(w, key, number, id);
         actor.huge = self.chance.hits(4);
+        actor.transacts = !self.slips && !self.in_turns && self.chance.hits(50);
         self.actors.push(actor);
     }
 }

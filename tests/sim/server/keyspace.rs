@@ -11,15 +11,32 @@ enum Value {
 /// See the file's head. A key of the wrong kind is taken for an empty one: the simulation's
 /// clients use each key in one way only.
 #[derive(Debug, Default)]
-pub struct Keyspace(BTreeMap<(u32, Vec<u8>), Value>);
+pub struct Keyspace {
+    values: BTreeMap<(u32, Vec<u8>), Value>,
+    /// How often a key was written to, for those who watch it.
+    versions: BTreeMap<(u32, Vec<u8>), u64>,
+    cleared: u64,
+}
 
 impl Keyspace {
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.values.clear();
+        self.cleared += 1;
+    }
+
+    /// A key is written to.
+    pub fn touch(&mut self, db: u32, key: &[u8]) {
+        *self.versions.entry((db, key.to_vec())).or_default() += 1;
+    }
+
+    /// Changes whenever the key is written to.
+    pub fn version(&self, db: u32, key: &[u8]) -> u64 {
+        let written = self.versions.get(&(db, key.to_vec())).copied();
+        written.unwrap_or_default() + (self.cleared << 32)
     }
 
     pub fn text(&self, db: u32, key: &[u8]) -> Option<&[u8]> {
-        match self.0.get(&(db, key.to_vec())) {
+        match self.values.get(&(db, key.to_vec())) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         }
@@ -27,7 +44,7 @@ impl Keyspace {
 
     pub fn set_text(&mut self, db: u32, key: &[u8], text: &[u8]) {
         let value = Value::Text(text.to_vec());
-        self.0.insert((db, key.to_vec()), value);
+        self.values.insert((db, key.to_vec()), value);
     }
 
     pub fn number(&self, db: u32, key: &[u8]) -> Option<i64> {
@@ -36,7 +53,7 @@ impl Keyspace {
 
     /// The list at a key, made if there is none.
     pub fn list(&mut self, db: u32, key: &[u8]) -> &mut VecDeque<Vec<u8>> {
-        let entry = self.0.entry((db, key.to_vec()));
+        let entry = self.values.entry((db, key.to_vec()));
         let value = entry.or_insert_with(|| Value::List(VecDeque::new()));
         if !matches!(value, Value::List(_)) {
             *value = Value::List(VecDeque::new());
@@ -48,7 +65,7 @@ impl Keyspace {
     }
 
     pub fn elements(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
-        match self.0.get(&(db, key.to_vec())) {
+        match self.values.get(&(db, key.to_vec())) {
             Some(Value::List(list)) => list.iter().cloned().collect(),
             _ => Vec::new(),
         }

@@ -4,6 +4,8 @@
 use narrows::resp::{Args, Limits, RequestEvent, RequestScanner, write};
 
 use super::keyspace::Keyspace;
+use super::transactions::{self, Transaction};
+use super::waits::{self, Waiting};
 use super::{Pause, Server, connection, counters, lists, strings};
 use crate::sim::chance::Chance;
 use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
@@ -33,6 +35,10 @@ pub struct Link {
     pub state: State,
     /// It gives a reply twice, or leaves one out.
     pub slip: Option<Slip>,
+    pub transaction: Transaction,
+    pub waiting: Option<Waiting>,
+    /// A command that waits has reached it.
+    pub has_waited: bool,
 }
 
 /// One command of a client, as a family of commands sees it.
@@ -54,12 +60,21 @@ impl Link {
             out: Vec::new(),
             state: State::Well,
             slip: None,
+            transaction: Transaction::default(),
+            waiting: None,
+            has_waited: false,
         }
     }
 
     /// Executes the next complete request. False when there is none, or when it has to wait.
     pub fn execute(&mut self, server: &mut Server, ledger: &mut Ledger) -> bool {
-        if matches!(self.state, State::Hung | State::Deaf) || self.input.is_empty() {
+        if matches!(self.state, State::Hung | State::Deaf) {
+            return false;
+        }
+        if self.waiting.is_some() {
+            return waits::go_on(self, server, ledger);
+        }
+        if self.input.is_empty() {
             return false;
         }
         let limits = Limits::default().authenticated();
@@ -83,6 +98,8 @@ impl Link {
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
         let held_up = match server.pause() {
             Some(Pause::All) => true,
+            Some(Pause::Writes) if name == "EXEC" => self.transaction.writes(),
+            Some(Pause::Writes) if self.transaction.is_queueing() => false,
             Some(Pause::Writes) => is_write(&name),
             None => false,
         };
@@ -90,14 +107,26 @@ impl Link {
             return false;
         }
         self.input.drain(..advance.consumed);
-        self.command(&name, &args, server, ledger);
+        if transactions::COMMANDS.contains(&name.as_str()) {
+            let reply = transactions::run(self, &name, &args, server, ledger);
+            self.answer(reply, Asker::Client);
+        } else if self.transaction.is_queueing() {
+            let refusal = server.refusal(&name, is_write(&name));
+            let mut reply = Vec::new();
+            self.transaction.queue(&frame, refusal, &mut reply);
+            self.answer(reply, Asker::Client);
+        } else if name == waits::COMMAND {
+            waits::begin(self, &args, server, ledger);
+        } else {
+            self.command(&name, &args, server, ledger);
+        }
         true
     }
 
     fn command(&mut self, name: &str, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
         let tag = args.last().and_then(|arg| Tag::read(arg));
         let refusal = server.refusal(name, is_write(name));
-        let Some(tag) = tag else {
+        if tag.is_none() {
             let before = self.out.len();
             match refusal {
                 Some(text) => write::error(&mut self.out, text),
@@ -109,9 +138,31 @@ impl Link {
                 _ => Asker::Handshake,
             };
             return self.answer(reply, asker);
-        };
+        }
+        if let Some(tag) = tag.filter(|tag| ledger.transactions.contains(*tag)) {
+            ledger.offend(format!("{tag:?} runs outside of its transaction"));
+        }
+        let reply = self.tagged(name, args, server, ledger);
+        self.answer(reply, Asker::Client);
+    }
+
+    /// Runs a client's command: its reply.
+    pub fn tagged(
+        &mut self,
+        name: &str,
+        args: &[&[u8]],
+        server: &mut Server,
+        ledger: &mut Ledger,
+    ) -> Vec<u8> {
         let mut reply = Vec::new();
-        match refusal {
+        let Some(tag) = args.last().and_then(|arg| Tag::read(arg)) else {
+            ledger.offend(format!("an untagged {name} in a transaction"));
+            return reply;
+        };
+        if is_write(name) {
+            server.keys.touch(self.setting.db, args[1]);
+        }
+        match server.refusal(name, is_write(name)) {
             Some(text) => write::error(&mut reply, text),
             None => run(&mut Call {
                 name,
@@ -129,10 +180,10 @@ impl Link {
             reply: &reply,
             life: server.lives,
         });
-        self.answer(reply, Asker::Client);
+        reply
     }
 
-    fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
+    pub fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
         let reply = match &mut self.slip {
             Some(slip) => slip.answers(reply, asker),
             None => reply,
@@ -172,8 +223,13 @@ fn run(call: &mut Call) {
 }
 
 /// Whether a command changes data, as the server's own table has it.
-fn is_write(name: &str) -> bool {
-    [strings::WRITES, counters::WRITES, lists::WRITES]
-        .iter()
-        .any(|writes| writes.contains(&name))
+pub fn is_write(name: &str) -> bool {
+    [
+        strings::WRITES,
+        counters::WRITES,
+        lists::WRITES,
+        waits::WRITES,
+    ]
+    .iter()
+    .any(|writes| writes.contains(&name))
 }

@@ -11,6 +11,8 @@ mod keyspace;
 mod link;
 mod lists;
 mod strings;
+mod transactions;
+mod waits;
 
 use std::time::Duration;
 

@@ -1,0 +1,223 @@
+//! Transactions and waits, as a client asks for them and judges what it hears.
+
+use narrows::resp::{Limits, ReplyScanner, write};
+
+use super::actor::{Actor, Expect, Mode, Pending};
+use super::chance::Chance;
+use super::ledger::{Ledger, Tag, Told};
+use super::models::{COUNTERS, LISTS};
+use super::world::EARLY;
+
+/// A request inside a transaction, and what its element of `EXEC`'s reply has to be.
+#[derive(Debug)]
+pub struct Part {
+    tag: Tag,
+    expect: Expect,
+}
+
+impl Actor {
+    fn next_tag(&mut self) -> Tag {
+        self.next += 1;
+        Tag {
+            client: self.number,
+            request: self.next - 1,
+        }
+    }
+
+    fn say(&mut self, tag: Tag, args: &[&str], expect: Expect) {
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        write::request(&mut self.unsent, &args);
+        self.pending.push_back(Pending {
+            tag,
+            silent: false,
+            expect,
+        });
+    }
+
+    /// A transaction, perhaps watched, perhaps given up.
+    pub fn transact(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+        if self.mode != Mode::On {
+            return;
+        }
+        let mut watch = None;
+        if chance.hits(50) {
+            let key = format!("c{}k{}", chance.below(4), chance.below(3));
+            self.say(tag, &["WATCH", &key, &tag.text()], Expect::Watch);
+            watch = Some(tag);
+            if chance.hits(30) {
+                let read = self.next_tag();
+                let key = chance.below(3) as u8;
+                let name = format!("c{}k{key}", self.number);
+                self.say(read, &["GET", &name, &read.text()], Expect::Read(key));
+            }
+        }
+        let multi = self.next_tag();
+        self.say(multi, &["MULTI"], Expect::Multi);
+        let runs = chance.hits(85);
+        // With its tag a counter has an argument too many for narrows: not a block for a pipe.
+        let kinds = chance.one_of(&[3, 4]);
+        let parts: Vec<Part> = (0..chance.below(5))
+            .map(|_| self.part(chance, kinds, ledger))
+            .collect();
+        let tags = parts.iter().map(|part| part.tag).collect();
+        ledger.transactions.declare(tags, watch, runs);
+        let end = self.next_tag();
+        match runs {
+            true => self.say(end, &["EXEC"], Expect::Exec(parts, watch.is_some())),
+            false => self.say(end, &["DISCARD"], Expect::Discard(parts)),
+        }
+    }
+
+    fn part(&mut self, chance: &mut Chance, kinds: usize, ledger: &mut Ledger) -> Part {
+        let tag = self.next_tag();
+        let text = tag.text();
+        let key = chance.below(3) as u8;
+        let name = format!("c{}k{key}", self.number);
+        let expect = match chance.below(kinds) {
+            0 => {
+                self.say(tag, &["MGET", &name, "x", &text], Expect::Queued);
+                Expect::Served
+            }
+            1 => {
+                self.say(tag, &["SET", &name, &text, &text], Expect::Queued);
+                Expect::Written(key)
+            }
+            3 => {
+                let counter = chance.one_of(&COUNTERS);
+                ledger.models.counts(tag, counter, 1);
+                self.say(tag, &["INCR", counter, &text], Expect::Queued);
+                Expect::Served
+            }
+            _ => {
+                let list = chance.one_of(&LISTS);
+                ledger.models.pops(tag, list);
+                self.say(tag, &["LPOP", list, &text], Expect::Queued);
+                Expect::Popped
+            }
+        };
+        Part { tag, expect }
+    }
+
+    /// `BLPOP`, with the tag as a further key.
+    pub fn wait(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+        let list = chance.one_of(&LISTS);
+        let seconds = chance.one_of(&["0.01", "0.1", "0.7"]);
+        ledger.models.pops(tag, list);
+        let silent = self.begin();
+        self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Popped);
+        if let Some(pending) = self.pending.back_mut() {
+            pending.silent = silent;
+        }
+    }
+
+    /// Whether it is in the middle of a transaction, as far as it knows.
+    pub fn is_in_bracket(&self) -> bool {
+        let ends = |expect: &Expect| matches!(expect, Expect::Exec(..) | Expect::Discard(_));
+        self.pending.iter().any(|pending| ends(&pending.expect))
+    }
+
+    /// What is heard of a transaction.
+    pub fn judge_bracket(
+        &mut self,
+        pending: &Pending,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let failed = frame.starts_with(b"-TRYAGAIN narrows:")
+            || frame.starts_with(b"-ERR narrows:")
+            || frame == EARLY;
+        match &pending.expect {
+            Expect::Watch | Expect::Multi if failed => {
+                // Either all of it fails, or narrows closes the connection.
+                self.loose = true;
+                Ok(())
+            }
+            Expect::Watch if frame == b"+OK\r\n" => Ok(()),
+            Expect::Watch if frame.starts_with(b"-") => {
+                ledger.transactions.unwatched(pending.tag);
+                Ok(())
+            }
+            Expect::Multi if frame == b"+OK\r\n" => Ok(()),
+            Expect::Queued if failed || frame == b"+QUEUED\r\n" => Ok(()),
+            Expect::Queued if frame.starts_with(b"-LOADING") => Ok(()),
+            Expect::Queued if frame.starts_with(b"-READONLY") => Ok(()),
+            Expect::Discard(_) if failed || frame == b"+OK\r\n" => {
+                self.parts_end(pending, Told::NotRun, ledger)
+            }
+            Expect::Exec(parts, _) if frame.starts_with(b"*") && frame != b"*-1\r\n" => {
+                let elements = elements(frame).ok_or("no array")?;
+                if elements.len() != parts.len() {
+                    return Err("another number of replies than commands");
+                }
+                for (part, element) in parts.iter().zip(elements) {
+                    let expect = part.expect.plain();
+                    let pending = Pending {
+                        tag: part.tag,
+                        silent: false,
+                        expect,
+                    };
+                    self.served(&pending, element, ledger)?;
+                }
+                Ok(())
+            }
+            Expect::Exec(_, watched) if matches!(frame, b"*-1\r\n" | b"_\r\n") => match watched {
+                true => self.parts_end(pending, Told::NotRun, ledger),
+                false => Err("nothing was watched"),
+            },
+            Expect::Exec(..) if frame.starts_with(b"-EXECABORT ") => {
+                self.parts_end(pending, Told::NotRun, ledger)
+            }
+            Expect::Exec(..) if frame.starts_with(b"-TRYAGAIN narrows:") => {
+                self.parts_end(pending, Told::NotRun, ledger)
+            }
+            Expect::Exec(..) if failed => self.parts_end(pending, Told::Unknown, ledger),
+            _ => Err("no answer to this step of a transaction"),
+        }
+    }
+
+    fn parts_end(
+        &mut self,
+        pending: &Pending,
+        told: Told,
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let (Expect::Exec(parts, _) | Expect::Discard(parts)) = &pending.expect else {
+            return Ok(());
+        };
+        for part in parts {
+            if let (Expect::Written(key), Told::Unknown) = (&part.expect, told) {
+                self.wrote(*key, part.tag, false);
+            }
+            ledger.told(part.tag, told, self.setting);
+        }
+        Ok(())
+    }
+}
+
+impl Expect {
+    /// What the element of one part has to be.
+    fn plain(&self) -> Self {
+        match self {
+            Self::Read(key) => Self::Read(*key),
+            Self::Written(key) => Self::Written(*key),
+            Self::Popped => Self::Popped,
+            _ => Self::Served,
+        }
+    }
+}
+
+/// The elements of an array reply.
+fn elements(frame: &[u8]) -> Option<Vec<&[u8]>> {
+    let end = frame.iter().position(|byte| *byte == b'\n')? + 1;
+    let mut rest = frame.get(end..)?;
+    let mut elements = Vec::new();
+    while !rest.is_empty() {
+        let advance = ReplyScanner::default()
+            .advance(rest, &Limits::default())
+            .ok()?;
+        let (element, after) = rest.split_at(advance.consumed);
+        elements.push(element);
+        rest = after;
+    }
+    Some(elements)
+}
