@@ -38,6 +38,16 @@ pub enum Bug {
     TurnNotGiven,
     /// A request that timed out gives up its place, though its reply is still to come.
     TimeoutForgotten,
+    /// A backend comes back from a lease with what its client has left on it.
+    LeaseDirty,
+    /// A lease is taken while the pipe still owes its client a reply.
+    LeaseTooEarly,
+    /// The rest of a block whose `MULTI` is lost with its connection is sent again without it.
+    BlockTorn,
+    /// A connection that watched is lost, and the `EXEC` that depends on it runs on another.
+    WatchForgotten,
+    /// What is sent behind a `MULTI` that could not be carried out runs.
+    MultiRefusedGoesOn,
 }
 
 #[cfg(feature = "planted")]

@@ -13,6 +13,7 @@ use super::context::Context;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
+use super::planted::{self, Bug};
 
 /// What a backend is lent for. Each has a bound of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,8 @@ impl Lent {
 
     /// Whether nothing of its client is left on it, once nothing is in flight.
     pub fn is_clean(&self) -> bool {
-        !self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none()
+        (!self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none())
+            || planted::has(Bug::LeaseDirty)
     }
 }
 
@@ -170,7 +172,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.in_flight > 0 {
+        if client.in_flight > 0 && !planted::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);
         }
         if client.overdue_bytes > 0 {
@@ -192,7 +194,8 @@ impl Engine {
     /// What a client has pipelined behind a `MULTI` that narrows could not carry must not run
     /// without it: it is closed after being told.
     fn refused_lease(&mut self, id: ClientId, purpose: LeaseFor, outcome: Outcome) -> Outcome {
-        if outcome == Outcome::Taken && purpose.opens_a_bracket() {
+        let goes_on = planted::has(Bug::MultiRefusedGoesOn);
+        if outcome == Outcome::Taken && purpose.opens_a_bracket() && !goes_on {
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }
@@ -290,7 +293,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let kept = |lease: &Lease| client.in_flight > 0 || lease.lent.is_kept();
+        let dirty = planted::has(Bug::LeaseDirty);
+        let kept = |lease: &Lease| client.in_flight > 0 || (lease.lent.is_kept() && !dirty);
         if client.lease.as_deref().is_none_or(kept) {
             return;
         }

@@ -106,7 +106,7 @@ enum Outcome {
 }
 
 fn is_in_block(fate: Fate) -> bool {
-    matches!(fate, Fate::Block | Fate::BlockEnds)
+    matches!(fate, Fate::Block | Fate::BlockEnds) && !planted::has(Bug::BlockTorn)
 }
 
 /// One request that was on its way.
@@ -340,7 +340,9 @@ impl Engine {
             && let Some(lease) = client.lease.take()
         {
             client.multi_lost = lease.lent.bracket.is_queueing();
-            client.watch_lost = !client.multi_lost && lease.lent.bracket.is_watching();
+            client.watch_lost = !client.multi_lost
+                && lease.lent.bracket.is_watching()
+                && !planted::has(Bug::WatchForgotten);
             if let Some(stream) = &mut client.stream
                 && client.in_flight == 0
                 && !stream.is_swallowed()

@@ -95,6 +95,7 @@ pub struct Actor {
     pub huge: bool,
     /// It uses transactions, and commands that wait.
     pub transacts: bool,
+    pub transacts_percent: usize,
     pub gone: bool,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
@@ -133,6 +134,7 @@ impl Actor {
             half_close_told: false,
             huge: false,
             transacts: false,
+            transacts_percent: 0,
             gone: false,
             data_lost: false,
             excused: 0,

@@ -20,7 +20,7 @@ impl Actor {
             request: self.next,
         };
         self.next += 1;
-        if self.transacts && chance.hits(12) {
+        if self.transacts && chance.hits(self.transacts_percent) {
             match chance.hits(70) {
                 true => self.transact(chance, tag, ledger),
                 false => self.wait(chance, tag, ledger),

@@ -69,6 +69,8 @@ pub struct World {
     pub faults: usize,
     /// Connections get out of step, too.
     pub slips: bool,
+    /// Clients do little else than transactions, and wait.
+    pub transacting: bool,
     /// Budget and settings are drawn for contexts that take turns.
     pub in_turns: bool,
     pub now: Duration,
@@ -104,6 +106,7 @@ impl World {
             total = (workers + 1) as u32;
         }
         let slips = !in_turns && chance.hits(20);
+        let transacting = !in_turns && !slips && chance.hits(25);
         if slips {
             rules::for_slips(&mut rules, &mut chance);
         }
@@ -143,6 +146,7 @@ impl World {
             steps,
             faults,
             slips,
+            transacting,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
@@ -427,7 +431,9 @@ impl World {
         let key = self.workers[w].engine.client_connected(accepted, self.now);
         let mut actor = Actor::new(w, key, number, id);
         actor.huge = self.chance.hits(4);
-        actor.transacts = !self.slips && !self.in_turns && self.chance.hits(50);
+        let most = if self.transacting { 90 } else { 40 };
+        actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
+        actor.transacts_percent = if self.transacting { 50 } else { 12 };
         self.actors.push(actor);
     }
 }
