@@ -78,7 +78,7 @@ struct Arguments {
     #[arg(long, default_value_t = 400)]
     connections: usize,
     /// Requests a second.
-    #[arg(long, default_value_t = 55_000.0)]
+    #[arg(long, default_value_t = 44_000.0)]
     rate: f64,
     /// Workers of narrows.
     #[arg(long, default_value_t = 1)]

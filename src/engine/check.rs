@@ -16,9 +16,11 @@ use super::planted::{self, Bug};
 use super::slot::Receiver;
 
 /// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
-/// those that only commands on data get.
-const ERRORS: [&[u8]; 7] = [
-    b"-ERR ",
+/// those that only commands on data get. One that does not know the command by this name, or
+/// with a word, cannot be checked.
+const ERRORS: [&[u8]; 8] = [
+    b"-ERR unknown command",
+    b"-ERR wrong number of arguments for 'ping'",
     b"-LOADING ",
     b"-BUSY ",
     b"-NOPERM ",
@@ -134,6 +136,7 @@ mod tests {
             b"+PONG\r\n",
             b"+OK\r\n",
             b"$-1\r\n",
+            b"-ERR value is not an integer or out of range\r\n",
             b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
         ] {
             assert!(!is_answer(other, 42), "{}", other.escape_ascii());
