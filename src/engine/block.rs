@@ -26,9 +26,15 @@ struct Part<'r> {
 }
 
 impl Engine {
-    /// `bytes` begin with a `MULTI` of a client without a lease. What becomes of it, and of how
-    /// many bytes.
-    pub(super) fn block(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> (Outcome, usize) {
+    /// `bytes` begin with a `MULTI`, `multi` bytes long, of a client without a lease. What becomes
+    /// of it, and of how many bytes.
+    pub(super) fn block(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        multi: usize,
+    ) -> (Outcome, usize) {
         let watch_lost = self.clients.get(id).is_some_and(|client| client.watch_lost);
         let parts = match watch_lost {
             // It must be asked what it queues, and never run.
@@ -36,7 +42,7 @@ impl Engine {
             false => whole_block(rules, bytes),
         };
         let Some(parts) = parts else {
-            return (self.wait_for_lease(id, LeaseFor::Bracket), 0);
+            return (self.wait_for_lease(id, LeaseFor::Bracket), multi);
         };
         let length = parts.iter().map(|part| part.bytes).sum();
         (self.send_block(id, rules, bytes, &parts, length), length)

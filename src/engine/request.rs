@@ -156,7 +156,10 @@ impl Engine {
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
             let (outcome, length) = match outcome {
-                Outcome::Block => self.block(id, &rules, bytes.get(at..).unwrap_or_default()),
+                Outcome::Block => {
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    self.block(id, &rules, rest, whole.len())
+                }
                 other => (other, whole.len()),
             };
             if matches!(outcome, Outcome::Held | Outcome::Ended) {

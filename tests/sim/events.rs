@@ -107,7 +107,6 @@ impl World {
             return false;
         }
         link.input.extend(conn.to_server.drain(..n));
-        link.has_waited |= link.input.windows(5).any(|part| part == b"BLPOP");
         if std::mem::take(&mut conn.blocked) {
             self.write_backend(w, id);
         }

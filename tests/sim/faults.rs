@@ -58,6 +58,7 @@ impl World {
                 && conn.link.as_ref().is_some_and(|link| {
                     link.out.is_empty()
                         && link.input.is_empty()
+                        && link.waiting.is_none()
                         && link.state == State::Well
                         && link.slip.is_none()
                 })

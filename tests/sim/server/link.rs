@@ -37,8 +37,6 @@ pub struct Link {
     pub slip: Option<Slip>,
     pub transaction: Transaction,
     pub waiting: Option<Waiting>,
-    /// A command that waits has reached it.
-    pub has_waited: bool,
 }
 
 /// One command of a client, as a family of commands sees it.
@@ -62,7 +60,6 @@ impl Link {
             slip: None,
             transaction: Transaction::default(),
             waiting: None,
-            has_waited: false,
         }
     }
 
