@@ -1,0 +1,23 @@
+//! Commands that need a connection of their own: transactions piece by piece, commands that wait,
+//! state that stays. Each client that holds one has it alone and gives it back clean; others go on
+//! beside it, and whoever cannot have one is told in time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "budget/census.rs"]
+mod census;
+#[path = "leases/crowd.rs"]
+mod crowd;
+#[path = "leases/loss.rs"]
+mod loss;
+#[path = "faults/setup.rs"]
+mod setup;
+mod support;
+#[path = "leases/transactions.rs"]
+mod transactions;
+#[path = "leases/waits.rs"]
+mod waits;

@@ -1,0 +1,88 @@
+//! A transaction whose connection is lost.
+
+use crate::setup::pipe_ids;
+use crate::support::{Conn, Narrows, RedisServer};
+
+/// The connection of a client that holds one in its own db, and has said nothing else.
+fn kill_the_one_in_db_5(admin: &mut Conn) {
+    let list = admin.call(&["CLIENT", "LIST"]).text();
+    let line = list
+        .lines()
+        .find(|line| line.contains(" db=5 "))
+        .expect("a connection in db 5");
+    let id = crate::setup::field(line, "id").expect("an id");
+    admin.expect(&["CLIENT", "KILL", "ID", &id], ":1\r\n");
+    assert!(!pipe_ids(admin).contains(&id));
+}
+
+#[test]
+fn nothing_runs_of_a_transaction_whose_connection_is_lost() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut client = narrows.connect();
+    client.expect(&["SELECT", "5"], "+OK\r\n");
+    client.expect(&["MULTI"], "+OK\r\n");
+    client.expect(&["SET", "k", "v"], "+QUEUED\r\n");
+    kill_the_one_in_db_5(&mut admin);
+    let told = client.call(&["SET", "l", "v"]).text();
+    assert!(told.starts_with("-ERR narrows: "), "{told}");
+    let told = client.call(&["CLIENT", "ID"]).text();
+    assert!(told.starts_with("-ERR narrows: "), "{told}");
+    client.expect(
+        &["EXEC"],
+        "-EXECABORT Transaction discarded because of: backend connection lost\r\n",
+    );
+    // And then all is as before.
+    client.expect(&["EXISTS", "k", "l"], ":0\r\n");
+    client.expect(&["MULTI"], "+OK\r\n");
+    client.expect(&["EXEC"], "*0\r\n");
+}
+
+#[test]
+fn a_discarded_one_is_as_if_it_had_never_been() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    for ends in ["DISCARD", "RESET"] {
+        let mut client = narrows.connect();
+        client.expect(&["SELECT", "5"], "+OK\r\n");
+        client.expect(&["MULTI"], "+OK\r\n");
+        kill_the_one_in_db_5(&mut admin);
+        let told = client.call(&[ends]).text();
+        assert!(["+OK", "+RESET"].contains(&told.trim_end()), "{told}");
+        client.expect(&["SET", "k", "v"], "+OK\r\n");
+    }
+}
+
+#[test]
+fn an_exec_does_not_run_without_its_watch() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    for (hello, nil) in [("2", "*-1\r\n"), ("3", "_\r\n")] {
+        let mut client = narrows.connect();
+        client.call(&["HELLO", hello]);
+        client.expect(&["SELECT", "5"], "+OK\r\n");
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        kill_the_one_in_db_5(&mut admin);
+        client.expect(&["SET", "other", "v"], "+OK\r\n");
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["SET", "k", "v"], "+QUEUED\r\n");
+        client.expect(&["EXEC"], nil);
+        client.expect(&["EXISTS", "k"], ":0\r\n");
+        // Sent whole, it is held back as well.
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        kill_the_one_in_db_5(&mut admin);
+        client.send("MULTI\r\nSET k v\r\nEXEC\r\n");
+        client.expect_reply("+OK\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        client.expect_reply(nil);
+        // It is over now: the next one runs.
+        client.send("MULTI\r\nSET k v\r\nEXEC\r\n");
+        client.expect_reply("+OK\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        client.expect_reply("*1\r\n+OK\r\n");
+        client.expect(&["DEL", "k"], ":1\r\n");
+    }
+}

@@ -1,0 +1,112 @@
+//! What becomes of the connection behind a transaction.
+
+use std::time::Duration;
+
+use crate::setup::{narrows, pipe_ids};
+use crate::support::{Narrows, PATIENCE, RedisServer, command, wait_until};
+
+#[test]
+fn a_connection_is_used_again_once_its_transaction_is_over() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut clients: Vec<_> = (0..20).map(|_| narrows.connect()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["INCR", "k"], "+QUEUED\r\n");
+        client.expect(&["EXEC"], format!("*1\r\n:{}\r\n", n + 1));
+    }
+    // One for everybody, one for whoever is in a transaction.
+    assert!(
+        pipe_ids(&mut admin).len() <= 2,
+        "{:?}",
+        pipe_ids(&mut admin)
+    );
+    let poisoned = clients[0].call(&["INFO", "narrows"]).text();
+    assert!(
+        poisoned.contains("narrows_poisoned_backends:0"),
+        "{poisoned}"
+    );
+}
+
+#[test]
+fn a_block_that_comes_whole_takes_no_connection_of_its_own() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let block = [
+        command(&["MULTI"]),
+        command(&["INCR", "k"]),
+        command(&["BLPOP", "l", "0"]),
+        command(&["EXEC"]),
+    ]
+    .concat();
+    let mut clients: Vec<_> = (0..50).map(|_| narrows.connect()).collect();
+    for client in &mut clients {
+        client.send(&block);
+    }
+    for client in &mut clients {
+        client.expect_reply("+OK\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        assert!(client.reply().text().starts_with("*2"));
+    }
+    assert_eq!(pipe_ids(&mut admin).len(), 1);
+    admin.expect(&["GET", "k"], "$2\r\n50\r\n");
+}
+
+#[test]
+fn a_client_that_leaves_in_a_transaction_leaves_nothing_behind() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut other = narrows.connect();
+    for _ in 0..10 {
+        let mut client = narrows.connect();
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["SET", "k", "never"], "+QUEUED\r\n");
+        drop(client);
+    }
+    other.expect(&["SET", "k", "v"], "+OK\r\n");
+    other.expect(&["MULTI"], "+OK\r\n");
+    other.expect(&["GET", "k"], "+QUEUED\r\n");
+    other.expect(&["EXEC"], "*1\r\n$1\r\nv\r\n");
+    wait_until("their connections are gone", PATIENCE, || {
+        pipe_ids(&mut admin).len() <= 2
+    });
+}
+
+#[test]
+fn a_client_that_sits_in_a_transaction_is_closed_and_others_have_its_place() {
+    let server = RedisServer::start();
+    let settings = "[backend]\nmax_connections = 3\n[clients]\nidle_in_transaction = \"300ms\"\n";
+    let narrows = narrows(&server.url(), settings, &[]);
+    let mut sits = narrows.connect();
+    sits.expect(&["MULTI"], "+OK\r\n");
+    let mut other = narrows.connect();
+    other.expect(&["PING"], "+PONG\r\n");
+    // It waits its turn, which comes when the other one is closed.
+    other.expect(&["WATCH", "k"], "+OK\r\n");
+    sits.expect_closed();
+    other.expect(&["UNWATCH"], "+OK\r\n");
+    assert!(narrows.log().contains("idle in a transaction"));
+}
+
+#[test]
+fn what_cannot_begin_in_time_is_told_so_and_nothing_of_it_runs() {
+    let server = RedisServer::start();
+    let settings = "[backend]\nmax_connections = 3\n[pool]\nqueue_timeout = \"200ms\"\n";
+    let narrows = narrows(&server.url(), settings, &[]);
+    let mut holds = narrows.connect();
+    holds.expect(&["WATCH", "k"], "+OK\r\n");
+    let mut late = narrows.connect();
+    late.send(command(&["MULTI"]));
+    std::thread::sleep(Duration::from_millis(20));
+    late.send([command(&["SET", "k", "outside"]), command(&["EXEC"])].concat());
+    let told = late.reply().text();
+    assert!(told.starts_with("-TRYAGAIN narrows: "), "{told}");
+    late.expect_closed();
+    let mut plain = narrows.connect();
+    plain.expect(&["GET", "k"], "$-1\r\n");
+}

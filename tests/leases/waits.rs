@@ -1,0 +1,83 @@
+//! Commands that wait on the server.
+
+use std::time::{Duration, Instant};
+
+use crate::setup::{narrows, pipe_ids};
+use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
+
+fn blocked(admin: &mut Conn) -> usize {
+    let list = admin.call(&["CLIENT", "LIST"]).text();
+    list.lines()
+        .filter(|line| line.contains(" flags=b"))
+        .count()
+}
+
+#[test]
+fn others_go_on_while_one_waits() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut waits = narrows.connect();
+    waits.send_command(&["BLPOP", "jobs", "0"]);
+    wait_until("it waits", PATIENCE, || blocked(&mut server.connect()) == 1);
+    let mut other = narrows.connect();
+    let began = Instant::now();
+    for _ in 0..100 {
+        other.expect(&["PING"], "+PONG\r\n");
+    }
+    assert!(began.elapsed() < Duration::from_secs(2));
+    other.expect(&["RPUSH", "jobs", "one"], ":1\r\n");
+    waits.expect_reply("*2\r\n$4\r\njobs\r\n$3\r\none\r\n");
+    waits.expect(&["PING"], "+PONG\r\n");
+}
+
+#[test]
+fn a_wait_may_last_longer_than_every_deadline_of_silence() {
+    let server = RedisServer::start();
+    let settings = "[backend]\nhealth_interval = \"100ms\"\nstall_timeout = \"200ms\"\n\
+                    stall_timeout_answering = \"300ms\"\n[clients]\nrequest_timeout = \"300ms\"\n";
+    let narrows = narrows(&server.url(), settings, &[]);
+    let mut waits = narrows.connect();
+    waits.send_command(&["BLPOP", "jobs", "0"]);
+    waits.expect_silence(Duration::from_millis(1500));
+    narrows
+        .connect()
+        .expect(&["RPUSH", "jobs", "late"], ":1\r\n");
+    waits.expect_reply("*2\r\n$4\r\njobs\r\n$4\r\nlate\r\n");
+}
+
+#[test]
+fn the_wait_of_a_client_that_has_left_takes_nothing() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut waits = narrows.connect();
+    waits.send_command(&["BLPOP", "jobs", "0"]);
+    wait_until("it waits", PATIENCE, || blocked(&mut admin) == 1);
+    drop(waits);
+    wait_until("it is forgotten", PATIENCE, || blocked(&mut admin) == 0);
+    admin.expect(&["RPUSH", "jobs", "one"], ":1\r\n");
+    admin.expect(&["LLEN", "jobs"], ":1\r\n");
+}
+
+#[test]
+fn who_cannot_wait_is_told_in_time_and_plain_traffic_goes_on() {
+    let server = RedisServer::start();
+    let settings =
+        "[backend]\nmax_connections = 8\n[pool]\nblocking_max = 2\nqueue_timeout = \"300ms\"\n";
+    let narrows = narrows(&server.url(), settings, &[]);
+    let mut admin = server.connect();
+    let mut waiting: Vec<Conn> = (0..6).map(|_| narrows.connect()).collect();
+    for client in &mut waiting {
+        client.send_command(&["BLPOP", "jobs", "0"]);
+    }
+    wait_until("as many wait as may", PATIENCE, || blocked(&mut admin) == 2);
+    let mut plain = narrows.connect();
+    plain.expect(&["SET", "k", "v"], "+OK\r\n");
+    let told = waiting.split_off(2);
+    for mut client in told {
+        let text = client.reply().text();
+        assert!(text.starts_with("-TRYAGAIN narrows: "), "{text}");
+        client.expect(&["PING"], "+PONG\r\n");
+    }
+    assert!(pipe_ids(&mut admin).len() <= 3);
+}
