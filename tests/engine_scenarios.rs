@@ -83,6 +83,24 @@ fn pong(written: &str) -> String {
 }
 
 #[test]
+fn an_idle_backend_is_pinged_as_often_as_is_set() {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.pool.ping_interval = Duration::from_millis(300);
+    });
+    let client = desk.client();
+    desk.says(client, "INCR a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b":1\r\n");
+    for _ in 0..10 {
+        desk.sleeps(Duration::from_millis(301));
+        let ping = desk.written(backend);
+        desk.answers(backend, pong(&ping).as_bytes());
+    }
+}
+
+#[test]
 fn a_reply_of_another_kind_reaches_nobody() {
     for (asked, wrong) in [
         ("GET a\r\n", &b":1\r\n"[..]),

@@ -104,6 +104,11 @@ impl Engine {
         if !known && !planted::has(Bug::WordIgnored) {
             return self.lose(id, Loss::OutOfStep);
         }
+        // It may be idle from now on: the next one is due in time.
+        let interval = self.rules.settings.pool.ping_interval;
+        if !interval.is_zero() {
+            self.wake_at(self.now + interval);
+        }
         self.reopen(id);
     }
 }
