@@ -70,9 +70,31 @@ fn a_spare_backend_that_owes_a_pong_is_not_switched() {
     desk.says(second, "SELECT 3\r\n");
     assert_eq!(desk.written(backend), "");
     desk.answers(backend, pong(&ping).as_bytes());
-    assert!(desk.written(backend).contains("SELECT"));
-    desk.answers(backend, b"+OK\r\n");
+    let switch = desk.written(backend);
+    assert!(switch.contains("SELECT"));
+    desk.answers(backend, format!("+OK\r\n{}", pong(&switch)).as_bytes());
     assert_eq!(desk.hears(second), "+OK\r\n");
+}
+
+#[test]
+fn a_switch_whose_answer_was_not_its_own_ends_the_connection() {
+    for shifted in [
+        "-LOADING not now\r\n+OK\r\n",
+        "+OK\r\n+OK\r\n",
+        "-ERR DB index\r\n+OK\r\n",
+    ] {
+        let mut desk = Desk::new(1, without_alarms);
+        let (first, second) = (desk.client(), desk.client());
+        desk.says(first, "GET a\r\n");
+        desk.engine.client_gone(first, desk.now);
+        let backend = desk.opens();
+        desk.written(backend);
+        desk.says(second, "SELECT 3\r\nSET k v\r\n");
+        desk.sleeps(Duration::from_millis(50));
+        assert!(desk.written(backend).contains("SELECT"));
+        desk.answers(backend, shifted.as_bytes());
+        assert_eq!(desk.closed, [backend], "{shifted}");
+    }
 }
 
 /// The right answer to the check that ends `written`.
@@ -80,6 +102,24 @@ fn pong(written: &str) -> String {
     let (_, word) = written.rsplit_once("$4\r\nPING\r\n").expect("a check");
     assert!(word.starts_with("$24\r\nnarrows:"), "{word}");
     word.to_owned()
+}
+
+#[test]
+fn an_idle_backend_is_pinged_as_often_as_is_set() {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.pool.ping_interval = Duration::from_millis(300);
+    });
+    let client = desk.client();
+    desk.says(client, "INCR a\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b":1\r\n");
+    for _ in 0..10 {
+        desk.sleeps(Duration::from_millis(301));
+        let ping = desk.written(backend);
+        desk.answers(backend, pong(&ping).as_bytes());
+    }
 }
 
 #[test]
@@ -355,8 +395,9 @@ fn a_server_that_takes_no_more_connections_serves_every_context_by_turns() {
             desk.turn();
         }
         desk.sleeps(Duration::from_millis(20));
-        if desk.written(backend).contains("SELECT") {
-            desk.answers(backend, b"+OK\r\n");
+        let written = desk.written(backend);
+        if written.contains("SELECT") {
+            desk.answers(backend, format!("+OK\r\n{}", pong(&written)).as_bytes());
             break;
         }
     }
@@ -399,9 +440,12 @@ fn two_busy_contexts_do_not_pass_the_connection_to_and_fro_before_a_third_that_w
     loop {
         for request in desk.written(backend).split('*').skip(1) {
             turns += usize::from(request.contains("SELECT"));
-            match request.contains("SELECT") {
-                true => desk.answers(backend, b"+OK\r\n"),
-                false => desk.answers(backend, b"$1\r\nx\r\n"),
+            if request.contains("SELECT") {
+                desk.answers(backend, b"+OK\r\n");
+            } else if request.contains("PING") {
+                desk.answers(backend, pong(request).as_bytes());
+            } else {
+                desk.answers(backend, b"$1\r\nx\r\n");
             }
         }
         if desk.hears(clients[4]).contains('x') {

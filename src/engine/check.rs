@@ -79,30 +79,45 @@ impl Engine {
     /// Asks a backend for a sign of life, with a new word.
     pub(super) fn ping(&mut self, id: BackendId) {
         let now = self.now;
-        let word = self.jitter.bits();
-        if let Some(backend) = self.backends.get_mut(id)
-            && backend.check.word.is_none()
-        {
-            backend.check = Check {
-                at: now,
-                word: Some(word),
-            };
-            let mut request = Vec::with_capacity(48);
-            write::request(&mut request, &[b"PING", text(word).as_bytes()]);
+        if self.backends.get(id).is_none_or(|b| b.check.word.is_some()) {
+            return;
+        }
+        let request = self.check_request(id);
+        if let Some(backend) = self.backends.get_mut(id) {
             backend.send_own(Receiver::Ping, &request, now);
             self.mark_backend(id);
         }
     }
 
+    /// A request with a new word, which the backend is to give back.
+    pub(super) fn check_request(&mut self, id: BackendId) -> Vec<u8> {
+        let word = self.jitter.bits();
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.check = Check {
+                at: self.now,
+                word: Some(word),
+            };
+        }
+        let mut request = Vec::with_capacity(48);
+        write::request(&mut request, &[b"PING", text(word).as_bytes()]);
+        request
+    }
+
+    /// Whether `reply` is the answer to the last check.
+    pub(super) fn is_in_step(&mut self, id: BackendId, reply: &[u8]) -> bool {
+        let word = self.backends.get_mut(id).and_then(|b| b.check.word.take());
+        word.is_some_and(|word| is_answer(reply, word)) || planted::has(Bug::WordIgnored)
+    }
+
     /// The answer has come.
     pub(super) fn pinged(&mut self, id: BackendId, reply: &[u8]) {
-        let Some(backend) = self.backends.get_mut(id) else {
-            return;
-        };
-        let word = backend.check.word.take();
-        let known = word.is_some_and(|word| is_answer(reply, word));
-        if !known && !planted::has(Bug::WordIgnored) {
+        if !self.is_in_step(id, reply) {
             return self.lose(id, Loss::OutOfStep);
+        }
+        // It may be idle from now on: the next one is due in time.
+        let interval = self.rules.settings.pool.ping_interval;
+        if !interval.is_zero() {
+            self.wake_at(self.now + interval);
         }
         self.reopen(id);
     }

@@ -13,6 +13,7 @@ use super::client::Client;
 use super::effect::{Effect, Question, Reply};
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
+use super::lease::Lent;
 
 /// Longest wait for the other workers.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -156,6 +157,8 @@ impl Engine {
             Question::Figures => Reply::Figures(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
+                blocked: self.lent_clients(|lent| lent.waits),
+                watching: self.lent_clients(|lent| lent.bracket.is_watching()),
                 waiting: self.waiting_clients as u64,
                 dials: self.counters.dials,
                 dials_failed: self.counters.dials_failed,
@@ -168,6 +171,12 @@ impl Engine {
                 ..ClientFigures::default()
             }),
         }
+    }
+
+    /// How many clients hold a backend of their own of which this is true.
+    fn lent_clients(&self, is: impl Fn(&Lent) -> bool) -> u64 {
+        let lent = self.clients.values().filter_map(|c| c.lease.as_ref());
+        lent.filter(|lease| is(&lease.lent)).count() as u64
     }
 
     /// Closes the clients that `filter` means. One that kills itself gets its answer first,
@@ -214,6 +223,8 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         last_command: client.last_command.as_str(),
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
+        blocked: client.lease.as_ref().is_some_and(|l| l.lent.waits),
+        queued: (client.lease.as_ref()).and_then(|l| l.lent.bracket.queued(client.sequence_next)),
         closing: client.ending != Ending::No,
     }
 }

@@ -8,7 +8,7 @@ use crate::session::state::NameOf;
 use crate::session::{Answer, Doom, Filled, Mark, answer, info};
 
 use super::context::Context;
-use super::hold::{Hold, Outcome};
+use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::lease::LeaseFor;
 use super::slot::{Fate, Receiver};
@@ -93,6 +93,11 @@ impl Engine {
             Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
             }
+            // Who has left does not wait, as in Redis.
+            Route::Blocking if !queueing && self.has_left(id) => {
+                self.close_now(id);
+                Outcome::Ended
+            }
             Route::Blocking => {
                 let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
                 if outcome == Outcome::Taken && !queueing {
@@ -128,6 +133,11 @@ impl Engine {
                 self.refuse_queued(id, &Refusal::NeedsLease { command })
             }
         }
+    }
+
+    fn has_left(&self, id: ClientId) -> bool {
+        let client = self.clients.get(id);
+        client.is_some_and(|client| client.ending == Ending::HalfClosed)
     }
 
     pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut super::lease::Lent> {

@@ -51,7 +51,10 @@ impl Engine {
         let (Some(from), Some(to)) = (from, to) else {
             return self.lose(id, Loss::Retired);
         };
-        let steps = handshake::switch(from, to);
+        let mut steps = handshake::switch(from, to);
+        if !steps.is_empty() {
+            steps.push((Step::Check, self.check_request(id)));
+        }
         if planted::has(Bug::SwitchNotAwaited) {
             return self.switch_without_waiting(id, want, context, steps);
         }
@@ -94,6 +97,9 @@ impl Engine {
 
     /// One reply of a handshake has come, whole.
     pub(super) fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
+        if step == Step::Check && !self.is_in_step(id, reply) {
+            return self.lose(id, Loss::OutOfStep);
+        }
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
@@ -104,7 +110,11 @@ impl Engine {
             return self.lose(id, Loss::Retired);
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
-        match handshake::judge(step, reply, target) {
+        let verdict = match step {
+            Step::Check => Verdict::Fine,
+            _ => handshake::judge(step, reply, target),
+        };
+        match verdict {
             Verdict::Failed(failure) => {
                 handshake.failure.get_or_insert(failure);
             }

@@ -198,6 +198,9 @@ impl Engine {
             Phase::Leased(client) => {
                 let answered = backend.in_flight.is_empty();
                 backend.patient &= !answered;
+                if answered && let Some(lent) = self.lent(client) {
+                    lent.waits = false;
+                }
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered && unfinished {
                     self.lose(id, Loss::Early);

@@ -61,6 +61,10 @@ impl Engine {
             && client.ending == Ending::No
         {
             client.ending = Ending::HalfClosed;
+            // As in Redis: who waits for as long as it takes has left.
+            if client.lease.as_ref().is_some_and(|lease| lease.lent.waits) {
+                return self.close_now(id);
+            }
             self.close_if_done(id);
         }
     }

@@ -4,6 +4,7 @@
 use crate::resp::{Limits, ReplyKind};
 
 use super::backend::{Backend, Rotation};
+use super::handshake::Step;
 use super::key::ClientId;
 use super::loss::Loss;
 use super::planted::{self, Bug};
@@ -108,7 +109,11 @@ impl Backend {
             return (!planted::has(Bug::PushTaken)).then_some(Loss::Push);
         }
         let slot = self.in_flight.front()?;
-        if slot.receiver() != Receiver::Ping && self.check.is_answered_by(reply) {
+        let is_check = matches!(
+            slot.receiver(),
+            Receiver::Ping | Receiver::Handshake(Step::Check)
+        );
+        if !is_check && self.check.is_answered_by(reply) {
             return Some(Loss::OutOfStep);
         }
         let shape = slot.shape();

@@ -110,6 +110,13 @@ impl Bracket {
         self.doom
     }
 
+    /// Commands queued since `MULTI`, where `next` is the number of its client's next request;
+    /// `None` outside of one.
+    pub fn queued(&self, next: u32) -> Option<u32> {
+        let since = next.wrapping_sub(self.multi_at).wrapping_sub(1);
+        self.queueing.then_some(since)
+    }
+
     /// narrows has refused a command at queue time.
     pub fn refused(&mut self) {
         if self.queueing {

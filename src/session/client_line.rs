@@ -58,6 +58,10 @@ pub struct ClientView<'a> {
     pub query_bytes: usize,
     /// Reply bytes not yet sent.
     pub output_bytes: usize,
+    /// Whether a command of it waits on the server.
+    pub blocked: bool,
+    /// Commands queued since `MULTI`; `None` outside of one.
+    pub queued: Option<u32>,
     /// Whether it will be closed once its replies are out.
     pub closing: bool,
 }
@@ -69,6 +73,12 @@ impl ClientView<'_> {
         let mut flags = String::new();
         if self.closing {
             flags.push('c');
+        }
+        if self.queued.is_some() {
+            flags.push('x');
+        }
+        if self.blocked {
+            flags.push('b');
         }
         if s.no_evict {
             flags.push('e');
@@ -92,12 +102,13 @@ impl ClientView<'_> {
         let memory = self.query_bytes + self.output_bytes + size_of::<Session>();
         let _ = write!(
             out,
-            " age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free=0 \
+            " age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={memory} events=r \
              cmd={} user=default redir=-1 resp={}",
             self.age_seconds,
             self.idle_seconds,
             s.db,
+            self.queued.map_or(-1, i64::from),
             self.query_bytes,
             u8::from(self.output_bytes > 0),
             self.output_bytes,
@@ -134,6 +145,8 @@ mod tests {
             last_command: "get",
             query_bytes: 0,
             output_bytes: 7,
+            blocked: false,
+            queued: None,
             closing: false,
         };
         let mut out = Vec::new();

@@ -16,6 +16,10 @@ pub struct ClientFigures {
     pub backends_max: u64,
     /// Requests forwarded and not yet answered.
     pub in_flight: u64,
+    /// Clients whose command waits on the server.
+    pub blocked: u64,
+    /// Clients that watch keys.
+    pub watching: u64,
     /// Clients that wait for a backend.
     pub waiting: u64,
     /// Connections to the server that were begun, and those of them that failed.
@@ -41,6 +45,8 @@ impl ClientFigures {
     pub fn add(&mut self, more: &Self) {
         self.connected += more.connected;
         self.in_flight += more.in_flight;
+        self.blocked += more.blocked;
+        self.watching += more.watching;
         self.waiting += more.waiting;
         self.dials += more.dials;
         self.dials_failed += more.dials_failed;
@@ -68,8 +74,10 @@ pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<
         let own = match name {
             b"connected_clients" => figures.connected,
             b"maxclients" => figures.max_clients,
-            // Nothing blocks, subscribes, watches or tracks through narrows yet; the
-            // server's own figures speak of connections that are not ours.
+            b"blocked_clients" => figures.blocked,
+            b"watching_clients" => figures.watching,
+            // Nothing subscribes or tracks through narrows yet; the server's own figures speak
+            // of connections that are not ours.
             _ => {
                 out.extend_from_slice(line);
                 continue;
@@ -132,6 +140,8 @@ mod tests {
         waiting: 0,
         dials: 0,
         dials_failed: 0,
+        blocked: 0,
+        watching: 0,
         poisoned: 0,
         replays: 0,
         context_switches: 0,

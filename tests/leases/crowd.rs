@@ -9,33 +9,24 @@ use crate::support::{Conn, RedisServer};
 
 const SPAN: Duration = Duration::from_secs(4);
 
+/// The reply as it came.
+fn raw(conn: &mut Conn, args: &[&str]) -> String {
+    String::from_utf8_lossy(conn.call(args).raw()).into_owned()
+}
+
 /// Transfers between two accounts under WATCH; what is in both together never changes.
 fn transfers(mut conn: Conn, over: &AtomicBool, done: &AtomicU64) {
     while !over.load(Ordering::Relaxed) {
-        let told = conn.call(&["WATCH", "a", "b"]).text();
+        let told = raw(&mut conn, &["WATCH", "a", "b"]);
         if told.starts_with("-TRYAGAIN") {
             return;
         }
-        let a: i64 = conn
-            .call(&["GET", "a"])
-            .text()
-            .lines()
-            .last()
-            .unwrap()
-            .parse()
-            .unwrap();
-        let b: i64 = conn
-            .call(&["GET", "b"])
-            .text()
-            .lines()
-            .last()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let a = number(&mut conn, "a");
+        let b = number(&mut conn, "b");
         conn.expect(&["MULTI"], "+OK\r\n");
         conn.expect(&["SET", "a", &(a - 1).to_string()], "+QUEUED\r\n");
         conn.expect(&["SET", "b", &(b + 1).to_string()], "+QUEUED\r\n");
-        let reply = conn.call(&["EXEC"]).text();
+        let reply = raw(&mut conn, &["EXEC"]);
         assert!(
             reply == "*-1\r\n" || reply == "*2\r\n+OK\r\n+OK\r\n",
             "{reply}"
@@ -44,9 +35,18 @@ fn transfers(mut conn: Conn, over: &AtomicBool, done: &AtomicU64) {
     }
 }
 
+fn number(conn: &mut Conn, key: &str) -> i64 {
+    raw(conn, &["GET", key])
+        .lines()
+        .last()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
 fn waits(mut conn: Conn, over: &AtomicBool, popped: &AtomicU64) {
     while !over.load(Ordering::Relaxed) {
-        let reply = conn.call(&["BLPOP", "jobs", "0.1"]).text();
+        let reply = raw(&mut conn, &["BLPOP", "jobs", "0.1"]);
         match reply.as_bytes()[0] {
             b'*' if reply.starts_with("*2") => {
                 popped.fetch_add(1, Ordering::Relaxed);
@@ -98,18 +98,8 @@ fn load_everybody_goes_on_over_eight_connections() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    let number = |admin: &mut Conn, key| -> i64 {
-        admin
-            .call(&["GET", key])
-            .text()
-            .lines()
-            .last()
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
     assert_eq!(number(&mut admin, "a") + number(&mut admin, "b"), 2000);
-    let left: u64 = admin.call(&["LLEN", "jobs"]).text()[1..]
+    let left: u64 = raw(&mut admin, &["LLEN", "jobs"])[1..]
         .trim_end()
         .parse()
         .unwrap();

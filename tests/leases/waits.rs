@@ -75,9 +75,35 @@ fn who_cannot_wait_is_told_in_time_and_plain_traffic_goes_on() {
     plain.expect(&["SET", "k", "v"], "+OK\r\n");
     let told = waiting.split_off(2);
     for mut client in told {
-        let text = client.reply().text();
-        assert!(text.starts_with("-TRYAGAIN narrows: "), "{text}");
+        let told = client.reply();
+        assert!(told.raw().starts_with(b"-TRYAGAIN narrows: "), "{told:?}");
         client.expect(&["PING"], "+PONG\r\n");
     }
     assert!(pipe_ids(&mut admin).len() <= 3);
+}
+
+#[test]
+fn whoever_asks_narrows_sees_who_waits_and_who_is_in_a_transaction() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut asks = narrows.connect();
+    let (mut waits, mut queues) = (narrows.connect(), narrows.connect());
+    waits.send_command(&["BLPOP", "jobs", "0"]);
+    queues.expect(&["MULTI"], "+OK\r\n");
+    queues.expect(&["SET", "k", "v"], "+QUEUED\r\n");
+    wait_until("it waits", PATIENCE, || blocked(&mut asks) == 1);
+    let list = asks.call(&["CLIENT", "LIST"]).text();
+    let line = list.lines().find(|line| line.contains(" flags=x "));
+    assert!(
+        line.is_some_and(|line| line.contains(" multi=1 ")),
+        "{list}"
+    );
+    let info = asks.call(&["INFO", "clients"]).text();
+    assert!(info.contains("blocked_clients:1\r\n"), "{info}");
+    asks.expect(&["RPUSH", "jobs", "one"], ":1\r\n");
+    waits.reply();
+    queues.expect(&["DISCARD"], "+OK\r\n");
+    assert_eq!(blocked(&mut asks), 0);
+    let list = asks.call(&["CLIENT", "LIST"]).text();
+    assert!(!list.contains("flags=x"), "{list}");
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use narrows::command::{CommandTable, Policy, PolicySettings};
-use narrows::engine::Rules;
 use narrows::engine::settings::{OnUnknownOutcome, Settings};
+use narrows::engine::{Identity, Rules};
 
 use super::chance::Chance;
 
@@ -79,4 +79,12 @@ pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
     let pool = &mut rules.settings.pool;
     pool.check_interval = Duration::from_millis(chance.one_of(&[2, 5, 20]));
     pool.check_kinds = chance.hits(50);
+}
+
+/// Who narrows is towards the fake servers.
+pub fn identity() -> Identity {
+    Identity {
+        name: "narrows:sim".to_owned(),
+        ..Identity::default()
+    }
 }

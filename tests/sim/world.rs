@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
+    Accepted, BackendId, ClientId, Effect, Engine, Question, Reply, Rules, Shared,
 };
 
 use super::actor::{Actor, Expect};
@@ -122,10 +122,7 @@ impl World {
             budget: Arc::clone(&budget),
             dials: Arc::new(DialRate::new(chance.one_of(&[20, 1000]))),
         };
-        let identity = Arc::new(Identity {
-            name: "narrows:sim".to_owned(),
-            ..Identity::default()
-        });
+        let identity = Arc::new(rules::identity());
         let workers = (0..workers)
             .map(|worker| Worker {
                 engine: Engine::new(

@@ -171,9 +171,10 @@ fn a_pipeline_answered_out_of_order_is_found() {
         Some((other, earlier)) if other == connection => {
             Some(vec![(connection, reply.to_vec()), (connection, earlier)])
         }
-        Some(other) => {
-            held = Some(other);
-            None
+        // It was the last of its pipeline: another one is tried.
+        Some((other, earlier)) => {
+            held = Some((connection, reply.to_vec()));
+            Some(vec![(other, earlier)])
         }
     });
     offence(hand, |plan| {
