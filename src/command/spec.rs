@@ -60,6 +60,12 @@ impl Spec {
         self.route
     }
 
+    /// Whether it waits for what its own connection has written: on another one it would
+    /// acknowledge what it has not seen.
+    pub fn waits_for_own_writes(&self) -> bool {
+        matches!(&*self.name, "wait" | "waitaof")
+    }
+
     /// Whether a request of `argc` arguments, its name included, is of legal arity.
     #[inline]
     pub fn accepts(&self, argc: u32) -> bool {

@@ -33,6 +33,9 @@ pub enum Question {
     List(ClientFilter),
     /// Close those that the filter means; how many were there?
     Kill(ClientFilter),
+    /// End the wait of the client with this `CLIENT ID`, with an error or as by timeout; was it
+    /// there?
+    Unblock(u64, bool),
     /// The figures of `INFO`.
     Figures,
 }
@@ -42,7 +45,7 @@ pub enum Question {
 pub enum Reply {
     /// Client ids with their lines, line ends included.
     List(Vec<(u64, Vec<u8>)>),
-    /// How many were closed.
+    /// How many were closed, or whose wait was ended.
     Killed(u64),
     /// Figures, to be added up.
     Figures(ClientFigures),

@@ -25,6 +25,8 @@ pub enum Purpose {
     List,
     /// `CLIENT KILL`.
     Kill(KillForm),
+    /// `CLIENT UNBLOCK`.
+    Unblock,
     /// `INFO`, whose text from the server this is.
     Info {
         /// The server's text.
@@ -125,7 +127,10 @@ impl Engine {
                 self.finish_info(id, &text, section, figures);
                 return self.end_hold(id, Hold::Gather(ticket));
             }
-            (Purpose::List | Purpose::Kill(_), _) => {}
+            (Purpose::Unblock, Reply::Killed(count)) => {
+                write::integer(&mut reply, i64::from(count > 0));
+            }
+            (Purpose::List | Purpose::Kill(_) | Purpose::Unblock, _) => {}
         }
         if !client.session.reply_mode.begin_command() {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
@@ -154,6 +159,9 @@ impl Engine {
                     .collect(),
             ),
             Question::Kill(filter) => Reply::Killed(self.kill(filter)),
+            Question::Unblock(id, with_error) => {
+                Reply::Killed(u64::from(self.unblock(*id, *with_error)))
+            }
             Question::Figures => Reply::Figures(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),

@@ -7,6 +7,7 @@ use crate::resp::{Args, Frame, Refusal, write};
 use crate::session::state::NameOf;
 use crate::session::{Answer, Doom, Filled, Mark, answer, info};
 
+use super::client::Client;
 use super::context::Context;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
@@ -92,6 +93,10 @@ impl Engine {
             }
             Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
+            }
+            Route::Blocking if spec.waits_for_own_writes() => {
+                let command = &*spec.name;
+                self.refuse_queued(id, &Refusal::NeedsLease { command })
             }
             // Who has left does not wait, as in Redis.
             Route::Blocking if !queueing && self.has_left(id) => {
@@ -394,6 +399,37 @@ impl Engine {
             lent.pins.push(pin);
         }
         outcome
+    }
+
+    /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error.
+    /// False when it does not wait. Its connection is closed: on a server that is paused
+    /// `CLIENT UNBLOCK` itself is not safe (redis#14164).
+    pub(super) fn unblock(&mut self, number: u64, with_error: bool) -> bool {
+        let waits = |client: &Client| {
+            client.session.id == number && client.lease.as_ref().is_some_and(|l| l.lent.waits)
+        };
+        let found = self.clients.iter().find(|(_, client)| waits(client));
+        let Some(id) = found.map(|(id, _)| id) else {
+            return false;
+        };
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let Some(lease) = client.lease.take() else {
+            return false;
+        };
+        client.watch_lost = lease.lent.bracket.is_watching();
+        let (protocol, carrier) = (client.session.protocol, client.carrier);
+        let oldest = self.backends.get(carrier).and_then(|b| b.in_flight.front());
+        let silent = oldest.is_some_and(|slot| slot.receiver() == Receiver::Silent);
+        if !silent {
+            self.reply_with(id, |out| match with_error {
+                true => write::error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+                false => write::null_array(out, protocol),
+            });
+        }
+        self.break_lease(*lease);
+        true
     }
 
     /// The command that was just sent may wait on the server for as long as it likes.

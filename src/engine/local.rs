@@ -84,6 +84,10 @@ impl Engine {
                 })
             }
             Answer::List(filter) => self.gather(id, Question::List(filter), gather::Purpose::List),
+            Answer::Unblock { id: of, with_error } => {
+                let question = Question::Unblock(of, with_error);
+                self.gather(id, question, gather::Purpose::Unblock)
+            }
             Answer::Kill(filter, form) => {
                 let question = Question::Kill(filter);
                 self.gather(id, question, gather::Purpose::Kill(form))

@@ -95,6 +95,10 @@ impl Engine {
                 }
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
+            Route::Blocking if spec.waits_for_own_writes() => {
+                let refusal = Refusal::NeedsLease { command };
+                self.not_carried(id, bytes, frame, spec, &refusal)
+            }
             Route::Blocking => self.needs_lease(id, request, spec, LeaseFor::Blocking),
             Route::Pinned(Pin::Monitor | Pin::Tracking)
             | Route::Subscriber

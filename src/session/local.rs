@@ -35,6 +35,13 @@ pub enum Answer {
     List(ClientFilter),
     /// `CLIENT KILL` over all workers.
     Kill(ClientFilter, KillForm),
+    /// `CLIENT UNBLOCK` over all workers.
+    Unblock {
+        /// `CLIENT ID` of the one that waits; 0 is nobody's.
+        id: u64,
+        /// It gets an error, not the nil of a timeout.
+        with_error: bool,
+    },
     /// `CLIENT INFO`: needs what the engine knows of this client.
     Info,
 }
@@ -56,7 +63,7 @@ pub fn answer<'a>(
         Local::ClientSetname => return set_name(session, args, out),
         Local::ClientSetinfo => return set_info(session, args, out),
         Local::ClientReply => return client_reply(session, args, out),
-        Local::ClientUnblock => return unblock(args, out),
+        Local::ClientUnblock => return unblock(args),
         Local::ClientNoEvict => return no_evict(session, args, out),
         Local::ClientGetredir => write::integer(out, -1),
         Local::ClientTrackinginfo => tracking_info(session.protocol, out),
@@ -143,21 +150,22 @@ fn client_reply<'a>(
     Ok(Answer::Done)
 }
 
-/// Nobody blocks through narrows yet, so there is nobody to unblock.
-fn unblock<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a>> {
+fn unblock(mut args: Args<'_>) -> Result<Answer, Refusal<'_>> {
     let id = args.next().unwrap_or_default();
     if args.remaining() > 1 {
         return Err(Refusal::Argument(Argument::UnblockForm));
     }
-    if let Some(reason) = args.next()
-        && !reason.eq_ignore_ascii_case(b"timeout")
-        && !reason.eq_ignore_ascii_case(b"error")
-    {
-        return Err(Refusal::Argument(Argument::UnblockReason));
-    }
-    integer(id).ok_or(Refusal::Argument(Argument::NotInteger))?;
-    write::integer(out, 0);
-    Ok(Answer::Done)
+    let with_error = match args.next() {
+        None => false,
+        Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => false,
+        Some(reason) if reason.eq_ignore_ascii_case(b"error") => true,
+        Some(_) => return Err(Refusal::Argument(Argument::UnblockReason)),
+    };
+    let id = integer(id).ok_or(Refusal::Argument(Argument::NotInteger))?;
+    Ok(Answer::Unblock {
+        id: u64::try_from(id).unwrap_or_default(),
+        with_error,
+    })
 }
 
 fn no_evict<'a>(

@@ -73,13 +73,18 @@ fn who_cannot_wait_is_told_in_time_and_plain_traffic_goes_on() {
     wait_until("as many wait as may", PATIENCE, || blocked(&mut admin) == 2);
     let mut plain = narrows.connect();
     plain.expect(&["SET", "k", "v"], "+OK\r\n");
-    let told = waiting.split_off(2);
-    for mut client in told {
-        let told = client.reply();
-        assert!(told.raw().starts_with(b"-TRYAGAIN narrows: "), "{told:?}");
+    std::thread::sleep(Duration::from_millis(400));
+    admin.expect(&["RPUSH", "jobs", "a", "b"], ":2\r\n");
+    let (mut told, mut served) = (0, 0);
+    for client in &mut waiting {
+        let reply = client.reply();
+        told += usize::from(reply.raw().starts_with(b"-TRYAGAIN narrows: "));
+        served += usize::from(reply.raw().starts_with(b"*2\r\n$4\r\njobs\r\n"));
         client.expect(&["PING"], "+PONG\r\n");
     }
-    assert!(pipe_ids(&mut admin).len() <= 3);
+    assert_eq!((told, served), (4, 2));
+    // Two that wait, one for the rest, one that is kept free beside whoever takes one.
+    assert!(pipe_ids(&mut admin).len() <= 4);
 }
 
 #[test]
@@ -106,4 +111,35 @@ fn whoever_asks_narrows_sees_who_waits_and_who_is_in_a_transaction() {
     assert_eq!(blocked(&mut asks), 0);
     let list = asks.call(&["CLIENT", "LIST"]).text();
     assert!(!list.contains("flags=x"), "{list}");
+}
+
+#[test]
+fn a_wait_is_ended_by_client_unblock() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &["--workers", "2"]);
+    let mut asks = narrows.connect();
+    for (reason, hears) in [
+        (None, "*-1\r\n"),
+        (Some("TIMEOUT"), "*-1\r\n"),
+        (
+            Some("ERROR"),
+            "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
+        ),
+    ] {
+        let mut waits = narrows.connect();
+        let id = waits.call(&["CLIENT", "ID"]).raw()[1..]
+            .trim_ascii()
+            .to_vec();
+        let id = String::from_utf8(id).unwrap();
+        let mut unblock = vec!["CLIENT", "UNBLOCK", &id];
+        unblock.extend(reason);
+        asks.expect(&unblock, ":0\r\n");
+        waits.send_command(&["BLPOP", "jobs", "0"]);
+        wait_until("it waits", PATIENCE, || blocked(&mut asks) == 1);
+        asks.expect(&unblock, ":1\r\n");
+        waits.expect_reply(hears);
+        waits.expect(&["PING"], "+PONG\r\n");
+        asks.expect(&["RPUSH", "jobs", "x"], ":1\r\n");
+        waits.expect(&["LPOP", "jobs"], "$1\r\nx\r\n");
+    }
 }

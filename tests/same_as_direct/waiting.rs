@@ -47,7 +47,6 @@ const TALKS: &[(&str, &str)] = &[
         "streams",
         "XADD s 1-1 f v\nXREAD BLOCK 0 STREAMS s 0\n~XREAD BLOCK 0 STREAMS s 1-1\n2>XADD s 2-1 f w\nraw: \"\"\nXGROUP CREATE s g 0\nXREADGROUP GROUP g c BLOCK 0 STREAMS s >\n~XREADGROUP GROUP g c BLOCK 0 STREAMS s >\n2>XADD s 3-1 f x\nraw: \"\"",
     ),
-    ("replicas", "SET a 1\nWAIT 0 10\nWAIT 1 10"),
     (
         "before and after",
         "SET a 1\nBLPOP l 0.01\nGET a\nSELECT 1\nBLPOP l 0.01\nGET a",

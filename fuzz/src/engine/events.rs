@@ -296,7 +296,7 @@ impl World {
         {
             let answer = match question {
                 Question::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
-                Question::Kill(_) => Reply::Killed(1),
+                Question::Kill(_) | Question::Unblock(..) => Reply::Killed(1),
                 Question::Figures => Reply::Figures(ClientFigures::default()),
             };
             self.engine.answered(ticket, answer, self.now);
