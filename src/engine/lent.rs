@@ -94,22 +94,7 @@ impl Engine {
             Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
             }
-            Route::Blocking if spec.waits_for_own_writes() => {
-                let command = &*spec.name;
-                self.refuse_queued(id, &Refusal::NeedsLease { command })
-            }
-            // Who has left does not wait, as in Redis.
-            Route::Blocking if !queueing && self.has_left(id) => {
-                self.close_now(id);
-                Outcome::Ended
-            }
-            Route::Blocking => {
-                let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
-                if outcome == Outcome::Taken && !queueing {
-                    self.waits_on_server(id);
-                }
-                outcome
-            }
+            Route::Blocking => self.wait_on_lease(id, rules, bytes, spec, queueing),
             Route::Local(local) if queueing => {
                 self.queue_local(id, (rules, bytes, frame), spec, local)
             }
@@ -117,13 +102,7 @@ impl Engine {
                 self.switch_lent(id, rules, bytes, frame, spec)
             }
             Route::Local(local @ (Local::Reset | Local::Quit)) => {
-                let outcome = self.wait_for_replies(id);
-                if outcome == Outcome::Held {
-                    return outcome;
-                }
-                if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
-                    self.break_lease(*lease);
-                }
+                self.leave_lease(id);
                 self.local(id, bytes, frame, spec, local)
             }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
@@ -155,6 +134,38 @@ impl Engine {
             Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
             Some(_) => Outcome::Taken,
             None => Outcome::Ended,
+        }
+    }
+
+    /// A command that waits, by a client that has a backend to itself anyway.
+    fn wait_on_lease(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        queueing: bool,
+    ) -> Outcome {
+        if spec.waits_for_own_writes() {
+            let command = &*spec.name;
+            return self.refuse_queued(id, &Refusal::NeedsLease { command });
+        }
+        // Who has left does not wait, as in Redis.
+        if !queueing && self.has_left(id) {
+            self.close_now(id);
+            return Outcome::Ended;
+        }
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        if outcome == Outcome::Taken && !queueing {
+            self.waits_on_server(id);
+        }
+        outcome
+    }
+
+    /// The client leaves its state behind, and the backend with it.
+    fn leave_lease(&mut self, id: ClientId) {
+        if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
+            self.break_lease(*lease);
         }
     }
 
@@ -261,9 +272,7 @@ impl Engine {
         let (request, filled) = match local {
             Local::Reset | Local::Quit => {
                 // As in Redis: at once.
-                if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
-                    self.break_lease(*lease);
-                }
+                self.leave_lease(id);
                 return self.local(id, bytes, frame, spec, local);
             }
             Local::Select => {

@@ -7,14 +7,15 @@ use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
 use crate::session::{self, Answer, ReplyMode};
 
+use super::Engine;
 use super::client::Client;
 use super::context::Context;
 use super::effect::Question;
+use super::gather::Purpose;
 use super::handshake::hello_for_client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::planted::{self, Bug};
-use super::{Engine, gather};
 
 /// How long a db that the server has refused stays refused without asking again.
 pub(super) const REFUSED_DB: Duration = Duration::from_secs(1);
@@ -76,21 +77,14 @@ impl Engine {
             }
             Answer::Hello { protocol, name } => self.hello(id, spec, protocol, name),
             Answer::Select { db } => self.select(id, spec, db),
-            Answer::Info => {
-                let mut text = self.client_line(id);
-                text.push(b'\n');
-                self.finish_gather(id, spec, |protocol, out| {
-                    write::verbatim(out, &text, protocol);
-                })
-            }
-            Answer::List(filter) => self.gather(id, Question::List(filter), gather::Purpose::List),
+            Answer::Info => self.own_line(id, spec),
+            Answer::List(filter) => self.gather(id, Question::List(filter), Purpose::List),
             Answer::Unblock { id: of, with_error } => {
-                let question = Question::Unblock(of, with_error);
-                self.gather(id, question, gather::Purpose::Unblock)
+                self.gather(id, Question::Unblock(of, with_error), Purpose::Unblock)
             }
             Answer::Kill(filter, form) => {
                 let question = Question::Kill(filter);
-                self.gather(id, question, gather::Purpose::Kill(form))
+                self.gather(id, question, Purpose::Kill(form))
             }
         }
     }
@@ -228,6 +222,15 @@ impl Engine {
             return Outcome::Ended;
         }
         outcome
+    }
+
+    /// `CLIENT INFO`.
+    fn own_line(&mut self, id: ClientId, spec: &Spec) -> Outcome {
+        let mut text = self.client_line(id);
+        text.push(b'\n');
+        self.finish_gather(id, spec, |protocol, out| {
+            write::verbatim(out, &text, protocol);
+        })
     }
 
     /// Behind `RESET` nothing of the connection's past holds.
