@@ -339,6 +339,7 @@ impl Engine {
             && let Some(client) = self.clients.get_mut(owner)
             && let Some(lease) = client.lease.take()
         {
+            let refused = lease.lent.bracket.was_refused();
             client.multi_lost = lease.lent.bracket.is_queueing();
             client.watch_lost = !client.multi_lost
                 && lease.lent.bracket.is_watching()
@@ -351,6 +352,11 @@ impl Engine {
             }
             self.lease_lost(*lease);
             self.allow_reading(owner);
+            if refused {
+                // An error to its MULTI, and then the end: directly it would be disconnected too,
+                // and nothing of what it has sent behind would run.
+                self.end(owner, Ending::AfterReplies(Box::default()));
+            }
         }
     }
 

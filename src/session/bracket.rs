@@ -70,6 +70,9 @@ pub struct Bracket {
     queueing: bool,
     /// The server said what no server should: what it holds for us is not known.
     in_doubt: bool,
+    /// The server has refused to open it. What its client sent behind ran all the same, or did
+    /// not, if the server has closed the connection with that.
+    refused_to_open: bool,
     doom: Option<Doom>,
     /// Number of the `MULTI` among its client's requests.
     multi_at: u32,
@@ -93,6 +96,11 @@ impl Bracket {
     /// Whether the server may hold something that no reply has told of.
     pub fn is_in_doubt(&self) -> bool {
         self.in_doubt
+    }
+
+    /// Whether the server has refused to open it.
+    pub fn was_refused(&self) -> bool {
+        self.refused_to_open
     }
 
     /// Whether the server queues commands instead of running them.
@@ -158,6 +166,7 @@ impl Bracket {
         let ok = reply == b"+OK\r\n";
         let error = matches!(reply.first(), Some(b'-' | b'!'));
         match mark {
+            Mark::Watch | Mark::Multi if error && !self.queueing => self.refused_to_open = true,
             Mark::Watch => self.watching |= ok,
             Mark::Multi => self.queueing |= ok,
             // Inside MULTI it is queued, and EXEC ends all watches anyway.

@@ -127,6 +127,12 @@ impl Actor {
             || frame.starts_with(b"-ERR narrows:")
             || frame == EARLY;
         match &pending.expect {
+            Expect::Watch if frame == EARLY => {
+                // The server itself has refused it, and its client knows.
+                self.loose = true;
+                ledger.transactions.unwatched(pending.tag);
+                Ok(())
+            }
             Expect::Watch | Expect::Multi if failed => {
                 // Either all of it fails, or narrows closes the connection.
                 self.loose = true;
