@@ -122,7 +122,7 @@ fn whole_block<'r>(rules: &'r Rules, bytes: &[u8]) -> Option<Vec<Part<'r>>> {
             _ if !known => return None,
             Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,
             Route::Bracket(Verb::Exec | Verb::Discard) => Fate::BlockEnds,
-            _ if spec.waits_for_own_writes() => return None,
+            _ if spec.waits_for_own_writes() || rules.policy.is_dedicated(spec) => return None,
             // Commands that block do not inside a transaction.
             Route::Shared | Route::Blocking => Fate::Block,
             _ => return None,

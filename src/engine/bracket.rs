@@ -14,8 +14,11 @@ use super::run::Run;
 impl Engine {
     /// Whether the reply under way on a backend is one that may be long, and is no error.
     pub(super) fn streams(&self, id: BackendId) -> bool {
-        let kind = self.backends.get(id).and_then(|b| b.replies.kind());
-        matches!(kind, Some(ReplyKind::Array | ReplyKind::Null))
+        // What has begun to be collected is collected to its end.
+        self.backends.get(id).is_some_and(|backend| {
+            let kind = backend.replies.kind();
+            backend.collected.is_empty() && matches!(kind, Some(ReplyKind::Array | ReplyKind::Null))
+        })
     }
 
     /// `EXEC` has run, or a watched key had changed: its bytes have been dealt with.

@@ -157,6 +157,14 @@ impl Drop for Lease {
     }
 }
 
+impl Client {
+    /// Whether it holds a backend for more than the one huge request.
+    pub(super) fn has_session_lease(&self) -> bool {
+        let purpose = self.lease.as_ref().map(|lease| lease.lent.purpose);
+        purpose.is_some_and(|purpose| purpose != LeaseFor::Upload)
+    }
+}
+
 impl Engine {
     /// The client's next request needs a backend of its own.
     pub(super) fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
@@ -274,9 +282,9 @@ impl Engine {
             return;
         };
         backend.phase = Phase::Leased(client_id);
-        backend.out.stream(purpose == LeaseFor::Upload);
         let mut lent = Lent::new(purpose);
-        if std::mem::take(&mut client.watch_lost) {
+        // An upload is one request: it opens and closes nothing.
+        if purpose != LeaseFor::Upload && std::mem::take(&mut client.watch_lost) {
             lent.bracket = Bracket::after_lost_watch();
         }
         client.lease = Some(Box::new(Lease {
@@ -310,9 +318,6 @@ impl Engine {
         match self.prove_clean(&lease, id) {
             Some(proof) if !half_sent => {
                 let backend = lease.give_back(proof);
-                if let Some(backend) = self.backends.get_mut(backend) {
-                    backend.out.stream(false);
-                }
                 self.make_spare(backend);
             }
             _ => {

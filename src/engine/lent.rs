@@ -20,7 +20,8 @@ impl Engine {
     pub(super) fn needs_lease(
         &mut self,
         id: ClientId,
-        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        bytes: &[u8],
+        frame: &Frame,
         spec: &Spec,
         purpose: LeaseFor,
     ) -> Outcome {
@@ -28,8 +29,8 @@ impl Engine {
             return self.unknown_to_server(id, bytes, spec);
         }
         if !spec.accepts(frame.argc) {
-            // The server's own words, without a lease for them.
-            return self.forward(id, rules, bytes, spec, Receiver::Client);
+            let command = &spec.name;
+            return self.refuse(id, &Refusal::Arity { command });
         }
         self.wait_for_lease(id, purpose)
     }
@@ -70,8 +71,8 @@ impl Engine {
             return Outcome::Ended;
         };
         let queueing = lent.bracket.is_queueing();
-        // A command that blocks was all it was lent for: the next one goes the usual way.
-        if lent.purpose == LeaseFor::Blocking && !lent.is_kept() && lent.waits {
+        // As Redis looks at nothing behind a command that waits.
+        if lent.waits {
             return self.wait_for_replies(id);
         }
         // What narrows answers itself depends on what the replies under way will show.
@@ -81,9 +82,10 @@ impl Engine {
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
         match spec.route_of(bytes) {
             Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
+            // Also with wrong arguments: an EXEC of those ends its transaction.
+            Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
             // The server refuses it in its own words, and aborts what it is in.
             _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
-            Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
             Route::Info if !queueing => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 match self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section }) {
@@ -149,6 +151,10 @@ impl Engine {
         if spec.waits_for_own_writes() {
             let command = &*spec.name;
             return self.refuse_queued(id, &Refusal::NeedsLease { command });
+        }
+        // It is alone on its way, so that ending the wait answers it and nothing else.
+        if !queueing && self.wait_for_replies(id) == Outcome::Held {
+            return Outcome::Held;
         }
         // Who has left does not wait, as in Redis.
         if !queueing && self.has_left(id) {

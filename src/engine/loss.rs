@@ -175,7 +175,10 @@ impl Engine {
             // One that is being closed asks nothing again: what it waits for comes first.
             let client = self.clients.get(settled.client);
             let ending = client.is_some_and(|client| client.is_ending());
+            // What was not kept cannot be asked again.
+            let kept = backend.out.request(offset, settled.bytes).len() == settled.bytes;
             let again = settled.bytes > 0
+                && kept
                 && !ending
                 && match settled.receiver {
                     // A block runs as a whole or not at all.

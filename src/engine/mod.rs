@@ -369,7 +369,11 @@ impl Engine {
         self.draining = true;
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
-            self.close_if_done(id);
+            match self.lent(id).is_some_and(|lent| lent.waits) {
+                // Its wait may have no end.
+                true => self.close_now(id),
+                false => self.close_if_done(id),
+            }
         }
     }
 

@@ -202,6 +202,12 @@ impl Engine {
                     lent.waits = false;
                 }
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
+                if answered
+                    && !unfinished
+                    && let Some(backend) = self.backends.get_mut(id)
+                {
+                    backend.out.stream(false);
+                }
                 if answered && unfinished {
                     self.lose(id, Loss::Early);
                 } else {

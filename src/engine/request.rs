@@ -300,11 +300,12 @@ impl Engine {
             Fate::Replayable if replayed => Fate::Unknown,
             other => other,
         };
-        // In a transaction it is only queued.
+        let checked = client.lease.is_none() && self.rules.settings.pool.check_kinds;
         let shape = match fate {
-            Fate::Block => Shape::STATUS,
-            _ if client.lease.is_none() && self.rules.settings.pool.check_kinds => spec.shape,
-            _ => Shape::ANY,
+            _ if !checked => Shape::ANY,
+            // In a transaction it is queued; it runs at once if the server has refused MULTI.
+            Fate::Block => spec.shape.or(Shape::STATUS),
+            _ => spec.shape,
         };
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.

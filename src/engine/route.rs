@@ -5,6 +5,7 @@ use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcomman
 use crate::resp::{Args, Frame, Refusal};
 use crate::session::info;
 
+use super::client::Client;
 use super::hold::{Hold, Outcome};
 use super::key::ClientId;
 use super::lease::LeaseFor;
@@ -58,7 +59,7 @@ impl Engine {
         }
         let request = (rules, bytes, frame);
         let client = self.clients.get(id);
-        if client.is_some_and(|client| client.lease.is_some()) {
+        if client.is_some_and(Client::has_session_lease) {
             return self.on_lease(id, request, spec);
         }
         if client.is_some_and(|client| client.multi_lost)
@@ -68,7 +69,7 @@ impl Engine {
         }
         match spec.route_of(bytes) {
             Route::Shared if rules.policy.is_dedicated(spec) => {
-                self.needs_lease(id, request, spec, LeaseFor::Blocking)
+                self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking)
             }
             Route::Shared | Route::Restricted => {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
@@ -85,7 +86,7 @@ impl Engine {
             }
             Route::Bracket(Verb::Multi) if spec.accepts(frame.argc) => Outcome::Block,
             Route::Bracket(Verb::Watch | Verb::Multi) => {
-                self.needs_lease(id, request, spec, LeaseFor::Bracket)
+                self.needs_lease(id, bytes, frame, spec, LeaseFor::Bracket)
             }
             // Nothing is open: the server says so, on any connection.
             Route::Bracket(Verb::Exec) => self.forward(id, rules, bytes, spec, Receiver::Client),
@@ -99,14 +100,14 @@ impl Engine {
                 let refusal = Refusal::NeedsLease { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
-            Route::Blocking => self.needs_lease(id, request, spec, LeaseFor::Blocking),
+            Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
             Route::Pinned(Pin::Monitor | Pin::Tracking)
             | Route::Subscriber
             | Route::OwnConnection => {
                 let refusal = Refusal::NeedsLease { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
-            Route::Pinned(_) => self.needs_lease(id, request, spec, LeaseFor::Pin),
+            Route::Pinned(_) => self.needs_lease(id, bytes, frame, spec, LeaseFor::Pin),
         }
     }
 

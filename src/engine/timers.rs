@@ -218,7 +218,10 @@ impl Engine {
         let mut late: Vec<(ClientId, Receiver)> = Vec::new();
         let mut given_up: Vec<BackendId> = Vec::new();
         for (id, backend) in &mut self.backends {
-            if matches!(backend.phase, Phase::Leased(_)) && !backend.out.is_streaming() {
+            if let Phase::Leased(owner) = backend.phase
+                && let Some(client) = self.clients.get(owner)
+                && client.has_session_lease()
+            {
                 // What it holds for its client would not be known any more.
                 let oldest = backend.in_flight.front();
                 if !backend.patient && oldest.is_some_and(|slot| slot.is_older_than(limit, now)) {

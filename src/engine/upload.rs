@@ -81,14 +81,24 @@ impl Engine {
             client.hold = Some(Hold::Replies);
             return false;
         }
-        if client.lease.is_none() {
-            let waited = client.overdue_bytes > 0;
-            let refusal = refusal_of(rules, partial, scanner);
-            if let Some(reply) = refusal {
-                self.counters.refused("huge_request");
-                self.swallow_stream(id, scanner.clone(), reply);
-                return true;
+        // Nothing of a transaction that is lost may run, however large.
+        let lost = client.multi_lost.then(|| {
+            let mut reply = Vec::new();
+            Refusal::InLostTransaction.write(&mut reply);
+            reply
+        });
+        let waited = client.overdue_bytes > 0;
+        let leased = client.lease.is_some();
+        let queueing = self.lent(id).is_some_and(|lent| lent.bracket.is_queueing());
+        if let Some(reply) = lost.or_else(|| refusal_of(rules, partial, scanner, queueing)) {
+            self.counters.refused("huge_request");
+            if let Some(lent) = self.lent(id) {
+                lent.bracket.refused();
             }
+            self.swallow_stream(id, scanner.clone(), reply);
+            return true;
+        }
+        if !leased {
             if waited {
                 let mut reply = Vec::new();
                 Refusal::NotExecuted(self.why_not()).write(&mut reply);
@@ -131,6 +141,7 @@ impl Engine {
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
             now,
         );
+        backend.out.stream(true);
         backend.out.push(partial);
         client.stream = Some(Box::new(Stream {
             scanner,
@@ -326,7 +337,13 @@ impl Engine {
 }
 
 /// The answer to a huge request that is not to be carried, judged by what has come of it.
-fn refusal_of(rules: &Rules, partial: &[u8], scanner: &RequestScanner) -> Option<Vec<u8>> {
+/// `queueing`: it stands in a transaction, where nothing waits.
+fn refusal_of(
+    rules: &Rules,
+    partial: &[u8],
+    scanner: &RequestScanner,
+    queueing: bool,
+) -> Option<Vec<u8>> {
     let name = scanner.name().and_then(|(at, len)| {
         let at = at as usize;
         partial.get(at..at + len as usize)
@@ -345,9 +362,10 @@ fn refusal_of(rules: &Rules, partial: &[u8], scanner: &RequestScanner) -> Option
             } else {
                 match spec.route_of(partial) {
                     Route::Shared | Route::Restricted | Route::Info => return None,
-                    Route::Local(_) => Refusal::TooLarge.write(&mut reply),
+                    Route::Blocking if queueing && !spec.waits_for_own_writes() => return None,
                     Route::NotForwarded => Refusal::NotForwarded { command }.write(&mut reply),
-                    _ => Refusal::NeedsLease { command }.write(&mut reply),
+                    // Their arguments, or their replies, are looked at.
+                    _ => Refusal::TooLarge.write(&mut reply),
                 }
             }
         }

@@ -89,7 +89,7 @@ pub enum Refusal<'a> {
     Cluster,
     /// A huge request came in below the minimum rate; closed after the answer.
     UploadTooSlow,
-    /// A command that narrows answers itself, longer than is collected for one.
+    /// A command whose arguments or replies narrows looks at, longer than is collected for one.
     TooLarge,
     /// The backend answered with bytes that are no reply; the command may have run.
     BackendProtocol,
@@ -304,7 +304,7 @@ impl Refusal<'_> {
             ),
             Self::TooLarge => (
                 "too_large",
-                "ERR narrows: a command that narrows answers itself is limited to big_request_bytes",
+                "ERR narrows: this command is limited to big_request_bytes",
             ),
             Self::BackendProtocol => (
                 "backend_protocol",

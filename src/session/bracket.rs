@@ -161,27 +161,40 @@ impl Bracket {
         *self = Self::default();
     }
 
+    /// The server says that nothing is queued. What is watched stays so.
+    fn not_queueing(&mut self) {
+        self.queueing = false;
+        self.places.clear();
+        self.doom = self.doom.filter(|doom| *doom != Doom::Refused);
+    }
+
     /// The reply to a marked request has come: at least its head, or all of it if it is one line.
     pub fn settle(&mut self, mark: Mark, reply: &[u8], protocol: Protocol) -> Hears {
         let ok = reply == b"+OK\r\n";
         let error = matches!(reply.first(), Some(b'-' | b'!'));
         match mark {
-            Mark::Watch | Mark::Multi if error && !self.queueing => self.refused_to_open = true,
-            Mark::Watch => self.watching |= ok,
-            Mark::Multi => self.queueing |= ok,
+            Mark::Watch | Mark::Multi if !self.queueing => {
+                self.refused_to_open = error;
+                self.watching |= ok && mark == Mark::Watch;
+                self.queueing = ok && mark == Mark::Multi;
+            }
+            // Refused inside MULTI: the server aborts it, and says so at EXEC.
+            Mark::Watch | Mark::Multi => {}
             // Inside MULTI it is queued, and EXEC ends all watches anyway.
             Mark::Unwatch if ok => {
                 self.watching = false;
                 self.doom = self.doom.filter(|doom| *doom != Doom::WatchLost);
             }
-            Mark::Exec | Mark::ExecFilled if error && is_without_multi(reply) => {}
+            Mark::Exec | Mark::ExecFilled if error && is_without_multi(reply) => {
+                self.not_queueing()
+            }
             Mark::Exec | Mark::ExecFilled => {
                 let known = !error || reply.starts_with(b"-EXECABORT");
                 self.over();
                 self.in_doubt = !known;
             }
             Mark::Discard if ok => self.over(),
-            Mark::Discard if error && is_without_multi(reply) => {}
+            Mark::Discard if error && is_without_multi(reply) => self.not_queueing(),
             Mark::Discard => self.in_doubt = true,
             Mark::Abort => {
                 let doom = self.doom;

@@ -1,6 +1,6 @@
 //! A transaction whose connection is lost.
 
-use crate::setup::field;
+use crate::setup::{field, narrows};
 use crate::support::{Conn, Narrows, RedisServer};
 
 /// Every connection in db 5, where a client has a transaction.
@@ -88,4 +88,39 @@ fn an_exec_does_not_run_without_its_watch() {
         client.expect_reply("*1\r\n+OK\r\n");
         client.expect(&["DEL", "k"], ":1\r\n");
     }
+}
+
+#[test]
+fn a_huge_request_is_a_part_of_its_transaction_like_any_other() {
+    let server = RedisServer::start();
+    let narrows = narrows(&server.url(), "[commands]\ndeny = [\"EVAL\"]\n", &[]);
+    let mut admin = server.connect();
+    let huge = "x".repeat(3 << 20);
+    let mut client = narrows.connect();
+    client.expect(&["SELECT", "5"], "+OK\r\n");
+    client.expect(&["WATCH", "k"], "+OK\r\n");
+    client.expect(&["SET", "other", &huge], "+OK\r\n");
+    client.expect(&["MULTI"], "+OK\r\n");
+    client.expect(&["SET", "k", &huge], "+QUEUED\r\n");
+    client.expect(&["STRLEN", "k"], "+QUEUED\r\n");
+    client.expect(&["EXEC"], "*2\r\n+OK\r\n:3145728\r\n");
+    // Not when the connection is lost.
+    client.expect(&["MULTI"], "+OK\r\n");
+    kill_those_in_db_5(&mut admin);
+    let told = raw(&mut client, &["SET", "l", &huge]);
+    assert!(told.starts_with("-ERR narrows: "), "{told}");
+    assert!(raw(&mut client, &["EXEC"]).starts_with("-EXECABORT "));
+    client.expect(&["EXISTS", "l"], ":0\r\n");
+    // A watch that is lost is remembered over it.
+    client.expect(&["WATCH", "k"], "+OK\r\n");
+    kill_those_in_db_5(&mut admin);
+    client.expect(&["SET", "m", &huge], "+OK\r\n");
+    client.expect(&["MULTI"], "+OK\r\n");
+    client.expect(&["SET", "n", "v"], "+QUEUED\r\n");
+    client.expect(&["EXEC"], "*-1\r\n");
+    // What is refused is so in a transaction too, and ends it.
+    client.expect(&["MULTI"], "+OK\r\n");
+    let told = raw(&mut client, &["EVAL", &huge, "0"]);
+    assert!(told.starts_with("-NOPERM narrows: "), "{told}");
+    assert!(raw(&mut client, &["EXEC"]).starts_with("-EXECABORT "));
 }

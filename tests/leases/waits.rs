@@ -143,3 +143,28 @@ fn a_wait_is_ended_by_client_unblock() {
         waits.expect(&["LPOP", "jobs"], "$1\r\nx\r\n");
     }
 }
+
+#[test]
+fn a_wait_that_is_ended_answers_for_itself_alone() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let (mut asks, mut waits) = (narrows.connect(), narrows.connect());
+    let id = waits.call(&["CLIENT", "ID"]).raw()[1..]
+        .trim_ascii()
+        .to_vec();
+    let id = String::from_utf8(id).unwrap();
+    waits.expect(&["WATCH", "k"], "+OK\r\n");
+    for request in ["SET a 1", "BLPOP jobs 0", "GET a", "INCR a"] {
+        waits.send(format!("{request}\r\n"));
+    }
+    wait_until("it waits", PATIENCE, || blocked(&mut asks) == 1);
+    asks.expect(&["CLIENT", "UNBLOCK", &id], ":1\r\n");
+    for reply in ["+OK\r\n", "*-1\r\n", "$1\r\n1\r\n", ":2\r\n"] {
+        waits.expect_reply(reply);
+    }
+    // The watch is gone with the connection: nothing may depend on it.
+    waits.send("MULTI\r\nINCR a\r\nEXEC\r\n");
+    for reply in ["+OK\r\n", "+QUEUED\r\n", "*-1\r\n"] {
+        waits.expect_reply(reply);
+    }
+}

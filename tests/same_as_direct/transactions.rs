@@ -36,6 +36,10 @@ const TALKS: &[(&str, &str)] = &[
         "without a beginning",
         "EXEC\nDISCARD\nUNWATCH\nPING\nEXEC now\nDISCARD now\nMULTI now\nWATCH",
     ),
+    (
+        "wrong words at its end",
+        "MULTI\nSET a 1\nEXEC now\nCLIENT GETNAME\nGET a\nEXEC\nMULTI\nSET a 2\nDISCARD now\nCLIENT GETNAME\nEXEC\nCLIENT GETNAME\nGET a",
+    ),
     ("nested", "MULTI\nMULTI\nSET a 1\nEXEC"),
     ("watch inside", "MULTI\nWATCH a\nSET a 1\nEXEC\nGET a"),
     ("unwatch inside", "WATCH a\nMULTI\nUNWATCH\nSET a 1\nEXEC"),

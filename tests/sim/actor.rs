@@ -21,6 +21,8 @@ pub enum Expect {
     Served,
     /// The server's own: an element of a list, or none.
     Popped,
+    /// The same, from a command that waits for one.
+    Awaited,
     /// The server's, with fields rewritten.
     Info,
     /// These bytes.
@@ -38,6 +40,12 @@ pub enum Expect {
     Select(u32),
     Hello(Protocol),
     List,
+}
+
+impl Expect {
+    fn is_wait(&self) -> bool {
+        matches!(self, Self::Awaited)
+    }
 }
 
 #[derive(Debug)]
@@ -231,7 +239,7 @@ impl Actor {
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
-            Expect::Popped => ledger.models.popped_silently(pending.tag),
+            Expect::Popped | Expect::Awaited => ledger.models.popped_silently(pending.tag),
             _ => {}
         }
         let told = if late || pending.tag.request < self.excused {
@@ -257,6 +265,7 @@ impl Actor {
             | Expect::Read(_)
             | Expect::Served
             | Expect::Popped
+            | Expect::Awaited
             | Expect::Info => {
                 return self.served(pending, frame, ledger);
             }
@@ -327,6 +336,12 @@ impl Actor {
             ledger.told(tag, Told::Unknown, setting);
             return Ok(());
         }
+        // An element may have been on its way: that cannot be told.
+        let unblocked = matches!(frame, b"*-1\r\n" | b"_\r\n") || frame.starts_with(b"-UNBLOCKED ");
+        if unblocked && pending.expect.is_wait() && ledger.unblocked.contains(&self.id) {
+            ledger.told(tag, Told::Unknown, setting);
+            return Ok(());
+        }
         let Some(reply) = ledger.reply(tag) else {
             return Err("it never ran");
         };
@@ -343,7 +358,7 @@ impl Actor {
             // The server has refused it: a replica, or one that is loading.
             _ if frame.starts_with(b"-") => {}
             Expect::Written(key) => self.wrote(key, tag, true),
-            Expect::Popped => {
+            Expect::Popped | Expect::Awaited => {
                 if let Err(text) = ledger.models.popped(tag, frame) {
                     ledger.offend(text);
                 }

@@ -6,6 +6,7 @@ use super::actor::{Actor, Expect, Mode, Pending};
 use super::chance::Chance;
 use super::ledger::{Ledger, Tag, Told};
 use super::models::{COUNTERS, LISTS};
+use super::requests::huge_value;
 use super::world::EARLY;
 
 /// A request inside a transaction, and what its element of `EXEC`'s reply has to be.
@@ -79,7 +80,13 @@ impl Actor {
                 Expect::Served
             }
             1 => {
-                self.say(tag, &["SET", &name, &text, &text], Expect::Queued);
+                let huge = self.huge && chance.hits(40);
+                let value = if huge {
+                    huge_value(chance, &text)
+                } else {
+                    text.clone()
+                };
+                self.say(tag, &["SET", &name, &value, &text], Expect::Queued);
                 Expect::Written(key)
             }
             3 => {
@@ -104,7 +111,7 @@ impl Actor {
         let seconds = chance.one_of(&["0.01", "0.1", "0.7"]);
         ledger.models.pops(tag, list);
         let silent = self.begin();
-        self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Popped);
+        self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Awaited);
         if let Some(pending) = self.pending.back_mut() {
             pending.silent = silent;
         }

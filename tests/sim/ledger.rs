@@ -3,7 +3,7 @@
 //! that very request answered, in the db and protocol that its client was in. `models` judges
 //! the data besides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use narrows::engine::settings::Settings;
 use narrows::resp::Protocol;
@@ -100,6 +100,8 @@ pub struct Ledger {
     pub models: Models,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
+    /// Clients whose waits others have ended, by their ids.
+    pub unblocked: BTreeSet<u64>,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }

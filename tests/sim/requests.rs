@@ -11,6 +11,12 @@ use super::server::DATABASES;
 /// How long a huge value is at least: the engine wants 64 KiB of a request before it streams it.
 const HUGE_BYTES: usize = 66 << 10;
 
+/// A value that streams, and ends with its tag.
+pub fn huge_value(chance: &mut Chance, tag: &str) -> String {
+    let filling = "h".repeat(chance.between(HUGE_BYTES, 4 * HUGE_BYTES));
+    format!("{filling}|{tag}")
+}
+
 impl Actor {
     /// Adds one request to what is to be sent. `others` are `CLIENT ID`s that may be killed.
     /// Returns the one that is going to be.
@@ -52,9 +58,7 @@ impl Actor {
             69..78 => self.move_on(chance, tag),
             78..90 => self.ask_locally(chance, tag),
             90..92 if self.huge => {
-                let mut value = "h".repeat(chance.between(HUGE_BYTES, 4 * HUGE_BYTES));
-                value.push('|');
-                value.push_str(&text);
+                let value = huge_value(chance, &text);
                 self.send(
                     chance,
                     tag,
@@ -63,7 +67,7 @@ impl Actor {
                 );
             }
             92..95 => self.silence_next(chance, tag),
-            95..98 => return self.kill(chance, tag, others),
+            95..98 => return self.kill(chance, tag, others, ledger),
             98 => self.say_last_word(chance, tag, ledger),
             _ => self.send(chance, tag, &["PING", &text], Expect::Served),
         }
@@ -208,12 +212,25 @@ impl Actor {
         };
     }
 
-    fn kill(&mut self, chance: &mut Chance, tag: Tag, others: &[u64]) -> Option<u64> {
+    fn kill(
+        &mut self,
+        chance: &mut Chance,
+        tag: Tag,
+        others: &[u64],
+        ledger: &mut Ledger,
+    ) -> Option<u64> {
         if others.is_empty() || !chance.hits(25) || self.mode != Mode::On {
             self.send(chance, tag, &["PING", &tag.text()], Expect::Served);
             return None;
         }
         let victim = others[chance.below(others.len())];
+        if chance.hits(50) {
+            ledger.unblocked.insert(victim);
+            let reason = chance.one_of(&["TIMEOUT", "ERROR"]);
+            let args = ["CLIENT", "UNBLOCK", &victim.to_string(), reason];
+            self.send(chance, tag, &args, Expect::Beginning(":"));
+            return None;
+        }
         let args = ["CLIENT", "KILL", "ID", &victim.to_string(), "SKIPME", "no"];
         self.send(chance, tag, &args, Expect::Beginning(":"));
         Some(victim)

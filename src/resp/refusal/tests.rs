@@ -283,7 +283,7 @@ fn narrows_own_refusals_say_who_speaks() {
         ),
         (
             Refusal::TooLarge,
-            "-ERR narrows: a command that narrows answers itself is limited to big_request_bytes",
+            "-ERR narrows: this command is limited to big_request_bytes",
         ),
     ];
     for (refusal, words) in cases {
