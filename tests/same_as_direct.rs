@@ -40,19 +40,19 @@ use arena::{Arena, Pace, hold, shown};
 use differences::{ACCEPTED, NEEDS_A_LEASE, NEVER_CARRIED, NOT_ALLOWED};
 use random::Session;
 use support::{Conn, Flavor, Reply, command};
-use talk::{Talk, words};
+use talk::{Talk, talks, words};
 
 #[test]
 fn commands_on_data_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&data::talks());
+        Arena::new(flavor).compare(&talks(data::TALKS));
     }
 }
 
 #[test]
 fn scripts_and_functions_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&scripts::talks());
+        Arena::new(flavor).compare(&talks(scripts::TALKS));
     }
 }
 
@@ -61,7 +61,7 @@ fn scripts_and_functions_are_answered_as_directly() {
 fn the_connection_itself_behaves_as_a_direct_one() {
     for flavor in Flavor::installed() {
         for workers in ["1", "2"] {
-            Arena::with(flavor, &["--workers", workers]).compare(&connection::talks());
+            Arena::with(flavor, &["--workers", workers]).compare(&talks(connection::TALKS));
         }
     }
 }
@@ -69,7 +69,7 @@ fn the_connection_itself_behaves_as_a_direct_one() {
 #[test]
 fn transactions_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&transactions::talks());
+        Arena::new(flavor).compare(&talks(transactions::TALKS));
     }
 }
 
@@ -77,22 +77,22 @@ fn transactions_are_answered_as_directly() {
 #[test]
 fn transactions_over_few_connections_are_answered_as_directly() {
     let flags = &["--max-backend-connections", "3"];
-    let mut talks = transactions::talks();
-    talks.retain(|talk| talk.name != "transactions of two");
-    Arena::with(Flavor::installed()[0], flags).compare(&talks);
+    let mut few = talks(transactions::TALKS);
+    few.retain(|talk| talk.name != "transactions of two");
+    Arena::with(Flavor::installed()[0], flags).compare(&few);
 }
 
 #[test]
 fn commands_that_wait_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&waiting::talks());
+        Arena::new(flavor).compare(&talks(waiting::TALKS));
     }
 }
 
 #[test]
 fn the_server_speaks_of_itself_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&server::talks());
+        Arena::new(flavor).compare(&talks(server::TALKS));
     }
 }
 

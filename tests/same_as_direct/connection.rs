@@ -1,16 +1,7 @@
 //! Conversations about the connection itself: what Redis remembers of a client and narrows has to
 //! remember in its place. All forms, right and wrong.
 
-use super::talk::Talk;
-
-pub fn talks() -> Vec<Talk> {
-    TALKS
-        .iter()
-        .map(|(name, script)| Talk::new(name, script))
-        .collect()
-}
-
-const TALKS: &[(&str, &str)] = &[
+pub const TALKS: &[(&str, &str)] = &[
     ("hello", HELLO),
     ("login", AUTH),
     ("databases", SELECT),

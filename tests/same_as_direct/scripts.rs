@@ -1,15 +1,6 @@
 //! Conversations by way of scripts and functions, which answer in every type of either protocol.
 
-use super::talk::Talk;
-
-pub fn talks() -> Vec<Talk> {
-    TALKS
-        .iter()
-        .map(|(name, script)| Talk::new(name, script))
-        .collect()
-}
-
-const TALKS: &[(&str, &str)] = &[
+pub const TALKS: &[(&str, &str)] = &[
     ("scripts", SCRIPTS),
     ("scripts of RESP3", SCRIPTS_OF_RESP3),
     ("functions", FUNCTIONS),

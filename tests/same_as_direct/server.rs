@@ -1,15 +1,6 @@
 //! Conversations about the server: what it says of itself, what it knows, what it does not know.
 
-use super::talk::Talk;
-
-pub fn talks() -> Vec<Talk> {
-    TALKS
-        .iter()
-        .map(|(name, script)| Talk::new(name, script))
-        .collect()
-}
-
-const TALKS: &[(&str, &str)] = &[
+pub const TALKS: &[(&str, &str)] = &[
     ("info", INFO),
     ("the commands", COMMAND),
     ("configuration", CONFIG),

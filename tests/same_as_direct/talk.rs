@@ -48,6 +48,12 @@ enum Form {
     Raw,
 }
 
+/// Conversations by their names.
+pub fn talks(scripts: &[(&str, &str)]) -> Vec<Talk> {
+    let talk = |(name, script): &(&str, &str)| Talk::new(name, script);
+    scripts.iter().map(talk).collect()
+}
+
 impl Talk {
     pub fn new(name: &str, script: &str) -> Self {
         let steps = script
