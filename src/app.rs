@@ -1,11 +1,13 @@
 //! The composition root: carries out what the command line asked for.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::admin::Admin;
 use crate::cli::{self, Invocation};
 use crate::command::{CommandTable, Policy};
 use crate::config::Config;
@@ -73,9 +75,16 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
         let listen = config.runtime.listen.clone();
         let backend = config.runtime.backend.to_string();
         let budget = config.runtime.backend_connections_max;
+        let admin = open_admin(config.admin.listen)?;
         let narrows = runtime::start(config.runtime, rules)?;
         for addr in &narrows.addresses {
             tracing::info!(%addr, "listening");
+        }
+        if let Some(admin) = admin {
+            let url = format!("http://{}/metrics", admin.address);
+            let served = admin.serve(narrows.observer());
+            served.context("cannot serve the admin endpoints")?;
+            tracing::info!(url, "admin endpoints");
         }
         let workers = narrows.workers;
         tracing::info!(
@@ -96,6 +105,16 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
             false => ExitCode::FAILURE,
         })
     })
+}
+
+/// The address of the admin endpoints, if there are to be any.
+fn open_admin(listen: Option<SocketAddr>) -> anyhow::Result<Option<Admin>> {
+    let open = |address| {
+        Admin::open(address).with_context(|| {
+            format!("cannot listen on {address} for metrics; admin.listen names another address")
+        })
+    };
+    listen.map(open).transpose()
 }
 
 /// Drains, unless a second signal says that there is no time for that.

@@ -21,7 +21,7 @@ pub struct Binding {
 }
 
 /// All bindings.
-pub const BINDINGS: [Binding; 7] = [
+pub const BINDINGS: [Binding; 8] = [
     bind("listen.addresses", "NARROWS_LISTEN", "--listen"),
     bind("backend.url", "NARROWS_BACKEND", "--backend"),
     bind(
@@ -35,6 +35,7 @@ pub const BINDINGS: [Binding; 7] = [
         "--max-backend-connections",
     ),
     bind("runtime.workers", "NARROWS_WORKERS", "--workers"),
+    bind("admin.listen", "NARROWS_ADMIN_LISTEN", "--admin-listen"),
     bind("log.level", "NARROWS_LOG_LEVEL", "--log-level"),
     bind("log.format", "NARROWS_LOG_FORMAT", "--log-format"),
 ];

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
 
-use crate::{command, engine, runtime, telemetry};
+use crate::{admin, command, engine, runtime, telemetry};
 
 /// Everything an operator may set. Its `Debug` hides the password.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub engine: engine::settings::Settings,
     /// `[commands]`
     pub commands: command::PolicySettings,
+    /// `[admin]`
+    pub admin: admin::settings::AdminSettings,
     /// `[log]`
     pub log: telemetry::settings::LogSettings,
 }

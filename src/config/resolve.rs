@@ -36,6 +36,7 @@ impl Resolving<'_> {
             BackendUse::Embedded => {}
         }
         self.listening();
+        self.admin();
         self.connections();
         self.durations();
         self.sizes();
@@ -144,6 +145,22 @@ impl Resolving<'_> {
                      password: whoever reaches it acts as narrows' own user on the server"
                 ));
             }
+        }
+    }
+
+    fn admin(&mut self) {
+        let config = &self.draft.config;
+        let Some(address) = config.admin.listen.filter(|address| address.port() != 0) else {
+            return;
+        };
+        if config.runtime.listen.contains(&Listen::Tcp(address)) {
+            let text = format!("{address} is an address for clients already");
+            self.contradiction(&["admin.listen", "listen.addresses"], text);
+        } else if !listen::is_local(&Listen::Tcp(address)) {
+            self.warnings.push(format!(
+                "{address} can be reached from other machines, and whoever reaches it reads \
+                 narrows' figures"
+            ));
         }
     }
 

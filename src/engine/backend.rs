@@ -10,6 +10,7 @@ use super::check::Check;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId};
 use super::outgoing::Outgoing;
+use super::probe::Probe;
 use super::slot::{Receiver, Slot};
 
 /// What a backend is used for.
@@ -105,6 +106,8 @@ pub struct Backend {
     pub patient: bool,
     /// Its last check.
     pub check: Check,
+    /// The request whose time is taken.
+    pub probe: Probe,
     /// It is listed for writing.
     pub dirty: bool,
     /// When it is to be retired.
@@ -131,6 +134,7 @@ impl Backend {
             begun: false,
             patient: false,
             check: Check::new(now),
+            probe: Probe::default(),
             dirty: false,
             retire_at: None,
             heard_at: now,

@@ -7,6 +7,7 @@ use crate::resp::write;
 use crate::session::filter::KillForm;
 use crate::session::info::ClientFigures;
 use crate::session::{ClientFilter, ClientView};
+use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::client::Client;
@@ -132,7 +133,9 @@ impl Engine {
             }
             (Purpose::List | Purpose::Kill(_) | Purpose::Unblock, _) => {}
         }
-        if !client.session.reply_mode.begin_command() {
+        let silent = client.session.reply_mode.begin_command();
+        self.counters.went(Way::Local);
+        if !silent {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
         }
         self.end_hold(id, Hold::Gather(ticket));
@@ -174,8 +177,8 @@ impl Engine {
                 replays: self.counters.replays,
                 context_switches: self.counters.context_switches,
                 refusals: self.counters.refusals.values().sum(),
-                closed_for_limits: self.counters.closed_for_output
-                    + self.counters.closed_for_memory,
+                closed_for_limits: self.counters.leaves(Leave::OutputLimit)
+                    + self.counters.leaves(Leave::MemoryLimit),
                 ..ClientFigures::default()
             }),
         }
@@ -199,6 +202,7 @@ impl Engine {
             .collect();
         let count = ids.len() as u64;
         for id in ids {
+            self.leaves_for(id, Leave::Killed);
             let asks = self
                 .clients
                 .get(id)

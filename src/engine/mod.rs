@@ -28,6 +28,7 @@ mod outbox;
 mod outgoing;
 mod output;
 pub mod planted;
+mod probe;
 mod provision;
 mod reply;
 mod request;
@@ -35,6 +36,7 @@ mod route;
 mod run;
 pub mod settings;
 mod slot;
+mod snapshot;
 mod timers;
 mod upload;
 mod wait;
@@ -47,8 +49,8 @@ use slotmap::SlotMap;
 
 use crate::admission::{Backoff, Budget, DialRate, Jitter};
 use crate::command::{CommandTable, Policy};
-use crate::resp::Protocol;
-use crate::telemetry::Counters;
+use crate::resp::{Protocol, Refusal};
+use crate::telemetry::{Counters, Leave};
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
@@ -252,7 +254,7 @@ impl Engine {
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
-            counters: Counters::default(),
+            counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,
             alarm: None,
         }
@@ -371,7 +373,7 @@ impl Engine {
         for id in ids {
             match self.lent(id).is_some_and(|lent| lent.waits) {
                 // Its wait may have no end.
-                true => self.close_now(id),
+                true => self.close_for(id, Leave::Drained),
                 false => self.close_if_done(id),
             }
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::resp::write;
 use crate::session::{Mark, info};
+use crate::telemetry::Leave;
 
 use super::Engine;
 use super::backend::{Backend, Phase, Rotation};
@@ -43,7 +44,12 @@ impl Engine {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
+            let owed = backend.in_flight.len();
             let run = backend.next_run(rest, limits, big);
+            let replies = owed.saturating_sub(backend.in_flight.len());
+            if let Some(took) = backend.probe.passed(replies, now) {
+                self.counters.round_trip.observe(took);
+            }
             let (part, after) = rest.split_at(run.bytes.min(rest.len()));
             rest = after;
             match run.receiver {
@@ -259,8 +265,7 @@ impl Engine {
                 limit_bytes = limit,
                 "client closed: it does not read its replies"
             );
-            self.counters.closed_for_output += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::OutputLimit);
         }
         self.shed_memory();
     }
@@ -276,8 +281,7 @@ impl Engine {
             };
             let (client_id, bytes) = (client.session.id, debt(client));
             tracing::warn!(client_id, bytes, "client closed: out of memory for buffers");
-            self.counters.closed_for_memory += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::MemoryLimit);
         }
     }
 

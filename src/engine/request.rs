@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use crate::command::{Flags, Shape, Spec};
 use crate::resp::{Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
+use crate::telemetry::{Leave, Way};
 
 use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
+use super::lease::LeaseFor;
 use super::planted;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
@@ -204,7 +206,10 @@ impl Engine {
     /// The request at the head of the input, `bytes` long, is done with.
     fn passed(&mut self, id: ClientId, bytes: usize) {
         if let Some(client) = self.clients.get_mut(id) {
-            client.waiting_since = None;
+            if let Some(since) = client.waiting_since.take() {
+                let waited = self.now.saturating_sub(since);
+                self.counters.queue_wait.observe(waited);
+            }
             client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
         }
     }
@@ -317,6 +322,15 @@ impl Engine {
         client.served(now, &spec.name);
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
         planted::expect(carrier, backend, slot, now);
+        let purpose = client.lease.as_ref().map(|lease| lease.lent.purpose);
+        if !replayed {
+            let way = purpose.map_or(Way::Shared, LeaseFor::way);
+            self.counters.went(way);
+        }
+        // What is lent may wait for as long as its client likes.
+        if purpose.is_none() && backend.probe.is_idle() {
+            backend.probe.begin(backend.in_flight.len(), now);
+        }
         backend.out.push(bytes);
         self.unflushed += bytes.len();
         if !backend.dirty {
@@ -337,6 +351,7 @@ impl Engine {
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");
         self.counters.refused(refusal.label());
+        self.counters.went(Way::Refused);
         if !silent {
             self.reply_with(id, |out| refusal.write(out));
         }
@@ -364,6 +379,7 @@ impl Engine {
             Refusal::Protocol(error).write(&mut last_words);
         }
         client.ending = Ending::AfterReplies(last_words.into());
+        client.leaving.get_or_insert(Leave::ProtocolError);
         client.hold = None;
         self.close_if_done(id);
         Outcome::Ended

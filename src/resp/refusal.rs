@@ -235,6 +235,43 @@ impl Refusal<'_> {
         }
     }
 
+    /// All labels that answers to requests can have.
+    pub const LABELS: &'static [&'static str] = &[
+        "argument",
+        "arity",
+        "auth_without_password",
+        "backend_auth",
+        "backend_lost",
+        "backend_protocol",
+        "budget_spent",
+        "cluster",
+        "draining",
+        "execabort",
+        "forbidden",
+        "hello_option",
+        "hello_version",
+        "http",
+        "huge_request",
+        "needs_lease",
+        "no_backend",
+        "noauth",
+        "noperm",
+        "not_forwarded",
+        "protocol",
+        "protocol_unauthenticated",
+        "queue_full",
+        "queue_timeout",
+        "request_timeout",
+        "too_large",
+        "transaction",
+        "transaction_lost",
+        "unknown_command",
+        "unknown_outcome",
+        "unknown_subcommand",
+        "upload_too_slow",
+        "wrongpass",
+    ];
+
     /// Whether the client is closed once the answer has been written.
     pub fn closes(&self) -> bool {
         matches!(

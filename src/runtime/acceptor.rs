@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -42,7 +42,7 @@ pub struct Acceptor {
     /// The next `CLIENT ID`.
     pub next_id: Arc<AtomicU64>,
     /// Clients that were turned away.
-    pub refused: Arc<AtomicUsize>,
+    pub refused: Arc<AtomicU64>,
 }
 
 /// Opens a listener.

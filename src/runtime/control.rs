@@ -14,6 +14,7 @@ use crate::admission::{Backoff, Budget, Claim, Jitter};
 use crate::command::CommandTable;
 use crate::engine::Rules;
 use crate::resp::{ReplyScanner, write};
+use crate::telemetry::{Server, ServerFigures};
 
 use super::dial::{self, BackendSocket};
 use super::inbox::Message;
@@ -51,6 +52,8 @@ pub struct Control {
     pub orders: UnboundedReceiver<Order>,
     /// The server refuses `COMMAND`, which has been said.
     pub command_refused: bool,
+    /// Where it is told what the server says of itself.
+    pub server: Arc<Server>,
 }
 
 impl Control {
@@ -86,6 +89,7 @@ impl Control {
             if told != Some(false) {
                 tracing::warn!(error, "the server does not answer the health check");
             }
+            self.server.is_silent(&error);
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -135,6 +139,7 @@ impl Control {
             if *told == Some(false) {
                 tracing::info!("the server answers the health check again");
             }
+            self.server.answers();
             self.tell_health(told, true);
             if !learned {
                 match self.learn(socket).await {
@@ -144,7 +149,7 @@ impl Control {
             }
             if polled.is_none_or(|at| at.elapsed() >= POLL) {
                 polled = Some(Instant::now());
-                if let Err(error) = self.watch_maxclients(socket).await {
+                if let Err(error) = self.poll(socket).await {
                     return error;
                 }
             }
@@ -193,15 +198,22 @@ impl Control {
         Ok(true)
     }
 
+    /// Reads what the server says of itself. Before Redis 7 `INFO` takes one section at a time.
+    async fn poll(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
+        let mut figures = ServerFigures::default();
+        for section in [b"clients".as_slice(), b"memory", b"stats"] {
+            let reply = self.ask(socket, &[b"INFO", section]).await?;
+            figures.read(&String::from_utf8_lossy(&reply));
+        }
+        self.server.said(figures);
+        self.watch_maxclients(&figures);
+        Ok(())
+    }
+
     /// Near the server's own `maxclients` nothing grows.
-    async fn watch_maxclients(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
-        let reply = self.ask(socket, &[b"INFO", b"clients"]).await?;
-        let text = String::from_utf8_lossy(&reply);
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.strip_prefix(':')?.trim().parse::<f64>().ok()
-        };
-        let figures = field("connected_clients").zip(field("maxclients"));
+    fn watch_maxclients(&self, figures: &ServerFigures) {
+        let figures = figures.connected_clients.zip(figures.maxclients);
+        let figures = figures.map(|(connected, max)| (connected as f64, max as f64));
         if figures.is_none() && self.budget.growth_stopped() {
             tracing::warn!("INFO clients cannot be read: the server's maxclients is not watched");
             self.budget.stop_growth(false);
@@ -218,7 +230,6 @@ impl Control {
             }
             self.budget.stop_growth(near);
         }
-        Ok(())
     }
 
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {

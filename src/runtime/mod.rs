@@ -5,10 +5,12 @@ mod acceptor;
 mod control;
 mod dial;
 mod inbox;
+mod observer;
 mod ready;
 mod serve;
 pub mod settings;
 mod stream;
 mod worker;
 
+pub use observer::Observer;
 pub use serve::{Narrows, RunError, start};

@@ -12,10 +12,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
+use crate::telemetry::{Cell, Server};
 
 use super::acceptor::{self, Acceptor};
 use super::control::{Control, Order};
 use super::inbox::{Load, Message};
+use super::observer::Observer;
 use super::settings::{Listen, Settings};
 use super::worker::{Links, Worker};
 
@@ -41,6 +43,7 @@ pub struct Narrows {
     control: tokio::task::JoinHandle<()>,
     inboxes: Vec<UnboundedSender<Message>>,
     threads: Vec<JoinHandle<()>>,
+    observer: Arc<Observer>,
     drain_timeout: Duration,
     /// Addresses that clients can connect to, in the order configured.
     pub addresses: Vec<String>,
@@ -91,6 +94,8 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let (orders_to, orders) = unbounded_channel();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let epoch = Instant::now();
+    let cells: Vec<Arc<Cell>> = inboxes.iter().map(|_| Arc::default()).collect();
+    let server = Arc::new(Server::default());
     let mut threads = Vec::new();
     for (worker, inbox) in receivers.into_iter().enumerate() {
         let plan = WorkerPlan {
@@ -101,6 +106,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
             inboxes: inboxes.clone(),
             orders: orders_to.clone(),
             epoch,
+            cell: cells.get(worker).cloned().unwrap_or_default(),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
         threads.push(thread.spawn(move || plan.run(inbox))?);
@@ -113,19 +119,28 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         name: connection_name(&settings, "control"),
         orders,
         command_refused: false,
+        server: Arc::clone(&server),
     };
     let control = tokio::spawn(control.run());
     let acceptor = acceptor_for(&settings, &rules, &inboxes);
+    let refused = Arc::clone(&acceptor.refused);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
         .map(|listener| tokio::spawn(acceptor.clone().run(listener)))
         .collect();
+    let observer = Observer::new(
+        cells.into_iter().zip(inboxes.iter().cloned()).collect(),
+        (server, Arc::clone(&shared.budget)),
+        refused,
+        epoch,
+    );
     Ok(Narrows {
         listeners,
         control,
         inboxes,
         threads,
+        observer: Arc::new(observer),
         drain_timeout: settings.drain_timeout,
         addresses,
         workers,
@@ -156,9 +171,15 @@ fn acceptor_for(
 }
 
 impl Narrows {
+    /// Who can be asked how things stand, as long as the process runs.
+    pub fn observer(&self) -> Arc<Observer> {
+        Arc::clone(&self.observer)
+    }
+
     /// Stops accepting, lets requests in flight finish within the drain timeout, and ends.
     /// True when everything had finished.
     pub async fn drain(self) -> bool {
+        self.observer.drains();
         for listener in self.listeners {
             listener.abort();
             // Its socket is closed when the task has ended: nobody connects after that.
@@ -212,6 +233,7 @@ struct WorkerPlan {
     inboxes: Vec<UnboundedSender<Message>>,
     orders: UnboundedSender<Order>,
     epoch: Instant,
+    cell: Arc<Cell>,
 }
 
 impl WorkerPlan {
@@ -246,7 +268,7 @@ impl WorkerPlan {
             password: self.settings.credentials.password.clone(),
             name: connection_name(&self.settings, &self.worker.to_string()),
         };
-        let engine = Engine::new(
+        let mut engine = Engine::new(
             (self.worker, self.inboxes.len()),
             Arc::clone(&self.rules),
             Arc::new(identity),
@@ -260,7 +282,11 @@ impl WorkerPlan {
             inboxes: self.inboxes.clone(),
             control: self.orders.clone(),
             epoch: self.epoch,
+            cell: Arc::clone(&self.cell),
         };
+        // The one before it may have ended in a panic. A question to it was lost then.
+        engine.count_on_from(&self.cell.last().counters);
+        self.cell.publish(engine.snapshot());
         runtime.block_on(async {
             let worker = Worker::new(engine, links, inbox);
             tokio::task::coop::unconstrained(worker).await;

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Sleep;
 
 use crate::engine::{BackendId, ClientId, Effect, Engine};
+use crate::telemetry::Cell;
 
 use super::control::Order;
 use super::dial::{self, BackendSocket};
@@ -47,6 +48,8 @@ pub struct Links {
     pub control: UnboundedSender<Order>,
     /// When the process' clock began.
     pub epoch: Instant,
+    /// Where it lets others know how things stand.
+    pub cell: Arc<Cell>,
 }
 
 struct ClientSocket {
@@ -77,7 +80,8 @@ pub struct Worker<'a> {
     scratch: Box<[u8]>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Duration>,
-    /// The time of this turn: read once, since no deadline is finer than a turn is long.
+    /// The time of this turn: read at its beginning, and when its first requests have gone out.
+    /// No deadline is finer than a turn is long.
     now: Duration,
     draining: bool,
 }
@@ -123,6 +127,7 @@ impl<'a> Worker<'a> {
                 }
             }
             Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
+            Message::Publish => self.links.cell.publish(self.engine.snapshot()),
             Message::Drain => {
                 self.draining = true;
                 self.engine.drain(now);
@@ -376,6 +381,8 @@ impl<'a> Worker<'a> {
             self.serve(token);
             if self.engine.wants_flush() {
                 self.write_backends();
+                // Replies to these may come in this very turn.
+                self.now = self.links.epoch.elapsed();
             }
         }
         tokens.append(&mut self.tokens);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use narrows::admin::settings::AdminSettings;
 use narrows::command::PolicySettings;
 use narrows::config::Config;
 use narrows::engine::settings::{BackendSettings, ClientSettings, PoolSettings};
@@ -102,6 +103,8 @@ dedicated = ["FT.*"]
 [runtime]
 workers = 2
 drain_timeout = "5s"
+[admin]
+listen = ""
 [log]
 level = "warn"
 format = "json"
@@ -110,7 +113,7 @@ format = "json"
 #[test]
 fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
-    all_differ!(Config, set, default, [runtime engine commands log]);
+    all_differ!(Config, set, default, [runtime engine commands admin log]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
@@ -144,6 +147,7 @@ fn every_setting_can_be_changed_from_a_file() {
     assert_ne!(limits.bulk_bytes_max, of_default.bulk_bytes_max);
     assert_ne!(limits.reply_depth_max, of_default.reply_depth_max);
     all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated]);
+    all_differ!(AdminSettings, set.admin, default.admin, [listen]);
     all_differ!(LogSettings, set.log, default.log, [level format]);
 }
 
