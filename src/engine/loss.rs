@@ -27,6 +27,8 @@ pub enum Loss {
     DialFailed,
     /// Its handshake failed.
     Handshake,
+    /// It was dialled to check a client's login, which was wrong.
+    LoginRefused,
     /// Its handshake took too long.
     HandshakeTimeout,
     /// It owed replies and said nothing for too long.
@@ -62,6 +64,7 @@ impl Loss {
             Self::Gone => "gone",
             Self::DialFailed => "dial_failed",
             Self::Handshake => "handshake",
+            Self::LoginRefused => "login_refused",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
             Self::TimedOut => "request_timeout",
@@ -79,11 +82,12 @@ impl Loss {
     }
 
     /// All labels, and whether each is that of a poisoned backend.
-    pub fn labels() -> [(&'static str, bool); 16] {
+    pub fn labels() -> [(&'static str, bool); 17] {
         let all = [
             Self::Gone,
             Self::DialFailed,
             Self::Handshake,
+            Self::LoginRefused,
             Self::HandshakeTimeout,
             Self::Stalled,
             Self::TimedOut,

@@ -73,10 +73,10 @@ impl Engine {
                 .get(context)
                 .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused));
         !elsewhere
-            && self
-                .backends
-                .get(carrier)
-                .is_some_and(|b| b.takes(access, bytes, in_flight_max, bytes_max))
+            && self.backends.get(carrier).is_some_and(|b| {
+                // A reload may have changed as whom the client's commands run.
+                b.context == context && b.takes(access, bytes, in_flight_max, bytes_max)
+            })
     }
 
     /// Lists a backend for writing.
@@ -153,6 +153,9 @@ impl Engine {
         };
         self.counters.refused(label);
         self.counters.went(Way::Refused);
+        if let Some(since) = client.waiting_since.take() {
+            self.counters.queue_wait.observe(now.saturating_sub(since));
+        }
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");
         if !silent {

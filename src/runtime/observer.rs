@@ -34,21 +34,38 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// One for the workers behind `inboxes`, whose clock began at `epoch`.
     pub(super) fn new(
-        workers: Vec<(Arc<Cell>, UnboundedSender<Message>)>,
-        (server, budget): (Arc<Server>, Arc<Budget>),
-        refused: Arc<AtomicU64>,
+        inboxes: &[UnboundedSender<Message>],
+        budget: &Arc<Budget>,
         epoch: Instant,
     ) -> Self {
+        let workers = inboxes.iter().cloned();
         Self {
-            workers,
-            server,
-            budget,
-            refused,
+            workers: workers.map(|inbox| (Arc::default(), inbox)).collect(),
+            server: Arc::default(),
+            budget: Arc::clone(budget),
+            refused: Arc::default(),
             epoch,
             draining: AtomicBool::new(false),
             patience: PATIENCE,
         }
+    }
+
+    /// Where a worker lets others know how things stand.
+    pub(super) fn cell(&self, worker: usize) -> Arc<Cell> {
+        let cell = self.workers.get(worker).map(|(cell, _)| Arc::clone(cell));
+        cell.unwrap_or_default()
+    }
+
+    /// Where control says what it knows of the server.
+    pub(super) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
+
+    /// Where the acceptors count whom they turn away.
+    pub(super) fn refused(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.refused)
     }
 
     /// narrows is ending.

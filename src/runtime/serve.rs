@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
-use crate::telemetry::{Cell, Server};
+use crate::telemetry::Cell;
 
 use super::acceptor::{self, Acceptor};
 use super::control::{Control, Order};
@@ -88,14 +88,14 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let shared = Shared {
         budget: Budget::new(settings.backend_connections_max, workers),
         dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
+        seats: Arc::default(),
     };
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
     let (orders_to, orders) = unbounded_channel();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let epoch = Instant::now();
-    let cells: Vec<Arc<Cell>> = inboxes.iter().map(|_| Arc::default()).collect();
-    let server = Arc::new(Server::default());
+    let observer = Arc::new(Observer::new(&inboxes, &shared.budget, epoch));
     let mut threads = Vec::new();
     for (worker, inbox) in receivers.into_iter().enumerate() {
         let plan = WorkerPlan {
@@ -106,7 +106,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
             inboxes: inboxes.clone(),
             orders: orders_to.clone(),
             epoch,
-            cell: cells.get(worker).cloned().unwrap_or_default(),
+            cell: observer.cell(worker),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
         threads.push(thread.spawn(move || plan.run(inbox))?);
@@ -119,28 +119,21 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         name: connection_name(&settings, "control"),
         orders,
         command_refused: false,
-        server: Arc::clone(&server),
+        server: observer.server(),
     };
     let control = tokio::spawn(control.run());
-    let acceptor = acceptor_for(&settings, &rules, &inboxes);
-    let refused = Arc::clone(&acceptor.refused);
+    let acceptor = acceptor_for(&settings, &rules, &inboxes, &observer);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
         .map(|listener| tokio::spawn(acceptor.clone().run(listener)))
         .collect();
-    let observer = Observer::new(
-        cells.into_iter().zip(inboxes.iter().cloned()).collect(),
-        (server, Arc::clone(&shared.budget)),
-        refused,
-        epoch,
-    );
     Ok(Narrows {
         listeners,
         control,
         inboxes,
         threads,
-        observer: Arc::new(observer),
+        observer,
         drain_timeout: settings.drain_timeout,
         addresses,
         workers,
@@ -152,6 +145,7 @@ fn acceptor_for(
     settings: &Arc<Settings>,
     rules: &Rules,
     inboxes: &[UnboundedSender<Message>],
+    observer: &Observer,
 ) -> Acceptor {
     let total = Arc::new(AtomicUsize::new(0));
     let worker = |inbox: &UnboundedSender<Message>| {
@@ -166,7 +160,7 @@ fn acceptor_for(
         max_clients: rules.settings.clients.max_clients,
         workers: inboxes.iter().map(worker).collect(),
         next_id: Arc::new(AtomicU64::new(1)),
-        refused: Arc::default(),
+        refused: observer.refused(),
     }
 }
 
@@ -264,8 +258,6 @@ impl WorkerPlan {
             .event_interval(1)
             .build()?;
         let identity = Identity {
-            user: self.settings.credentials.user.clone(),
-            password: self.settings.credentials.password.clone(),
             name: connection_name(&self.settings, &self.worker.to_string()),
         };
         let mut engine = Engine::new(

@@ -81,6 +81,9 @@ catalog! {
         "Clients turned away when they connected.");
     CLIENTS_CLOSED = counter("narrows_clients_closed_total", "reason",
         "Clients whose connection has ended, by why.");
+    LOGINS_FAILED = counter(
+        "narrows_login_failures_total", "",
+        "Logins of clients that were refused for what they gave.");
     CLIENTS_WAITING = gauge("narrows_clients_waiting", "",
         "Clients that wait for a shared connection to the server.");
     CLIENTS_BLOCKED = gauge("narrows_clients_blocked", "",

@@ -81,13 +81,17 @@ pub enum Leave {
     BackendLost,
     /// A request that decides what those behind it mean could not be carried.
     Refused,
+    /// Its user has as many clients as may be.
+    UserLimit,
+    /// Its user is not known any more, here or to the server.
+    UserRefused,
     /// narrows is ending.
     Drained,
 }
 
 impl Leave {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Client,
         Self::Quit,
         Self::Killed,
@@ -97,6 +101,8 @@ impl Leave {
         Self::ProtocolError,
         Self::BackendLost,
         Self::Refused,
+        Self::UserLimit,
+        Self::UserRefused,
         Self::Drained,
     ];
 
@@ -112,6 +118,8 @@ impl Leave {
             Self::ProtocolError => "protocol_error",
             Self::BackendLost => "backend_lost",
             Self::Refused => "refused",
+            Self::UserLimit => "user_limit",
+            Self::UserRefused => "user_refused",
             Self::Drained => "drained",
         }
     }
@@ -132,6 +140,8 @@ pub struct Counters {
     pub context_switches: u64,
     /// Requests of a lost backend that were dealt with again.
     pub replays: u64,
+    /// Logins of clients that were refused for what they gave.
+    pub logins_failed: u64,
     /// Backends closed for what they did. Must stay 0 on a healthy server.
     pub poisoned: u64,
     /// Errors that narrows itself answered, by reason.
@@ -212,6 +222,7 @@ impl Counters {
             dials_failed,
             context_switches,
             replays,
+            logins_failed,
             poisoned,
             refusals,
             losses,
@@ -229,6 +240,7 @@ impl Counters {
         self.dials_failed += dials_failed;
         self.context_switches += context_switches;
         self.replays += replays;
+        self.logins_failed += logins_failed;
         self.poisoned += poisoned;
         add_labelled(&mut self.refusals, refusals);
         add_labelled(&mut self.losses, losses);

@@ -104,6 +104,7 @@ impl Page {
         self.map(&catalog::CLIENTS_REFUSED, &picture.clients_refused);
         let closed = Leave::ALL.map(|why| (why.label(), counters.leaves(why)));
         self.labelled(&catalog::CLIENTS_CLOSED, closed);
+        self.one(&catalog::LOGINS_FAILED, counters.logins_failed);
         self.one(&catalog::CLIENTS_WAITING, gauges.waiting);
         self.one(&catalog::CLIENTS_BLOCKED, gauges.blocked);
         self.one(&catalog::BUFFERED, gauges.buffered_bytes);

@@ -34,7 +34,7 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     ),
     (
         "[listen]\naddresses = ['127.0.0.1:9380']",
-        "2: listen.addresses: 127.0.0.1:9380 is an address for clients already",
+        "2: admin.listen: 127.0.0.1:9380 is an address for clients already",
     ),
     (
         "[backend]\nmax_connections = 3\n[runtime]\nworkers = 3",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::catalog::scrape;
 use crate::exposition::Exposition;
 use crate::setup::narrows;
-use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
+use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 const ROUTES: [&str; 7] = [
     "shared", "local", "bracket", "blocking", "pinned", "upload", "refused",
@@ -52,10 +52,8 @@ fn commands_are_counted_once_and_by_the_way_they_went() {
         &[&["SYNC"], &["NO.SUCH"], &["GET"]],
         &[("shared", 1), ("refused", 2)],
     );
-    talk(
-        &[&["CLIENT", "NO-TOUCH", "ON"], &["GET", "k"]],
-        &[("pinned", 2)],
-    );
+    // The server is no cluster node and says so; the connection is not shared any more all the same.
+    talk(&[&["READONLY"], &["GET", "k"]], &[("pinned", 2)]);
     talk(&[&["RESET"]], &[("local", 1)]);
     let huge = "x".repeat(2 << 20);
     talk(&[&["SET", "k", &huge]], &[("upload", 1)]);
@@ -77,7 +75,8 @@ fn a_block_that_comes_in_one_piece_is_shared() {
     let narrows = Narrows::in_front_of(&server, &[]);
     let before = scrape(&narrows);
     let mut client = narrows.connect();
-    client.send("MULTI\r\nINCR n\r\nINCR n\r\nEXEC\r\n");
+    let words: [&[&str]; 4] = [&["MULTI"], &["INCR", "n"], &["INCR", "n"], &["EXEC"]];
+    client.send(words.map(command).concat());
     client.expect_reply("+OK\r\n");
     client.expect_reply("+QUEUED\r\n");
     client.expect_reply("+QUEUED\r\n");
@@ -91,7 +90,7 @@ fn what_is_held_is_shown_while_it_is_held() {
     let narrows = Narrows::in_front_of(&server, &["--workers", "2"]);
     let (mut first, mut second) = (narrows.connect(), narrows.connect());
     first.expect(&["WATCH", "k"], "+OK\r\n");
-    second.expect(&["CLIENT", "NO-TOUCH", "ON"], "+OK\r\n");
+    assert!(second.call(&["READONLY"]).text().contains("cluster"));
     let mut waits = narrows.connect();
     waits.send_command(&["BLPOP", "none", "0"]);
     wait_until("all three to be seen", PATIENCE, || {
@@ -101,7 +100,7 @@ fn what_is_held_is_shown_while_it_is_held() {
             && page.value("narrows_leases{purpose=\"bracket\"}") == 1.0
             && page.value("narrows_leases{purpose=\"blocking\"}") == 1.0
             && page.value("narrows_leases{purpose=\"pin\"}") == 1.0
-            && page.value("narrows_pins{reason=\"client_no_touch\"}") == 1.0
+            && page.value("narrows_pins{reason=\"readonly\"}") == 1.0
             && page.value("redis_client_pool_connections_in_use{pool=\"exclusive\"}") == 2.0
             && page.value("redis_client_pool_connections_in_use{pool=\"blocking\"}") == 1.0
             && page.value("narrows_backends{phase=\"leased\"}") == 3.0

@@ -10,18 +10,14 @@ type End = (Arc<Cell>, UnboundedReceiver<Message>);
 
 /// An observer of `count` workers, and their ends.
 fn observer(count: usize) -> (Observer, Vec<End>) {
-    let (mut workers, mut ends) = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let (inbox, end) = unbounded_channel();
-        let cell: Arc<Cell> = Arc::default();
-        ends.push((Arc::clone(&cell), end));
-        workers.push((cell, inbox));
-    }
-    let server = Arc::new(Server::default());
-    let budget = Budget::new(9, count);
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
-    let observer = Observer::new(workers, (server, budget), Arc::default(), epoch);
+    let observer = Observer::new(&inboxes, &Budget::new(9, count), epoch);
+    let ends = receivers.into_iter().enumerate();
+    let ends = ends
+        .map(|(worker, end)| (observer.cell(worker), end))
+        .collect();
     (observer, ends)
 }
 
