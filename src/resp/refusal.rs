@@ -3,6 +3,8 @@
 //! `narrows:` behind the code, so that an operator sees at once who spoke. Nothing here decides
 //! when to refuse.
 
+mod labels;
+
 use super::args::Args;
 use super::write;
 
@@ -238,46 +240,6 @@ impl Refusal<'_> {
             other => other.fixed().0,
         }
     }
-
-    /// All labels that answers to requests can have.
-    pub const LABELS: &'static [&'static str] = &[
-        "argument",
-        "arity",
-        "auth_without_password",
-        "backend_auth",
-        "backend_lost",
-        "backend_protocol",
-        "budget_spent",
-        "cluster",
-        "draining",
-        "execabort",
-        "forbidden",
-        "hello_option",
-        "hello_version",
-        "http",
-        "huge_request",
-        "login_on_lease",
-        "max_clients_of_user",
-        "needs_lease",
-        "no_backend",
-        "noauth",
-        "noperm",
-        "not_forwarded",
-        "protocol",
-        "protocol_unauthenticated",
-        "queue_full",
-        "queue_timeout",
-        "request_timeout",
-        "too_large",
-        "too_many_failures",
-        "transaction",
-        "transaction_lost",
-        "unknown_command",
-        "unknown_outcome",
-        "unknown_subcommand",
-        "upload_too_slow",
-        "wrongpass",
-    ];
 
     /// Whether the client is closed once the answer has been written.
     pub fn closes(&self) -> bool {
