@@ -164,6 +164,14 @@ impl Backend {
         self.out.push(request);
     }
 
+    /// What it carries is written now: the time of the last request is taken, unless another's is.
+    /// Not of one that is lent, which may wait for as long as its client likes.
+    pub fn watch(&mut self, now: Duration) {
+        if self.probe.is_idle() && matches!(self.phase, Phase::Pipe { .. }) {
+            self.probe.begin(self.in_flight.len(), now);
+        }
+    }
+
     /// What it takes now, if it is a pipe.
     pub fn rotation(&self) -> Option<Rotation> {
         match self.phase {

@@ -46,6 +46,7 @@ impl Engine {
         match self.backends.get_mut(id) {
             Some(backend) => {
                 backend.dirty = false;
+                backend.watch(self.now);
                 backend.out.unsent()
             }
             None => &[],
@@ -153,6 +154,7 @@ impl Engine {
     }
 
     /// Closes a client at once, for this reason.
+    #[cold]
     pub(super) fn close_for(&mut self, id: ClientId, why: Leave) {
         self.leaves_for(id, why);
         self.close_now(id);

@@ -1,5 +1,6 @@
-//! How long requests are under way, measured on one at a time for each pipe: a time stamp in every
-//! slot would cost each request, and a stream of samples says as much.
+//! How long requests are under way, measured on one at a time for each pipe, the last of those that
+//! are written together: a time stamp in every slot would cost each request, and a stream of samples
+//! says as much.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Whether a request is watched.
+    /// Whether no request is watched.
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.replies == 0

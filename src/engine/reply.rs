@@ -36,20 +36,17 @@ impl Engine {
         self.now = now;
         let rules = Arc::clone(&self.rules);
         let mut rest = bytes;
+        let mut owed = 0;
         if let Some(backend) = self.backends.get_mut(id) {
             backend.heard_at = now;
+            owed = backend.in_flight.len();
         }
         while !rest.is_empty() {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
-            let owed = backend.in_flight.len();
             let run = backend.next_run(rest, limits, big);
-            let replies = owed.saturating_sub(backend.in_flight.len());
-            if let Some(took) = backend.probe.passed(replies, now) {
-                self.counters.round_trip.observe(took);
-            }
             let (part, after) = rest.split_at(run.bytes.min(rest.len()));
             rest = after;
             match run.receiver {
@@ -73,7 +70,7 @@ impl Engine {
                 return self.lose(id, trouble);
             }
         }
-        self.after_replies(id);
+        self.after_replies(id, owed);
     }
 
     /// Replies, or a part of one, go to their client as they are, at once.
@@ -185,13 +182,17 @@ impl Engine {
         }
     }
 
-    /// What the replies of one batch have made possible.
-    fn after_replies(&mut self, id: BackendId) {
+    /// What the replies of one batch have made possible, before which `owed` were expected.
+    fn after_replies(&mut self, id: BackendId, owed: usize) {
         let in_flight_max = self.rules.settings.pool.pipe_in_flight_max;
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
         let context = backend.context;
+        let replies = owed.saturating_sub(backend.in_flight.len());
+        if let Some(took) = backend.probe.passed(replies, self.now) {
+            self.counters.round_trip.observe(took);
+        }
         match backend.phase {
             Phase::Pipe { rotation, .. } => {
                 let passed = !backend.replies.in_reply() && !expects_ping(backend);

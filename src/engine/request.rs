@@ -23,7 +23,6 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
-use super::lease::LeaseFor;
 use super::planted;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
@@ -235,8 +234,7 @@ impl Engine {
     fn passed(&mut self, id: ClientId, bytes: usize) {
         if let Some(client) = self.clients.get_mut(id) {
             if let Some(since) = client.waiting_since.take() {
-                let waited = self.now.saturating_sub(since);
-                self.counters.queue_wait.observe(waited);
+                self.counters.waited(self.now.saturating_sub(since));
             }
             client.verdict = None;
             client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
@@ -351,14 +349,10 @@ impl Engine {
         client.served(now, &spec.name);
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
         planted::expect(carrier, backend, slot, now);
-        let purpose = client.lease.as_ref().map(|lease| lease.lent.purpose);
-        if !replayed {
-            let way = purpose.map_or(Way::Shared, LeaseFor::way);
-            self.counters.went(way);
-        }
-        // What is lent may wait for as long as its client likes.
-        if purpose.is_none() && backend.probe.is_idle() {
-            backend.probe.begin(backend.in_flight.len(), now);
+        match &client.lease {
+            // What is sent again has been counted.
+            None => self.counters.shared += u64::from(!replayed),
+            Some(lease) => self.counters.went(lease.lent.purpose.way()),
         }
         backend.out.push(bytes);
         self.unflushed += bytes.len();

@@ -152,7 +152,7 @@ impl Engine {
         client.in_flight += 1;
         client.active_at = now;
         if let Some(since) = client.waiting_since.take() {
-            self.counters.queue_wait.observe(now.saturating_sub(since));
+            self.counters.waited(now.saturating_sub(since));
         }
         backend.expect(
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),

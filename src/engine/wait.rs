@@ -154,7 +154,7 @@ impl Engine {
         self.counters.refused(label);
         self.counters.went(Way::Refused);
         if let Some(since) = client.waiting_since.take() {
-            self.counters.queue_wait.observe(now.saturating_sub(since));
+            self.counters.waited(now.saturating_sub(since));
         }
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");

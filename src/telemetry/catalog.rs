@@ -104,7 +104,7 @@ catalog! {
          refused ones included; the others are not counted.");
     ROUND_TRIP = histogram("narrows_round_trip_seconds",
         "Time from a request to its reply on shared connections, sampled: of one request at a \
-         time for each connection.");
+         time for each connection, the last of those written together.");
     REPLAYS = counter("narrows_replays_total", "",
         "Requests sent again after their connection to the server was lost.");
 

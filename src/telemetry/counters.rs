@@ -1,6 +1,7 @@
 //! What one worker has counted since it started. Written by its own thread only.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::histogram::Histogram;
 
@@ -128,7 +129,9 @@ impl Leave {
 /// Plain counters of one worker.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
-    /// Commands, by [`Way`].
+    /// Commands that went by [`Way::Shared`], which nearly all do.
+    pub shared: u64,
+    /// The others, by [`Way`].
     ways: [u64; Way::ALL.len()],
     /// Clients that are gone, by [`Leave`].
     leaves: [u64; Leave::ALL.len()],
@@ -171,16 +174,26 @@ impl Counters {
     }
 
     /// One more command went this way.
-    #[inline]
     pub fn went(&mut self, way: Way) {
-        if let Some(count) = self.ways.get_mut(way as usize) {
+        if way == Way::Shared {
+            self.shared += 1;
+        } else if let Some(count) = self.ways.get_mut(way as usize) {
             *count += 1;
         }
     }
 
     /// How many commands went this way.
     pub fn ways(&self, way: Way) -> u64 {
-        self.ways.get(way as usize).copied().unwrap_or_default()
+        match way {
+            Way::Shared => self.shared,
+            other => self.ways.get(other as usize).copied().unwrap_or_default(),
+        }
+    }
+
+    /// A request has waited for a backend this long.
+    #[cold]
+    pub fn waited(&mut self, duration: Duration) {
+        self.queue_wait.observe(duration);
     }
 
     /// One more client is gone.
@@ -216,6 +229,7 @@ impl Counters {
     /// Adds what another worker has counted.
     pub fn add(&mut self, more: &Self) {
         let Self {
+            shared,
             ways,
             leaves,
             dials,
@@ -230,6 +244,7 @@ impl Counters {
             queue_wait,
             round_trip,
         } = more;
+        self.shared += shared;
         for (count, more) in self.ways.iter_mut().zip(ways) {
             *count += more;
         }

@@ -18,7 +18,7 @@ fn the_time_of_one_request_at_a_time_is_taken_from_its_coming_to_its_reply() {
     let backend = desk.opens();
     desk.written(backend);
     desk.now += ms(3);
-    // The second one comes while the first one is watched, and is no sample.
+    // The second one is written while the first one is watched, and is no sample.
     desk.says(client, "PING\r\n");
     desk.written(backend);
     desk.now += ms(4);
