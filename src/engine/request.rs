@@ -352,6 +352,7 @@ impl Engine {
         match &client.lease {
             // What is sent again has been counted.
             None => self.counters.shared += u64::from(!replayed),
+            Some(_) if replayed => {}
             Some(lease) => self.counters.went(lease.lent.purpose.way()),
         }
         backend.out.push(bytes);
