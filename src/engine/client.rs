@@ -13,7 +13,7 @@ use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
-use super::login::LoginVerdict;
+use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
 
@@ -27,7 +27,7 @@ pub struct Client {
     /// As whom its commands run on the server.
     pub credential: CredentialId,
     /// What the server has said of the login that its next request asks for.
-    pub verdict: Option<Box<LoginVerdict>>,
+    pub verdict: Option<Box<Verdict>>,
     /// Its place among the clients of its user.
     pub seat: Option<Seat>,
     /// Where it comes from.

@@ -5,7 +5,7 @@
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, Refusal, write};
 use crate::session::state::NameOf;
-use crate::session::{Answer, Doom, Filled, Mark, answer, info};
+use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
 
 use super::client::Client;
 use super::context::Context;
@@ -295,9 +295,13 @@ impl Engine {
             | Local::ClientNoEvict
             | Local::ClientGetredir
             | Local::ClientTrackinginfo => {
-                let mut ping = Vec::new();
-                write::request(&mut ping, &[b"PING"]);
-                (ping, Some(Filled::Local(bytes.into())))
+                // Where rights are the server's to judge it judges this one as it queues it.
+                let harmless = local
+                    .harmless()
+                    .filter(|_| rules.access.mode == AuthMode::Passthrough);
+                let mut place = Vec::new();
+                write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
+                (place, Some(Filled::Local(bytes.into())))
             }
             _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
         };

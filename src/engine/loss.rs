@@ -229,6 +229,10 @@ impl Engine {
         for request in &lost {
             let settled = request.settled;
             let id = settled.client;
+            if settled.receiver == Receiver::Permission {
+                // Asked again elsewhere.
+                self.end_hold(id, Hold::Permission);
+            }
             if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;
             }

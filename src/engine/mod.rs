@@ -31,6 +31,7 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+mod permission;
 pub mod planted;
 mod provision;
 mod reply;

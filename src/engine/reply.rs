@@ -60,6 +60,7 @@ impl Engine {
                 Receiver::ClientInfo { .. }
                 | Receiver::Lent(_)
                 | Receiver::LentSilent(_)
+                | Receiver::Permission
                 | Receiver::Ping
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
@@ -104,6 +105,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);

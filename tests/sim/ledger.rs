@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use narrows::engine::settings::Settings;
+use narrows::engine::Rules;
 use narrows::resp::Protocol;
 
 use super::models::Models;
@@ -38,6 +38,8 @@ impl Tag {
 /// What a connection, a client's or a server's, is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Setting {
+    /// As which user; 0 is the default one.
+    pub user: u8,
     pub protocol: Protocol,
     pub db: u32,
 }
@@ -102,12 +104,15 @@ pub struct Ledger {
     pub transactions: Transactions,
     /// Clients whose waits others have ended, by their ids.
     pub unblocked: BTreeSet<u64>,
+    /// How often the server's passwords have been changed.
+    pub password_changes: u32,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }
 
 impl Ledger {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(rules: &Rules) -> Self {
+        let settings = &rules.settings;
         Self {
             timeouts: !settings.clients.request_timeout.is_zero(),
             kinds_checked: settings.pool.check_kinds,

@@ -71,6 +71,8 @@ pub struct World {
     pub slips: bool,
     /// Clients do little else than transactions, and wait.
     pub transacting: bool,
+    /// Clients log in as users of the server.
+    pub users: bool,
     /// Budget and settings are drawn for contexts that take turns.
     pub in_turns: bool,
     pub now: Duration,
@@ -110,6 +112,12 @@ impl World {
         if slips {
             rules::for_slips(&mut rules, &mut chance);
         }
+        let users = !in_turns && !slips && chance.hits(25);
+        let mut server = Server::default();
+        if users {
+            rules::for_users(&mut rules, &mut chance);
+            server.users.default_is_closed = chance.hits(40);
+        }
         let rules = Arc::new(rules);
         let steps = chance.between(100, 500) as u64;
         let faults = match (in_turns, slips) {
@@ -145,12 +153,13 @@ impl World {
             faults,
             slips,
             transacting,
+            users,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
             budget,
-            server: Server::default(),
-            ledger: Ledger::new(&rules.settings),
+            server,
+            ledger: Ledger::new(&rules),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -336,6 +345,7 @@ impl World {
             || actor.half_closed
             || actor.huge
             || actor.loose
+            || (actor.setting.user > 0 && self.server.users.changes > 0)
             || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
             || settings.output_bytes_max < 1 << 20
@@ -432,6 +442,8 @@ impl World {
         let most = if self.transacting { 90 } else { 40 };
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.transacts_percent = if self.transacting { 50 } else { 12 };
+        actor.stranger = self.server.users.default_is_closed;
+        actor.users = self.users;
         self.actors.push(actor);
     }
 }

@@ -12,6 +12,7 @@ mod link;
 mod lists;
 mod strings;
 mod transactions;
+mod users;
 mod waits;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use keyspace::Keyspace;
 
 pub use link::{Link, State};
+pub use users::{NOPERM, RESTRICTED, USERS, Users, name as user_name};
 
 /// Databases that the server has.
 pub const DATABASES: u32 = 4;
@@ -35,6 +37,7 @@ pub enum Pause {
 pub struct Server {
     pub now: Duration,
     keys: Keyspace,
+    pub users: Users,
     connections: u64,
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,
