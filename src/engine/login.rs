@@ -133,6 +133,14 @@ impl Engine {
                 }
                 Ok(())
             }
+            // Versions differ in their words.
+            Some(Known::Refused(words, at))
+                if fresh(at)
+                    && matches!(refusal, Refusal::HelloNoAuth)
+                    && words.starts_with(b"-NOAUTH HELLO") =>
+            {
+                Err(self.answer_error(id, &words))
+            }
             Some(Known::Refused(_, at)) if fresh(at) => Err(self.refuse(id, refusal)),
             _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
         }

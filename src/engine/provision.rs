@@ -288,7 +288,7 @@ impl Engine {
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `want`.
-    fn make_room(&mut self, want: Want, context: ContextId) {
+    pub(super) fn make_room(&mut self, want: Want, context: ContextId) {
         if planted::has(Bug::TurnNotGiven) {
             return;
         }
@@ -371,7 +371,11 @@ impl Engine {
                 _ => continue,
             };
             if let Next::For(Want::Login(check)) = next {
-                self.begin_check(id, check);
+                match self.is_for(id, check) {
+                    true => self.begin_check(id, check),
+                    // Another user's: its place is free.
+                    false => self.retire(id),
+                }
                 continue;
             }
             let need = match next {
