@@ -195,10 +195,7 @@ fn a_password_that_is_changed_holds_for_the_next_login_and_ends_those_whose_conn
     // Nobody is left who could tell: those clients are disconnected, as directly.
     wait_until("it is disconnected", PATIENCE, || {
         next.send_command(&["GET", "a:1"]);
-        match next.try_reply() {
-            Ok(_) => false,
-            Err(_) => true,
-        }
+        next.try_reply().is_err()
     });
     let mut bob = narrows.connect();
     bob.expect(&["AUTH", "bob", "bobpw"], "+OK\r\n");
