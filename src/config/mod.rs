@@ -4,6 +4,7 @@
 //! a layer receives its own settings and knows nothing of files. Performs no IO but reading
 //! the file and the password file it is told of.
 
+mod changes;
 mod env;
 mod file;
 mod keys;
@@ -19,6 +20,7 @@ pub mod url;
 
 use std::path::PathBuf;
 
+pub use changes::{Change, changes};
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
 

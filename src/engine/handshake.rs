@@ -38,6 +38,18 @@ pub struct Identity {
     pub name: String,
 }
 
+impl std::fmt::Debug for Identity {
+    /// Never shows the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let password = self.password.as_ref().map(|_| "(set)");
+        let mut identity = f.debug_struct("Identity");
+        identity
+            .field("user", &self.user)
+            .field("password", &password);
+        identity.field("name", &self.name).finish()
+    }
+}
+
 /// A handshake or switch under way. Its replies are expected in the in-flight queue.
 #[derive(Debug)]
 pub struct Handshake {

@@ -325,6 +325,9 @@ impl Engine {
                 self.lose(backend, Loss::Dirty);
             }
         }
+        if self.draining {
+            self.close_if_done(id);
+        }
     }
 
     /// Gives back a lease that the client does not use.

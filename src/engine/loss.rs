@@ -359,6 +359,8 @@ impl Engine {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
                 self.end(owner, Ending::AfterReplies(Box::default()));
+            } else if self.draining {
+                self.close_if_done(owner);
             }
         }
     }

@@ -29,6 +29,7 @@ mod outgoing;
 mod output;
 pub mod planted;
 mod provision;
+mod reload;
 mod reply;
 mod request;
 mod route;
@@ -267,12 +268,6 @@ impl Engine {
         });
         self.clients
             .insert(Client::new(accepted, context, self.initial_db, now))
-    }
-
-    /// New rules hold from now on.
-    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.now = now;
-        self.rules = rules;
     }
 
     /// The rules in force.

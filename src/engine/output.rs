@@ -8,6 +8,7 @@ use super::backend::{Phase, Want};
 use super::effect::Effect;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
+use super::lease::Lease;
 use super::loss::Loss;
 use super::planted;
 
@@ -163,7 +164,10 @@ impl Engine {
             return;
         };
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
-        let idle = client.is_quiet() && client.input.is_empty();
+        // Who is in a transaction may finish it.
+        let open = |lease: &Lease| lease.lent.bracket.is_open();
+        let in_transaction = client.lease.as_deref().is_some_and(open);
+        let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
             Ending::No if self.draining && idle => {
                 client.ending = Ending::AfterOutput;

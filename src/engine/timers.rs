@@ -166,7 +166,8 @@ impl Engine {
         if !is_idle(backend) {
             return (None, next.at);
         }
-        if self.shared.budget.growth_stopped() && idle > 1 {
+        let budget = &self.shared.budget;
+        if (budget.growth_stopped() || budget.is_exceeded()) && idle > 1 {
             return (Some(Due::Retire), None);
         }
         if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
@@ -323,14 +324,16 @@ impl Engine {
         }
     }
 
-    /// Others wait for permits and this worker has more than its share: one goes back.
+    /// Others wait for permits, or the bound was lowered, and this worker has more than its share:
+    /// one goes back.
     fn give_back_surplus(&mut self) {
         let budget = &self.shared.budget;
         if budget.surplus(self.worker) == 0 || !self.spares_one(LeaseFor::Pin) {
             return;
         }
         self.wake_at(self.now + Duration::from_millis(20));
-        if !self.shared.budget.wanting() || self.wanting {
+        let budget = &self.shared.budget;
+        if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
             return;
         }
         if let Some(spare) = self.spares.first().copied() {

@@ -17,6 +17,7 @@ use crate::engine::Accepted;
 use crate::resp::Refusal;
 use crate::session::client_line::Address;
 
+use super::current::Current;
 use super::dial;
 use super::inbox::{AcceptedSocket, Load, Message, NewClient, Place};
 use super::settings::{Listen, Settings};
@@ -31,12 +32,10 @@ pub enum Listener {
 }
 
 /// Hands accepted clients to workers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Acceptor {
-    /// Settings of the runtime.
-    pub settings: Arc<Settings>,
-    /// The bound on clients.
-    pub max_clients: usize,
+    /// What holds now.
+    pub current: Arc<Current>,
     /// Inbox and load of each worker.
     pub workers: Vec<(UnboundedSender<Message>, Load)>,
     /// The next `CLIENT ID`.
@@ -109,7 +108,7 @@ impl Acceptor {
             return self.turn_away(&mut stream, &peer.to_string()).await;
         };
         // A client that has gone already is noticed when it is read.
-        let _ = dial::tune(&stream, self.settings.tcp_keepalive);
+        let _ = dial::tune(&stream, self.current.settings().tcp_keepalive);
         let local = stream.local_addr().unwrap_or(SocketAddr::from(([0; 4], 0)));
         let accepted = Accepted::tcp(self.id(), peer, local);
         self.hand_over(
@@ -149,7 +148,11 @@ impl Acceptor {
         let load = |load: &Load| load.worker.load(Ordering::Relaxed);
         let least = self.workers.iter().enumerate();
         let (worker, (_, load)) = least.min_by_key(|(_, (_, l))| load(l))?;
-        Some((worker, load.enter(self.max_clients)?))
+        Some((worker, load.enter(self.max_clients())?))
+    }
+
+    fn max_clients(&self) -> usize {
+        self.current.rules().settings.clients.max_clients
     }
 
     fn id(&self) -> u64 {
@@ -171,7 +174,7 @@ impl Acceptor {
     ) -> io::Result<()> {
         let before = self.refused.fetch_add(1, Ordering::Relaxed);
         if before.is_multiple_of(1000) {
-            let max = self.max_clients;
+            let max = self.max_clients();
             tracing::warn!(
                 peer,
                 max,

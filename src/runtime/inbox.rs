@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
+use crate::engine::{Accepted, BackendId, Identity, Question, Reply, Rules};
+
+use crate::session::info::ClientFigures;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::dial::BackendSocket;
+use super::pulse::Pulse;
 
 /// A message to a worker.
 #[derive(Debug)]
@@ -18,6 +22,15 @@ pub enum Message {
     Health(bool),
     /// New rules are in force.
     Rules(Arc<Rules>),
+    /// narrows logs in to the server as somebody else from now on, or with another password.
+    Identity(Arc<Identity>),
+    /// Is this worker alive?
+    Beat {
+        /// Where it says so.
+        pulse: Pulse,
+        /// What it says.
+        beat: u64,
+    },
     /// The backend's `COMMAND` has been asked again, with or without success.
     CommandsLearned,
     /// Another worker asks.
@@ -38,6 +51,17 @@ pub enum Message {
     },
     /// Finish what is under way and take nothing new.
     Drain,
+    /// The time for that is over: who is still there?
+    Stragglers(UnboundedSender<Straggling>),
+}
+
+/// What a worker still has when the time to drain is over.
+#[derive(Debug)]
+pub struct Straggling {
+    /// Its figures.
+    pub figures: ClientFigures,
+    /// Its clients, each as a line of `CLIENT LIST`.
+    pub clients: Vec<String>,
 }
 
 /// A client's socket on its way to its worker.

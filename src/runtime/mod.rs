@@ -3,12 +3,16 @@
 
 mod acceptor;
 mod control;
+mod current;
 mod dial;
+mod drain;
 mod inbox;
+mod pulse;
 mod ready;
 mod serve;
 pub mod settings;
 mod stream;
+pub mod systemd;
 mod worker;
 
 pub use serve::{Narrows, RunError, start};

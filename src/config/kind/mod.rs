@@ -47,7 +47,7 @@ impl Wrong {
 /// A kind of value.
 pub(super) trait Kind {
     /// What it is read into.
-    type Value: PartialEq + Clone;
+    type Value: PartialEq + Clone + 'static;
 
     /// The value, or everything that is wrong with it.
     fn read(&self, raw: Raw<'_>) -> Result<Self::Value, Vec<Wrong>>;
