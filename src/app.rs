@@ -199,7 +199,11 @@ fn allow_descriptors(config: &mut Config) {
         return;
     };
     let backends = config.runtime.backend_connections_max as usize;
-    let room = files.saturating_sub(OWN_FILES + backends).max(1);
+    let headers = match config.runtime.proxy_protocol_from.is_empty() {
+        true => 0,
+        false => runtime::HEADERS_PENDING_MAX,
+    };
+    let room = files.saturating_sub(OWN_FILES + backends + headers).max(1);
     let clients = &mut config.engine.clients.max_clients;
     if *clients > room {
         tracing::warn!(

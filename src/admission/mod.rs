@@ -6,8 +6,10 @@ pub mod budget;
 pub mod jitter;
 pub mod planted;
 pub mod rate;
+pub mod sources;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Claim, Permit};
 pub use jitter::Jitter;
 pub use rate::DialRate;
+pub use sources::{Source, SourcePlace, Sources};

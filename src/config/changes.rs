@@ -24,10 +24,12 @@ pub struct Change {
 /// Keys that are read at the start only. Sockets are open and threads run by then; what the
 /// server calls its commands changes with a restart of the server alone; and a process that was
 /// told to talk to one server must not talk to another in the middle of its clients' sessions.
-const AT_START: [&str; 7] = [
+const AT_START: [&str; 9] = [
     "listen.addresses",
     "listen.unix_socket_mode",
     "listen.backlog",
+    "listen.allow_open",
+    "listen.proxy_protocol_from",
     "backend.url",
     "backend.instance",
     "runtime.workers",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::resp::write;
 use crate::session::filter::KillForm;
-use crate::session::info::ClientFigures;
+use crate::session::info::{ClientFigures, ClosedClients};
 use crate::session::{ClientFilter, ClientView};
 
 use super::Engine;
@@ -176,6 +176,13 @@ impl Engine {
                 refusals: self.counters.refusals.values().sum(),
                 closed_for_limits: self.counters.closed_for_output
                     + self.counters.closed_for_memory,
+                closed: ClosedClients {
+                    output: self.counters.closed_for_output,
+                    memory: self.counters.closed_for_memory,
+                    in_transaction: self.counters.closed_in_transaction,
+                    idle: self.counters.closed_idle,
+                    login: self.counters.closed_for_login,
+                },
                 ..ClientFigures::default()
             }),
         }

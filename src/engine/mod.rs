@@ -17,6 +17,7 @@ mod effect;
 mod gather;
 mod handshake;
 mod hold;
+mod idle;
 mod input;
 mod key;
 mod lease;
@@ -50,11 +51,13 @@ use crate::admission::{Backoff, Budget, DialRate, Jitter};
 use crate::command::{CommandTable, Policy};
 use crate::resp::Protocol;
 use crate::telemetry::Counters;
+use crate::telemetry::door::DoorCounts;
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
 use gather::Gather;
+use idle::Looks;
 use lease::Leases;
 use outbox::BufferStore;
 use settings::Settings;
@@ -83,6 +86,8 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
+    /// Connections that never became clients.
+    pub door: Arc<DoorCounts>,
 }
 
 /// What the engine believes of the server.
@@ -170,6 +175,7 @@ pub struct Engine {
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
+    looks: Looks,
     /// When huge requests are next judged by their speed.
     streams_due: Option<Duration>,
     /// Bytes in all inputs and outboxes.
@@ -250,6 +256,7 @@ impl Engine {
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,
+            looks: Looks::default(),
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
@@ -266,8 +273,10 @@ impl Engine {
             db: self.initial_db,
             ..Context::default()
         });
-        self.clients
-            .insert(Client::new(accepted, context, self.initial_db, now))
+        let client = Client::new(accepted, context, self.initial_db, now);
+        let id = self.clients.insert(client);
+        self.look_later(id);
+        id
     }
 
     /// The rules in force.

@@ -100,6 +100,7 @@ impl Engine {
             return;
         };
         self.buffered_bytes = self.buffered_bytes.saturating_sub(n.min(client.out.len()));
+        client.active_at = now;
         client.out.wrote(n, &mut self.store);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.end_hold(id, Hold::Output);
@@ -132,6 +133,7 @@ impl Engine {
         let Some(mut client) = self.clients.remove(id) else {
             return;
         };
+        self.look_no_more(id, &client);
         planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self
             .buffered_bytes

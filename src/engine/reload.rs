@@ -13,7 +13,15 @@ impl Engine {
     /// New rules hold from now on.
     pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
         self.now = now;
+        let of = |rules: &Rules| {
+            let clients = &rules.settings.clients;
+            (clients.idle_timeout, clients.handshake_timeout)
+        };
+        let looks_differ = of(&self.rules) != of(&rules);
         self.rules = rules;
+        if looks_differ {
+            self.look_anew();
+        }
         let backend = &self.rules.settings.backend;
         let (min, max) = (backend.backoff_min, backend.backoff_max);
         self.server.backoff.set_bounds(min, max);

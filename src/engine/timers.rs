@@ -43,6 +43,7 @@ impl Engine {
         self.expire_command_waiters(queue_timeout);
         self.expire_gathers();
         self.expire_brackets();
+        self.expire_clients();
         self.expire_streams();
         self.give_back_surplus();
         self.forget_contexts();
@@ -307,7 +308,13 @@ impl Engine {
                 self.wake_at(at);
                 continue;
             }
-            tracing::warn!("client closed: idle in a transaction for too long");
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.idle_in_transaction";
+            tracing::warn!(
+                client_id,
+                key,
+                "client closed: idle in a transaction for too long"
+            );
             self.counters.closed_in_transaction += 1;
             self.close_now(id);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::admission::SourcePlace;
 use crate::engine::{Accepted, BackendId, Identity, Question, Reply, Rules};
 
 use crate::session::info::ClientFigures;
@@ -95,22 +96,29 @@ pub struct Load {
 
 /// One client's place in the counts, given up when it is dropped.
 #[derive(Debug)]
-pub struct Place(Load);
+pub struct Place {
+    load: Load,
+    /// Among those of its source.
+    pub of_source: Option<SourcePlace>,
+}
 
 impl Load {
     /// Counts one more client, unless there are `max` already.
     pub fn enter(&self, max: usize) -> Option<Place> {
         let before = self.total.fetch_add(1, Ordering::Relaxed);
         self.worker.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
+        let place = Place {
+            load: self.clone(),
+            of_source: None,
+        };
         (before < max).then_some(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.total.fetch_sub(1, Ordering::Relaxed);
-        self.0.worker.fetch_sub(1, Ordering::Relaxed);
+        self.load.total.fetch_sub(1, Ordering::Relaxed);
+        self.load.worker.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

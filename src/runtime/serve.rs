@@ -7,16 +7,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
 use crate::command::Policy;
 use crate::engine::{self, Engine, Rules, Shared};
 
-use super::acceptor::{self, Acceptor};
+use crate::telemetry::door::DoorCounts;
+
+use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX};
 use super::control::{Control, Order};
 use super::current::{Current, connection_name};
+use super::door::Door;
 use super::drain;
 use super::inbox::{Load, Message};
 use super::pulse::Watchdog;
@@ -94,6 +99,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let shared = Shared {
         budget: Budget::new(settings.backend_connections_max, workers),
         dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
+        door: Arc::default(),
     };
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
@@ -123,7 +129,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));
-    let acceptor = acceptor_for(&current, &inboxes, &clients);
+    let acceptor = acceptor_for(&current, &inboxes, &clients, &shared.door);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
@@ -143,11 +149,12 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     })
 }
 
-/// Hands clients to the workers behind `inboxes`.
+/// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
     current: &Arc<Current>,
     inboxes: &[UnboundedSender<Message>],
     clients: &Arc<AtomicUsize>,
+    counts: &Arc<DoorCounts>,
 ) -> Acceptor {
     let worker = |inbox: &UnboundedSender<Message>| {
         let load = Load {
@@ -156,11 +163,18 @@ fn acceptor_for(
         };
         (inbox.clone(), load)
     };
-    Acceptor {
+    let door = Door {
         current: Arc::clone(current),
         workers: inboxes.iter().map(worker).collect(),
+        sources: Arc::default(),
+        counts: Arc::clone(counts),
+        told: Mutex::default(),
+    };
+    Acceptor {
+        current: Arc::clone(current),
+        door: Arc::new(door),
         next_id: Arc::new(AtomicU64::new(1)),
-        refused: Arc::default(),
+        headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
     }
 }
 

@@ -34,6 +34,7 @@ impl Desk {
         let shared = Shared {
             budget: Budget::new(backends + 1, 1),
             dials: Arc::new(DialRate::new(1000)),
+            door: Arc::default(),
         };
         let identity = Arc::new(Identity::default());
         Self {

@@ -53,6 +53,7 @@ impl World {
         let shared = Shared {
             budget: Arc::clone(&budget),
             dials: Arc::new(DialRate::new(*u.choose(&[1000, 20])?)),
+            door: Arc::default(),
         };
         let identity = Identity {
             name: "narrows:fuzz".to_owned(),

@@ -3,6 +3,7 @@
 
 mod list;
 mod mode;
+mod network;
 mod number;
 mod place;
 mod ratio;
@@ -12,6 +13,7 @@ use toml::de::DeValue;
 
 pub(super) use list::list;
 pub(super) use mode::mode;
+pub(super) use network::network;
 pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
 pub(super) use place::{address, url};
 pub(super) use ratio::ratio;
