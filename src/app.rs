@@ -16,6 +16,8 @@ use crate::engine::Rules;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
 use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
+use crate::session::Access;
+use crate::session::access::BackendLogin;
 use crate::telemetry;
 
 mod reload;
@@ -62,10 +64,12 @@ fn run(
         false => None,
     };
     let applied = applied(config.clone(), server.as_ref());
+    let (policy, access) = admission_of(&applied)?;
     let rules = Rules {
-        settings: applied.engine,
+        settings: applied.engine.clone(),
         commands: CommandTable::builtin(),
-        policy: policy_of(&config)?,
+        policy,
+        access,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,9 +118,13 @@ fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
     config
 }
 
-fn policy_of(config: &Config) -> anyhow::Result<Policy> {
-    Policy::new(&config.commands)
-        .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))
+/// Which commands may be used, and who may come in.
+fn admission_of(config: &Config) -> anyhow::Result<(Policy, Access)> {
+    let policy = Policy::new(&config.commands)
+        .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
+    let access = Access::new(&config.auth, own_login(config), &config.commands)
+        .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
+    Ok((policy, access))
 }
 
 /// Logs where narrows listens and over what; the same as one line.
@@ -136,6 +144,15 @@ fn say_ready(narrows: &Narrows, config: &Config) -> String {
     );
     let addresses = narrows.addresses.join(" ");
     format!("listening on {addresses}, over at most {budget} connections to {backend}")
+}
+
+/// As whom narrows itself logs in.
+fn own_login(config: &Config) -> BackendLogin {
+    let Credentials { user, password } = config.runtime.credentials.clone();
+    BackendLogin {
+        user: user.map(|user| user.into_bytes().into()),
+        password: password.map(|password| password.into_bytes().into()),
+    }
 }
 
 /// Drains, unless a second signal says that there is no time for that.

@@ -4,11 +4,12 @@
 use crate::cli::Given;
 use crate::config::{Change, Config, changes};
 use crate::embedded::Embedded;
+use crate::engine::Rules;
 use crate::runtime::Narrows;
 use crate::runtime::systemd::Systemd;
 use crate::telemetry::log::Level;
 
-use super::{applied, policy_of};
+use super::{admission_of, applied};
 
 /// What a reload begins from.
 pub(super) struct Reload {
@@ -66,13 +67,17 @@ impl Reload {
         narrows: &Narrows,
         server: Option<&Embedded>,
     ) -> anyhow::Result<()> {
-        let policy = policy_of(config)?;
-        self.level
-            .set(&config.log.level)
-            .map_err(anyhow::Error::msg)?;
         let applied = applied(config.clone(), server);
+        let (policy, access) = admission_of(&applied)?;
+        let level = self.level.set(&config.log.level);
+        level.map_err(anyhow::Error::msg)?;
         let asked = applied.runtime.backend_connections_max;
-        let bound = narrows.reload(applied.runtime, applied.engine, policy);
+        let bound = narrows.reload(applied.runtime, |rules| Rules {
+            settings: applied.engine,
+            commands: rules.commands.clone(),
+            policy,
+            access,
+        });
         if bound != asked {
             let workers = narrows.workers;
             tracing::warn!(

@@ -11,7 +11,7 @@ use crate::runtime::settings::Settings;
 /// One key whose value is another one now. No secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The key, or `the login` for user and password towards the server.
+    /// The key, `the login` for user and password towards the server, or `users` for all of them.
     pub key: &'static str,
     /// The value in force, as a file would have it.
     pub from: String,
@@ -23,8 +23,9 @@ pub struct Change {
 
 /// Keys that are read at the start only. Sockets are open and threads run by then; what the
 /// server calls its commands changes with a restart of the server alone; and a process that was
-/// told to talk to one server must not talk to another in the middle of its clients' sessions.
-const AT_START: [&str; 9] = [
+/// told to talk to one server must not talk to another in the middle of its clients' sessions. Nor can
+/// clients that were let in without a login be asked for one later.
+const AT_START: [&str; 10] = [
     "listen.addresses",
     "listen.unix_socket_mode",
     "listen.backlog",
@@ -32,6 +33,7 @@ const AT_START: [&str; 9] = [
     "listen.proxy_protocol_from",
     "backend.url",
     "backend.instance",
+    "auth.mode",
     "runtime.workers",
     "log.format",
 ];
@@ -50,6 +52,15 @@ pub fn changes(old: &Config, new: &mut Config) -> Vec<Change> {
     *new = draft.config;
     let mut changes = comparing.changes;
     server(&old.runtime, &mut new.runtime, &mut changes);
+    if old.auth.users != new.auth.users {
+        let count = |config: &Config| format!("{} (not shown)", config.auth.users.len());
+        changes.push(Change {
+            key: "users",
+            from: count(old),
+            to: count(new),
+            needs_restart: false,
+        });
+    }
     changes
 }
 

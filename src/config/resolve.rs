@@ -138,11 +138,11 @@ impl Resolving<'_> {
                 let text = format!("{shown} stands in the list twice");
                 self.contradiction(&["listen.addresses"], text);
             }
-            let runtime = &self.draft.config.runtime;
-            if listen::is_local(own) || runtime.asks_for_login() {
+            let config = &self.draft.config;
+            if listen::is_local(own) || config.auth.asks_for_login() {
                 continue;
             }
-            self.warnings.push(match runtime.allow_open {
+            self.warnings.push(match config.runtime.allow_open {
                 true => format!(
                     "{shown} can be reached from other machines, and clients are not asked for a \
                      password: whoever reaches it acts as narrows' own user on the server"

@@ -162,7 +162,7 @@ impl Engine {
             Question::Unblock(id, with_error) => {
                 Reply::Killed(u64::from(self.unblock(*id, *with_error)))
             }
-            Question::Figures => Reply::Figures(ClientFigures {
+            Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
                 blocked: self.lent_clients(|lent| lent.waits),
@@ -184,7 +184,7 @@ impl Engine {
                     login: self.counters.closed_for_login,
                 },
                 ..ClientFigures::default()
-            }),
+            })),
         }
     }
 

@@ -116,8 +116,8 @@ impl Client {
     /// When its time is over if nothing happens, and why.
     fn time_is_over(&self, settings: &ClientSettings) -> Option<(Duration, Over)> {
         let (login, idle) = (settings.handshake_timeout, settings.idle_timeout);
-        let login = (!login.is_zero() && !self.session.is_logged_in())
-            .then(|| (self.connected_at + login, Over::Login));
+        let login =
+            (!login.is_zero() && !self.is_in()).then(|| (self.connected_at + login, Over::Login));
         let idle = (!idle.is_zero()).then(|| (self.active_at + idle, Over::Idle));
         let both = login.into_iter().chain(idle);
         both.min_by_key(|(at, _)| *at)

@@ -228,9 +228,8 @@ async fn read_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Strin
             Err(error) => return Err(error.to_string()),
         }
         let here = fixed.get(..filled).unwrap_or_default();
-        match proxy_protocol::head(here).map_err(|wrong| wrong.to_string())? {
-            Some(head) => break head,
-            None => {}
+        if let Some(head) = proxy_protocol::head(here).map_err(|wrong| wrong.to_string())? {
+            break head;
         }
     };
     let mut rest = vec![0; head.rest];

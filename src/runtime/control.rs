@@ -189,6 +189,7 @@ impl Control {
                 let rules = self.current.change_rules(|rules| Rules {
                     settings: rules.settings.clone(),
                     policy: rules.policy.clone(),
+                    access: rules.access.clone(),
                     commands,
                 });
                 self.tell(|| Message::Rules(Arc::clone(&rules)));

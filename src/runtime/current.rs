@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::engine::{Identity, Rules};
+use crate::engine::Rules;
 
 use super::settings::Settings;
 
@@ -46,16 +46,6 @@ impl Current {
         let rules = Arc::new(change(&self.rules.load()));
         self.rules.store(Arc::clone(&rules));
         rules
-    }
-
-    /// Who a worker is towards the server, with the login that holds now.
-    pub fn identity(&self, role: &str) -> Identity {
-        let settings = self.settings.load();
-        Identity {
-            user: settings.credentials.user.clone(),
-            password: settings.credentials.password.clone(),
-            name: connection_name(&settings, role),
-        }
     }
 }
 

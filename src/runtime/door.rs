@@ -92,9 +92,10 @@ impl Door {
     /// As Redis in protected mode (`clientAcceptHandler`, networking.c): whoever need not log in
     /// must come from this machine.
     fn is_protected_from(&self, peer: SocketAddr) -> bool {
-        let settings = self.current.settings();
         let local = peer.ip().to_canonical().is_loopback();
-        !local && !settings.allow_open && !settings.asks_for_login()
+        !local
+            && !self.current.settings().allow_open
+            && !self.current.rules().access.asks_for_login()
     }
 
     /// Counts one that is turned away. `tell` logs it, given how many there have been, unless

@@ -114,7 +114,7 @@ async fn gather(from: &mut UnboundedReceiver<Straggling>, all: &mut Straggling) 
 /// What the worker of `engine` says of those it still has.
 pub fn straggling(engine: &mut Engine, now: Duration) -> Straggling {
     let figures = match engine.answer(&Question::Figures, now) {
-        Reply::Figures(figures) => figures,
+        Reply::Figures(figures) => *figures,
         Reply::List(_) | Reply::Killed(_) => ClientFigures::default(),
     };
     let lines = match engine.answer(&Question::List(ClientFilter::default()), now) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::admission::SourcePlace;
-use crate::engine::{Accepted, BackendId, Identity, Question, Reply, Rules};
+use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
 
 use crate::session::info::ClientFigures;
 use tokio::sync::mpsc::UnboundedSender;
@@ -23,8 +23,6 @@ pub enum Message {
     Health(bool),
     /// New rules are in force.
     Rules(Arc<Rules>),
-    /// narrows logs in to the server as somebody else from now on, or with another password.
-    Identity(Arc<Identity>),
     /// Is this worker alive?
     Beat {
         /// Where it says so.

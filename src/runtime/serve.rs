@@ -13,8 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
-use crate::command::Policy;
-use crate::engine::{self, Engine, Rules, Shared};
+use crate::engine::{Engine, Identity, Rules, Shared};
 
 use crate::telemetry::door::DoorCounts;
 
@@ -96,11 +95,10 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         })?;
         listeners.push(listener);
     }
-    let shared = Shared {
-        budget: Budget::new(settings.backend_connections_max, workers),
-        dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
-        door: Arc::default(),
-    };
+    let shared = Shared::new(
+        Budget::new(settings.backend_connections_max, workers),
+        DialRate::new(settings.dials_per_second_max),
+    );
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
     let (orders_to, orders) = unbounded_channel();
@@ -179,30 +177,16 @@ fn acceptor_for(
 }
 
 impl Narrows {
-    /// Puts other settings in force, for all of their keys that may change while narrows runs.
-    /// The bound on connections that holds now, which may be above what was asked for.
-    pub fn reload(
-        &self,
-        settings: Settings,
-        engine: engine::settings::Settings,
-        policy: Policy,
-    ) -> u32 {
-        let before = self.current.settings();
+    /// Puts other settings in force, and the rules that `change` makes of those that hold now, for
+    /// all that may change while narrows runs. The bound on connections that holds now, which may
+    /// be above what was asked for.
+    pub fn reload(&self, settings: Settings, change: impl FnOnce(&Rules) -> Rules) -> u32 {
         let bound = self.shared.budget.resize(settings.backend_connections_max);
         self.shared.dials.set(settings.dials_per_second_max);
-        let login_changed = settings.credentials != before.credentials;
         self.current.set_settings(settings);
-        let rules = self.current.change_rules(|rules| Rules {
-            settings: engine,
-            policy,
-            commands: rules.commands.clone(),
-        });
-        for (worker, inbox) in self.inboxes.iter().enumerate() {
-            if login_changed {
-                let identity = self.current.identity(&worker.to_string());
-                // A worker that starts afresh asks for what holds then.
-                let _ = inbox.send(Message::Identity(Arc::new(identity)));
-            }
+        let rules = self.current.change_rules(change);
+        for inbox in &self.inboxes {
+            // A worker that starts afresh takes what holds then.
             let _ = inbox.send(Message::Rules(Arc::clone(&rules)));
         }
         let _ = self.orders.send(Order::Reloaded);
@@ -274,13 +258,16 @@ impl WorkerPlan {
             .enable_all()
             .event_interval(1)
             .build()?;
-        let identity = self.current.identity(&self.worker.to_string());
+        let settings = self.current.settings();
+        let identity = Identity {
+            name: connection_name(&settings, &self.worker.to_string()),
+        };
         let engine = Engine::new(
             (self.worker, self.inboxes.len()),
             self.current.rules(),
             Arc::new(identity),
             self.shared.clone(),
-            self.current.settings().database,
+            settings.database,
             self.epoch.elapsed().as_nanos() as u64 ^ u64::from(std::process::id()),
         );
         let links = Links {

@@ -132,10 +132,3 @@ impl Default for Settings {
         }
     }
 }
-
-impl Settings {
-    /// Whether clients have to log in before they are served: this version asks nobody to.
-    pub fn asks_for_login(&self) -> bool {
-        false
-    }
-}

@@ -111,7 +111,6 @@ impl<'a> Worker<'a> {
             Message::Dialled(id, result) => self.dialled(id, result, now),
             Message::Health(answering) => self.engine.health_checked(answering, now),
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
-            Message::Identity(identity) => self.engine.identity_changed(identity, now),
             Message::Beat { pulse, beat } => pulse.answer(beat),
             Message::CommandsLearned => self.engine.commands_learned(now),
             Message::Question {
