@@ -68,8 +68,10 @@ pub struct Client {
     pub unread: bool,
     /// When it connected.
     pub connected_at: Duration,
-    /// When its last request came.
+    /// When it last sent something, or took something that was sent to it.
     pub active_at: Duration,
+    /// When it is next looked at whether it is idle.
+    pub look_at: Option<Duration>,
     /// Its last command.
     pub last_command: CommandName,
 }
@@ -152,6 +154,7 @@ impl Client {
             unread: false,
             connected_at: now,
             active_at: now,
+            look_at: None,
             last_command: CommandName::default(),
         }
     }

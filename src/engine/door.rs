@@ -293,6 +293,10 @@ impl Engine {
             .filter(|(_, b)| b.credential == credential);
         let ids: Vec<BackendId> = of_it.map(|(id, _)| id).collect();
         for id in ids {
+            // One that is lent goes when it is given back.
+            if let Some(backend) = self.backends.get_mut(id) {
+                backend.retire_at = Some(self.now);
+            }
             self.retire_when_quiet(id);
         }
     }

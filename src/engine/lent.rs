@@ -458,6 +458,7 @@ impl Engine {
             });
         }
         self.break_lease(*lease);
+        self.enter_context(id);
         true
     }
 

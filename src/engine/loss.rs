@@ -361,11 +361,14 @@ impl Engine {
                 stream.swallow_rest();
             }
             self.lease_lost(*lease);
+            self.enter_context(owner);
             self.allow_reading(owner);
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
                 self.end(owner, Ending::AfterReplies(Box::default()));
+            } else if self.draining {
+                self.close_if_done(owner);
             }
         }
     }

@@ -19,6 +19,7 @@ mod effect;
 mod gather;
 mod handshake;
 mod hold;
+mod idle;
 mod input;
 mod key;
 mod lease;
@@ -34,6 +35,7 @@ mod output;
 mod permission;
 pub mod planted;
 mod provision;
+mod reload;
 mod reply;
 mod request;
 mod route;
@@ -55,12 +57,14 @@ use crate::command::{CommandTable, Policy};
 use crate::resp::Protocol;
 use crate::session::Access;
 use crate::telemetry::Counters;
+use crate::telemetry::door::DoorCounts;
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
 use gather::Gather;
+use idle::Looks;
 use lease::Leases;
 use login::LoginCheck;
 use outbox::BufferStore;
@@ -93,8 +97,22 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
+    /// Connections that never became clients.
+    pub door: Arc<DoorCounts>,
     /// How many clients each user has.
     pub seats: Arc<Seats>,
+}
+
+impl Shared {
+    /// Nobody has come yet.
+    pub fn new(budget: Arc<Budget>, dials: DialRate) -> Self {
+        Self {
+            budget,
+            dials: Arc::new(dials),
+            door: Arc::default(),
+            seats: Arc::default(),
+        }
+    }
 }
 
 /// What the engine believes of the server.
@@ -187,6 +205,7 @@ pub struct Engine {
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
+    looks: Looks,
     /// When huge requests are next judged by their speed.
     streams_due: Option<Duration>,
     /// Bytes in all inputs and outboxes.
@@ -270,6 +289,7 @@ impl Engine {
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,
+            looks: Looks::default(),
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
@@ -290,14 +310,8 @@ impl Engine {
         let client = Client::new(accepted, context, self.initial_db, now);
         let id = self.clients.insert(client);
         self.place_stranger(id);
+        self.look_later(id);
         id
-    }
-
-    /// New rules hold from now on.
-    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.now = now;
-        self.rules = rules;
-        self.access_changed();
     }
 
     /// The rules in force.

@@ -137,7 +137,8 @@ impl Engine {
             self.wake_at(self.now + REFUSED_USER);
             return Provided::Waits;
         }
-        if self.dial(want, context) {
+        // Before the end only those who wait are served.
+        if !(growth && self.draining) && self.dial(want, context) {
             return Provided::Waits;
         }
         let may_dial = self.server.dial_at <= self.now;
@@ -253,9 +254,6 @@ impl Engine {
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
     pub(super) fn dial(&mut self, want: Want, context: ContextId) -> bool {
         let now = self.now;
-        if self.draining {
-            return false;
-        }
         if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
@@ -414,6 +412,9 @@ impl Engine {
         backend.phase = Phase::Spare;
         backend.made_for = None;
         backend.used_at = now;
+        if backend.retire_at.is_some_and(|at| at <= now) {
+            return self.retire(id);
+        }
         self.spares.push(id);
         self.wake_at(now);
     }

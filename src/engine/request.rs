@@ -40,6 +40,7 @@ impl Engine {
         if client.ending != Ending::No {
             return;
         }
+        client.active_at = now;
         if client.stream.is_some() {
             let rest = self.stream_bytes(id, bytes);
             if !rest.is_empty() {

@@ -126,11 +126,10 @@ impl World {
             (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
         };
         let budget = Budget::new(total, workers);
-        let shared = Shared {
-            budget: Arc::clone(&budget),
-            dials: Arc::new(DialRate::new(chance.one_of(&[20, 1000]))),
-            seats: Arc::default(),
-        };
+        let shared = Shared::new(
+            Arc::clone(&budget),
+            DialRate::new(chance.one_of(&[20, 1000])),
+        );
         let identity = Arc::new(rules::identity());
         let workers = (0..workers)
             .map(|worker| Worker {
