@@ -335,7 +335,11 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         let silent = client.session.reply_mode.begin_command();
-        client.served(now, "NULL");
+        client.active_at = now;
+        // Redis remembers what it has looked up, whatever became of it.
+        if let Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } = refusal {
+            client.last_command.set("NULL");
+        }
         self.counters.refused(refusal.label());
         if !silent {
             self.reply_with(id, |out| refusal.write(out));
