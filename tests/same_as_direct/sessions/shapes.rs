@@ -276,7 +276,7 @@ pub(crate) const OUTSIDE: &[&str] = &[
     "CLIENT NO-TOUCH off",
     "CLIENT ID",
     "CLIENT INFO",
-    "CLIENT LIST ID {id1} {id2}",
+    "CLIENT LIST ID {id1}",
     "CLIENT LIST ID 0",
     "CLIENT KILL ID 999999999",
     "CLIENT UNBLOCK 999999999",
