@@ -14,6 +14,8 @@ use crate::embedded::Embedded;
 use crate::engine::Rules;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
 use crate::runtime::{self, Narrows};
+use crate::session::Access;
+use crate::session::access::BackendLogin;
 use crate::telemetry;
 
 /// Runs the program: 0 when all went well, 1 when something failed, 2 for a wrong command
@@ -57,12 +59,15 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
     allow_descriptors(&mut config);
     let policy = Policy::new(&config.commands)
         .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
+    let access = Access::new(&config.auth, own_login(&config), &config.commands)
+        .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
     let mut settings = config.engine;
     settings.limits = settings.limits.authenticated();
     let rules = Rules {
         settings,
         commands: CommandTable::builtin(),
         policy,
+        access,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -96,6 +101,15 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
             false => ExitCode::FAILURE,
         })
     })
+}
+
+/// As whom narrows itself logs in.
+fn own_login(config: &Config) -> BackendLogin {
+    let Credentials { user, password } = config.runtime.credentials.clone();
+    BackendLogin {
+        user: user.map(|user| user.into_bytes().into()),
+        password: password.map(|password| password.into_bytes().into()),
+    }
 }
 
 /// Drains, unless a second signal says that there is no time for that.

@@ -143,22 +143,34 @@ fn documents() -> Vec<PathBuf> {
 /// Blocks of a document that are TOML: indented, and begun by the head of a section.
 fn examples(text: &str) -> Vec<String> {
     let mut examples: Vec<String> = Vec::new();
-    let mut is_open = false;
+    let mut indent = None;
     for line in text.lines() {
-        match line.strip_prefix("    ") {
-            Some(code) if is_open => {
-                let example = examples.last_mut().unwrap();
-                example.push_str(code);
-                example.push('\n');
+        let code = line.trim_start();
+        let by = line.len() - code.len();
+        let is_head = by >= 4 && code.starts_with('[') && code.ends_with(']');
+        match indent {
+            // A blank line stands within.
+            Some(open) if by >= open || code.is_empty() => {
+                examples.last_mut().unwrap().push_str(&format!("{code}\n"));
             }
-            Some(code) if code.starts_with('[') && code.ends_with(']') => {
+            _ if is_head => {
                 examples.push(format!("{code}\n"));
-                is_open = true;
+                indent = Some(by);
             }
-            _ => is_open = false,
+            _ => indent = None,
         }
     }
     examples
+}
+
+/// `example` with the files that it names in `folder`, where they are.
+fn with_files(example: &str, folder: &Path) -> String {
+    const NAMED: &str = "\"/etc/narrows/";
+    for rest in example.split(NAMED).skip(1) {
+        let file = folder.join(rest.split('"').next().unwrap());
+        std::fs::write(&file, "a password\n").unwrap();
+    }
+    example.replace(NAMED, &format!("\"{}/", folder.display()))
 }
 
 #[test]
@@ -168,7 +180,7 @@ fn examples_of_configuration_are_accepted() {
     for document in documents() {
         for example in examples(&std::fs::read_to_string(&document).unwrap()) {
             let file = folder.path().join("narrows.toml");
-            std::fs::write(&file, &example).unwrap();
+            std::fs::write(&file, with_files(&example, folder.path())).unwrap();
             let mut check = Narrows::spawn(&["check", file.to_str().unwrap()]);
             let status = check.wait(PATIENCE);
             assert!(
@@ -180,7 +192,7 @@ fn examples_of_configuration_are_accepted() {
             checked += 1;
         }
     }
-    assert!(checked > 0);
+    assert!(checked > 1);
 }
 
 /// As the sites that show these documents make anchors of headings.

@@ -3,11 +3,15 @@
 
 pub mod backoff;
 pub mod budget;
+pub mod failures;
 pub mod jitter;
 pub mod planted;
 pub mod rate;
+pub mod seats;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Claim, Permit};
+pub use failures::Failures;
 pub use jitter::Jitter;
 pub use rate::DialRate;
+pub use seats::{Seat, Seats};

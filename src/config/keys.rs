@@ -11,6 +11,7 @@ use super::kind::{
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings};
 use crate::engine::settings::OnUnknownOutcome;
+use crate::session::AuthMode;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
 
@@ -45,6 +46,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     clients(&mut draft.config, visitor);
     limits(&mut draft.config, visitor);
     commands(&mut draft.config, visitor);
+    auth(&mut draft.config, visitor);
     runtime(&mut draft.config, visitor);
     log(&mut draft.config, visitor);
 }
@@ -135,8 +137,20 @@ fn limits(config: &mut Config, v: &mut impl Visitor) {
     }
 }
 
+fn auth(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.auth;
+        "auth.mode"                 mode                choice(&MODES);
+        "auth.user_clients_max"     user_clients_max    count(1, MILLION).or_zero("no bound");
+        "auth.failures_max"         failures_max        count(1, MILLION).or_zero("no bound");
+    }
+}
+
+/// The kind of the lists of commands.
+pub(super) fn patterns() -> impl Kind<Value = Vec<String>> {
+    list(text(PATTERN, pattern), 0, 1024)
+}
+
 fn commands(config: &mut Config, v: &mut impl Visitor) {
-    let patterns = || list(text(PATTERN, pattern), 0, 1024);
     keys! { v, config.commands;
         "commands.allow"        allow       patterns();
         "commands.deny"         deny        patterns();
@@ -161,6 +175,11 @@ fn log(config: &mut Config, v: &mut impl Visitor) {
 const OUTCOMES: [(&str, OnUnknownOutcome); 2] = [
     ("error", OnUnknownOutcome::Error),
     ("disconnect", OnUnknownOutcome::Disconnect),
+];
+const MODES: [(&str, AuthMode); 3] = [
+    ("none", AuthMode::None),
+    ("local", AuthMode::Local),
+    ("passthrough", AuthMode::Passthrough),
 ];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const PATTERN: &str =
@@ -197,7 +216,7 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-const MILLION: u64 = 1_000_000;
+pub(super) const MILLION: u64 = 1_000_000;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

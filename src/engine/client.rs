@@ -4,13 +4,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::admission::Seat;
 use crate::session::Session;
 use crate::session::client_line::Address;
 
+use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
+use super::login::LoginVerdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
 
@@ -21,6 +24,12 @@ pub struct Client {
     pub session: Session,
     /// Key of the session's context.
     pub context: ContextId,
+    /// As whom its commands run on the server.
+    pub credential: CredentialId,
+    /// What the server has said of the login that its next request asks for.
+    pub verdict: Option<Box<LoginVerdict>>,
+    /// Its place among the clients of its user.
+    pub seat: Option<Seat>,
     /// Where it comes from.
     pub address: Box<Address>,
     /// Bytes received and not dealt with.
@@ -120,6 +129,9 @@ impl Client {
         Self {
             session: Session::new(accepted.id, db),
             context,
+            credential: CredentialId::default(),
+            verdict: None,
+            seat: None,
             address: Box::new(accepted.address),
             input: Input::default(),
             out: Outbox::default(),

@@ -361,21 +361,31 @@ impl Engine {
             return outcome;
         };
         let (protocol, db) = (client.session.protocol, client.session.db);
+        let credential = client.credential;
         let mut args = Args::new(bytes);
         args.next();
         let Route::Local(local) = spec.route else {
             return Outcome::Ended;
         };
         let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
-            Ok(Answer::Select { db }) => Context { protocol, db },
+            Ok(Answer::Select { db }) => Context {
+                credential,
+                protocol,
+                db,
+            },
             Ok(Answer::Hello {
                 protocol: other,
                 name,
+                login,
             }) if other != protocol => {
-                if let Some(name) = name {
+                if let Some(Err(outcome)) = login.map(|login| self.log_in(id, login)) {
+                    return outcome;
+                }
+                if let (Some(name), Some(client)) = (name, self.clients.get_mut(id)) {
                     client.session.set_name(NameOf::Client, &name);
                 }
                 Context {
+                    credential,
                     protocol: other,
                     db,
                 }

@@ -26,6 +26,8 @@ pub enum Loss {
     DialFailed,
     /// Its handshake failed.
     Handshake,
+    /// It was dialled to check a client's login, which was wrong.
+    LoginRefused,
     /// Its handshake took too long.
     HandshakeTimeout,
     /// It owed replies and said nothing for too long.
@@ -61,6 +63,7 @@ impl Loss {
             Self::Gone => "gone",
             Self::DialFailed => "dial_failed",
             Self::Handshake => "handshake",
+            Self::LoginRefused => "login_refused",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
             Self::TimedOut => "request_timeout",

@@ -13,6 +13,8 @@ mod census;
 mod check;
 mod client;
 mod context;
+mod credential;
+mod door;
 mod effect;
 mod gather;
 mod handshake;
@@ -22,6 +24,8 @@ mod key;
 mod lease;
 mod lent;
 mod local;
+mod login;
+mod logins;
 mod loss;
 mod opening;
 mod outbox;
@@ -45,16 +49,19 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::admission::{Backoff, Budget, DialRate, Jitter};
+use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
 use crate::command::{CommandTable, Policy};
 use crate::resp::Protocol;
+use crate::session::Access;
 use crate::telemetry::Counters;
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
+use credential::Credentials;
 use gather::Gather;
 use lease::Leases;
+use login::LoginCheck;
 use outbox::BufferStore;
 use settings::Settings;
 
@@ -62,6 +69,7 @@ pub use census::Census;
 pub use client::Accepted;
 pub use effect::{Effect, Question, Reply};
 pub use handshake::Identity;
+use key::LoginId;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
 
@@ -73,6 +81,8 @@ pub struct Rules {
     pub commands: CommandTable,
     /// What the operator allows.
     pub policy: Policy,
+    /// Who may come in, and as whom.
+    pub access: Access,
 }
 
 /// What one worker shares with the others.
@@ -82,6 +92,8 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
+    /// How many clients each user has.
+    pub seats: Arc<Seats>,
 }
 
 /// What the engine believes of the server.
@@ -141,6 +153,11 @@ pub struct Engine {
     clients: SlotMap<ClientId, Client>,
     backends: SlotMap<BackendId, Backend>,
     contexts: Contexts,
+    credentials: Credentials,
+    /// Logins that the server is to check.
+    logins: SlotMap<LoginId, LoginCheck>,
+    /// Failed logins, by address.
+    failures: Failures,
     /// Those who wait for a backend, first come first served.
     wants: VecDeque<Want>,
     /// Leases: clients that wait for one, since when.
@@ -216,6 +233,9 @@ impl Engine {
             worker,
             workers,
             initial_db,
+            credentials: Credentials::new(&rules.access.own),
+            logins: SlotMap::with_key(),
+            failures: Failures::default(),
             rules,
             identity,
             shared,
@@ -262,17 +282,21 @@ impl Engine {
     pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
         self.now = now;
         let context = self.contexts.key(Context {
+            credential: self.credentials.own(),
             db: self.initial_db,
             ..Context::default()
         });
-        self.clients
-            .insert(Client::new(accepted, context, self.initial_db, now))
+        let client = Client::new(accepted, context, self.initial_db, now);
+        let id = self.clients.insert(client);
+        self.place_stranger(id);
+        id
     }
 
     /// New rules hold from now on.
     pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
         self.now = now;
         self.rules = rules;
+        self.access_changed();
     }
 
     /// The rules in force.

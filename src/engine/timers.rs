@@ -41,6 +41,7 @@ impl Engine {
         self.expire_waiters(queue_timeout);
         self.expire_lease_waiters(queue_timeout);
         self.expire_command_waiters(queue_timeout);
+        self.expire_logins(queue_timeout);
         self.expire_gathers();
         self.expire_brackets();
         self.expire_streams();
@@ -200,7 +201,7 @@ impl Engine {
     }
 
     /// Retires a backend that carries nothing; a pipe is drained first.
-    fn retire_when_quiet(&mut self, id: BackendId) {
+    pub(super) fn retire_when_quiet(&mut self, id: BackendId) {
         match self.backends.get(id).map(|b| &b.phase) {
             Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
             Some(Phase::Spare) => self.retire(id),

@@ -36,6 +36,10 @@ pub enum Refusal<'a> {
     NoAuth,
     /// User and password do not match.
     WrongPass,
+    /// As many logins from this address have failed as may.
+    TooManyFailures,
+    /// A login as another user by a client that holds a connection as this one.
+    LoginOnLease,
     /// `AUTH <password>` where no password is configured.
     AuthWithoutPassword,
     /// `HELLO` with a number other than 2 and 3.
@@ -243,18 +247,22 @@ impl Refusal<'_> {
         )
     }
 
-    /// Label, and the text where it does not depend on the request.
-    fn fixed(&self) -> (&'static str, &'static str) {
+    /// The same for what is said of `AUTH` and `HELLO`.
+    fn about_login(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Protocol(error) => (error.label(), ""),
-            Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
-            Self::UnknownCommand { .. } => ("unknown_command", ""),
-            Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
-            Self::Arity { .. } => ("arity", ""),
             Self::NoAuth => ("noauth", "NOAUTH Authentication required."),
             Self::WrongPass => (
                 "wrongpass",
                 "WRONGPASS invalid username-password pair or user is disabled.",
+            ),
+            Self::TooManyFailures => (
+                "too_many_failures",
+                "ERR narrows: too many failed logins from this address, try again later",
+            ),
+            Self::LoginOnLease => (
+                "login_on_lease",
+                "ERR narrows: a transaction or subscription is open; end it before you log in as \
+                 another user",
             ),
             Self::AuthWithoutPassword => ("auth_without_password", AUTH_WITHOUT_PASSWORD),
             Self::HelloVersion => ("hello_version", "NOPROTO unsupported protocol version"),
@@ -263,7 +271,27 @@ impl Refusal<'_> {
                 "ERR Protocol version is not an integer or out of range",
             ),
             Self::HelloNoAuth => ("noauth", HELLO_NOAUTH),
-            Self::HelloOption { .. } => ("hello_option", ""),
+            _ => ("hello_option", ""),
+        }
+    }
+
+    /// Label, and the text where it does not depend on the request.
+    fn fixed(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Protocol(error) => (error.label(), ""),
+            Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
+            Self::UnknownCommand { .. } => ("unknown_command", ""),
+            Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
+            Self::Arity { .. } => ("arity", ""),
+            Self::NoAuth
+            | Self::WrongPass
+            | Self::TooManyFailures
+            | Self::LoginOnLease
+            | Self::AuthWithoutPassword
+            | Self::HelloVersion
+            | Self::HelloVersionNotInteger
+            | Self::HelloNoAuth
+            | Self::HelloOption { .. } => self.about_login(),
             Self::NotInsideTransaction => (
                 "transaction",
                 "ERR Command not allowed inside a transaction",

@@ -182,6 +182,7 @@ impl Control {
                 let rules = Rules {
                     settings: self.rules.settings.clone(),
                     policy: self.rules.policy.clone(),
+                    access: self.rules.access.clone(),
                     commands,
                 };
                 self.rules = Arc::new(rules);

@@ -85,6 +85,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let shared = Shared {
         budget: Budget::new(settings.backend_connections_max, workers),
         dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
+        seats: Arc::default(),
     };
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
@@ -242,8 +243,6 @@ impl WorkerPlan {
             .event_interval(1)
             .build()?;
         let identity = Identity {
-            user: self.settings.credentials.user.clone(),
-            password: self.settings.credentials.password.clone(),
             name: connection_name(&self.settings, &self.worker.to_string()),
         };
         let engine = Engine::new(

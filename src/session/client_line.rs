@@ -104,7 +104,7 @@ impl ClientView<'_> {
             out,
             " age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={memory} events=r \
-             cmd={} user=default redir=-1 resp={}",
+             cmd={} user=",
             self.age_seconds,
             self.idle_seconds,
             s.db,
@@ -113,11 +113,13 @@ impl ClientView<'_> {
             u8::from(self.output_bytes > 0),
             self.output_bytes,
             self.last_command,
-            match s.protocol {
-                Protocol::Resp2 => 2,
-                Protocol::Resp3 => 3,
-            }
         );
+        out.extend_from_slice(s.user());
+        let resp = match s.protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        };
+        let _ = write!(out, " redir=-1 resp={resp}");
         out.extend_from_slice(b" lib-name=");
         out.extend_from_slice(s.name(NameOf::Library));
         out.extend_from_slice(b" lib-ver=");

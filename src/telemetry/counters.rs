@@ -17,6 +17,10 @@ pub struct Counters {
     pub closed_for_output: u64,
     /// Clients closed because all buffers together were too large.
     pub closed_for_memory: u64,
+    /// Clients closed because the server does not accept their user any more.
+    pub closed_user_refused: u64,
+    /// Logins of clients that were refused for what they gave.
+    pub logins_failed: u64,
     /// Clients closed because they sat in a transaction.
     pub closed_in_transaction: u64,
     /// Backends closed for what they did. Must stay 0 on a healthy server.

@@ -8,6 +8,7 @@ use narrows::config::Config;
 use narrows::engine::settings::{BackendSettings, ClientSettings, PoolSettings};
 use narrows::resp::Limits;
 use narrows::runtime::settings::{Endpoint, Listen};
+use narrows::session::access::AuthSettings;
 use narrows::telemetry::settings::{LogFormat, LogSettings};
 
 use crate::setup::{Setup, of_file};
@@ -99,6 +100,12 @@ reply_depth_max = 16
 allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
 dedicated = ["FT.*"]
+[auth]
+mode = "local"
+user_clients_max = 9
+failures_max = 3
+[users.alice]
+password_sha256 = ["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
 [runtime]
 workers = 2
 drain_timeout = "5s"
@@ -110,7 +117,8 @@ format = "json"
 #[test]
 fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
-    all_differ!(Config, set, default, [runtime engine commands log]);
+    all_differ!(Config, set, default, [runtime engine commands auth log]);
+    all_differ!(AuthSettings, set.auth, default.auth, [mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive

@@ -6,6 +6,7 @@ use std::time::Duration;
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::{OnUnknownOutcome, Settings};
 use narrows::engine::{Identity, Rules};
+use narrows::session::Access;
 
 use super::chance::Chance;
 
@@ -60,6 +61,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
         settings,
         commands: TABLE.with(CommandTable::clone),
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+        access: Access::default(),
     }
 }
 
@@ -85,6 +87,5 @@ pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
 pub fn identity() -> Identity {
     Identity {
         name: "narrows:sim".to_owned(),
-        ..Identity::default()
     }
 }

@@ -121,6 +121,7 @@ impl World {
         let shared = Shared {
             budget: Arc::clone(&budget),
             dials: Arc::new(DialRate::new(chance.one_of(&[20, 1000]))),
+            seats: Arc::default(),
         };
         let identity = Arc::new(rules::identity());
         let workers = (0..workers)

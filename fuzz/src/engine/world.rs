@@ -53,11 +53,10 @@ impl World {
         let shared = Shared {
             budget: Arc::clone(&budget),
             dials: Arc::new(DialRate::new(*u.choose(&[1000, 20])?)),
+            seats: Arc::default(),
         };
         let identity = Identity {
             name: "narrows:fuzz".to_owned(),
-            password: u.arbitrary::<bool>()?.then(|| "secret".to_owned()),
-            ..Identity::default()
         };
         let seed = u64::from(u.arbitrary::<u8>()?);
         Ok(Self {
