@@ -34,14 +34,13 @@ impl Engine {
         if spec.on_server == Some(false) {
             return self.unknown_to_server(id, bytes, spec);
         }
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
         if !spec.accepts(frame.argc) {
-            client.last_command.set(&spec.name);
             let command = &spec.name;
             return self.refuse(id, &Refusal::Arity { command });
         }
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
         if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
         }

@@ -366,8 +366,12 @@ impl Engine {
         let silent = client.session.reply_mode.begin_command();
         client.active_at = now;
         // Redis remembers what it has looked up, whatever became of it.
-        if let Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } = refusal {
-            client.last_command.set("NULL");
+        match refusal {
+            Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } => {
+                client.last_command.set("NULL");
+            }
+            Refusal::Arity { command } => client.last_command.set(command),
+            _ => {}
         }
         self.counters.refused(refusal.label());
         if !silent {
