@@ -78,10 +78,11 @@ fn compare(arena: &Arena, seed: u64, flags: &[&str]) {
 /// How the session goes differently, if it does.
 fn difference(arena: &Arena, plot: &Plot) -> Option<String> {
     arena.empty();
-    let direct = play(plot, &arena.server, &|| arena.server.connect());
+    let direct = play(plot, &arena.server, &|| arena.server.connect(), None);
     let data = arena.digest();
     arena.empty();
-    let through = play(plot, &arena.server, &|| arena.narrows.connect());
+    let connect = || arena.narrows.connect();
+    let through = play(plot, &arena.server, &connect, Some(&direct));
     if direct != through {
         return Some(first_difference(&direct, &through));
     }
@@ -117,7 +118,7 @@ fn smaller(arena: &Arena, mut plot: Plot) -> Plot {
             let mut less = plot.clone();
             less.turns.drain(at..(at + size).min(plot.turns.len()));
             attempts += 1;
-            if difference(arena, &less).is_some() {
+            if less.is_sound() && difference(arena, &less).is_some() {
                 plot = less;
             } else {
                 at += size;
@@ -136,7 +137,7 @@ fn single_requests(arena: &Arena, mut plot: Plot) -> Plot {
             let mut less = plot.clone();
             let Turn { requests, .. } = &mut less.turns[turn];
             requests.remove(at);
-            if difference(arena, &less).is_some() {
+            if less.is_sound() && difference(arena, &less).is_some() {
                 plot = less;
             } else {
                 at += 1;

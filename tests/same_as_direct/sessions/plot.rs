@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) words: Vec<Vec<u8>>,
     /// It may have no reply until somebody else has pushed.
     pub(crate) may_wait: bool,
+    /// It is refused inside a transaction.
+    is_outside: bool,
 }
 
 /// xorshift64*, seeded.
@@ -51,6 +53,23 @@ impl Plot {
         let length = 5 + author.dice.roll(45);
         let turns = (0..length).map(|_| author.turn()).collect();
         Self { turns }
+    }
+
+    /// Whether nothing stands inside a transaction that is refused there. One that is drawn is so; a
+    /// part of it need not be.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut in_multi = [false; CLIENTS];
+        self.turns.iter().all(|turn| {
+            turn.requests.iter().all(|request| {
+                let in_multi = &mut in_multi[turn.client];
+                match request.words.as_slice() {
+                    [word] if word == b"MULTI" => *in_multi = true,
+                    [word] if word == b"EXEC" || word == b"DISCARD" => *in_multi = false,
+                    _ => {}
+                }
+                !(request.is_outside && *in_multi)
+            })
+        })
     }
 
     /// For people, and for the one who plays it again.
@@ -153,7 +172,10 @@ impl Author {
                 if shape == "RESET" {
                     self.open[client] = Open::default();
                 }
-                self.shaped(shape)
+                Request {
+                    is_outside: true,
+                    ..self.shaped(shape)
+                }
             }
             2 if !open.multi && !open.watch => self.other_client(client),
             3 if may_wait && !open.multi => {
@@ -209,7 +231,10 @@ impl Author {
             3 | 4 if !self.open[other].watch => format!("CLIENT UNBLOCK {{id{}}}", other + 1),
             _ => format!("CLIENT LIST ID {{id{}}}", other + 1),
         };
-        self.shaped(&shape)
+        Request {
+            is_outside: true,
+            ..self.shaped(&shape)
+        }
     }
 
     fn shaped(&mut self, shape: &str) -> Request {
@@ -217,6 +242,7 @@ impl Author {
         Request {
             words,
             may_wait: false,
+            is_outside: false,
         }
     }
 

@@ -14,6 +14,9 @@ pub(crate) type Seen = Vec<Vec<(usize, String)>>;
 /// How long the server may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How much later than at rest a reply may come that is not expected of the server itself.
+const LATE: Duration = Duration::from_secs(2);
+
 struct Actor {
     conn: Conn,
     /// Requests whose replies have not come.
@@ -28,10 +31,18 @@ struct Stage<'a> {
     prompter: Conn,
     seen: Seen,
     connect: &'a dyn Fn() -> Conn,
+    /// What was seen when it was played before.
+    before: Option<&'a Seen>,
 }
 
-/// Plays `plot` with clients that `connect` makes; `server` stands behind them.
-pub(crate) fn play(plot: &Plot, server: &RedisServer, connect: &dyn Fn() -> Conn) -> Seen {
+/// Plays `plot` with clients that `connect` makes; `server` stands behind them. What was seen
+/// `before` is waited for: it may come later here than the server comes to rest.
+pub(crate) fn play(
+    plot: &Plot,
+    server: &RedisServer,
+    connect: &dyn Fn() -> Conn,
+    before: Option<&Seen>,
+) -> Seen {
     let mut actors: Vec<Actor> = (0..CLIENTS).map(|_| Actor::new(connect())).collect();
     let id = |actor: &mut Actor| actor.conn.call(&["CLIENT", "ID"]).integer().to_string();
     let ids = actors.iter_mut().map(id).collect();
@@ -41,6 +52,7 @@ pub(crate) fn play(plot: &Plot, server: &RedisServer, connect: &dyn Fn() -> Conn
         prompter: server.connect(),
         seen: Vec::new(),
         connect,
+        before,
     };
     for turn in &plot.turns {
         stage.turn(turn);
@@ -90,6 +102,7 @@ impl Stage<'_> {
         let _ = actor.conn.try_send(bytes);
         actor.waits = turn.requests.iter().cloned().collect();
         self.settle();
+        self.hear_what_was_heard_before();
         if self.has_killed(turn) {
             self.settle_the_killed();
         }
@@ -111,6 +124,23 @@ impl Stage<'_> {
                 self.see(CLIENTS, missing);
                 self.actors.iter_mut().for_each(|actor| actor.waits.clear());
                 return;
+            }
+        }
+    }
+
+    fn hear_what_was_heard_before(&mut self) {
+        let Some(before) = self.before.and_then(|seen| seen.get(self.seen.len() - 1)) else {
+            return;
+        };
+        for client in 0..CLIENTS {
+            let by = |seen: &[(usize, String)]| seen.iter().filter(|(by, _)| *by == client).count();
+            while !self.actors[client].waits.is_empty()
+                && by(self.seen.last().unwrap()) < by(before)
+            {
+                let Some(text) = self.actors[client].hear(LATE) else {
+                    break;
+                };
+                self.see(client, text);
             }
         }
     }
@@ -156,12 +186,11 @@ impl Stage<'_> {
     fn settle_the_killed(&mut self) {
         for client in 0..CLIENTS {
             let actor = &mut self.actors[client];
-            if actor.is_closed {
-                continue;
-            }
-            // A client that lives answers; one that waits is asked by the server's figure.
+            // A client that lives answers; one that waits is silent.
             let is_waiting = !actor.waits.is_empty();
-            let text = if is_waiting {
+            let text = if actor.is_closed {
+                None
+            } else if is_waiting {
                 actor.hear(Duration::from_millis(200))
             } else {
                 let _ = actor.conn.try_send("PING\r\n");
