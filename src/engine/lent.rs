@@ -80,6 +80,9 @@ impl Engine {
             return Outcome::Held;
         }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
+        if let Some(outcome) = self.on_feed(id, (rules, bytes, frame), spec) {
+            return outcome;
+        }
         match spec.route_of(bytes) {
             Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
             // Also with wrong arguments: an EXEC of those ends its transaction.
@@ -114,7 +117,8 @@ impl Engine {
                 let command = &*spec.name;
                 self.refuse_queued(id, &Refusal::NotForwarded { command })
             }
-            Route::Subscriber | Route::OwnConnection => {
+            Route::Subscriber => self.refuse_queued(id, &Refusal::NotInsideTransaction),
+            Route::OwnConnection => {
                 let command = &*spec.name;
                 self.refuse_queued(id, &Refusal::NeedsLease { command })
             }
@@ -131,7 +135,7 @@ impl Engine {
     }
 
     /// A request that is decided by what earlier replies have shown.
-    fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
+    pub(super) fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
         match self.clients.get_mut(id) {
             Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
             Some(_) => Outcome::Taken,
@@ -187,7 +191,7 @@ impl Engine {
     }
 
     /// Sends a request down the client's own backend.
-    fn lend(
+    pub(super) fn lend(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -434,6 +438,7 @@ impl Engine {
             return false;
         };
         client.watch_lost = lease.lent.bracket.is_watching();
+        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
         let (protocol, carrier) = (client.session.protocol, client.carrier);
         let oldest = self.backends.get(carrier).and_then(|b| b.in_flight.front());
         let silent = oldest.is_some_and(|slot| slot.receiver() == Receiver::Silent);
@@ -444,6 +449,10 @@ impl Engine {
             });
         }
         self.break_lease(*lease);
+        if fed {
+            // What it is sent unasked has ended with the connection, which it would not know.
+            self.end(id, Ending::AfterReplies(Box::default()));
+        }
         true
     }
 

@@ -3,7 +3,7 @@
 
 use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, Refusal};
-use crate::session::info;
+use crate::session::{feed, info};
 
 use super::client::Client;
 use super::hold::{Hold, Outcome};
@@ -101,9 +101,13 @@ impl Engine {
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
             Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
-            Route::Pinned(Pin::Monitor | Pin::Tracking)
-            | Route::Subscriber
-            | Route::OwnConnection => {
+            Route::Subscriber | Route::Pinned(Pin::Monitor) => {
+                self.needs_lease(id, bytes, frame, spec, LeaseFor::Feed)
+            }
+            Route::Pinned(Pin::Tracking) if feed::is_redirected(Args::new(bytes)) => {
+                self.not_carried(id, bytes, frame, spec, &Refusal::TrackingRedirect)
+            }
+            Route::OwnConnection => {
                 let refusal = Refusal::NeedsLease { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
