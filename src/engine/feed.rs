@@ -265,6 +265,10 @@ impl Engine {
                 let Some(last) = last.filter(|_| owes) else {
                     return self.lose(id, Loss::OutOfStep);
                 };
+                if let Some(backend) = self.backends.get_mut(id) {
+                    // Where some have come nothing else can be said in place of the others.
+                    backend.begun = !last;
+                }
                 self.hand_on(owner, frame);
                 if last {
                     self.confirmed(id);

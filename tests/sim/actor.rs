@@ -40,6 +40,10 @@ pub enum Expect {
     Select(u32),
     Hello(Protocol),
     List,
+    /// Confirmations.
+    Subscribe,
+    /// `+OK`.
+    Tracking,
 }
 
 impl Expect {
@@ -104,6 +108,13 @@ pub struct Actor {
     /// It uses transactions, and commands that wait.
     pub transacts: bool,
     pub transacts_percent: usize,
+    /// It subscribes and tracks keys.
+    pub listens: bool,
+    pub listens_percent: usize,
+    /// By what it has asked, it may be subscribed.
+    pub listening: bool,
+    /// By what it has heard, it is.
+    pub subscribed: bool,
     pub gone: bool,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
@@ -143,6 +154,10 @@ impl Actor {
             huge: false,
             transacts: false,
             transacts_percent: 0,
+            listens: false,
+            listens_percent: 0,
+            listening: false,
+            subscribed: false,
             gone: false,
             data_lost: false,
             excused: 0,
@@ -169,6 +184,9 @@ impl Actor {
             self.frame.extend_from_slice(part);
             if advance.complete {
                 let frame = std::mem::take(&mut self.frame);
+                if self.unasked(&frame, late, ledger) {
+                    continue;
+                }
                 self.reply(&frame, late, ledger);
             }
         }
@@ -235,7 +253,7 @@ impl Actor {
     }
 
     /// A request that stays silent is over when a later one is answered.
-    fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
+    pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
@@ -274,6 +292,9 @@ impl Actor {
             | Expect::Queued
             | Expect::Exec(..)
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
+            Expect::Subscribe | Expect::Tracking => {
+                return self.judge_listening(pending, frame, ledger);
+            }
             Expect::Exactly(bytes) => {
                 if frame != bytes {
                     return Err("another reply");
@@ -286,6 +307,7 @@ impl Actor {
             }
             Expect::Reset => {
                 self.setting = Setting::default();
+                self.subscribed = false;
                 if frame != b"+RESET\r\n" {
                     return Err("no RESET");
                 }

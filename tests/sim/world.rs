@@ -71,6 +71,8 @@ pub struct World {
     pub slips: bool,
     /// Clients do little else than transactions, and wait.
     pub transacting: bool,
+    /// Clients do little else than subscribe and publish.
+    pub listening: bool,
     /// Budget and settings are drawn for contexts that take turns.
     pub in_turns: bool,
     pub now: Duration,
@@ -107,6 +109,7 @@ impl World {
         }
         let slips = !in_turns && chance.hits(20);
         let transacting = !in_turns && !slips && chance.hits(25);
+        let listening = !in_turns && !slips && !transacting && chance.hits(25);
         if slips {
             rules::for_slips(&mut rules, &mut chance);
         }
@@ -144,6 +147,7 @@ impl World {
             faults,
             slips,
             transacting,
+            listening,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
@@ -316,6 +320,7 @@ impl World {
             self.server.now = self.now;
             while link.execute(&mut self.server, &mut self.ledger) {}
         }
+        self.count_the_living();
     }
 
     /// narrows has closed a client.
@@ -335,6 +340,7 @@ impl World {
             || actor.half_closed
             || actor.huge
             || actor.loose
+            || settings.output_subscriber_bytes_max < 1 << 20
             || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
             || settings.output_bytes_max < 1 << 20
@@ -391,7 +397,18 @@ impl World {
         }
     }
 
+    /// Which connections are not lost yet.
+    pub fn count_the_living(&mut self) {
+        let alive = self.conns.values().filter_map(|conn| {
+            let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
+            link.map(|link| link.id)
+        });
+        self.ledger.feeds.alive = alive.collect();
+        self.server.hub.retain(&self.ledger.feeds.alive);
+    }
+
     pub fn write_client(&mut self, at: usize) {
+        self.count_the_living();
         let late = !self.rules.settings.clients.request_timeout.is_zero();
         loop {
             let actor = &mut self.actors[at];
@@ -431,6 +448,9 @@ impl World {
         let most = if self.transacting { 90 } else { 40 };
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.transacts_percent = if self.transacting { 50 } else { 12 };
+        let most = if self.listening { 90 } else { 25 };
+        actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
+        actor.listens_percent = if self.listening { 60 } else { 10 };
         self.actors.push(actor);
     }
 }

@@ -7,6 +7,7 @@
 
 mod connection;
 mod counters;
+mod feeds;
 mod keyspace;
 mod link;
 mod lists;
@@ -35,6 +36,7 @@ pub enum Pause {
 pub struct Server {
     pub now: Duration,
     keys: Keyspace,
+    pub hub: feeds::Hub,
     connections: u64,
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,
