@@ -278,12 +278,18 @@ impl Engine {
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         let waiter = |(waiter, _): &(ClientId, Duration)| *waiter == client_id;
-        if let Some(at) = self.lease_waiters.iter().position(waiter) {
-            self.lease_waiters.remove(at);
-        }
+        let place = self.lease_waiters.iter().position(waiter);
         let Some(purpose) = self.awaited_lease(client_id) else {
+            // Who waits no more is dropped from the line when that is looked at.
             return self.make_spare(id);
         };
+        if !self.may_last(purpose) {
+            // The room was another worker's by then: the client goes on waiting.
+            return self.make_spare(id);
+        }
+        if let Some(place) = place {
+            self.lease_waiters.remove(place);
+        }
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(client_id), self.backends.get_mut(id))
         else {
@@ -361,17 +367,31 @@ impl Engine {
 
     fn lease_over(&mut self, lent: &Lent) {
         self.leases.sub(lent.purpose);
+        if !lent.purpose.is_bounded() {
+            self.shared.budget.lent_no_more(self.worker);
+        }
         let held = lent.feed.as_ref().map_or(0, |feed| feed.held_bytes());
         self.buffered_bytes = self.buffered_bytes.saturating_sub(held);
     }
 
-    /// A lease lasts longer than what it was taken for.
-    pub(super) fn lease_becomes(&mut self, id: ClientId, purpose: LeaseFor) {
+    /// A lease that ends by itself may be held for as long as its client likes from now on. False
+    /// when there is no room for that: plain traffic goes on beside every such lease.
+    pub(super) fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
+        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
+        if bounded && !self.may_last(purpose) {
+            return false;
+        }
         if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.as_mut()) {
             let was = std::mem::replace(&mut lease.lent.purpose, purpose);
             self.leases.sub(was);
             self.leases.add(purpose);
         }
+        true
+    }
+
+    /// Takes the room for a lease that may last.
+    fn may_last(&self, purpose: LeaseFor) -> bool {
+        purpose.is_bounded() || self.shared.budget.lend(self.worker)
     }
 
     /// A client that leaves, or leaves its state behind, breaks its lease.

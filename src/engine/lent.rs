@@ -3,7 +3,7 @@
 //! transaction too.
 
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, Refusal, write};
+use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
 use crate::session::{Answer, Doom, Filled, Mark, answer, info};
 
@@ -91,10 +91,8 @@ impl Engine {
             _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
             Route::Info if !queueing => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-                match self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section }) {
-                    Outcome::Taken => Outcome::TakenAlone,
-                    other => other,
-                }
+                let outcome = self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section });
+                self.alone_if_held(id, outcome)
             }
             Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
@@ -410,6 +408,10 @@ impl Engine {
 
     /// State that stays: the client keeps the backend until it is gone.
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
+        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
+        if bounded && !self.lease_lasts(id, LeaseFor::Pin) {
+            return self.not_executed(id, NotExecuted::BudgetSpent);
+        }
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
         if outcome == Outcome::Taken
             && let Some(lent) = self.lent(id)

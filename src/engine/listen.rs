@@ -2,7 +2,7 @@
 //! something is sent. `feed.rs` has the way back.
 
 use crate::command::{Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, Protocol, Refusal};
+use crate::resp::{Args, Frame, NotExecuted, Protocol, Refusal};
 use crate::session::Mark;
 use crate::session::feed::{Verb, is_redirected};
 
@@ -97,16 +97,16 @@ impl Engine {
         spec: &Spec,
         mark: Mark,
     ) -> Outcome {
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
-        if outcome != Outcome::Taken {
-            return outcome;
+        let taken_for = self.lent(id).map(|lent| lent.purpose);
+        let lasts = matches!(taken_for, Some(LeaseFor::Feed | LeaseFor::Pin));
+        if !lasts && !self.lease_lasts(id, LeaseFor::Feed) {
+            return self.not_executed(id, NotExecuted::BudgetSpent);
         }
-        if let Some(lent) = self.lent(id) {
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
+        if outcome == Outcome::Taken
+            && let Some(lent) = self.lent(id)
+        {
             lent.feed.get_or_insert_default();
-            // One that was lent for a while may last from now on, and is counted with those.
-            if matches!(lent.purpose, LeaseFor::Bracket | LeaseFor::Blocking) {
-                self.lease_becomes(id, LeaseFor::Feed);
-            }
         }
         outcome
     }

@@ -195,6 +195,9 @@ impl Drop for Engine {
         }
         for client in self.clients.values_mut() {
             if let Some(lease) = client.lease.take() {
+                if !lease.lent.purpose.is_bounded() {
+                    self.shared.budget.lent_no_more(self.worker);
+                }
                 let _ = lease.broken();
             }
         }

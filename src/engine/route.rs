@@ -120,6 +120,11 @@ impl Engine {
         let section = info::asks_for_narrows(Args::new(bytes).skip(1));
         let receiver = Receiver::ClientInfo { section };
         let outcome = self.forward(id, rules, bytes, spec, receiver);
+        self.alone_if_held(id, outcome)
+    }
+
+    /// What comes behind an `INFO` that is heard waits for its reply.
+    pub(super) fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
         match self.clients.get(id).and_then(|client| client.hold) {
             Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
             _ => outcome,
