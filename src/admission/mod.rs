@@ -8,6 +8,7 @@ pub mod jitter;
 pub mod planted;
 pub mod rate;
 pub mod seats;
+pub mod sources;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Claim, Permit};
@@ -15,3 +16,4 @@ pub use failures::Failures;
 pub use jitter::Jitter;
 pub use rate::DialRate;
 pub use seats::{Seat, Seats};
+pub use sources::{Source, SourcePlace, Sources};

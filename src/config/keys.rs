@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::kind::{
-    Kind, address, boolean, bytes, choice, count, duration, list, mode, path, ratio, tcp_address,
-    text, url,
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
+    tcp_address, text, url,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings};
@@ -58,6 +58,8 @@ fn listen(config: &mut Config, v: &mut impl Visitor) {
         "listen.addresses"          listen              list(address(), 1, 64);
         "listen.unix_socket_mode"   unix_socket_mode    mode();
         "listen.backlog"            listen_backlog      count(1, 65_535);
+        "listen.allow_open"         allow_open          boolean();
+        "listen.proxy_protocol_from"    proxy_protocol_from     list(network(), 0, 64);
     }
 }
 
@@ -113,8 +115,20 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
 fn clients(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.engine.clients;
         "clients.max_clients"            max_clients             count(1, MILLION);
+        "clients.max_per_address"        max_per_address
+            count(1, MILLION).or_zero("no limit of its own");
+        "clients.idle_timeout"           idle_timeout
+            duration(10, 30 * DAY).or_zero("never");
+        "clients.handshake_timeout"      handshake_timeout
+            duration(10, HOUR).or_zero("no limit");
         "clients.in_flight_max"          in_flight_max           count(1, MILLION);
         "clients.output_bytes_max"       output_bytes_max        bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_bytes_max"   output_subscriber_bytes_max
+            bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_soft_bytes"  output_subscriber_soft_bytes
+            bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_soft_time"   output_subscriber_soft_time
+            duration(10, DAY);
         "clients.output_pause_bytes"     output_pause_bytes      bytes(4 * KIB, GIB);
         "clients.big_request_bytes"      big_request_bytes       bytes(64 * KIB, 512 * MIB);
         "clients.upload_bytes_per_second_min"   upload_bytes_per_second_min

@@ -4,6 +4,7 @@
 //! a layer receives its own settings and knows nothing of files. Performs no IO but reading
 //! the file and the password file it is told of.
 
+mod changes;
 mod env;
 mod file;
 mod keys;
@@ -20,6 +21,7 @@ mod users;
 
 use std::path::PathBuf;
 
+pub use changes::{Change, changes};
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
 

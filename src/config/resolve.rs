@@ -139,12 +139,21 @@ impl Resolving<'_> {
                 let text = format!("{shown} stands in the list twice");
                 self.contradiction(&["listen.addresses"], text);
             }
-            if !listen::is_local(own) {
-                self.warnings.push(format!(
+            let config = &self.draft.config;
+            if listen::is_local(own) || config.auth.asks_for_login() {
+                continue;
+            }
+            self.warnings.push(match config.runtime.allow_open {
+                true => format!(
                     "{shown} can be reached from other machines, and clients are not asked for a \
                      password: whoever reaches it acts as narrows' own user on the server"
-                ));
-            }
+                ),
+                false => format!(
+                    "{shown} can be reached from other machines, but clients are not asked for a \
+                     password: only those of this machine are served, unless listen.allow_open \
+                     says that all may act as narrows' own user on the server"
+                ),
+            });
         }
     }
 
@@ -218,10 +227,18 @@ impl Resolving<'_> {
             wide(clients.output_pause_bytes),
         );
         let output = ("clients.output_bytes_max", wide(clients.output_bytes_max));
+        let soft = (
+            "clients.output_subscriber_soft_bytes",
+            wide(clients.output_subscriber_soft_bytes),
+        );
+        let hard = (
+            "clients.output_subscriber_bytes_max",
+            wide(clients.output_subscriber_bytes_max),
+        );
         let big = ("clients.big_request_bytes", clients.big_request_bytes);
         let memory = ("clients.memory_bytes_max", wide(clients.memory_bytes_max));
         let pipe = ("pool.pipe_bytes_max", wide(pool.pipe_bytes_max));
-        for (low, high) in [(pause, output), (big, memory), (big, pipe)] {
+        for (low, high) in [(pause, output), (soft, hard), (big, memory), (big, pipe)] {
             self.ordered(low, high, show_bytes);
         }
     }

@@ -14,7 +14,7 @@ use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
-use super::login::LoginVerdict;
+use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
 
@@ -28,7 +28,7 @@ pub struct Client {
     /// As whom its commands run on the server.
     pub credential: CredentialId,
     /// What the server has said of the login that its next request asks for.
-    pub verdict: Option<Box<LoginVerdict>>,
+    pub verdict: Option<Box<Verdict>>,
     /// Its place among the clients of its user.
     pub seat: Option<Seat>,
     /// Where it comes from.
@@ -71,8 +71,10 @@ pub struct Client {
     pub unread: bool,
     /// When it connected.
     pub connected_at: Duration,
-    /// When its last request came.
+    /// When it last sent something, or took something that was sent to it.
     pub active_at: Duration,
+    /// When it is next looked at whether it is idle.
+    pub look_at: Option<Duration>,
     /// Its last command.
     pub last_command: CommandName,
 }
@@ -127,6 +129,12 @@ impl Accepted {
 }
 
 impl Client {
+    /// Bytes that narrows holds for it.
+    pub fn buffered_bytes(&self) -> usize {
+        let feed = self.lease.as_ref().and_then(|l| l.lent.feed.as_ref());
+        self.out.len() + self.input.len() + feed.map_or(0, |feed| feed.held_bytes())
+    }
+
     /// A client that has just connected.
     pub fn new(accepted: Accepted, context: ContextId, db: u32, now: Duration) -> Self {
         Self {
@@ -156,6 +164,7 @@ impl Client {
             unread: false,
             connected_at: now,
             active_at: now,
+            look_at: None,
             last_command: CommandName::default(),
         }
     }

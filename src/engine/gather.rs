@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::resp::write;
 use crate::session::filter::KillForm;
-use crate::session::info::ClientFigures;
+use crate::session::info::{ClientFigures, ClosedClients};
 use crate::session::{ClientFilter, ClientView};
 use crate::telemetry::{Leave, Way};
 
@@ -165,10 +165,15 @@ impl Engine {
             Question::Unblock(id, with_error) => {
                 Reply::Killed(u64::from(self.unblock(*id, *with_error)))
             }
-            Question::Figures => Reply::Figures(ClientFigures {
+            Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
                 blocked: self.lent_clients(|lent| lent.waits),
+                subscribed: self.lent_clients(|lent| {
+                    (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
+                }),
+                tracking: self
+                    .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
                 watching: self.lent_clients(|lent| lent.bracket.is_watching()),
                 waiting: self.waiting_clients as u64,
                 dials: self.counters.dials,
@@ -179,8 +184,15 @@ impl Engine {
                 refusals: self.counters.refusals.values().sum(),
                 closed_for_limits: self.counters.leaves(Leave::OutputLimit)
                     + self.counters.leaves(Leave::MemoryLimit),
+                closed: ClosedClients {
+                    output: self.counters.leaves(Leave::OutputLimit),
+                    memory: self.counters.leaves(Leave::MemoryLimit),
+                    in_transaction: self.counters.leaves(Leave::IdleInTransaction),
+                    idle: self.counters.leaves(Leave::Idle),
+                    login: self.counters.leaves(Leave::Login),
+                },
                 ..ClientFigures::default()
-            }),
+            })),
         }
     }
 
@@ -227,6 +239,8 @@ impl Engine {
 }
 
 fn view(client: &Client, now: Duration) -> ClientView<'_> {
+    let lent = client.lease.as_ref().map(|lease| &lease.lent);
+    let feed = lent.and_then(|lent| lent.feed.as_ref());
     ClientView {
         session: &client.session,
         address: &client.address,
@@ -236,6 +250,9 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
         blocked: client.lease.as_ref().is_some_and(|l| l.lent.waits),
+        subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
+        monitoring: feed.is_some_and(|feed| feed.monitoring),
+        tracking: feed.is_some_and(|feed| feed.tracking),
         queued: (client.lease.as_ref()).and_then(|l| l.lent.bracket.queued(client.sequence_next)),
         closing: client.ending != Ending::No,
     }

@@ -179,6 +179,9 @@ impl Engine {
         }
         let context = backend.context;
         self.leave_context(id, context);
+        if let Phase::Leased(owner) = backend.phase {
+            self.feed_lost(owner);
+        }
         let lost = self.judge(&mut backend, loss);
         self.settle_lost(&backend, lost, loss);
         self.wake_at(self.now);
@@ -254,6 +257,10 @@ impl Engine {
         for request in &lost {
             let settled = request.settled;
             let id = settled.client;
+            if settled.receiver == Receiver::Permission {
+                // Asked again elsewhere.
+                self.end_hold(id, Hold::Permission);
+            }
             if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;
             }
@@ -304,7 +311,7 @@ impl Engine {
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
         let silent = matches!(settled.receiver, Receiver::Silent | Receiver::LentSilent(_));
-        if disconnect || silent {
+        if disconnect || silent || self.has_live_feed(id) {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)
                 && let Ending::AfterReplies(last_words) = &mut client.ending
@@ -384,12 +391,15 @@ impl Engine {
                 stream.swallow_rest();
             }
             self.lease_lost(*lease);
+            self.enter_context(owner);
             self.allow_reading(owner);
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
                 self.leaves_for(owner, Leave::BackendLost);
                 self.end(owner, Ending::AfterReplies(Box::default()));
+            } else if self.draining {
+                self.close_if_done(owner);
             }
         }
     }

@@ -16,13 +16,16 @@ mod context;
 mod credential;
 mod door;
 mod effect;
+mod feed;
 mod gather;
 mod handshake;
 mod hold;
+mod idle;
 mod input;
 mod key;
 mod lease;
 mod lent;
+mod listen;
 mod local;
 mod login;
 mod logins;
@@ -31,9 +34,11 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+mod permission;
 pub mod planted;
 mod probe;
 mod provision;
+mod reload;
 mod reply;
 mod request;
 mod route;
@@ -55,6 +60,7 @@ use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
 use crate::command::{CommandTable, Policy};
 use crate::resp::{Protocol, Refusal};
 use crate::session::Access;
+use crate::telemetry::door::DoorCounts;
 use crate::telemetry::{Counters, Leave};
 
 use backend::{Backend, Rotation, Want};
@@ -62,6 +68,7 @@ use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
 use gather::Gather;
+use idle::Looks;
 use lease::Leases;
 use login::LoginCheck;
 use outbox::BufferStore;
@@ -94,8 +101,22 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
+    /// Connections that never became clients.
+    pub door: Arc<DoorCounts>,
     /// How many clients each user has.
     pub seats: Arc<Seats>,
+}
+
+impl Shared {
+    /// Nobody has come yet.
+    pub fn new(budget: Arc<Budget>, dials: DialRate) -> Self {
+        Self {
+            budget,
+            dials: Arc::new(dials),
+            door: Arc::default(),
+            seats: Arc::default(),
+        }
+    }
 }
 
 /// What the engine believes of the server.
@@ -188,6 +209,7 @@ pub struct Engine {
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
+    looks: Looks,
     /// When huge requests are next judged by their speed.
     streams_due: Option<Duration>,
     /// Bytes in all inputs and outboxes.
@@ -212,6 +234,9 @@ impl Drop for Engine {
         }
         for client in self.clients.values_mut() {
             if let Some(lease) = client.lease.take() {
+                if !lease.lent.purpose.is_bounded() {
+                    self.shared.budget.lent_no_more(self.worker);
+                }
                 let _ = lease.broken();
             }
         }
@@ -271,6 +296,7 @@ impl Engine {
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,
+            looks: Looks::default(),
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
@@ -291,14 +317,8 @@ impl Engine {
         let client = Client::new(accepted, context, self.initial_db, now);
         let id = self.clients.insert(client);
         self.place_stranger(id);
+        self.look_later(id);
         id
-    }
-
-    /// New rules hold from now on.
-    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.now = now;
-        self.rules = rules;
-        self.access_changed();
     }
 
     /// The rules in force.

@@ -11,6 +11,7 @@ use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
+use super::lease::LeaseFor;
 use super::logins::REFUSED_USER;
 use super::planted::{self, Bug};
 
@@ -137,7 +138,8 @@ impl Engine {
             self.wake_at(self.now + REFUSED_USER);
             return Provided::Waits;
         }
-        if self.dial(want, context) {
+        // Before the end only those who wait are served.
+        if !(growth && self.draining) && self.dial(want, context) {
             return Provided::Waits;
         }
         let may_dial = self.server.dial_at <= self.now;
@@ -166,10 +168,15 @@ impl Engine {
             Want::Pipe(_) => true,
             Want::Lease(id) => {
                 let purpose = self.awaited_lease(id);
-                purpose.is_some_and(|purpose| self.spares_one(purpose))
+                purpose.is_some_and(|purpose| self.spares_one(purpose) && self.has_room(purpose))
             }
             Want::Login(_) => true,
         }
+    }
+
+    /// Whether a lease for `purpose` leaves this worker a connection for everybody else.
+    fn has_room(&self, purpose: LeaseFor) -> bool {
+        purpose.is_bounded() || self.shared.budget.may_lend(self.worker)
     }
 
     /// The context that `want` is about and whether it is only one more pipe of a context
@@ -253,12 +260,14 @@ impl Engine {
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
     pub(super) fn dial(&mut self, want: Want, context: ContextId) -> bool {
         let now = self.now;
-        if self.draining {
-            return false;
-        }
         if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
+            return false;
+        }
+        if let Want::Lease(client) = want
+            && !(self.awaited_lease(client)).is_some_and(|purpose| self.has_room(purpose))
+        {
             return false;
         }
         let Some(permit) = self.shared.budget.acquire(Claim::Worker(self.worker)) else {
@@ -288,7 +297,7 @@ impl Engine {
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `want`.
-    fn make_room(&mut self, want: Want, context: ContextId) {
+    pub(super) fn make_room(&mut self, want: Want, context: ContextId) {
         if planted::has(Bug::TurnNotGiven) {
             return;
         }
@@ -371,7 +380,11 @@ impl Engine {
                 _ => continue,
             };
             if let Next::For(Want::Login(check)) = next {
-                self.begin_check(id, check);
+                match self.is_for(id, check) {
+                    true => self.begin_check(id, check),
+                    // Another user's: its place is free.
+                    false => self.retire(id),
+                }
                 continue;
             }
             let need = match next {
@@ -410,6 +423,9 @@ impl Engine {
         backend.phase = Phase::Spare;
         backend.made_for = None;
         backend.used_at = now;
+        if backend.retire_at.is_some_and(|at| at <= now) {
+            return self.retire(id);
+        }
         self.spares.push(id);
         self.wake_at(now);
     }

@@ -16,7 +16,6 @@ use crate::resp::write;
 use crate::session::{Mark, info};
 use crate::telemetry::Leave;
 
-use super::Engine;
 use super::backend::{Backend, Phase, Rotation};
 use super::client::Client;
 use super::effect::{Effect, Question, Reply};
@@ -26,6 +25,7 @@ use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::run::Run;
 use super::slot::Receiver;
+use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
 const COLLECT_BYTES_MAX: usize = 1 << 20;
@@ -35,12 +35,25 @@ impl Engine {
     pub fn backend_bytes(&mut self, id: BackendId, bytes: &[u8], now: Duration) {
         self.now = now;
         let rules = Arc::clone(&self.rules);
-        let mut rest = bytes;
-        let mut owed = 0;
-        if let Some(backend) = self.backends.get_mut(id) {
-            backend.heard_at = now;
-            owed = backend.in_flight.len();
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.heard_at = now;
+        let owed = backend.in_flight.len();
+        let owner = match backend.phase {
+            Phase::Leased(owner) => Some(owner),
+            _ => None,
+        };
+        match owner.filter(|owner| self.has_feed(*owner)) {
+            Some(owner) => self.feed_bytes(&rules, (id, owner), bytes),
+            None => self.replies(id, &rules, bytes),
         }
+        self.after_replies(id, owed);
+    }
+
+    /// Replies of a backend, and nothing but replies, wherever they are cut.
+    pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: &[u8]) {
+        let mut rest = bytes;
         while !rest.is_empty() {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
@@ -63,6 +76,7 @@ impl Engine {
                 Receiver::ClientInfo { .. }
                 | Receiver::Lent(_)
                 | Receiver::LentSilent(_)
+                | Receiver::Permission
                 | Receiver::Ping
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
@@ -70,7 +84,6 @@ impl Engine {
                 return self.lose(id, trouble);
             }
         }
-        self.after_replies(id, owed);
     }
 
     /// Replies, or a part of one, go to their client as they are, at once.
@@ -107,6 +120,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
@@ -144,6 +158,8 @@ impl Engine {
         figures.max_clients = self.rules.settings.clients.max_clients as u64;
         figures.backends = u64::from(self.shared.budget.held());
         figures.backends_max = u64::from(self.shared.budget.total());
+        let turned_away = self.shared.door.counts();
+        figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
         figures.server = self.shared.budget.server_clients();
         let Some(client) = self.clients.get(id) else {
             return;
@@ -259,10 +275,14 @@ impl Engine {
     }
 
     /// A client that lets more replies pile up than it may is closed.
-    fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
+    pub(super) fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
         let limit = self.rules.settings.clients.output_bytes_max;
         if output_bytes > limit {
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.output_bytes_max";
             tracing::warn!(
+                client_id,
+                key,
                 limit_bytes = limit,
                 "client closed: it does not read its replies"
             );
@@ -275,13 +295,19 @@ impl Engine {
     pub(super) fn shed_memory(&mut self) {
         let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
         while self.buffered_bytes > limit {
-            let debt = |client: &Client| client.out.len() + client.input.len();
+            let debt = Client::buffered_bytes;
             let largest = self.clients.iter().max_by_key(|(_, client)| debt(client));
             let Some((id, client)) = largest.filter(|(_, client)| debt(client) > 0) else {
                 return;
             };
             let (client_id, bytes) = (client.session.id, debt(client));
-            tracing::warn!(client_id, bytes, "client closed: out of memory for buffers");
+            let key = "clients.memory_bytes_max";
+            tracing::warn!(
+                client_id,
+                key,
+                bytes,
+                "client closed: out of memory for buffers"
+            );
             self.close_for(id, Leave::MemoryLimit);
         }
     }

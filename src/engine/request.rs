@@ -41,6 +41,7 @@ impl Engine {
         if client.ending != Ending::No {
             return;
         }
+        client.active_at = now;
         if client.stream.is_some() {
             let rest = self.stream_bytes(id, bytes);
             if !rest.is_empty() {
@@ -373,7 +374,15 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         let silent = client.session.reply_mode.begin_command();
-        client.served(now, "NULL");
+        client.active_at = now;
+        // Redis remembers what it has looked up, whatever became of it.
+        match refusal {
+            Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } => {
+                client.last_command.set("NULL");
+            }
+            Refusal::Arity { command } => client.last_command.set(command),
+            _ => {}
+        }
         self.counters.refused(refusal.label());
         self.counters.went(Way::Refused);
         if !silent {

@@ -114,10 +114,24 @@ pub struct ClientSettings {
     pub idle_in_transaction: Duration,
     /// Clients at once, in all workers together; one more gets Redis' own error and is closed.
     pub max_clients: usize,
+    /// Clients at once from one IP address, or from the /64 of an IPv6 address; one more gets
+    /// Redis' own error and is closed. Zero: no limit of its own. Not for unix sockets.
+    pub max_per_address: usize,
+    /// A client that neither sends nor takes anything for this long, and waits for no answer, is
+    /// closed. Zero: never.
+    pub idle_timeout: Duration,
+    /// A client that has to log in must have done so within this. Zero: no limit.
+    pub handshake_timeout: Duration,
     /// Requests of one client in flight; past it the client is not read. 1 to 1,000,000.
     pub in_flight_max: usize,
     /// Unsent reply bytes of one client past which it is closed.
     pub output_bytes_max: usize,
+    /// Unsent bytes of one subscriber past which it is closed.
+    pub output_subscriber_bytes_max: usize,
+    /// Unsent bytes past which a subscriber is closed when it stays there.
+    pub output_subscriber_soft_bytes: usize,
+    /// For how long it may stay there.
+    pub output_subscriber_soft_time: Duration,
     /// Unsent reply bytes past which a client is not read.
     pub output_pause_bytes: usize,
     /// A request that announces more than this streams over a lease, in bytes.
@@ -140,8 +154,14 @@ impl Default for ClientSettings {
         Self {
             idle_in_transaction: Duration::from_secs(60),
             max_clients: 10_000,
+            max_per_address: 0,
+            idle_timeout: Duration::ZERO,
+            handshake_timeout: Duration::from_secs(10),
             in_flight_max: 1024,
             output_bytes_max: 256 << 20,
+            output_subscriber_bytes_max: 32 << 20,
+            output_subscriber_soft_bytes: 8 << 20,
+            output_subscriber_soft_time: Duration::from_secs(60),
             output_pause_bytes: 1 << 20,
             big_request_bytes: 1 << 20,
             upload_bytes_per_second_min: 16 << 10,

@@ -46,6 +46,8 @@ impl Engine {
         self.expire_logins(queue_timeout);
         self.expire_gathers();
         self.expire_brackets();
+        self.expire_clients();
+        self.expire_feeds();
         self.expire_streams();
         self.give_back_surplus();
         self.forget_contexts();
@@ -169,7 +171,8 @@ impl Engine {
         if !is_idle(backend) {
             return (None, next.at);
         }
-        if self.shared.budget.growth_stopped() && idle > 1 {
+        let budget = &self.shared.budget;
+        if (budget.growth_stopped() || budget.is_exceeded()) && idle > 1 {
             return (Some(Due::Retire), None);
         }
         if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
@@ -301,7 +304,8 @@ impl Engine {
             let client = self.clients.get(owner)?;
             let idle = client.in_flight == 0 && client.hold.is_none();
             let lease = client.lease.as_ref().filter(|_| idle)?;
-            (lease.lent.bracket.is_open()).then_some((owner, client.active_at + limit))
+            let sits = lease.lent.bracket.is_open() && !self.has_live_feed(owner);
+            sits.then_some((owner, client.active_at + limit))
         });
         let owners: Vec<(ClientId, Duration)> = owners.collect();
         for (id, at) in owners {
@@ -309,7 +313,13 @@ impl Engine {
                 self.wake_at(at);
                 continue;
             }
-            tracing::warn!("client closed: idle in a transaction for too long");
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.idle_in_transaction";
+            tracing::warn!(
+                client_id,
+                key,
+                "client closed: idle in a transaction for too long"
+            );
             self.close_for(id, Leave::IdleInTransaction);
         }
     }
@@ -325,14 +335,16 @@ impl Engine {
         }
     }
 
-    /// Others wait for permits and this worker has more than its share: one goes back.
+    /// Others wait for permits, or the bound was lowered, and this worker has more than its share:
+    /// one goes back.
     fn give_back_surplus(&mut self) {
         let budget = &self.shared.budget;
         if budget.surplus(self.worker) == 0 || !self.spares_one(LeaseFor::Pin) {
             return;
         }
         self.wake_at(self.now + Duration::from_millis(20));
-        if !self.shared.budget.wanting() || self.wanting {
+        let budget = &self.shared.budget;
+        if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
             return;
         }
         if let Some(spare) = self.spares.first().copied() {

@@ -17,6 +17,8 @@ pub enum Refusal<'a> {
     Protocol(ProtocolError),
     /// More clients than `max_clients`; closed after the answer.
     MaxClients,
+    /// A client of another machine where nobody has to log in; closed after the answer.
+    Protected,
     /// Neither the table nor the backend knows the command. `frame` is the whole request.
     UnknownCommand {
         /// The complete canonical request.
@@ -81,6 +83,8 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// `CLIENT TRACKING ... REDIRECT`: the id would be one of narrows', not of the server.
+    TrackingRedirect,
     /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
     NotForwarded {
         /// The full name in lower case.
@@ -245,7 +249,7 @@ impl Refusal<'_> {
     pub fn closes(&self) -> bool {
         matches!(
             self,
-            Self::Protocol(_) | Self::MaxClients | Self::UploadTooSlow
+            Self::Protocol(_) | Self::MaxClients | Self::Protected | Self::UploadTooSlow
         )
     }
 
@@ -282,6 +286,7 @@ impl Refusal<'_> {
         match self {
             Self::Protocol(error) => (error.label(), ""),
             Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
+            Self::Protected => ("protected", PROTECTED),
             Self::UnknownCommand { .. } => ("unknown_command", ""),
             Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
             Self::Arity { .. } => ("arity", ""),
@@ -322,6 +327,10 @@ impl Refusal<'_> {
                 "ERR narrows: no reply within request_timeout; the command may have run",
             ),
             Self::NeedsLease { .. } => ("needs_lease", ""),
+            Self::TrackingRedirect => (
+                "tracking_redirect",
+                "ERR narrows: REDIRECT is not supported; track over RESP3 without it",
+            ),
             Self::NotForwarded { .. } => ("not_forwarded", ""),
             Self::Forbidden { .. } => ("forbidden", ""),
             Self::Cluster => (
@@ -470,6 +479,21 @@ const AUTH_WITHOUT_PASSWORD: &str = "ERR AUTH <password> called without any pass
 const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, \
      otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client \
      and select the RESP protocol version at the same time";
+
+/// `clientAcceptHandler`, networking.c.
+const PROTECTED: &str = "DENIED Redis is running in protected mode because protected mode is \
+     enabled and no password is set for the default user. In this mode connections are only \
+     accepted from the loopback interface. If you want to connect from external computers to \
+     Redis you may adopt one of the following solutions: 1) Just disable protected mode sending \
+     the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
+     from the same host the server is running, however MAKE SURE Redis is not publicly accessible \
+     from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) \
+     Alternatively you can just disable the protected mode by editing the Redis configuration \
+     file, and setting the protected mode option to 'no', and then restarting the server. 3) If \
+     you started the server manually just for testing, restart it with the '--protected-mode no' \
+     option. 4) Setup a an authentication password for the default user. NOTE: You only need to do \
+     one of the above things in order for the server to start accepting connections from the \
+     outside.";
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,22 @@
 
 mod acceptor;
 mod control;
+mod current;
 mod dial;
+mod door;
+mod drain;
 mod inbox;
+pub mod network;
 mod observer;
+pub mod proxy_protocol;
+mod pulse;
 mod ready;
 mod serve;
 pub mod settings;
 mod stream;
+pub mod systemd;
 mod worker;
 
+pub use acceptor::HEADERS_PENDING_MAX;
 pub use observer::Observer;
 pub use serve::{Narrows, RunError, start};

@@ -4,14 +4,16 @@
 //! a worker publishes between two of its turns, and only when it is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admission::Budget;
+use crate::engine::Shared;
+use crate::telemetry::door::DoorCounts;
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
-use crate::telemetry::{Cell, Health, Labelled, ProcessFigures, Server};
+use crate::telemetry::{Cell, Health, ProcessFigures, Server};
 
 use super::inbox::Message;
 
@@ -26,8 +28,7 @@ pub struct Observer {
     workers: Vec<(Arc<Cell>, UnboundedSender<Message>)>,
     server: Arc<Server>,
     budget: Arc<Budget>,
-    /// Clients turned away because there were too many.
-    refused: Arc<AtomicU64>,
+    door: Arc<DoorCounts>,
     epoch: Instant,
     draining: AtomicBool,
     patience: Duration,
@@ -37,15 +38,15 @@ impl Observer {
     /// One for the workers behind `inboxes`, whose clock began at `epoch`.
     pub(super) fn new(
         inboxes: &[UnboundedSender<Message>],
-        budget: &Arc<Budget>,
+        shared: &Shared,
         epoch: Instant,
     ) -> Self {
         let workers = inboxes.iter().cloned();
         Self {
             workers: workers.map(|inbox| (Arc::default(), inbox)).collect(),
             server: Arc::default(),
-            budget: Arc::clone(budget),
-            refused: Arc::default(),
+            budget: Arc::clone(&shared.budget),
+            door: Arc::clone(&shared.door),
             epoch,
             draining: AtomicBool::new(false),
             patience: PATIENCE,
@@ -61,11 +62,6 @@ impl Observer {
     /// Where control says what it knows of the server.
     pub(super) fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
-    }
-
-    /// Where the acceptors count whom they turn away.
-    pub(super) fn refused(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.refused)
     }
 
     /// narrows is ending.
@@ -106,6 +102,7 @@ impl Observer {
             });
         }
         let (health, server) = self.server.state();
+        let turned_away = self.door.counts();
         Picture {
             workers,
             budget: BudgetPicture {
@@ -113,10 +110,7 @@ impl Observer {
                 max: self.budget.total(),
                 ceiling: self.budget.ceiling(),
             },
-            clients_refused: Labelled::from([(
-                "max_clients",
-                self.refused.load(Ordering::Relaxed),
-            )]),
+            clients_refused: turned_away.map(|(why, count)| (why.label(), count)).into(),
             is_ready: self.readiness().is_ok(),
             health,
             server,

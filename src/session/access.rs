@@ -212,6 +212,18 @@ impl UserSettings {
     }
 }
 
+impl AuthSettings {
+    /// See [`Access::asks_for_login`].
+    pub fn asks_for_login(&self) -> bool {
+        let open = |user: &UserSettings| user.name == "default" && user.nopass;
+        match self.mode {
+            AuthMode::None => false,
+            AuthMode::Local => !self.users.iter().any(open),
+            AuthMode::Passthrough => true,
+        }
+    }
+}
+
 /// Who may come in.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
@@ -264,6 +276,12 @@ impl Access {
             }
             AuthMode::Passthrough => None,
         }
+    }
+
+    /// Whether narrows or the server asks whoever comes in for a login. With `passthrough` the
+    /// server does, or lets strangers in as it has been told to.
+    pub fn asks_for_login(&self) -> bool {
+        self.of_strangers().is_none()
     }
 
     /// Whether there may be a user of this name.

@@ -20,6 +20,10 @@ pub struct ClientFigures {
     pub blocked: u64,
     /// Clients that watch keys.
     pub watching: u64,
+    /// Clients that are subscribed to something.
+    pub subscribed: u64,
+    /// Clients whose keys are tracked.
+    pub tracking: u64,
     /// Clients that wait for a backend.
     pub waiting: u64,
     /// Connections to the server that were begun, and those of them that failed.
@@ -36,8 +40,27 @@ pub struct ClientFigures {
     pub refusals: u64,
     /// Clients closed because they did not read, or because memory was short.
     pub closed_for_limits: u64,
+    /// Clients closed by a limit, by reason.
+    pub closed: ClosedClients,
+    /// Connections that were closed before they became clients, by reason.
+    pub turned_away: [(&'static str, u64); 4],
     /// What the server last said of itself: clients connected to it, and its `maxclients`.
     pub server: Option<(u64, u64)>,
+}
+
+/// Clients that were closed by a limit, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClosedClients {
+    /// They did not read their replies.
+    pub output: u64,
+    /// All buffers together were too large, and theirs the largest.
+    pub memory: u64,
+    /// They sat in a transaction.
+    pub in_transaction: u64,
+    /// They said nothing.
+    pub idle: u64,
+    /// They did not log in.
+    pub login: u64,
 }
 
 impl ClientFigures {
@@ -47,6 +70,8 @@ impl ClientFigures {
         self.in_flight += more.in_flight;
         self.blocked += more.blocked;
         self.watching += more.watching;
+        self.subscribed += more.subscribed;
+        self.tracking += more.tracking;
         self.waiting += more.waiting;
         self.dials += more.dials;
         self.dials_failed += more.dials_failed;
@@ -55,6 +80,11 @@ impl ClientFigures {
         self.context_switches += more.context_switches;
         self.refusals += more.refusals;
         self.closed_for_limits += more.closed_for_limits;
+        self.closed.output += more.closed.output;
+        self.closed.memory += more.closed.memory;
+        self.closed.in_transaction += more.closed.in_transaction;
+        self.closed.idle += more.closed.idle;
+        self.closed.login += more.closed.login;
     }
 }
 
@@ -76,8 +106,8 @@ pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<
             b"maxclients" => figures.max_clients,
             b"blocked_clients" => figures.blocked,
             b"watching_clients" => figures.watching,
-            // Nothing subscribes or tracks through narrows yet; the server's own figures speak
-            // of connections that are not ours.
+            b"pubsub_clients" => figures.subscribed,
+            b"tracking_clients" => figures.tracking,
             _ => {
                 out.extend_from_slice(line);
                 continue;
@@ -115,8 +145,19 @@ fn write_section(out: &mut Vec<u8>, figures: &ClientFigures) {
         ("context_switches_total", figures.context_switches),
         ("refusals_total", figures.refusals),
         ("clients_closed_for_limits_total", figures.closed_for_limits),
+        ("clients_closed_output_total", figures.closed.output),
+        ("clients_closed_memory_total", figures.closed.memory),
+        (
+            "clients_closed_in_transaction_total",
+            figures.closed.in_transaction,
+        ),
+        ("clients_closed_idle_total", figures.closed.idle),
+        ("clients_closed_login_total", figures.closed.login),
     ] {
         let _ = write!(out, "narrows_{name}:{value}\r\n");
+    }
+    for (reason, count) in figures.turned_away {
+        let _ = write!(out, "narrows_turned_away_{reason}_total:{count}\r\n");
     }
     if let Some((connected, max)) = figures.server {
         let _ = write!(
@@ -142,11 +183,21 @@ mod tests {
         dials_failed: 0,
         blocked: 0,
         watching: 0,
+        subscribed: 0,
+        tracking: 0,
         poisoned: 0,
         replays: 0,
         context_switches: 0,
         refusals: 0,
         closed_for_limits: 0,
+        closed: ClosedClients {
+            output: 0,
+            memory: 0,
+            in_transaction: 0,
+            idle: 4,
+            login: 0,
+        },
+        turned_away: [("a", 0), ("b", 1), ("c", 2), ("d", 3)],
     };
 
     #[test]
@@ -167,6 +218,8 @@ mod tests {
         let out = String::from_utf8(rewrite(text, &FIGURES, true)).unwrap();
         assert!(out.contains("\r\n\r\n# Narrows\r\n"));
         assert!(out.contains("narrows_clients:1200\r\n"));
+        assert!(out.contains("narrows_clients_closed_idle_total:4\r\n"));
+        assert!(out.contains("narrows_turned_away_c_total:2\r\n"));
         assert!(out.ends_with("server_connected_clients:4\r\nserver_maxclients:100\r\n"));
     }
 

@@ -28,6 +28,8 @@ pub enum Way {
     Blocking,
     /// On a connection lent for what it leaves there.
     Pinned,
+    /// On a connection lent for what the server sends unasked.
+    Subscriber,
     /// On a connection lent for one huge request.
     Upload,
     /// Answered with an error of narrows' own; it has not run.
@@ -36,12 +38,13 @@ pub enum Way {
 
 impl Way {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Shared,
         Self::Local,
         Self::Bracket,
         Self::Blocking,
         Self::Pinned,
+        Self::Subscriber,
         Self::Upload,
         Self::Refused,
     ];
@@ -54,6 +57,7 @@ impl Way {
             Self::Bracket => "bracket",
             Self::Blocking => "blocking",
             Self::Pinned => "pinned",
+            Self::Subscriber => "subscriber",
             Self::Upload => "upload",
             Self::Refused => "refused",
         }
@@ -75,6 +79,10 @@ pub enum Leave {
     MemoryLimit,
     /// It sat in a transaction for too long.
     IdleInTransaction,
+    /// It said nothing for too long.
+    Idle,
+    /// It did not log in in time.
+    Login,
     /// It sent what is no request.
     ProtocolError,
     /// A connection to the server was lost, and it could not be told what became of its
@@ -92,13 +100,15 @@ pub enum Leave {
 
 impl Leave {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Client,
         Self::Quit,
         Self::Killed,
         Self::OutputLimit,
         Self::MemoryLimit,
         Self::IdleInTransaction,
+        Self::Idle,
+        Self::Login,
         Self::ProtocolError,
         Self::BackendLost,
         Self::Refused,
@@ -116,6 +126,8 @@ impl Leave {
             Self::OutputLimit => "output_limit",
             Self::MemoryLimit => "memory_limit",
             Self::IdleInTransaction => "idle_in_transaction",
+            Self::Idle => "idle",
+            Self::Login => "login_timeout",
             Self::ProtocolError => "protocol_error",
             Self::BackendLost => "backend_lost",
             Self::Refused => "refused",

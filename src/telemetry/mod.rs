@@ -7,6 +7,7 @@
 pub mod catalog;
 mod cells;
 mod counters;
+pub mod door;
 pub mod export;
 mod histogram;
 pub mod log;

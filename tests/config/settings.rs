@@ -47,6 +47,8 @@ pub(crate) const OTHER: &str = r#"
 addresses = ["unix:/run/n.sock", "[::1]:7000"]
 unix_socket_mode = 0o770
 backlog = 10
+allow_open = true
+proxy_protocol_from = ["10.0.0.0/8", "::1"]
 [backend]
 url = "redis://user:word@cache:6400/3"
 max_connections = 40
@@ -81,8 +83,14 @@ leases_max = 3
 blocking_max = 2
 [clients]
 max_clients = 77
+max_per_address = 3
+idle_timeout = "5m"
+handshake_timeout = 0
 in_flight_max = 8
 output_bytes_max = "1MiB"
+output_subscriber_bytes_max = "1MiB"
+output_subscriber_soft_bytes = "512KiB"
+output_subscriber_soft_time = "5s"
 output_pause_bytes = "8KiB"
 big_request_bytes = "2MiB"
 upload_bytes_per_second_min = 0
@@ -123,7 +131,7 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(Config, set, default, [runtime engine commands auth admin log]);
     all_differ!(AuthSettings, set.auth, default.auth, [mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
-        listen unix_socket_mode listen_backlog backend database credentials
+        listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers drain_timeout instance
     ]);
@@ -140,7 +148,9 @@ fn every_setting_can_be_changed_from_a_file() {
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max
     ]);
     all_differ!(ClientSettings, engine.clients, of_default.clients, [
-        max_clients in_flight_max output_bytes_max output_pause_bytes big_request_bytes
+        max_clients max_per_address idle_timeout handshake_timeout in_flight_max output_bytes_max
+        output_subscriber_bytes_max output_subscriber_soft_bytes output_subscriber_soft_time
+        output_pause_bytes big_request_bytes
         upload_bytes_per_second_min request_timeout idle_in_transaction replay_reads
         on_unknown_outcome memory_bytes_max
     ]);

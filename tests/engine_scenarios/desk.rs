@@ -33,11 +33,7 @@ impl Desk {
             policy: Policy::new(&PolicySettings::default()).unwrap(),
             access: Access::default(),
         };
-        let shared = Shared {
-            budget: Budget::new(backends + 1, 1),
-            dials: Arc::new(DialRate::new(1000)),
-            seats: Arc::default(),
-        };
+        let shared = Shared::new(Budget::new(backends + 1, 1), DialRate::new(1000));
         let identity = Arc::new(Identity::default());
         Self {
             engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),

@@ -50,11 +50,7 @@ impl World {
         let rules: Arc<Rules> = Arc::new(rules::draw(u)?);
         let workers = u.int_in_range(1..=2_usize)?;
         let budget = Budget::new(u.int_in_range(2..=6_u32)?, workers);
-        let shared = Shared {
-            budget: Arc::clone(&budget),
-            dials: Arc::new(DialRate::new(*u.choose(&[1000, 20])?)),
-            seats: Arc::default(),
-        };
+        let shared = Shared::new(Arc::clone(&budget), DialRate::new(*u.choose(&[1000, 20])?));
         let identity = Identity {
             name: "narrows:fuzz".to_owned(),
         };

@@ -31,6 +31,7 @@ impl Refusal<'_> {
         "protocol_unauthenticated",
         "queue_full",
         "queue_timeout",
+        "refused_by_server",
         "request_timeout",
         "too_large",
         "too_many_failures",

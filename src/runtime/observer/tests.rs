@@ -3,6 +3,7 @@
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
+use crate::admission::DialRate;
 use crate::telemetry::Snapshot;
 
 /// What a worker has of its observer.
@@ -13,7 +14,8 @@ fn observer(count: usize) -> (Observer, Vec<End>) {
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
-    let observer = Observer::new(&inboxes, &Budget::new(9, count), epoch);
+    let shared = Shared::new(Budget::new(9, count), DialRate::new(1));
+    let observer = Observer::new(&inboxes, &shared, epoch);
     let ends = receivers.into_iter().enumerate();
     let ends = ends
         .map(|(worker, end)| (observer.cell(worker), end))
