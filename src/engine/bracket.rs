@@ -54,6 +54,9 @@ impl Engine {
             _ => Vec::new(),
         };
         let mut hears = lease.lent.bracket.settle(mark, reply, protocol);
+        if let Some(feed) = &mut lease.lent.feed {
+            feed.settle(mark, reply);
+        }
         if !places.is_empty()
             && let Some(filled) = self.fill(backend, id, reply, places)
         {

@@ -3,6 +3,7 @@
 
 use super::Engine;
 use super::backend::Phase;
+use super::client::Client;
 use super::hold::Hold;
 
 /// What an engine holds now.
@@ -26,6 +27,8 @@ pub struct Census {
     pub buffered_bytes: usize,
     /// Questions to other workers without an answer yet.
     pub gathers: usize,
+    /// Logins that the server is to check.
+    pub logins: usize,
     /// Contexts known.
     pub contexts: usize,
     /// Whether the running totals agree with all this.
@@ -42,11 +45,7 @@ impl Engine {
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count();
         let leased = |phase: &Phase| matches!(phase, Phase::Leased(_));
         let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
-        let buffered_bytes = self
-            .clients
-            .values()
-            .map(|c| c.out.len() + c.input.len())
-            .sum();
+        let buffered_bytes = self.clients.values().map(Client::buffered_bytes).sum();
         let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
         Census {
             clients: self.clients.len(),
@@ -58,6 +57,7 @@ impl Engine {
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
             gathers: self.gathers.len(),
+            logins: self.logins.len(),
             contexts: self.contexts.iter().count(),
             totals_agree: buffered_bytes == self.buffered_bytes
                 && leases == self.leases.total()

@@ -13,7 +13,7 @@ use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
-use super::login::LoginVerdict;
+use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
 
@@ -27,7 +27,7 @@ pub struct Client {
     /// As whom its commands run on the server.
     pub credential: CredentialId,
     /// What the server has said of the login that its next request asks for.
-    pub verdict: Option<Box<LoginVerdict>>,
+    pub verdict: Option<Box<Verdict>>,
     /// Its place among the clients of its user.
     pub seat: Option<Seat>,
     /// Where it comes from.
@@ -126,6 +126,12 @@ impl Accepted {
 }
 
 impl Client {
+    /// Bytes that narrows holds for it.
+    pub fn buffered_bytes(&self) -> usize {
+        let feed = self.lease.as_ref().and_then(|l| l.lent.feed.as_ref());
+        self.out.len() + self.input.len() + feed.map_or(0, |feed| feed.held_bytes())
+    }
+
     /// A client that has just connected.
     pub fn new(accepted: Accepted, context: ContextId, db: u32, now: Duration) -> Self {
         Self {

@@ -49,6 +49,8 @@ pub struct Credential {
     pub standing: Standing,
     /// What its clients may do and how many they may be, once it has been asked for.
     account: Option<Arc<Account>>,
+    /// Commands that narrows answers itself and that the server has allowed it, by when.
+    pub rights: BTreeMap<Box<str>, Duration>,
     /// When a pipe was last taken out of use to check a login on it.
     pub checked_at: Option<Duration>,
 }
@@ -66,6 +68,7 @@ impl Credential {
             login,
             standing: Standing::Untried,
             account: None,
+            rights: BTreeMap::new(),
             checked_at: None,
         }
     }

@@ -131,7 +131,7 @@ impl Engine {
         if !unknown || !error.is_for_strangers() || self.strangers_refused() {
             return Some(self.protocol_error(id, error));
         }
-        self.ask_for_strangers(id, &Refusal::NoAuth).err()
+        self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
     }
 
     /// A request of a client that has not logged in. `None`: it may go on.
@@ -148,13 +148,18 @@ impl Engine {
         }
         if !spec.accepts(frame.argc) {
             let command = &spec.name;
-            return Some(self.refuse(id, &Refusal::Arity { command }));
+            return self.stranger(id, &Refusal::Arity { command }, false);
         }
         let free = spec.flags.contains(Flags::NO_AUTH);
         if free && matches!(spec.route, Route::Local(_)) {
             return None;
         }
-        self.stranger(id, &Refusal::NoAuth)
+        let matters = match spec.route {
+            Route::Local(local) => local.matters_to_what_follows(),
+            Route::Shared | Route::Restricted | Route::Info | Route::Blocking => false,
+            _ => true,
+        };
+        self.stranger(id, &Refusal::NoAuth, matters)
     }
 
     /// A name that the table does not have: the server is not asked for those who have not logged
@@ -168,7 +173,7 @@ impl Engine {
         if rules.commands.is_learned() {
             return self.refuse(id, &Refusal::UnknownCommand { frame: bytes });
         }
-        match self.stranger(id, &Refusal::NoAuth) {
+        match self.stranger(id, &Refusal::NoAuth, false) {
             Some(outcome) => outcome,
             None => self.unknown(id, rules, bytes),
         }
@@ -176,12 +181,17 @@ impl Engine {
 
     /// What a client that has not logged in gets for a command that needs that. `None`: this one
     /// need not, as it turns out.
-    pub(super) fn stranger(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Option<Outcome> {
+    pub(super) fn stranger(
+        &mut self,
+        id: ClientId,
+        refusal: &Refusal<'_>,
+        matters: bool,
+    ) -> Option<Outcome> {
         let standing = self.clients.get(id)?.session.standing;
         match standing {
             Standing::In => None,
             Standing::Stranger => Some(self.refuse(id, refusal)),
-            Standing::Unknown => self.ask_for_strangers(id, refusal).err(),
+            Standing::Unknown => self.ask_for_strangers(id, refusal, matters).err(),
         }
     }
 

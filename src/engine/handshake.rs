@@ -79,14 +79,26 @@ pub enum Verdict {
     Failed(Failure),
 }
 
-/// The steps for a new connection to `target`, each with its request.
-pub fn opening(identity: &Identity, login: &BackendLogin, target: Context) -> Vec<(Step, Vec<u8>)> {
+/// The steps for a new connection to `target`, each with its request. `own`: it is one of narrows'
+/// own user, not of a client's.
+pub fn opening(
+    identity: &Identity,
+    login: &BackendLogin,
+    target: Context,
+    own: bool,
+) -> Vec<(Step, Vec<u8>)> {
     let mut steps = Vec::with_capacity(5);
     steps.extend(auth(Step::Auth, login));
-    steps.push(hello(target.protocol));
     let name = identity.name.as_bytes();
-    steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
-    steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    if own {
+        steps.push(hello(target.protocol));
+        steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
+        steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    } else {
+        // What a client's user may not do would stand in the server's ACL LOG as if the client
+        // had tried it. The name inside of HELLO needs no right.
+        steps.push(hello_named(target.protocol, name));
+    }
     if target.db != 0 {
         steps.push(select(target.db));
     }
@@ -120,6 +132,11 @@ fn hello(protocol: Protocol) -> (Step, Vec<u8>) {
         Protocol::Resp3 => b"3",
     };
     step(Step::Hello, &[b"HELLO", version])
+}
+
+fn hello_named(protocol: Protocol, name: &[u8]) -> (Step, Vec<u8>) {
+    let version = [b'0' + protocol.number()];
+    step(Step::Hello, &[b"HELLO", &version, b"SETNAME", name])
 }
 
 fn select(db: u32) -> (Step, Vec<u8>) {
@@ -221,7 +238,7 @@ mod tests {
             user: Some(b"app"[..].into()),
             password: Some(b"secret"[..].into()),
         };
-        let steps = opening(&identity, &login, resp3(5));
+        let steps = opening(&identity, &login, resp3(5), true);
         assert_eq!(
             names(&steps),
             [

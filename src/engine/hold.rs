@@ -35,6 +35,8 @@ pub enum Hold {
     Lease(LeaseFor),
     /// The server checks its login.
     Login(LoginId),
+    /// The server is asked whether its user may.
+    Permission,
     /// The command is not known: the backend's `COMMAND` is being asked.
     Commands,
     /// Other workers are being asked, under this number.

@@ -1,6 +1,7 @@
 //! Commands that are answered here, each at its turn: when all earlier replies of the
 //! client are in, and not before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Local, Spec, Verdict};
@@ -44,6 +45,13 @@ impl Engine {
         if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
         }
+        let rules = Arc::clone(&self.rules);
+        if let Some(outcome) = self.ask_permission(id, &rules, spec, command) {
+            return outcome;
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
         let mut args = Args::new(bytes);
         args.next();
         if spec.container().is_some() {
@@ -185,7 +193,7 @@ impl Engine {
     ) -> Outcome {
         let logged_in = match login {
             Some(login) => self.log_in(id, login).err(),
-            None => self.stranger(id, &Refusal::HelloNoAuth),
+            None => self.stranger(id, &Refusal::HelloNoAuth, true),
         };
         if let Some(outcome) = logged_in {
             return outcome;

@@ -34,9 +34,11 @@ pub struct LoginCheck {
     since: Duration,
 }
 
-/// What the server has said of a login.
+/// What the server has said of a client's next request, which is a login or needs a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoginVerdict {
+pub enum Verdict {
+    /// Nothing yet: it is asked whether its user may use the command of this name.
+    Asked(Box<str>),
     /// It is right, and the client's commands run with this credential.
     Accepted(CredentialId),
     /// It is wrong: the error reply.
@@ -94,28 +96,30 @@ impl Engine {
             .get(id)
             .and_then(|client| client.verdict.clone());
         match verdict.as_deref() {
-            Some(LoginVerdict::Accepted(credential)) => {
+            Some(Verdict::Accepted(credential)) => {
                 let rules = Arc::clone(&self.rules);
                 match self.credentials.account(*credential, &rules) {
                     Some(account) => self.enter_as(id, account, *credential),
                     None => Err(Outcome::Ended),
                 }
             }
-            Some(LoginVerdict::Refused(reply)) => Err(self.answer_error(id, reply)),
-            None => {
+            Some(Verdict::Refused(reply)) => Err(self.answer_error(id, reply)),
+            Some(Verdict::Asked(_)) | None => {
                 self.not_blocked(id)?;
                 self.not_another(id, &login)?;
-                Err(self.wait_for_login(id, login))
+                Err(self.wait_for_login(id, login, true))
             }
         }
     }
 
     /// Whether clients may go on without a login. `Err`: they may not, or nobody knows yet.
-    /// Where they may not, `refusal` says so.
+    /// Where they may not, `refusal` says so. Where nobody can be asked, a client is closed whose
+    /// request `matters` to what it has sent behind.
     pub(super) fn ask_for_strangers(
         &mut self,
         id: ClientId,
         refusal: &Refusal<'_>,
+        matters: bool,
     ) -> Result<(), Outcome> {
         let known = self.credentials.get(CredentialId::ANONYMOUS);
         let now = self.now;
@@ -129,8 +133,16 @@ impl Engine {
                 }
                 Ok(())
             }
+            // Versions differ in their words.
+            Some(Known::Refused(words, at))
+                if fresh(at)
+                    && matches!(refusal, Refusal::HelloNoAuth)
+                    && words.starts_with(b"-NOAUTH HELLO") =>
+            {
+                Err(self.answer_error(id, &words))
+            }
             Some(Known::Refused(_, at)) if fresh(at) => Err(self.refuse(id, refusal)),
-            _ => Err(self.wait_for_login(id, BackendLogin::default())),
+            _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
         }
     }
 
@@ -182,7 +194,7 @@ impl Engine {
     }
 
     /// The client's request waits for the server to check `login`.
-    fn wait_for_login(&mut self, id: ClientId, login: BackendLogin) -> Outcome {
+    fn wait_for_login(&mut self, id: ClientId, login: BackendLogin, matters: bool) -> Outcome {
         let now = self.now;
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
@@ -191,7 +203,8 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         if client.overdue_bytes > 0 {
-            return self.login_overdue(id);
+            let outcome = self.overdue(id);
+            return self.not_logged_in(id, outcome, matters);
         }
         let pool = &self.rules.settings.pool;
         let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
@@ -199,7 +212,8 @@ impl Engine {
         let check = match same.map(|(check, _)| check) {
             Some(check) => check,
             None if self.logins.len() >= most => {
-                return self.not_logged_in(id, NotExecuted::QueueFull);
+                let outcome = self.not_executed(id, NotExecuted::QueueFull);
+                return self.not_logged_in(id, outcome, matters);
             }
             None => {
                 let user = login.user.as_deref().unwrap_or(b"default");
@@ -221,35 +235,28 @@ impl Engine {
         self.hold(id, Hold::Login(check))
     }
 
-    fn not_logged_in(&mut self, id: ClientId, why: NotExecuted<'_>) -> Outcome {
-        match self.not_executed(id, why) {
-            // What it has sent behind was meant for another user.
-            Outcome::Taken => {
-                self.end(id, Ending::AfterOutput);
-                Outcome::Ended
-            }
-            other => other,
+    /// It was told that it could not be carried out: what it has sent behind may have been meant for
+    /// another user.
+    fn not_logged_in(&mut self, id: ClientId, outcome: Outcome, matters: bool) -> Outcome {
+        if outcome == Outcome::Taken && matters {
+            self.end(id, Ending::AfterOutput);
+            return Outcome::Ended;
         }
-    }
-
-    fn login_overdue(&mut self, id: ClientId) -> Outcome {
-        match self.overdue(id) {
-            Outcome::Taken => {
-                self.end(id, Ending::AfterOutput);
-                Outcome::Ended
-            }
-            other => other,
-        }
+        outcome
     }
 
     /// An error of the server's, at the request's turn.
-    fn answer_error(&mut self, id: ClientId, reply: &[u8]) -> Outcome {
+    pub(super) fn answer_error(&mut self, id: ClientId, reply: &[u8]) -> Outcome {
         let now = self.now;
-        self.counters.refused("wrongpass");
+        self.counters
+            .refused(match reply.starts_with(b"-WRONGPASS") {
+                true => "wrongpass",
+                false => "refused_by_server",
+            });
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        client.served(now, "auth");
+        client.served(now, "NULL");
         if !client.session.reply_mode.begin_command() {
             self.reply_with(id, |out| out.extend_from_slice(reply));
         }
@@ -267,7 +274,7 @@ impl Engine {
         if let Some(known) = self.credentials.get_mut(credential) {
             known.standing = Known::Accepted(now);
         }
-        self.login_decided(check, &LoginVerdict::Accepted(credential));
+        self.login_decided(check, &Verdict::Accepted(credential));
         Some(credential)
     }
 
@@ -290,10 +297,10 @@ impl Engine {
         for id in waiting.unwrap_or_default() {
             self.login_failed(id);
         }
-        self.login_decided(check, &LoginVerdict::Refused(reply.into()));
+        self.login_decided(check, &Verdict::Refused(reply.into()));
     }
 
-    fn login_decided(&mut self, check: LoginId, verdict: &LoginVerdict) {
+    fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
         let about_strangers = self
             .logins
             .get(check)

@@ -40,8 +40,9 @@ impl Engine {
             },
             ..Context::default()
         });
-        if !self.dial(want, nobody) {
-            *starved |= self.server.dial_at <= self.now;
+        if !self.dial(want, nobody) && self.server.dial_at <= self.now {
+            *starved = true;
+            self.make_place(want, nobody);
         }
         Provided::Waits
     }
@@ -80,6 +81,15 @@ impl Engine {
         known.checked_at = Some(now);
         self.drain_pipe(pipe, super::backend::Next::For(Want::Login(check)));
         true
+    }
+
+    /// The budget is spent: an idle backend of another user gives its place, or one that has had
+    /// its turn.
+    pub(super) fn make_place(&mut self, want: Want, context: ContextId) {
+        match self.quiet_spare(|_| true) {
+            Some(spare) => self.retire(spare),
+            None => self.make_room(want, context),
+        }
     }
 
     /// Sends the login on a quiet backend of the same user.
@@ -128,6 +138,13 @@ impl Engine {
             pool.verified = true;
             pool.refusal = None;
         }
+    }
+
+    /// Whether a backend is logged in as the user that this login is about.
+    pub(super) fn is_for(&self, id: BackendId, check: LoginId) -> bool {
+        let credential = self.backends.get(id).map(|backend| backend.credential);
+        let login = self.logins.get(check);
+        credential.is_some() && login.is_none_or(|login| login.credential == credential)
     }
 
     /// Whether a backend is for narrows' own user.

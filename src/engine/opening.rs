@@ -35,7 +35,8 @@ impl Engine {
             // Nobody waits for it any more.
             return self.lose(id, Loss::Retired);
         };
-        let steps = handshake::opening(&self.identity, &login, context);
+        let own = self.is_own(id);
+        let steps = handshake::opening(&self.identity, &login, context, own);
         self.begin_handshake(id, target, steps, true);
     }
 

@@ -371,7 +371,15 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         let silent = client.session.reply_mode.begin_command();
-        client.served(now, "NULL");
+        client.active_at = now;
+        // Redis remembers what it has looked up, whatever became of it.
+        match refusal {
+            Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } => {
+                client.last_command.set("NULL");
+            }
+            Refusal::Arity { command } => client.last_command.set(command),
+            _ => {}
+        }
         self.counters.refused(refusal.label());
         if !silent {
             self.reply_with(id, |out| refusal.write(out));

@@ -14,6 +14,7 @@ use crate::admission::{Backoff, Budget, Claim, Jitter};
 use crate::command::CommandTable;
 use crate::engine::Rules;
 use crate::resp::{ReplyScanner, write};
+use crate::session::AuthMode;
 
 use super::current::Current;
 use super::dial::{self, BackendSocket};
@@ -133,7 +134,10 @@ impl Control {
         let mut polled: Option<Instant> = None;
         loop {
             match self.ask(socket, &[b"PING"]).await {
-                Ok(reply) if reply.starts_with(b"-NOAUTH") => return error_text(&reply),
+                // Where clients bring their own logins narrows may have none: an answer is an answer.
+                Ok(reply) if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() => {
+                    return error_text(&reply);
+                }
                 Ok(_) => {}
                 Err(error) => return error,
             }
@@ -167,6 +171,12 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// Whether it is not narrows' own login that clients are served with.
+    fn asks_nothing(&self) -> bool {
+        self.current.rules().access.mode == AuthMode::Passthrough
+            && self.current.settings().credentials.password.is_none()
     }
 
     /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading).

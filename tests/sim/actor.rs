@@ -8,7 +8,8 @@ use narrows::resp::{Limits, Protocol, ReplyScanner};
 
 use super::brackets::Part;
 use super::ledger::{Ledger, Setting, Tag, Told};
-use super::server::DATABASES;
+use super::logins::Login;
+use super::server::{DATABASES, NOPERM, RESTRICTED};
 use super::world::EARLY;
 
 /// What the next reply has to be.
@@ -39,7 +40,12 @@ pub enum Expect {
     Reset,
     Select(u32),
     Hello(Protocol),
+    Login(Login),
     List,
+    /// Confirmations.
+    Subscribe,
+    /// `+OK`.
+    Tracking,
 }
 
 impl Expect {
@@ -99,11 +105,22 @@ pub struct Actor {
     pub loose: bool,
     pub half_closed: bool,
     pub half_close_told: bool,
+    /// There are users, and the server judges their rights.
+    pub users: bool,
+    /// It has to log in before anything else.
+    pub stranger: bool,
     /// It sends huge requests.
     pub huge: bool,
     /// It uses transactions, and commands that wait.
     pub transacts: bool,
     pub transacts_percent: usize,
+    /// It subscribes and tracks keys.
+    pub listens: bool,
+    pub listens_percent: usize,
+    /// By what it has asked, it may be subscribed.
+    pub listening: bool,
+    /// By what it has heard, it is.
+    pub subscribed: bool,
     pub gone: bool,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
@@ -140,9 +157,15 @@ impl Actor {
             loose: false,
             half_closed: false,
             half_close_told: false,
+            users: false,
+            stranger: false,
             huge: false,
             transacts: false,
             transacts_percent: 0,
+            listens: false,
+            listens_percent: 0,
+            listening: false,
+            subscribed: false,
             gone: false,
             data_lost: false,
             excused: 0,
@@ -169,6 +192,9 @@ impl Actor {
             self.frame.extend_from_slice(part);
             if advance.complete {
                 let frame = std::mem::take(&mut self.frame);
+                if self.unasked(&frame, late, ledger) {
+                    continue;
+                }
                 self.reply(&frame, late, ledger);
             }
         }
@@ -235,7 +261,7 @@ impl Actor {
     }
 
     /// A request that stays silent is over when a later one is answered.
-    fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
+    pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
@@ -260,6 +286,9 @@ impl Actor {
         if self.stranded {
             return Err("answered in a context that it had left");
         }
+        if self.stranger && self.setting.user == 0 && !matches!(pending.expect, Expect::Login(_)) {
+            return self.judge_stranger(pending, frame, ledger);
+        }
         match &pending.expect {
             Expect::Written(_)
             | Expect::Read(_)
@@ -274,6 +303,17 @@ impl Actor {
             | Expect::Queued
             | Expect::Exec(..)
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
+            Expect::Login(login) => return self.judge_login(*login, frame, ledger),
+            // A right that its user does not have.
+            Expect::Exactly(bytes) if self.setting.user == RESTRICTED && is_id(bytes) => {
+                if frame != format!("-{NOPERM}\r\n").as_bytes() && !not_run {
+                    return Err("not kept from what it has no right to");
+                }
+            }
+            Expect::Exactly(_) | Expect::Beginning(_) | Expect::List if not_run && self.users => {}
+            Expect::Subscribe | Expect::Tracking => {
+                return self.judge_listening(pending, frame, ledger);
+            }
             Expect::Exactly(bytes) => {
                 if frame != bytes {
                     return Err("another reply");
@@ -286,6 +326,7 @@ impl Actor {
             }
             Expect::Reset => {
                 self.setting = Setting::default();
+                self.subscribed = false;
                 if frame != b"+RESET\r\n" {
                     return Err("no RESET");
                 }
@@ -393,6 +434,11 @@ impl Actor {
             None => stored.is_none(),
         }
     }
+}
+
+/// Whether this is an answer to `CLIENT ID`.
+fn is_id(reply: &[u8]) -> bool {
+    reply.starts_with(b":")
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

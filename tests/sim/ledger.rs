@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use narrows::engine::settings::Settings;
+use narrows::engine::Rules;
 use narrows::resp::Protocol;
 
+use super::feeds::Feeds;
 use super::models::Models;
 use super::transactions::Transactions;
 
@@ -38,6 +39,8 @@ impl Tag {
 /// What a connection, a client's or a server's, is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Setting {
+    /// As which user; 0 is the default one.
+    pub user: u8,
     pub protocol: Protocol,
     pub db: u32,
 }
@@ -100,14 +103,19 @@ pub struct Ledger {
     pub models: Models,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
+    /// What servers send clients unasked.
+    pub feeds: Feeds,
     /// Clients whose waits others have ended, by their ids.
     pub unblocked: BTreeSet<u64>,
+    /// How often the server's passwords have been changed.
+    pub password_changes: u32,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }
 
 impl Ledger {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(rules: &Rules) -> Self {
+        let settings = &rules.settings;
         Self {
             timeouts: !settings.clients.request_timeout.is_zero(),
             kinds_checked: settings.pool.check_kinds,

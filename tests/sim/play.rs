@@ -166,10 +166,14 @@ impl World {
         new.request_timeout = old.request_timeout;
         new.output_bytes_max = old.output_bytes_max;
         new.memory_bytes_max = old.memory_bytes_max;
+        new.output_subscriber_bytes_max = old.output_subscriber_bytes_max;
+        new.output_subscriber_soft_bytes = old.output_subscriber_soft_bytes;
+        new.output_subscriber_soft_time = old.output_subscriber_soft_time;
         rules.settings.pool.check_kinds = self.rules.settings.pool.check_kinds;
         if self.in_turns {
             super::rules::for_turns(&mut rules);
         }
+        rules.access = self.rules.access.clone();
         self.rules = std::sync::Arc::new(rules);
         for w in 0..self.workers.len() {
             let rules = std::sync::Arc::clone(&self.rules);
@@ -207,6 +211,10 @@ impl World {
             }
             if actor.is_content() {
                 actor.waits_since = self.step;
+            }
+            if self.users && (actor.must_log_in(&self.server.users) || self.chance.hits(8)) {
+                actor.log_in(&mut self.chance, &self.server.users);
+                continue;
             }
             let victim = actor.ask(&mut self.chance, &others, &mut self.ledger);
             for actor in &mut self.actors {

@@ -26,6 +26,13 @@ impl Actor {
             request: self.next,
         };
         self.next += 1;
+        if self.listening || (self.listens && chance.hits(self.listens_percent)) {
+            match self.listening && chance.hits(50) {
+                true => self.ask_meanwhile(chance, tag),
+                false => self.listen(chance, tag),
+            }
+            return None;
+        }
         if self.transacts && chance.hits(self.transacts_percent) {
             match chance.hits(70) {
                 true => self.transact(chance, tag, ledger),
@@ -66,7 +73,8 @@ impl Actor {
                     Expect::Written(key),
                 );
             }
-            92..95 => self.silence_next(chance, tag),
+            // Where the server judges rights, it may not be there to allow silence.
+            92..95 if !self.users => self.silence_next(chance, tag),
             95..98 => return self.kill(chance, tag, others, ledger),
             98 => self.say_last_word(chance, tag, ledger),
             _ => self.send(chance, tag, &["PING", &text], Expect::Served),
@@ -107,7 +115,11 @@ impl Actor {
 
     /// Asks for an echo, if it is in a state to hear it. What it asked.
     pub fn ask_plainly(&mut self) -> Option<Tag> {
-        let hears = self.is_idle() && self.pending.is_empty() && self.mode == Mode::On;
+        // A password that was changed ends those who had it, when connections are gone.
+        let hears = self.is_idle()
+            && self.pending.is_empty()
+            && self.mode == Mode::On
+            && (!self.users || self.setting.user == 0 && !self.stranger);
         if self.gone || self.done || !hears {
             return None;
         }
@@ -166,7 +178,12 @@ impl Actor {
             3 if !self.name.is_empty() => {
                 let mut reply = Vec::new();
                 write::bulk(&mut reply, self.name.as_bytes());
-                self.send(chance, tag, &["client", "getname"], Expect::Exactly(reply));
+                // Whether a name was set may have been the server's to say.
+                let expect = match self.users {
+                    true => Expect::Beginning(""),
+                    false => Expect::Exactly(reply),
+                };
+                self.send(chance, tag, &["client", "getname"], expect);
             }
             4 => self.send(chance, tag, &["CLIENT", "LIST"], Expect::List),
             5 => self.send(
@@ -181,6 +198,10 @@ impl Actor {
                 &["CLIENT", "ID", "x"],
                 Expect::Beginning("-ERR wrong number"),
             ),
+            // Nobody may go back to what may do nothing.
+            _ if self.stranger => {
+                self.send(chance, tag, &["ECHO", &tag.text()], Expect::Served);
+            }
             _ => {
                 self.name.clear();
                 // Only a SKIP outlives a RESET, and only for the RESET itself.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::{OnUnknownOutcome, Settings};
 use narrows::engine::{Identity, Rules};
-use narrows::session::Access;
+use narrows::session::{Access, AuthMode};
 
 use super::chance::Chance;
 
@@ -54,6 +54,11 @@ pub fn draw(chance: &mut Chance) -> Rules {
     if chance.hits(10) {
         clients.output_bytes_max = 20_000;
     }
+    if chance.hits(8) {
+        clients.output_subscriber_bytes_max = 2000;
+        clients.output_subscriber_soft_bytes = 500;
+        clients.output_subscriber_soft_time = ms(50);
+    }
     if chance.hits(5) {
         clients.memory_bytes_max = 60_000;
     }
@@ -74,6 +79,15 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.request_timeout = Duration::ZERO;
     settings.clients.output_bytes_max = calm.clients.output_bytes_max;
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
+}
+
+/// Clients log in as users of the server, and it judges their rights.
+pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
+    rules.access = Access {
+        mode: AuthMode::Passthrough,
+        failures_max: chance.one_of(&[0, 2, 10]),
+        ..Access::default()
+    };
 }
 
 /// Checks are frequent, and often nothing else finds a server out of step.

@@ -141,6 +141,14 @@ impl Conn {
         }
     }
 
+    /// The same, with another limit on how long it may take.
+    pub fn try_reply_within(&mut self, patience: Duration) -> io::Result<Reply> {
+        self.set_read_timeout(patience);
+        let reply = self.try_reply();
+        self.set_read_timeout(Self::READ_PATIENCE);
+        reply
+    }
+
     /// The peer closes (or resets) without a further byte.
     #[track_caller]
     pub fn expect_closed(&mut self) {

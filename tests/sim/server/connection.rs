@@ -9,7 +9,12 @@ use crate::sim::ledger::Ledger;
 
 /// Commands that a server answers while it loads its data.
 pub fn runs_while_loading(name: &str) -> bool {
-    ["HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
+    ["AUTH", "HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
+}
+
+/// Commands that narrows sends by itself.
+pub fn is_own(name: &str) -> bool {
+    ["HELLO", "SELECT", "CLIENT", "PING"].contains(&name)
 }
 
 /// A client's command.

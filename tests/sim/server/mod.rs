@@ -7,11 +7,13 @@
 
 mod connection;
 mod counters;
+mod feeds;
 mod keyspace;
 mod link;
 mod lists;
 mod strings;
 mod transactions;
+mod users;
 mod waits;
 
 use std::time::Duration;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use keyspace::Keyspace;
 
 pub use link::{Link, State};
+pub use users::{NOPERM, RESTRICTED, USERS, Users, name as user_name};
 
 /// Databases that the server has.
 pub const DATABASES: u32 = 4;
@@ -35,6 +38,8 @@ pub enum Pause {
 pub struct Server {
     pub now: Duration,
     keys: Keyspace,
+    pub users: Users,
+    pub hub: feeds::Hub,
     connections: u64,
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,
