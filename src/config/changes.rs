@@ -33,6 +33,7 @@ const AT_START: [&str; 11] = [
     "listen.proxy_protocol_from",
     "backend.url",
     "backend.instance",
+    "commands.rename",
     "auth.mode",
     "runtime.workers",
     "admin.listen",

@@ -10,7 +10,7 @@ use super::kind::{
     tcp_address, text, url,
 };
 use super::url::BackendUrl;
-use crate::command::{self, Policy, PolicySettings};
+use crate::command::{self, Policy, PolicySettings, Renames};
 use crate::engine::settings::OnUnknownOutcome;
 use crate::session::AuthMode;
 use crate::telemetry::log::check_level;
@@ -171,6 +171,7 @@ fn commands(config: &mut Config, v: &mut impl Visitor) {
         "commands.allow"        allow       patterns();
         "commands.deny"         deny        patterns();
         "commands.dedicated"    dedicated   patterns();
+        "commands.rename"       rename      list(text(RENAME, rename), 0, 64);
     }
 }
 
@@ -206,6 +207,7 @@ const MODES: [(&str, AuthMode); 3] = [
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const PATTERN: &str =
     "a command, a subcommand such as \"client|kill\", or either with * at its end";
+const RENAME: &str = "COMMAND=name-at-the-server";
 const LEVEL: &str = "\"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\", or directives \
                      such as \"info,narrows::engine=debug\"";
 
@@ -232,6 +234,14 @@ fn pattern(entry: &str) -> Result<(), String> {
     Policy::new(&lists)
         .map(|_| ())
         .map_err(|found| mistake(found).unwrap_or_default())
+}
+
+/// The same for one renaming; all of them together are looked at when everything has been read.
+fn rename(entry: &str) -> Result<(), String> {
+    let first = |found: Vec<command::Mistake>| found.first().map(|one| one.why.to_owned());
+    Renames::new(&[entry.to_owned()])
+        .map(|_| ())
+        .map_err(|found| first(found).unwrap_or_default())
 }
 
 const SECOND: u64 = 1000;

@@ -10,6 +10,7 @@ use super::keys::Draft;
 use super::kind::{show_bytes, show_duration};
 use super::mistake::{Mistake, Origin, Origins};
 use super::{BackendUse, listen, secret};
+use crate::command::Renames;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
 
 /// What has been read so far, and what is found on the way.
@@ -40,6 +41,15 @@ impl Resolving<'_> {
         self.connections();
         self.durations();
         self.sizes();
+        self.renames();
+    }
+
+    fn renames(&mut self) {
+        let found = Renames::new(&self.draft.config.commands.rename).err();
+        for mistake in found.into_iter().flatten() {
+            let text = format!("{:?} {}", mistake.entry, mistake.why);
+            self.contradiction(&["commands.rename"], text);
+        }
     }
 
     fn endpoint(&mut self) {

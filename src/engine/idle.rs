@@ -126,10 +126,15 @@ impl Client {
     }
 
     /// Whether silence is a fault of this client's: not while it waits for an answer, which may
-    /// be an element that somebody else will push.
+    /// be an element that somebody else will push, nor while it listens to what others say.
     fn may_be_idle(&self) -> bool {
         let waits = self.hold.is_some_and(|hold| hold != Hold::Output);
-        self.in_flight == 0 && self.stream.is_none() && !waits
+        let feed = self
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.lent.feed.as_ref());
+        let listens = feed.is_some_and(|feed| feed.subscriptions.any() || feed.monitoring);
+        self.in_flight == 0 && self.stream.is_none() && !waits && !listens
     }
 }
 

@@ -267,7 +267,9 @@ impl Engine {
             match request.outcome {
                 Outcome::Again => {
                     let (bytes, requests) = rewound.entry(id).or_default();
-                    bytes.extend_from_slice(backend.out.request(request.offset, settled.bytes));
+                    let sent = backend.out.request(request.offset, settled.bytes);
+                    let restored = self.rules.policy.renames().restored(sent);
+                    bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
                     requests.push(settled);
                     continue;
                 }

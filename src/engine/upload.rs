@@ -159,7 +159,9 @@ impl Engine {
             now,
         );
         backend.out.stream(true);
-        backend.out.push(partial);
+        // Its name has come: the request was judged by it.
+        let renamed = self.rules.policy.renames().sent(partial);
+        backend.out.push(renamed.as_deref().unwrap_or(partial));
         client.stream = Some(Box::new(Stream {
             scanner,
             way: Way::Lease,

@@ -198,8 +198,9 @@ impl Control {
             }
             return Ok(true);
         }
-        let builtin = CommandTable::builtin();
-        match builtin.learned(&reply) {
+        let rules = self.current.rules();
+        let learned = CommandTable::builtin().learned_with(&reply, rules.policy.renames());
+        match learned {
             Ok(commands) => {
                 let rules = self.current.change_rules(|rules| Rules {
                     settings: rules.settings.clone(),

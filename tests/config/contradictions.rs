@@ -79,6 +79,10 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
         "2: clients.big_request_bytes: 9MiB (line 2)",
     ),
     (
+        "[commands]\nrename = ['CONFIG=a', 'KEYS=A']",
+        "2: commands.rename: \"KEYS=A\" has a name that another entry has too",
+    ),
+    (
         "[listen]\naddresses = ['127.0.0.1:6379']",
         "connect to itself",
     ),

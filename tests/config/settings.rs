@@ -109,6 +109,7 @@ reply_depth_max = 16
 allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
 dedicated = ["FT.*"]
+rename = ["CONFIG=other"]
 [auth]
 mode = "local"
 user_clients_max = 9
@@ -164,7 +165,7 @@ fn every_setting_can_be_changed_from_a_file() {
     assert_ne!(limits.args_max, of_default.args_max);
     assert_ne!(limits.bulk_bytes_max, of_default.bulk_bytes_max);
     assert_ne!(limits.reply_depth_max, of_default.reply_depth_max);
-    all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated]);
+    all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated rename]);
     all_differ!(AdminSettings, set.admin, default.admin, [listen]);
     all_differ!(LogSettings, set.log, default.log, [level format]);
 }
