@@ -175,8 +175,8 @@ impl Control {
 
     /// Whether it is not narrows' own login that clients are served with.
     fn asks_nothing(&self) -> bool {
-        self.rules.access.mode == AuthMode::Passthrough
-            && self.settings.credentials.password.is_none()
+        self.current.rules().access.mode == AuthMode::Passthrough
+            && self.current.settings().credentials.password.is_none()
     }
 
     /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading).
