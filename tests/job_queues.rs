@@ -44,13 +44,13 @@ impl Drop for Jobs {
     }
 }
 
-/// Runs `command PORT further` against narrows in front of a server of `flavor`.
+/// Runs `command PORT` against narrows in front of a server of `flavor`.
 #[track_caller]
-fn expect_right(flavor: Flavor, mut command: Command, further: &[&str]) {
+fn expect_right(flavor: Flavor, mut command: Command) {
     let server = RedisServer::start_flavor(flavor, &[]);
     let narrows = Narrows::in_front_of(&server, &[]);
     let census = Census::begin(&server);
-    command.arg(narrows.port().to_string()).args(further);
+    command.arg(narrows.port().to_string());
     let mut jobs = Jobs::start(&mut command);
     let status = jobs.child.wait(Duration::from_secs(55));
     let text = jobs.child.log();
@@ -77,7 +77,7 @@ fn script(name: &str) -> Command {
 fn bullmq_runs_each_job_once() {
     for flavor in Flavor::installed() {
         if let Some(command) = node("bullmq.js") {
-            expect_right(flavor, command, &[]);
+            expect_right(flavor, command);
         }
     }
 }
@@ -85,6 +85,13 @@ fn bullmq_runs_each_job_once() {
 #[test]
 fn rq_runs_each_job_once() {
     for flavor in Flavor::installed() {
-        expect_right(flavor, script("rq_jobs.py"), &[]);
+        expect_right(flavor, script("rq_jobs.py"));
+    }
+}
+
+#[test]
+fn celery_runs_each_task_once() {
+    for flavor in Flavor::installed() {
+        expect_right(flavor, script("celery_jobs.py"));
     }
 }
