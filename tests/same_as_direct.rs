@@ -26,6 +26,8 @@ mod scripts;
 mod server;
 #[path = "same_as_direct/sessions.rs"]
 mod sessions;
+#[path = "same_as_direct/streams.rs"]
+mod streams;
 #[path = "same_as_direct/talk.rs"]
 mod talk;
 #[path = "same_as_direct/transactions.rs"]
@@ -88,6 +90,16 @@ fn transactions_over_few_connections_are_answered_as_directly() {
 fn commands_that_wait_are_answered_as_directly() {
     for flavor in Flavor::installed() {
         Arena::new(flavor).compare(&talks(waiting::TALKS));
+    }
+}
+
+#[test]
+fn what_the_server_says_unasked_comes_as_directly() {
+    for flavor in Flavor::installed() {
+        let arena = Arena::new(flavor);
+        arena.compare(&talks(streams::TALKS));
+        arena.compare_as_they_are(&talks(streams::RESP3));
+        arena.compare_as_they_are(&talks(streams::TRACKING));
     }
 }
 

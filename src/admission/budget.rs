@@ -45,6 +45,8 @@ struct State {
     control: bool,
     /// Permits held, by worker.
     held: Vec<u32>,
+    /// Those of them whose connections are lent to clients for as long as they like.
+    lent: Vec<u32>,
 }
 
 /// The right to hold one backend connection. Not `Clone`; returned by `Drop`.
@@ -69,6 +71,7 @@ impl Budget {
             state: Mutex::new(State {
                 control: false,
                 held: vec![0; workers],
+                lent: vec![0; workers],
             }),
             wanting: AtomicU32::new(0),
             server: Mutex::new(None),
@@ -110,7 +113,7 @@ impl Budget {
                 state.control = true;
             }
             Claim::Worker(worker) => {
-                let first = *state.held.get(worker)? == 0;
+                let first = state.unlent(worker)? == 0;
                 let ceiling = self.ceiling.load(Ordering::Relaxed);
                 let may_grow = !self.growth_stopped()
                     && state.out() < ceiling
@@ -125,6 +128,39 @@ impl Budget {
             budget: Arc::clone(self),
             claim,
         })
+    }
+
+    /// Whether a connection of `worker` may be lent for as long as its client likes: one more is
+    /// left to the worker then, or can be had. False when it cannot.
+    pub fn lend(&self, worker: usize) -> bool {
+        let mut state = self.state.lock();
+        if !self.has_room_in(&state, worker) {
+            return false;
+        }
+        match state.lent.get_mut(worker) {
+            Some(lent) => *lent += 1,
+            None => return false,
+        }
+        true
+    }
+
+    /// One that was lent so is its worker's again, or is closed.
+    pub fn lent_no_more(&self, worker: usize) {
+        if let Some(lent) = self.state.lock().lent.get_mut(worker) {
+            *lent = lent.saturating_sub(1);
+        }
+    }
+
+    /// Whether [`Budget::lend`] would say yes now.
+    pub fn may_lend(&self, worker: usize) -> bool {
+        self.has_room_in(&self.state.lock(), worker)
+    }
+
+    fn has_room_in(&self, state: &State, worker: usize) -> bool {
+        // Of two that are not lent one may be. Otherwise the worker's first place becomes free
+        // again, and the connection takes one of those that all share.
+        state.unlent(worker).is_some_and(|unlent| unlent > 1)
+            || state.beyond_first() < self.total().saturating_sub(self.least)
     }
 
     /// The bound itself.
@@ -198,8 +234,20 @@ impl State {
         self.held.iter().sum::<u32>() + u32::from(self.control)
     }
 
+    /// Permits of a worker whose connections are its own.
+    fn unlent(&self, worker: usize) -> Option<u32> {
+        let held = self.held.get(worker)?;
+        Some(held.saturating_sub(*self.lent.get(worker)?))
+    }
+
+    /// Permits beyond each worker's first that is not lent.
     fn beyond_first(&self) -> u32 {
-        self.held.iter().map(|n| n.saturating_sub(1)).sum()
+        let both = self.held.iter().zip(&self.lent);
+        both.map(|(held, lent)| {
+            let lent = (*lent).min(*held);
+            lent + (held - lent).saturating_sub(1)
+        })
+        .sum()
     }
 }
 
@@ -253,6 +301,24 @@ mod tests {
         assert_eq!(Budget::new(1, 2).total(), 3);
         assert_eq!(Budget::workers_max(3), 2);
         assert_eq!(Budget::workers_max(0), 0);
+    }
+
+    #[test]
+    fn a_worker_finds_a_permit_beside_all_that_are_lent() {
+        let budget = Budget::new(5, 2);
+        let mut out: Vec<_> = (0..2).map(|_| budget.acquire(Claim::Worker(0))).collect();
+        assert!(budget.lend(0), "another one is left");
+        assert!(budget.lend(0), "its first place is free then");
+        budget.stop_growth(true);
+        out.push(budget.acquire(Claim::Worker(0)));
+        assert!(out[2].is_some());
+        assert!(!budget.lend(0), "what is left is the other worker's first");
+        out.push(budget.acquire(Claim::Control));
+        out.push(budget.acquire(Claim::Worker(1)));
+        assert_eq!((budget.held(), out.iter().flatten().count()), (5, 5));
+        assert!(budget.acquire(Claim::Worker(1)).is_none() && !budget.lend(1));
+        budget.lent_no_more(0);
+        assert!(budget.lend(0));
     }
 
     #[test]

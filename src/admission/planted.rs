@@ -52,6 +52,12 @@ pub enum Bug {
     WatchForgotten,
     /// What is sent behind a `MULTI` that could not be carried out runs.
     MultiRefusedGoesOn,
+    /// A message of a subscription is taken for the reply to the oldest request.
+    MessageTakesSlot,
+    /// The first confirmation of several is taken for all of them.
+    ConfirmedOnce,
+    /// A connection is given back while it is subscribed.
+    LeaseWhileSubscribed,
 }
 
 #[cfg(feature = "planted")]

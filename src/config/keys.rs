@@ -122,6 +122,12 @@ fn clients(config: &mut Config, v: &mut impl Visitor) {
             duration(10, HOUR).or_zero("no limit");
         "clients.in_flight_max"          in_flight_max           count(1, MILLION);
         "clients.output_bytes_max"       output_bytes_max        bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_bytes_max"   output_subscriber_bytes_max
+            bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_soft_bytes"  output_subscriber_soft_bytes
+            bytes(64 * KIB, 1024 * GIB);
+        "clients.output_subscriber_soft_time"   output_subscriber_soft_time
+            duration(10, DAY);
         "clients.output_pause_bytes"     output_pause_bytes      bytes(4 * KIB, GIB);
         "clients.big_request_bytes"      big_request_bytes       bytes(64 * KIB, 512 * MIB);
         "clients.upload_bytes_per_second_min"   upload_bytes_per_second_min

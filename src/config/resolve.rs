@@ -210,10 +210,18 @@ impl Resolving<'_> {
             wide(clients.output_pause_bytes),
         );
         let output = ("clients.output_bytes_max", wide(clients.output_bytes_max));
+        let soft = (
+            "clients.output_subscriber_soft_bytes",
+            wide(clients.output_subscriber_soft_bytes),
+        );
+        let hard = (
+            "clients.output_subscriber_bytes_max",
+            wide(clients.output_subscriber_bytes_max),
+        );
         let big = ("clients.big_request_bytes", clients.big_request_bytes);
         let memory = ("clients.memory_bytes_max", wide(clients.memory_bytes_max));
         let pipe = ("pool.pipe_bytes_max", wide(pool.pipe_bytes_max));
-        for (low, high) in [(pause, output), (big, memory), (big, pipe)] {
+        for (low, high) in [(pause, output), (soft, hard), (big, memory), (big, pipe)] {
             self.ordered(low, high, show_bytes);
         }
     }

@@ -57,6 +57,9 @@ impl Engine {
         lease.lent.bracket.count(mark, run.first);
         let queued = lease.lent.bracket.queued(run.first);
         let mut hears = lease.lent.bracket.settle(mark, reply, protocol);
+        if let Some(feed) = &mut lease.lent.feed {
+            feed.settle(mark, reply);
+        }
         let mut misplaced = false;
         if !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n" {
             let filled = self.fill(backend, id, reply, places);

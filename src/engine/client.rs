@@ -126,6 +126,12 @@ impl Accepted {
 }
 
 impl Client {
+    /// Bytes that narrows holds for it.
+    pub fn buffered_bytes(&self) -> usize {
+        let feed = self.lease.as_ref().and_then(|l| l.lent.feed.as_ref());
+        self.out.len() + self.input.len() + feed.map_or(0, |feed| feed.held_bytes())
+    }
+
     /// A client that has just connected.
     pub fn new(accepted: Accepted, context: ContextId, db: u32, now: Duration) -> Self {
         Self {

@@ -166,6 +166,11 @@ impl Engine {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
                 blocked: self.lent_clients(|lent| lent.waits),
+                subscribed: self.lent_clients(|lent| {
+                    (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
+                }),
+                tracking: self
+                    .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
                 watching: self.lent_clients(|lent| lent.bracket.is_watching()),
                 waiting: self.waiting_clients as u64,
                 dials: self.counters.dials,
@@ -230,6 +235,8 @@ impl Engine {
 }
 
 fn view(client: &Client, now: Duration) -> ClientView<'_> {
+    let lent = client.lease.as_ref().map(|lease| &lease.lent);
+    let feed = lent.and_then(|lent| lent.feed.as_ref());
     ClientView {
         session: &client.session,
         address: &client.address,
@@ -239,6 +246,9 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
         blocked: client.lease.as_ref().is_some_and(|l| l.lent.waits),
+        subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
+        monitoring: feed.is_some_and(|feed| feed.monitoring),
+        tracking: feed.is_some_and(|feed| feed.tracking),
         queued: (client.lease.as_ref()).and_then(|l| l.lent.bracket.queued(client.sequence_next)),
         closing: client.ending != Ending::No,
     }

@@ -10,6 +10,7 @@ use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
 use super::context::Context;
+use super::feed::Feed;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
@@ -26,6 +27,8 @@ pub enum LeaseFor {
     Blocking,
     /// State that stays on the connection until its client is gone.
     Pin,
+    /// What the server sends unasked: until it sends nothing any more.
+    Feed,
 }
 
 impl LeaseFor {
@@ -42,7 +45,7 @@ impl LeaseFor {
 
 /// Leases held, by what they are for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Leases([usize; 4]);
+pub struct Leases([usize; 5]);
 
 impl Leases {
     /// All.
@@ -81,6 +84,8 @@ pub struct Lent {
     pub waits: bool,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
     pub switch: Option<Context>,
+    /// What the server sends unasked.
+    pub feed: Option<Box<Feed>>,
 }
 
 impl Lent {
@@ -91,17 +96,20 @@ impl Lent {
             pins: Vec::new(),
             waits: false,
             switch: None,
+            feed: None,
         }
     }
 
     /// Whether the client needs it beyond what is in flight.
     pub fn is_kept(&self) -> bool {
-        self.bracket.is_open() || !self.pins.is_empty()
+        let fed = |feed: &Feed| feed.is_live() || feed.is_changing();
+        self.bracket.is_open() || !self.pins.is_empty() || self.feed.as_deref().is_some_and(fed)
     }
 
     /// Whether nothing of its client is left on it, once nothing is in flight.
     pub fn is_clean(&self) -> bool {
-        (!self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none())
+        let over = self.feed.as_ref().is_none_or(|feed| feed.is_over());
+        (!self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none() && over)
             || planted::has(Bug::LeaseDirty)
     }
 }
@@ -221,7 +229,7 @@ impl Engine {
                 let uploads = (pool.leases_max / 2).max(1);
                 left.min(uploads.saturating_sub(self.leases.of(purpose)))
             }
-            LeaseFor::Bracket | LeaseFor::Pin => left,
+            LeaseFor::Bracket | LeaseFor::Pin | LeaseFor::Feed => left,
             LeaseFor::Blocking => pool.blocking_max.saturating_sub(self.leases.of(purpose)),
         }
     }
@@ -270,12 +278,18 @@ impl Engine {
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         let waiter = |(waiter, _): &(ClientId, Duration)| *waiter == client_id;
-        if let Some(at) = self.lease_waiters.iter().position(waiter) {
-            self.lease_waiters.remove(at);
-        }
+        let place = self.lease_waiters.iter().position(waiter);
         let Some(purpose) = self.awaited_lease(client_id) else {
+            // Who waits no more is dropped from the line when that is looked at.
             return self.make_spare(id);
         };
+        if !self.may_last(purpose) {
+            // The room was another worker's by then: the client goes on waiting.
+            return self.make_spare(id);
+        }
+        if let Some(place) = place {
+            self.lease_waiters.remove(place);
+        }
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(client_id), self.backends.get_mut(id))
         else {
@@ -314,11 +328,17 @@ impl Engine {
             // Answered before it was whole, or given up: nobody waits for the rest.
             stream.swallow_rest();
         }
-        self.leases.sub(lease.lent.purpose);
+        self.lease_over(&lease.lent);
         match self.prove_clean(&lease, id) {
             Some(proof) if !half_sent => {
+                let fed = lease.lent.feed.is_some();
                 let backend = lease.give_back(proof);
                 self.make_spare(backend);
+                if fed {
+                    // A connection that is still subscribed gives another answer to this, or
+                    // something else before it, and nobody gets it before it has answered.
+                    self.ping(backend);
+                }
             }
             _ => {
                 let backend = lease.broken();
@@ -350,16 +370,45 @@ impl Engine {
         clean.then_some(Clean(()))
     }
 
+    fn lease_over(&mut self, lent: &Lent) {
+        self.leases.sub(lent.purpose);
+        if !lent.purpose.is_bounded() {
+            self.shared.budget.lent_no_more(self.worker);
+        }
+        let held = lent.feed.as_ref().map_or(0, |feed| feed.held_bytes());
+        self.buffered_bytes = self.buffered_bytes.saturating_sub(held);
+    }
+
+    /// A lease that ends by itself may be held for as long as its client likes from now on. False
+    /// when there is no room for that: plain traffic goes on beside every such lease.
+    pub(super) fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
+        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
+        if bounded && !self.may_last(purpose) {
+            return false;
+        }
+        if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.as_mut()) {
+            let was = std::mem::replace(&mut lease.lent.purpose, purpose);
+            self.leases.sub(was);
+            self.leases.add(purpose);
+        }
+        true
+    }
+
+    /// Takes the room for a lease that may last.
+    fn may_last(&self, purpose: LeaseFor) -> bool {
+        purpose.is_bounded() || self.shared.budget.lend(self.worker)
+    }
+
     /// A client that leaves, or leaves its state behind, breaks its lease.
     pub(super) fn break_lease(&mut self, lease: Lease) {
-        self.leases.sub(lease.lent.purpose);
+        self.lease_over(&lease.lent);
         let backend = lease.broken();
         self.lose(backend, Loss::ClientGone);
     }
 
     /// The lease of a backend that was lost is over.
     pub(super) fn lease_lost(&mut self, lease: Lease) {
-        self.leases.sub(lease.lent.purpose);
+        self.lease_over(&lease.lent);
         let _ = lease.broken();
     }
 

@@ -3,7 +3,7 @@
 //! transaction too.
 
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, Refusal, write};
+use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
 use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
 
@@ -80,6 +80,9 @@ impl Engine {
             return Outcome::Held;
         }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
+        if let Some(outcome) = self.on_feed(id, (rules, bytes, frame), spec) {
+            return outcome;
+        }
         match spec.route_of(bytes) {
             Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
             // Also with wrong arguments: an EXEC of those ends its transaction.
@@ -88,10 +91,8 @@ impl Engine {
             _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
             Route::Info if !queueing => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-                match self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section }) {
-                    Outcome::Taken => Outcome::TakenAlone,
-                    other => other,
-                }
+                let outcome = self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section });
+                self.alone_if_held(id, outcome)
             }
             Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
@@ -114,7 +115,8 @@ impl Engine {
                 let command = &*spec.name;
                 self.refuse_queued(id, &Refusal::NotForwarded { command })
             }
-            Route::Subscriber | Route::OwnConnection => {
+            Route::Subscriber => self.refuse_queued(id, &Refusal::NotInsideTransaction),
+            Route::OwnConnection => {
                 let command = &*spec.name;
                 self.refuse_queued(id, &Refusal::NeedsLease { command })
             }
@@ -131,7 +133,7 @@ impl Engine {
     }
 
     /// A request that is decided by what earlier replies have shown.
-    fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
+    pub(super) fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
         match self.clients.get_mut(id) {
             Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
             Some(_) => Outcome::Taken,
@@ -187,7 +189,7 @@ impl Engine {
     }
 
     /// Sends a request down the client's own backend.
-    fn lend(
+    pub(super) fn lend(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -409,6 +411,10 @@ impl Engine {
 
     /// State that stays: the client keeps the backend until it is gone.
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
+        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
+        if bounded && !self.lease_lasts(id, LeaseFor::Pin) {
+            return self.not_executed(id, NotExecuted::BudgetSpent);
+        }
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
         if outcome == Outcome::Taken
             && let Some(lent) = self.lent(id)
@@ -437,6 +443,7 @@ impl Engine {
             return false;
         };
         client.watch_lost = lease.lent.bracket.is_watching();
+        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
         let (protocol, carrier) = (client.session.protocol, client.carrier);
         let oldest = self.backends.get(carrier).and_then(|b| b.in_flight.front());
         let silent = oldest.is_some_and(|slot| slot.receiver() == Receiver::Silent);
@@ -448,6 +455,10 @@ impl Engine {
         }
         self.break_lease(*lease);
         self.enter_context(id);
+        if fed {
+            // What it is sent unasked has ended with the connection, which it would not know.
+            self.end(id, Ending::AfterReplies(Box::default()));
+        }
         true
     }
 

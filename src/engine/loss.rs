@@ -154,6 +154,9 @@ impl Engine {
         }
         let context = backend.context;
         self.leave_context(id, context);
+        if let Phase::Leased(owner) = backend.phase {
+            self.feed_lost(owner);
+        }
         let lost = self.judge(&mut backend, loss);
         self.settle_lost(&backend, lost, loss);
         self.wake_at(self.now);
@@ -283,7 +286,7 @@ impl Engine {
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
         let silent = matches!(settled.receiver, Receiver::Silent | Receiver::LentSilent(_));
-        if disconnect || silent {
+        if disconnect || silent || self.has_live_feed(id) {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)
                 && let Ending::AfterReplies(last_words) = &mut client.ending

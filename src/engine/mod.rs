@@ -16,6 +16,7 @@ mod context;
 mod credential;
 mod door;
 mod effect;
+mod feed;
 mod gather;
 mod handshake;
 mod hold;
@@ -24,6 +25,7 @@ mod input;
 mod key;
 mod lease;
 mod lent;
+mod listen;
 mod local;
 mod login;
 mod logins;
@@ -230,6 +232,9 @@ impl Drop for Engine {
         }
         for client in self.clients.values_mut() {
             if let Some(lease) = client.lease.take() {
+                if !lease.lent.purpose.is_bounded() {
+                    self.shared.budget.lent_no_more(self.worker);
+                }
                 let _ = lease.broken();
             }
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
+use crate::session::feed::FrameKind;
+
 use super::Engine;
 use super::backend::{Backend, Want};
 use super::handshake::Step;
@@ -101,6 +103,14 @@ pub(super) fn expect(id: BackendId, backend: &mut Backend, slot: Slot, now: Dura
         KEPT.with_borrow_mut(|kept| kept.late.push((id, slot.discard())));
     } else {
         backend.expect(slot, now);
+    }
+}
+
+/// [`Bug::MessageTakesSlot`].
+pub(super) fn kind_of_frame(kind: FrameKind) -> FrameKind {
+    match kind {
+        FrameKind::Message if has(Bug::MessageTakesSlot) => FrameKind::Reply,
+        kind => kind,
     }
 }
 

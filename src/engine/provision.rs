@@ -11,6 +11,7 @@ use super::backend::{Backend, Next, Phase, Rotation, Want};
 use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
+use super::lease::LeaseFor;
 use super::logins::REFUSED_USER;
 use super::planted::{self, Bug};
 
@@ -167,10 +168,15 @@ impl Engine {
             Want::Pipe(_) => true,
             Want::Lease(id) => {
                 let purpose = self.awaited_lease(id);
-                purpose.is_some_and(|purpose| self.spares_one(purpose))
+                purpose.is_some_and(|purpose| self.spares_one(purpose) && self.has_room(purpose))
             }
             Want::Login(_) => true,
         }
+    }
+
+    /// Whether a lease for `purpose` leaves this worker a connection for everybody else.
+    fn has_room(&self, purpose: LeaseFor) -> bool {
+        purpose.is_bounded() || self.shared.budget.may_lend(self.worker)
     }
 
     /// The context that `want` is about and whether it is only one more pipe of a context
@@ -257,6 +263,11 @@ impl Engine {
         if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
+            return false;
+        }
+        if let Want::Lease(client) = want
+            && !(self.awaited_lease(client)).is_some_and(|purpose| self.has_room(purpose))
+        {
             return false;
         }
         let Some(permit) = self.shared.budget.acquire(Claim::Worker(self.worker)) else {

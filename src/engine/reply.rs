@@ -15,7 +15,6 @@ use std::time::Duration;
 use crate::resp::write;
 use crate::session::{Mark, info};
 
-use super::Engine;
 use super::backend::{Backend, Phase, Rotation};
 use super::client::Client;
 use super::effect::{Effect, Question, Reply};
@@ -25,6 +24,7 @@ use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::run::Run;
 use super::slot::Receiver;
+use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
 const COLLECT_BYTES_MAX: usize = 1 << 20;
@@ -34,10 +34,24 @@ impl Engine {
     pub fn backend_bytes(&mut self, id: BackendId, bytes: &[u8], now: Duration) {
         self.now = now;
         let rules = Arc::clone(&self.rules);
-        let mut rest = bytes;
-        if let Some(backend) = self.backends.get_mut(id) {
-            backend.heard_at = now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.heard_at = now;
+        let owner = match backend.phase {
+            Phase::Leased(owner) => Some(owner),
+            _ => None,
+        };
+        match owner.filter(|owner| self.has_feed(*owner)) {
+            Some(owner) => self.feed_bytes(&rules, (id, owner), bytes),
+            None => self.replies(id, &rules, bytes),
         }
+        self.after_replies(id);
+    }
+
+    /// Replies of a backend, and nothing but replies, wherever they are cut.
+    pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: &[u8]) {
+        let mut rest = bytes;
         while !rest.is_empty() {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
@@ -68,7 +82,6 @@ impl Engine {
                 return self.lose(id, trouble);
             }
         }
-        self.after_replies(id);
     }
 
     /// Replies, or a part of one, go to their client as they are, at once.
@@ -256,7 +269,7 @@ impl Engine {
     }
 
     /// A client that lets more replies pile up than it may is closed.
-    fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
+    pub(super) fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
         let limit = self.rules.settings.clients.output_bytes_max;
         if output_bytes > limit {
             let client_id = self.clients.get(id).map(|client| client.session.id);
@@ -277,7 +290,7 @@ impl Engine {
     pub(super) fn shed_memory(&mut self) {
         let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
         while self.buffered_bytes > limit {
-            let debt = |client: &Client| client.out.len() + client.input.len();
+            let debt = Client::buffered_bytes;
             let largest = self.clients.iter().max_by_key(|(_, client)| debt(client));
             let Some((id, client)) = largest.filter(|(_, client)| debt(client) > 0) else {
                 return;

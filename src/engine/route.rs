@@ -3,7 +3,7 @@
 
 use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, Refusal};
-use crate::session::info;
+use crate::session::{feed, info};
 
 use super::client::Client;
 use super::hold::{Hold, Outcome};
@@ -121,9 +121,13 @@ impl Engine {
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
             Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
-            Route::Pinned(Pin::Monitor | Pin::Tracking)
-            | Route::Subscriber
-            | Route::OwnConnection => {
+            Route::Subscriber | Route::Pinned(Pin::Monitor) => {
+                self.needs_lease(id, bytes, frame, spec, LeaseFor::Feed)
+            }
+            Route::Pinned(Pin::Tracking) if feed::is_redirected(Args::new(bytes)) => {
+                self.not_carried(id, bytes, frame, spec, &Refusal::TrackingRedirect)
+            }
+            Route::OwnConnection => {
                 let refusal = Refusal::NeedsLease { command };
                 self.not_carried(id, bytes, frame, spec, &refusal)
             }
@@ -136,6 +140,11 @@ impl Engine {
         let section = info::asks_for_narrows(Args::new(bytes).skip(1));
         let receiver = Receiver::ClientInfo { section };
         let outcome = self.forward(id, rules, bytes, spec, receiver);
+        self.alone_if_held(id, outcome)
+    }
+
+    /// What comes behind an `INFO` that is heard waits for its reply.
+    pub(super) fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
         match self.clients.get(id).and_then(|client| client.hold) {
             Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
             _ => outcome,

@@ -124,7 +124,7 @@ impl Backend {
     }
 
     /// Takes the oldest slot: its reply is here.
-    fn take_oldest(&mut self) -> Option<Settled> {
+    pub(super) fn take_oldest(&mut self) -> Option<Settled> {
         let slot = self.in_flight.pop_front()?;
         let settled = match slot.receiver() {
             Receiver::Silent | Receiver::LentSilent(_) | Receiver::Tombstone => slot.discard(),

@@ -126,6 +126,12 @@ pub struct ClientSettings {
     pub in_flight_max: usize,
     /// Unsent reply bytes of one client past which it is closed.
     pub output_bytes_max: usize,
+    /// Unsent bytes of one subscriber past which it is closed.
+    pub output_subscriber_bytes_max: usize,
+    /// Unsent bytes past which a subscriber is closed when it stays there.
+    pub output_subscriber_soft_bytes: usize,
+    /// For how long it may stay there.
+    pub output_subscriber_soft_time: Duration,
     /// Unsent reply bytes past which a client is not read.
     pub output_pause_bytes: usize,
     /// A request that announces more than this streams over a lease, in bytes.
@@ -153,6 +159,9 @@ impl Default for ClientSettings {
             handshake_timeout: Duration::from_secs(10),
             in_flight_max: 1024,
             output_bytes_max: 256 << 20,
+            output_subscriber_bytes_max: 32 << 20,
+            output_subscriber_soft_bytes: 8 << 20,
+            output_subscriber_soft_time: Duration::from_secs(60),
             output_pause_bytes: 1 << 20,
             big_request_bytes: 1 << 20,
             upload_bytes_per_second_min: 16 << 10,

@@ -45,6 +45,7 @@ impl Engine {
         self.expire_gathers();
         self.expire_brackets();
         self.expire_clients();
+        self.expire_feeds();
         self.expire_streams();
         self.give_back_surplus();
         self.forget_contexts();
@@ -301,7 +302,8 @@ impl Engine {
             let client = self.clients.get(owner)?;
             let idle = client.in_flight == 0 && client.hold.is_none();
             let lease = client.lease.as_ref().filter(|_| idle)?;
-            (lease.lent.bracket.is_open()).then_some((owner, client.active_at + limit))
+            let sits = lease.lent.bracket.is_open() && !self.has_live_feed(owner);
+            sits.then_some((owner, client.active_at + limit))
         });
         let owners: Vec<(ClientId, Duration)> = owners.collect();
         for (id, at) in owners {

@@ -81,6 +81,8 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// `CLIENT TRACKING ... REDIRECT`: the id would be one of narrows', not of the server.
+    TrackingRedirect,
     /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
     NotForwarded {
         /// The full name in lower case.
@@ -323,6 +325,10 @@ impl Refusal<'_> {
                 "ERR narrows: no reply within request_timeout; the command may have run",
             ),
             Self::NeedsLease { .. } => ("needs_lease", ""),
+            Self::TrackingRedirect => (
+                "tracking_redirect",
+                "ERR narrows: REDIRECT is not supported; track over RESP3 without it",
+            ),
             Self::NotForwarded { .. } => ("not_forwarded", ""),
             Self::Forbidden { .. } => ("forbidden", ""),
             Self::Cluster => (

@@ -25,6 +25,14 @@ pub enum Mark {
     Abort,
     /// `SELECT` or `HELLO` outside `MULTI`: the connection changes with its client.
     Switch,
+    /// A command that changes subscriptions; its reply is an error, or confirmations.
+    Subscribe,
+    /// `MONITOR`.
+    Monitor,
+    /// `CLIENT TRACKING ON`.
+    TrackingOn,
+    /// `CLIENT TRACKING OFF`.
+    TrackingOff,
 }
 
 /// Why an `EXEC` must not run.
@@ -215,6 +223,8 @@ impl Bracket {
                 return Hears::Instead(instead_of_exec(doom, protocol));
             }
             Mark::Unwatch | Mark::Switch => {}
+            // See the connection's feed.
+            Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
         }
         Hears::AsIs
     }

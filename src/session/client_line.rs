@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::resp::Protocol;
 
 use super::Session;
+use super::feed::Subscriptions;
 use super::state::NameOf;
 
 /// Where a client comes from and where it came in.
@@ -60,6 +61,12 @@ pub struct ClientView<'a> {
     pub output_bytes: usize,
     /// Whether a command of it waits on the server.
     pub blocked: bool,
+    /// What it is subscribed to.
+    pub subscriptions: Subscriptions,
+    /// Whether it is sent what `MONITOR` shows.
+    pub monitoring: bool,
+    /// Whether the keys that it reads are tracked.
+    pub tracking: bool,
     /// Commands queued since `MULTI`; `None` outside of one.
     pub queued: Option<u32>,
     /// Whether it will be closed once its replies are out.
@@ -71,14 +78,17 @@ impl ClientView<'_> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let s = self.session;
         let mut flags = String::new();
-        if self.closing {
-            flags.push('c');
-        }
-        if self.queued.is_some() {
-            flags.push('x');
-        }
-        if self.blocked {
-            flags.push('b');
+        for (flag, holds) in [
+            ('O', self.monitoring),
+            ('P', self.subscriptions.any()),
+            ('x', self.queued.is_some()),
+            ('b', self.blocked),
+            ('t', self.tracking),
+            ('c', self.closing),
+        ] {
+            if holds {
+                flags.push(flag);
+            }
         }
         if s.no_evict {
             flags.push('e');
@@ -102,12 +112,15 @@ impl ClientView<'_> {
         let memory = self.query_bytes + self.output_bytes + size_of::<Session>();
         let _ = write!(
             out,
-            " age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} qbuf={} qbuf-free=0 \
+            " age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={memory} events=r \
              cmd={} user=",
             self.age_seconds,
             self.idle_seconds,
             s.db,
+            self.subscriptions.channels,
+            self.subscriptions.patterns,
+            self.subscriptions.shards,
             self.queued.map_or(-1, i64::from),
             self.query_bytes,
             u8::from(self.output_bytes > 0),
@@ -119,7 +132,8 @@ impl ClientView<'_> {
             Protocol::Resp2 => 2,
             Protocol::Resp3 => 3,
         };
-        let _ = write!(out, " redir=-1 resp={resp}");
+        let redirect = if self.tracking { 0 } else { -1 };
+        let _ = write!(out, " redir={redirect} resp={resp}");
         out.extend_from_slice(b" lib-name=");
         out.extend_from_slice(s.name(NameOf::Library));
         out.extend_from_slice(b" lib-ver=");
@@ -148,6 +162,9 @@ mod tests {
             query_bytes: 0,
             output_bytes: 7,
             blocked: false,
+            subscriptions: Subscriptions::default(),
+            monitoring: false,
+            tracking: false,
             queued: None,
             closing: false,
         };

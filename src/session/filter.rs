@@ -10,7 +10,7 @@ use super::ClientView;
 pub struct ClientFilter {
     /// `ID`: any of these, in ascending order; empty means any client.
     pub ids: Vec<u64>,
-    /// `TYPE`: only `normal` clients exist so far.
+    /// `TYPE`.
     pub kind: Option<Kind>,
     /// `ADDR`.
     pub address: Option<String>,
@@ -29,7 +29,9 @@ pub struct ClientFilter {
 pub enum Kind {
     /// An ordinary client.
     Normal,
-    /// Anything that no client of narrows is: `master`, `replica`, `pubsub`.
+    /// One that is subscribed to something.
+    PubSub,
+    /// Anything that no client of narrows is: `master`, `replica`.
     Other,
 }
 
@@ -106,7 +108,7 @@ impl ClientFilter {
         let id = view.session.id;
         (self.ids.is_empty() || self.ids.binary_search(&id).is_ok())
             && self.skip != Some(id)
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind == kind_of(view))
             && self
                 .user
                 .as_deref()
@@ -125,10 +127,19 @@ impl ClientFilter {
     }
 }
 
+/// `getClientType`, networking.c.
+fn kind_of(view: &ClientView<'_>) -> Kind {
+    match view.subscriptions.any() {
+        true => Kind::PubSub,
+        false => Kind::Normal,
+    }
+}
+
 fn read_kind(word: &[u8]) -> Result<Kind, Refusal<'_>> {
     match word.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Kind::Normal),
-        b"slave" | b"replica" | b"master" | b"pubsub" => Ok(Kind::Other),
+        b"pubsub" => Ok(Kind::PubSub),
+        b"slave" | b"replica" | b"master" => Ok(Kind::Other),
         _ => Err(Refusal::Argument(Argument::UnknownClientType {
             name: word,
         })),

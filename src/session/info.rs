@@ -20,6 +20,10 @@ pub struct ClientFigures {
     pub blocked: u64,
     /// Clients that watch keys.
     pub watching: u64,
+    /// Clients that are subscribed to something.
+    pub subscribed: u64,
+    /// Clients whose keys are tracked.
+    pub tracking: u64,
     /// Clients that wait for a backend.
     pub waiting: u64,
     /// Connections to the server that were begun, and those of them that failed.
@@ -66,6 +70,8 @@ impl ClientFigures {
         self.in_flight += more.in_flight;
         self.blocked += more.blocked;
         self.watching += more.watching;
+        self.subscribed += more.subscribed;
+        self.tracking += more.tracking;
         self.waiting += more.waiting;
         self.dials += more.dials;
         self.dials_failed += more.dials_failed;
@@ -100,8 +106,8 @@ pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<
             b"maxclients" => figures.max_clients,
             b"blocked_clients" => figures.blocked,
             b"watching_clients" => figures.watching,
-            // Nothing subscribes or tracks through narrows yet; the server's own figures speak
-            // of connections that are not ours.
+            b"pubsub_clients" => figures.subscribed,
+            b"tracking_clients" => figures.tracking,
             _ => {
                 out.extend_from_slice(line);
                 continue;
@@ -177,6 +183,8 @@ mod tests {
         dials_failed: 0,
         blocked: 0,
         watching: 0,
+        subscribed: 0,
+        tracking: 0,
         poisoned: 0,
         replays: 0,
         context_switches: 0,

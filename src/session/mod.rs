@@ -6,6 +6,7 @@ pub mod auth;
 pub mod bracket;
 pub mod client_line;
 pub mod exec_reply;
+pub mod feed;
 pub mod filter;
 pub mod hello;
 pub mod info;

@@ -87,6 +87,9 @@ idle_timeout = "5m"
 handshake_timeout = 0
 in_flight_max = 8
 output_bytes_max = "1MiB"
+output_subscriber_bytes_max = "1MiB"
+output_subscriber_soft_bytes = "512KiB"
+output_subscriber_soft_time = "5s"
 output_pause_bytes = "8KiB"
 big_request_bytes = "2MiB"
 upload_bytes_per_second_min = 0
@@ -142,7 +145,9 @@ fn every_setting_can_be_changed_from_a_file() {
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max
     ]);
     all_differ!(ClientSettings, engine.clients, of_default.clients, [
-        max_clients max_per_address idle_timeout handshake_timeout in_flight_max output_bytes_max output_pause_bytes big_request_bytes
+        max_clients max_per_address idle_timeout handshake_timeout in_flight_max output_bytes_max
+        output_subscriber_bytes_max output_subscriber_soft_bytes output_subscriber_soft_time
+        output_pause_bytes big_request_bytes
         upload_bytes_per_second_min request_timeout idle_in_transaction replay_reads
         on_unknown_outcome memory_bytes_max
     ]);

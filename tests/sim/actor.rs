@@ -42,6 +42,10 @@ pub enum Expect {
     Hello(Protocol),
     Login(Login),
     List,
+    /// Confirmations.
+    Subscribe,
+    /// `+OK`.
+    Tracking,
 }
 
 impl Expect {
@@ -110,6 +114,13 @@ pub struct Actor {
     /// It uses transactions, and commands that wait.
     pub transacts: bool,
     pub transacts_percent: usize,
+    /// It subscribes and tracks keys.
+    pub listens: bool,
+    pub listens_percent: usize,
+    /// By what it has asked, it may be subscribed.
+    pub listening: bool,
+    /// By what it has heard, it is.
+    pub subscribed: bool,
     pub gone: bool,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
@@ -151,6 +162,10 @@ impl Actor {
             huge: false,
             transacts: false,
             transacts_percent: 0,
+            listens: false,
+            listens_percent: 0,
+            listening: false,
+            subscribed: false,
             gone: false,
             data_lost: false,
             excused: 0,
@@ -177,6 +192,9 @@ impl Actor {
             self.frame.extend_from_slice(part);
             if advance.complete {
                 let frame = std::mem::take(&mut self.frame);
+                if self.unasked(&frame, late, ledger) {
+                    continue;
+                }
                 self.reply(&frame, late, ledger);
             }
         }
@@ -243,7 +261,7 @@ impl Actor {
     }
 
     /// A request that stays silent is over when a later one is answered.
-    fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
+    pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
@@ -293,6 +311,9 @@ impl Actor {
                 }
             }
             Expect::Exactly(_) | Expect::Beginning(_) | Expect::List if not_run && self.users => {}
+            Expect::Subscribe | Expect::Tracking => {
+                return self.judge_listening(pending, frame, ledger);
+            }
             Expect::Exactly(bytes) => {
                 if frame != bytes {
                     return Err("another reply");
@@ -305,6 +326,7 @@ impl Actor {
             }
             Expect::Reset => {
                 self.setting = Setting::default();
+                self.subscribed = false;
                 if frame != b"+RESET\r\n" {
                     return Err("no RESET");
                 }

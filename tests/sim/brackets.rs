@@ -17,7 +17,7 @@ pub struct Part {
 }
 
 impl Actor {
-    fn next_tag(&mut self) -> Tag {
+    pub fn next_tag(&mut self) -> Tag {
         self.next += 1;
         Tag {
             client: self.number,
@@ -25,7 +25,7 @@ impl Actor {
         }
     }
 
-    fn say(&mut self, tag: Tag, args: &[&str], expect: Expect) {
+    pub fn say(&mut self, tag: Tag, args: &[&str], expect: Expect) {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         write::request(&mut self.unsent, &args);
         self.pending.push_back(Pending {

@@ -20,6 +20,7 @@ impl World {
     /// Everybody does what can be done now. False when nothing could.
     pub fn sweep(&mut self) -> bool {
         self.step += 1;
+        self.count_the_living();
         let before = self.trace;
         let mut moved = false;
         for at in 0..self.actors.len() {
@@ -114,13 +115,19 @@ impl World {
             let is_done = |a: &super::actor::Actor| {
                 a.gone
                     || (a.is_content()
+                        && world.ledger.feeds.missing(a.number).is_none()
                         && a.unsent.is_empty()
                         && (!a.half_closed || a.half_close_told))
             };
             world.actors.iter().all(is_done)
         };
         if self.settle(answered)? {
-            return Ok(());
+            return self.judge_feeds();
+        }
+        if let Some(a) = self.actors.iter().find(|a| !a.gone)
+            && let Some(frame) = self.ledger.feeds.missing(a.number)
+        {
+            return Err(format!("client {} never hears {frame}", a.number));
         }
         let stuck = self.actors.iter().find(|a| !a.gone && !a.is_content());
         Err(match stuck {
@@ -132,6 +139,17 @@ impl World {
             ),
             None => "somebody is not read any more".to_owned(),
         })
+    }
+
+    /// Who has lost what it is subscribed to must know that.
+    fn judge_feeds(&mut self) -> Result<(), String> {
+        self.count_the_living();
+        let here = self.actors.iter().filter(|a| !a.gone && a.subscribed);
+        let mut deceived = here.filter(|a| !self.server.hub.is_subscribed(a.number));
+        match deceived.next() {
+            Some(a) => Err(format!("client {} believes itself subscribed", a.number)),
+            None => Ok(()),
+        }
     }
 
     /// With every server well again, every client is served, whatever db it is in.

@@ -140,6 +140,9 @@ impl World {
         let Some(link) = conn.link.as_mut() else {
             return false;
         };
+        if conn.closes_after.is_none() {
+            link.out.extend(self.server.hub.mail(link.id));
+        }
         if link.state == State::Mute && conn.closes_after.is_none() {
             return false;
         }
@@ -150,6 +153,7 @@ impl World {
                 return false;
             }
             self.conns.remove(&(w, id));
+            self.count_the_living();
             self.lost_at = self.step;
             self.workers[w].engine.backend_gone(id, self.now);
             self.note("backend gone", format!("{w} {id:?}").as_bytes());

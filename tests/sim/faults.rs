@@ -30,6 +30,7 @@ impl World {
             3 => link.state = State::Hung,
             4 => link.state = State::Deaf,
             5 => link.state = State::Mute,
+            6 if self.server.hub.listens(link.id) => link.state = State::Mute,
             6 => link.misbehave(&mut self.chance),
             // It answers before it has the whole request, and closes.
             7 if !link.input.is_empty() && link.state == State::Well => {
@@ -41,6 +42,9 @@ impl World {
                 }
             }
             // A push that nobody has asked for.
+            8 if self.server.hub.listens(link.id) => {
+                link.out.extend_from_slice(b">1\r\n+nothing\r\n");
+            }
             8 => link.out.extend_from_slice(PUSH),
             _ => {}
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use narrows::engine::Rules;
 use narrows::resp::Protocol;
 
+use super::feeds::Feeds;
 use super::models::Models;
 use super::transactions::Transactions;
 
@@ -102,6 +103,8 @@ pub struct Ledger {
     pub models: Models,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
+    /// What servers send clients unasked.
+    pub feeds: Feeds,
     /// Clients whose waits others have ended, by their ids.
     pub unblocked: BTreeSet<u64>,
     /// How often the server's passwords have been changed.

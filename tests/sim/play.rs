@@ -166,6 +166,9 @@ impl World {
         new.request_timeout = old.request_timeout;
         new.output_bytes_max = old.output_bytes_max;
         new.memory_bytes_max = old.memory_bytes_max;
+        new.output_subscriber_bytes_max = old.output_subscriber_bytes_max;
+        new.output_subscriber_soft_bytes = old.output_subscriber_soft_bytes;
+        new.output_subscriber_soft_time = old.output_subscriber_soft_time;
         rules.settings.pool.check_kinds = self.rules.settings.pool.check_kinds;
         if self.in_turns {
             super::rules::for_turns(&mut rules);

@@ -26,6 +26,13 @@ impl Actor {
             request: self.next,
         };
         self.next += 1;
+        if self.listening || (self.listens && chance.hits(self.listens_percent)) {
+            match self.listening && chance.hits(50) {
+                true => self.ask_meanwhile(chance, tag),
+                false => self.listen(chance, tag),
+            }
+            return None;
+        }
         if self.transacts && chance.hits(self.transacts_percent) {
             match chance.hits(70) {
                 true => self.transact(chance, tag, ledger),

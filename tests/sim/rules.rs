@@ -54,6 +54,11 @@ pub fn draw(chance: &mut Chance) -> Rules {
     if chance.hits(10) {
         clients.output_bytes_max = 20_000;
     }
+    if chance.hits(8) {
+        clients.output_subscriber_bytes_max = 2000;
+        clients.output_subscriber_soft_bytes = 500;
+        clients.output_subscriber_soft_time = ms(50);
+    }
     if chance.hits(5) {
         clients.memory_bytes_max = 60_000;
     }

@@ -73,6 +73,8 @@ pub struct World {
     pub transacting: bool,
     /// Clients log in as users of the server.
     pub users: bool,
+    /// Clients do little else than subscribe and publish.
+    pub listening: bool,
     /// Budget and settings are drawn for contexts that take turns.
     pub in_turns: bool,
     pub now: Duration,
@@ -109,6 +111,7 @@ impl World {
         }
         let slips = !in_turns && chance.hits(20);
         let transacting = !in_turns && !slips && chance.hits(25);
+        let listening = !in_turns && !slips && !transacting && chance.hits(25);
         if slips {
             rules::for_slips(&mut rules, &mut chance);
         }
@@ -153,6 +156,7 @@ impl World {
             slips,
             transacting,
             users,
+            listening,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
@@ -325,6 +329,7 @@ impl World {
             self.server.now = self.now;
             while link.execute(&mut self.server, &mut self.ledger) {}
         }
+        self.count_the_living();
     }
 
     /// narrows has closed a client.
@@ -345,6 +350,7 @@ impl World {
             || actor.huge
             || actor.loose
             || (actor.setting.user > 0 && self.server.users.changes > 0)
+            || settings.output_subscriber_bytes_max < 1 << 20
             || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
             || settings.output_bytes_max < 1 << 20
@@ -401,7 +407,18 @@ impl World {
         }
     }
 
+    /// Which connections are not lost yet.
+    pub fn count_the_living(&mut self) {
+        let alive = self.conns.values().filter_map(|conn| {
+            let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
+            link.map(|link| link.id)
+        });
+        self.ledger.feeds.alive = alive.collect();
+        self.server.hub.retain(&self.ledger.feeds.alive);
+    }
+
     pub fn write_client(&mut self, at: usize) {
+        self.count_the_living();
         let late = !self.rules.settings.clients.request_timeout.is_zero();
         loop {
             let actor = &mut self.actors[at];
@@ -443,6 +460,9 @@ impl World {
         actor.transacts_percent = if self.transacting { 50 } else { 12 };
         actor.stranger = self.server.users.default_is_closed;
         actor.users = self.users;
+        let most = if self.listening { 90 } else { 25 };
+        actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
+        actor.listens_percent = if self.listening { 60 } else { 10 };
         self.actors.push(actor);
     }
 }

@@ -298,6 +298,10 @@ fn narrows_own_refusals_say_who_speaks() {
             "-ERR narrows: the request came in too slowly and has been dropped",
         ),
         (
+            Refusal::TrackingRedirect,
+            "-ERR narrows: REDIRECT is not supported; track over RESP3 without it",
+        ),
+        (
             Refusal::TooLarge,
             "-ERR narrows: this command is limited to big_request_bytes",
         ),

@@ -12,6 +12,11 @@ pub fn runs_while_loading(name: &str) -> bool {
     ["AUTH", "HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
 }
 
+/// Commands that narrows sends by itself.
+pub fn is_own(name: &str) -> bool {
+    ["HELLO", "SELECT", "CLIENT", "PING"].contains(&name)
+}
+
 /// A client's command.
 pub fn run(call: &mut Call) -> bool {
     let text = call.tag.text();

@@ -6,7 +6,7 @@ use narrows::resp::{Args, Limits, RequestEvent, RequestScanner, write};
 use super::keyspace::Keyspace;
 use super::transactions::{self, Transaction};
 use super::waits::{self, Waiting};
-use super::{Pause, Server, connection, counters, lists, strings};
+use super::{Pause, Server, connection, counters, feeds, lists, strings};
 use crate::sim::chance::Chance;
 use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
 use crate::sim::slip::{Asker, Slip};
@@ -71,6 +71,7 @@ impl Link {
         if matches!(self.state, State::Hung | State::Deaf) {
             return false;
         }
+        self.out.extend(server.hub.mail(self.id));
         if self.waiting.is_some() {
             return waits::go_on(self, server, ledger);
         }
@@ -107,7 +108,11 @@ impl Link {
             return false;
         }
         self.input.drain(..advance.consumed);
-        if transactions::COMMANDS.contains(&name.as_str()) {
+        if feeds::COMMANDS.contains(&name.as_str()) {
+            feeds::run(self, &name, &args, server, ledger);
+        } else if server.hub.is_restricted(self.id) {
+            feeds::restricted(self, &name, &args, server, ledger);
+        } else if transactions::COMMANDS.contains(&name.as_str()) {
             let reply = transactions::run(self, &name, &args, server, ledger);
             self.answer(reply, Asker::Client);
         } else if self.transaction.is_queueing() {
@@ -117,9 +122,13 @@ impl Link {
             self.answer(reply, Asker::Client);
         } else if name == waits::COMMAND {
             waits::begin(self, &args, server, ledger);
+        } else if name == "CLIENT" && args.get(1) == Some(&&b"TRACKING"[..]) {
+            server.hub.track(self.id, self.setting.protocol, &args);
+            self.answer(b"+OK\r\n".to_vec(), Asker::Client);
         } else {
             self.command(&name, &args, server, ledger);
         }
+        server.hub.set_protocol(self.id, self.setting.protocol);
         true
     }
 
@@ -164,11 +173,20 @@ impl Link {
             ledger.offend(format!("an untagged {name} in a transaction"));
             return reply;
         };
+        if server.hub.listens_elsewhere(tag.client, self.id) {
+            ledger.offend(format!("{tag:?} ran beside what its client listens to"));
+        }
         if is_write(name) {
             server.keys.touch(self.setting.db, args[1]);
+            if server.refusal(name, true).is_none() {
+                server.hub.written(args[1], ledger);
+            }
         }
+        let published = (name == "PUBLISH").then(|| server.hub.publish(args[1], args[2], ledger));
+        self.out.extend(server.hub.mail(self.id));
         match server.refusal(name, is_write(name)) {
             Some(text) => write::error(&mut reply, text),
+            None if published.is_some() => write::integer(&mut reply, published.unwrap_or(0)),
             None => run(&mut Call {
                 name,
                 args: &args[1..args.len() - 1],

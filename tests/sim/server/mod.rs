@@ -7,6 +7,7 @@
 
 mod connection;
 mod counters;
+mod feeds;
 mod keyspace;
 mod link;
 mod lists;
@@ -38,6 +39,7 @@ pub struct Server {
     pub now: Duration,
     keys: Keyspace,
     pub users: Users,
+    pub hub: feeds::Hub,
     connections: u64,
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,

@@ -1,0 +1,87 @@
+//! What servers have sent clients unasked, frame by frame: each client must hear just that, in its
+//! order, between its replies, and all of it as long as its connection lives.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What a frame is to who hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A message or an invalidation: no reply.
+    Unasked,
+    /// One of the confirmations of a command that changes subscriptions.
+    Confirmation { last: bool },
+}
+
+#[derive(Debug)]
+struct Sent {
+    link: u64,
+    frame: Vec<u8>,
+    kind: Kind,
+}
+
+/// See the file's head.
+#[derive(Debug, Default)]
+pub struct Feeds {
+    by_client: BTreeMap<u32, VecDeque<Sent>>,
+    /// Confirmations that nothing is subscribed, which name nobody.
+    to_somebody: Vec<Vec<u8>>,
+    /// Connections over which something may still come.
+    pub alive: BTreeSet<u64>,
+    /// How many frames have been heard.
+    pub heard: u64,
+}
+
+impl Feeds {
+    pub fn sent(&mut self, client: u32, link: u64, frame: Vec<u8>, kind: Kind) {
+        let queue = self.by_client.entry(client).or_default();
+        queue.push_back(Sent { link, frame, kind });
+    }
+
+    pub fn sent_to_somebody(&mut self, frame: Vec<u8>) {
+        self.to_somebody.push(frame);
+    }
+
+    /// A client hears a frame that is no reply. What it is; `None` if it was not next.
+    pub fn heard(&mut self, client: u32, frame: &[u8]) -> Option<Kind> {
+        let to_somebody = self.to_somebody.iter().position(|sent| sent == frame);
+        if let Some(at) = to_somebody {
+            self.to_somebody.swap_remove(at);
+            return Some(Kind::Confirmation { last: true });
+        }
+        let queue = self.by_client.get_mut(&client)?;
+        while let Some(next) = queue.front() {
+            if next.frame == frame {
+                self.heard += 1;
+                return queue.pop_front().map(|sent| sent.kind);
+            }
+            let link = next.link;
+            if self.alive.contains(&link) {
+                return None;
+            }
+            queue.retain(|sent| sent.link != link);
+        }
+        None
+    }
+
+    /// Something that a client should have heard by now, if its connection lives.
+    pub fn missing(&self, client: u32) -> Option<String> {
+        let queue = self.by_client.get(&client)?;
+        let missing = queue.iter().find(|sent| self.alive.contains(&sent.link))?;
+        Some(missing.frame.escape_ascii().to_string())
+    }
+}
+
+/// Whether a frame is one that a server sends unasked, or a confirmation.
+pub fn is_unasked(frame: &[u8]) -> bool {
+    let words: [&[u8]; 6] = [
+        b"\r\nmessage\r\n",
+        b"\r\npmessage\r\n",
+        b"\r\nsubscribe\r\n",
+        b"\r\nunsubscribe\r\n",
+        b"\r\npsubscribe\r\n",
+        b"\r\npunsubscribe\r\n",
+    ];
+    let head = frame.get(..24.min(frame.len())).unwrap_or(frame);
+    let named = |word: &&[u8]| head.windows(word.len()).any(|window| window == *word);
+    frame.starts_with(b">") || (frame.starts_with(b"*") && words.iter().any(named))
+}

@@ -1,0 +1,138 @@
+//! Subscriptions and tracked keys, as a client asks for them and judges what it hears.
+
+use super::actor::{Actor, Expect, Mode, Pending};
+use super::chance::Chance;
+use super::feeds::{Kind, is_unasked};
+use super::ledger::{Ledger, Tag, Told};
+
+/// Channels that all clients share.
+pub const CHANNELS: [&str; 3] = ["ch0", "ch1", "d2"];
+
+impl Actor {
+    /// Something to do with what the server sends unasked.
+    pub fn listen(&mut self, chance: &mut Chance, tag: Tag) {
+        let text = tag.text();
+        if self.mode != Mode::On {
+            return self.publish(chance, tag);
+        }
+        let channel = chance.one_of(&CHANNELS);
+        match chance.below(20) {
+            0..5 => self.begin_to(&["SUBSCRIBE", channel, &text], tag),
+            5..7 => self.begin_to(&["SUBSCRIBE", "ch0", "ch1", "ch0", &text], tag),
+            7..9 => self.begin_to(&["PSUBSCRIBE", "ch*", &text], tag),
+            9..11 if self.listening => {
+                self.say(tag, &["UNSUBSCRIBE", channel, &text], Expect::Subscribe);
+            }
+            11 if self.listening => self.say(tag, &["PUNSUBSCRIBE"], Expect::Subscribe),
+            12..15 if self.listening => {
+                self.say(tag, &["UNSUBSCRIBE"], Expect::Subscribe);
+                let more = self.next_tag();
+                self.say(more, &["PUNSUBSCRIBE"], Expect::Subscribe);
+                self.listening = false;
+            }
+            15 if self.listening => {
+                self.name.clear();
+                self.say(tag, &["RESET"], Expect::Reset);
+                self.listening = false;
+            }
+            // Nothing is subscribed: one confirmation without a channel.
+            9 => self.say(tag, &["UNSUBSCRIBE"], Expect::Subscribe),
+            16 | 17 if !self.listening => {
+                let prefix = chance.one_of(&["c", "n0", "l"]);
+                let args = [
+                    "CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, "PREFIX", &text,
+                ];
+                self.say(tag, &args, Expect::Tracking);
+            }
+            18 if !self.listening => {
+                self.say(tag, &["CLIENT", "TRACKING", "OFF"], Expect::Tracking);
+            }
+            _ => self.ask_meanwhile(chance, tag),
+        }
+    }
+
+    fn begin_to(&mut self, args: &[&str], tag: Tag) {
+        self.listening = true;
+        self.say(tag, args, Expect::Subscribe);
+    }
+
+    /// What may be asked in any state.
+    pub fn ask_meanwhile(&mut self, chance: &mut Chance, tag: Tag) {
+        let text = tag.text();
+        let key = chance.below(3) as u8;
+        let name = format!("c{}k{key}", self.number);
+        match chance.below(4) {
+            0 => self.say(tag, &["PING", &text], Expect::Served),
+            1 => self.say(tag, &["GET", &name, &text], Expect::Read(key)),
+            2 => self.say(tag, &["STRLEN", &name, &text], Expect::Served),
+            _ => self.publish(chance, tag),
+        }
+    }
+
+    fn publish(&mut self, chance: &mut Chance, tag: Tag) {
+        let channel = chance.one_of(&CHANNELS);
+        let silent = self.begin();
+        self.say(tag, &["PUBLISH", channel, &tag.text()], Expect::Served);
+        if let Some(pending) = self.pending.back_mut() {
+            pending.silent = silent;
+        }
+    }
+
+    /// A frame that is no reply, if it is none.
+    pub fn unasked(&mut self, frame: &[u8], late: bool, ledger: &mut Ledger) -> bool {
+        if !is_unasked(frame) {
+            return false;
+        }
+        let Some(kind) = ledger.feeds.heard(self.number, frame) else {
+            let (number, frame) = (self.number, frame.escape_ascii());
+            ledger.offend(format!("client {number} hears {frame}, which is not next"));
+            return true;
+        };
+        let Kind::Confirmation { last } = kind else {
+            return true;
+        };
+        self.subscribed = !frame.ends_with(b"\r\n:0\r\n");
+        while self.pending.front().is_some_and(|pending| pending.silent) {
+            if let Some(pending) = self.pending.pop_front() {
+                self.silence(&pending, late, ledger);
+            }
+        }
+        match self.pending.front() {
+            Some(pending) if matches!(pending.expect, Expect::Subscribe) => {
+                let tag = pending.tag;
+                if last {
+                    self.pending.pop_front();
+                    ledger.told(tag, Told::Done, self.setting);
+                }
+            }
+            other => ledger.offend(format!(
+                "client {} hears {} in place of a reply to {other:?}",
+                self.number,
+                frame.escape_ascii()
+            )),
+        }
+        true
+    }
+
+    /// An error in place of confirmations, or the answer to `CLIENT TRACKING`.
+    pub fn judge_listening(
+        &mut self,
+        pending: &Pending,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let told = match frame {
+            b"+OK\r\n" if matches!(pending.expect, Expect::Tracking) => return Ok(()),
+            _ if frame.starts_with(b"-TRYAGAIN narrows:") => Told::NotRun,
+            _ if frame.starts_with(b"-") => Told::Unknown,
+            _ => return Err("no confirmation"),
+        };
+        if matches!(pending.expect, Expect::Tracking) {
+            // What it has sent behind it must not run untracked.
+            self.loose = true;
+        } else {
+            ledger.told(pending.tag, told, self.setting);
+        }
+        Ok(())
+    }
+}
