@@ -260,7 +260,7 @@ pub(crate) const CONNECTION: &[&str] = &[
     "SELECT V",
     "CLIENT SETNAME F",
     "CLIENT GETNAME",
-    "CLIENT NO-EVICT on",
+    "CLIENT NO-EVICT off",
     "CLIENT GETREDIR",
     "CLIENT TRACKINGINFO",
 ];
