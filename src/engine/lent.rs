@@ -223,10 +223,6 @@ impl Engine {
         spec: &Spec,
         verb: Verb,
     ) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        let next = client.sequence_next;
         let Some(lent) = self.lent(id) else {
             return Outcome::Ended;
         };
@@ -254,14 +250,7 @@ impl Engine {
             write::request(&mut discard, &[b"DISCARD"]);
             return self.lend(id, rules, &discard, spec, receiver);
         }
-        let outcome = self.lend(id, rules, bytes, spec, receiver);
-        if outcome == Outcome::Taken
-            && mark == Mark::Multi
-            && let Some(lent) = self.lent(id)
-        {
-            lent.bracket.multi_sent(next);
-        }
-        outcome
+        self.lend(id, rules, bytes, spec, receiver)
     }
 
     /// A command that narrows answers itself, inside a transaction: it is answered when the
