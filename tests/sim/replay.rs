@@ -75,6 +75,8 @@ pub enum Worlds {
     WithTimeouts,
     /// Clients do little else than transactions, and wait.
     Transacting,
+    /// Clients do little else than subscribe and publish.
+    Listening,
 }
 
 /// Whether the world of this seed is of this kind.
@@ -84,6 +86,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::All => true,
         Worlds::OutOfStep => world.slips,
         Worlds::Transacting => world.transacting && world.faults > 0,
+        Worlds::Listening => world.listening,
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
     }
 }
