@@ -2,19 +2,27 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{self, Invocation};
+use crate::cli::{self, Given, Invocation};
 use crate::command::{CommandTable, Policy};
 use crate::config::Config;
 use crate::demo;
 use crate::embedded::Embedded;
 use crate::engine::Rules;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
+use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
+use crate::session::Access;
+use crate::session::access::BackendLogin;
 use crate::telemetry;
+
+mod reload;
+
+use reload::Reload;
 
 /// Runs the program: 0 when all went well, 1 when something failed, 2 for a wrong command
 /// line or configuration.
@@ -31,7 +39,8 @@ pub fn main() -> ExitCode {
             config,
             warnings,
             embedded,
-        }) => run(*config, &warnings, embedded),
+            given,
+        }) => run(*config, &warnings, embedded, given),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing is left to be done when even this cannot be written.
@@ -40,8 +49,13 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Result<ExitCode> {
-    telemetry::log::init(&config.log).context("cannot set up the log")?;
+fn run(
+    config: Config,
+    warnings: &[String],
+    embedded: bool,
+    given: Given,
+) -> anyhow::Result<ExitCode> {
+    let level = telemetry::log::init(&config.log).context("cannot set up the log")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -49,20 +63,13 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
         true => Some(Embedded::start()?),
         false => None,
     };
-    if let Some(server) = &server {
-        config.runtime.backend = Endpoint::Unix(server.socket().to_owned());
-        config.runtime.credentials = Credentials::default();
-        config.runtime.database = 0;
-    }
-    allow_descriptors(&mut config);
-    let policy = Policy::new(&config.commands)
-        .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
-    let mut settings = config.engine;
-    settings.limits = settings.limits.authenticated();
+    let applied = applied(config.clone(), server.as_ref());
+    let (policy, access) = admission_of(&applied)?;
     let rules = Rules {
-        settings,
+        settings: applied.engine.clone(),
         commands: CommandTable::builtin(),
         policy,
+        access,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -70,25 +77,25 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
         .context("cannot make an event loop")?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let listen = config.runtime.listen.clone();
-        let backend = config.runtime.backend.to_string();
-        let budget = config.runtime.backend_connections_max;
-        let narrows = runtime::start(config.runtime, rules)?;
-        for addr in &narrows.addresses {
-            tracing::info!(%addr, "listening");
-        }
-        let workers = narrows.workers;
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            backend,
-            max_backend_connections = budget,
-            workers,
-            "narrows is ready"
-        );
+        let systemd = Arc::new(Systemd::of(|name| std::env::var_os(name)));
+        let narrows = runtime::start(applied.runtime, rules)?;
+        let status = say_ready(&narrows, &config);
+        systemd.ready(&status);
+        narrows.watch(&systemd);
         if let Some(server) = &server {
             greet(&narrows, server);
         }
-        signals.recv().await;
+        let listen = config.runtime.listen.clone();
+        let mut reload = Reload {
+            given,
+            level,
+            status,
+            in_force: config,
+        };
+        while let Wish::Reload = signals.recv().await {
+            reload.run(&narrows, server.as_ref(), &systemd);
+        }
+        systemd.stopping("draining: requests in flight are finished");
         let finished = end(narrows, &mut signals).await;
         remove_sockets(&listen);
         anyhow::Ok(match finished {
@@ -98,6 +105,56 @@ fn run(mut config: Config, warnings: &[String], embedded: bool) -> anyhow::Resul
     })
 }
 
+/// What is put into force of `config`: over the private server if there is one, and within what
+/// the system allows.
+fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
+    if let Some(server) = server {
+        config.runtime.backend = Endpoint::Unix(server.socket().to_owned());
+        config.runtime.credentials = Credentials::default();
+        config.runtime.database = 0;
+    }
+    allow_descriptors(&mut config);
+    config.engine.limits = config.engine.limits.authenticated();
+    config
+}
+
+/// Which commands may be used, and who may come in.
+fn admission_of(config: &Config) -> anyhow::Result<(Policy, Access)> {
+    let policy = Policy::new(&config.commands)
+        .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
+    let access = Access::new(&config.auth, own_login(config), &config.commands)
+        .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
+    Ok((policy, access))
+}
+
+/// Logs where narrows listens and over what; the same as one line.
+fn say_ready(narrows: &Narrows, config: &Config) -> String {
+    for addr in &narrows.addresses {
+        tracing::info!(%addr, "listening");
+    }
+    let backend = config.runtime.backend.to_string();
+    let budget = config.runtime.backend_connections_max;
+    let workers = narrows.workers;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        backend,
+        max_backend_connections = budget,
+        workers,
+        "narrows is ready"
+    );
+    let addresses = narrows.addresses.join(" ");
+    format!("listening on {addresses}, over at most {budget} connections to {backend}")
+}
+
+/// As whom narrows itself logs in.
+fn own_login(config: &Config) -> BackendLogin {
+    let Credentials { user, password } = config.runtime.credentials.clone();
+    BackendLogin {
+        user: user.map(|user| user.into_bytes().into()),
+        password: password.map(|password| password.into_bytes().into()),
+    }
+}
+
 /// Drains, unless a second signal says that there is no time for that.
 async fn end(narrows: Narrows, signals: &mut Signals) -> bool {
     tracing::info!("draining: no new clients, requests in flight are finished");
@@ -105,12 +162,10 @@ async fn end(narrows: Narrows, signals: &mut Signals) -> bool {
         finished = narrows.drain() => {
             if finished {
                 tracing::info!("drained");
-            } else {
-                tracing::warn!("drain timeout: clients are cut off");
             }
             finished
         }
-        () = signals.recv() => {
+        () = signals.end() => {
             tracing::warn!("second signal: clients are cut off");
             false
         }
@@ -161,7 +216,11 @@ fn allow_descriptors(config: &mut Config) {
         return;
     };
     let backends = config.runtime.backend_connections_max as usize;
-    let room = files.saturating_sub(OWN_FILES + backends).max(1);
+    let headers = match config.runtime.proxy_protocol_from.is_empty() {
+        true => 0,
+        false => runtime::HEADERS_PENDING_MAX,
+    };
+    let room = files.saturating_sub(OWN_FILES + backends + headers).max(1);
     let clients = &mut config.engine.clients.max_clients;
     if *clients > room {
         tracing::warn!(
@@ -184,10 +243,17 @@ fn remove_sockets(listen: &[Listen]) {
     }
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal asks for.
+enum Wish {
+    Reload,
+    End,
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -195,13 +261,20 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn recv(&mut self) {
+    async fn recv(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.hang_up.recv() => Wish::Reload,
         }
+    }
+
+    /// The next signal to end; there is nothing to be reloaded any more.
+    async fn end(&mut self) {
+        while let Wish::Reload = self.recv().await {}
     }
 }

@@ -6,6 +6,7 @@ mod check;
 mod stop;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -13,8 +14,40 @@ pub use check::Check;
 pub use stop::Stop;
 
 use self::arguments::{Arguments, Command};
-use crate::config::{self, BackendUse, Config, Environment, Sources};
+use crate::config::{self, BackendUse, Config, Environment, Loaded, Mistakes, Sources};
 use crate::demo::DemoOptions;
+
+/// Where the configuration of a running narrows comes from, but for the environment: what it was
+/// told at the start.
+#[derive(Clone)]
+pub struct Given {
+    file: Option<PathBuf>,
+    flags: Vec<(&'static str, String)>,
+    backend: BackendUse,
+}
+
+impl Given {
+    /// Reads the configuration, at the start or again.
+    ///
+    /// # Errors
+    /// All mistakes of all sources.
+    pub fn load(&self, environment: &Environment<'_>) -> Result<Loaded, Mistakes> {
+        config::load(&Sources {
+            file: self.file.clone(),
+            environment,
+            flags: self.flags.clone(),
+            backend: self.backend,
+        })
+    }
+}
+
+impl std::fmt::Debug for Given {
+    /// A flag may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut given = f.debug_struct("Given");
+        given.field("file", &self.file).finish_non_exhaustive()
+    }
+}
 
 /// What narrows was asked to do.
 #[derive(Debug, Clone)]
@@ -27,6 +60,8 @@ pub enum Invocation {
         warnings: Vec<String>,
         /// Start a private server and use that one, whatever `config` says of the server.
         embedded: bool,
+        /// Where the settings came from, to be read again.
+        given: Given,
     },
     /// Check a configuration file, see [`Check::run`].
     Check(Check),
@@ -54,16 +89,17 @@ pub fn parse(
                 true => BackendUse::Embedded,
                 false => BackendUse::Configured,
             };
-            let loaded = config::load(&Sources {
+            let given = Given {
                 file: parsed.common.config,
-                environment,
                 flags,
                 backend,
-            })?;
+            };
+            let loaded = given.load(environment)?;
             Ok(Invocation::Run {
                 config: Box::new(loaded.config),
                 warnings: loaded.warnings,
                 embedded: parsed.embedded,
+                given,
             })
         }
     }

@@ -1,5 +1,5 @@
-//! Programs that people use with Redis every day, on narrows as it is: redis-cli, redis-benchmark and
-//! redis-py. Where their output is the same each time it is compared with that of a direct connection.
+//! Programs that people use with Redis every day, on narrows as it is: redis-cli, redis-benchmark,
+//! redis-py, ioredis and node-redis. Where their output is the same each time it is compared with that of a direct connection.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +12,9 @@ mod support;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use support::{Flavor, Narrows, RedisServer, command, python};
+use support::{Child, Flavor, Narrows, RedisServer, command, node, python};
 
 /// A server of each flavor that is installed, with narrows in front of it.
 fn for_each_flavor(flags: &[&str], test: impl Fn(&RedisServer, &Narrows)) {
@@ -259,3 +260,37 @@ fn load_three_hundred_asyncio_clients_each_get_their_own_replies() {
         assert!(server.info_number("connected_clients") <= 5);
     });
 }
+
+#[track_caller]
+fn expect_node(script: &str, port: u16, further: &[&str]) {
+    let Some(mut command) = node(script) else {
+        return;
+    };
+    let mut child = Child::spawn(command.arg(port.to_string()).args(further));
+    let status = child.wait(Duration::from_secs(50));
+    let text = child.log();
+    assert!(
+        status.success() && text.contains("all replies were right"),
+        "{script} {further:?}: {status}\n{text}"
+    );
+}
+
+#[test]
+fn ioredis_gets_right_replies_and_comes_back_after_a_kill() {
+    for_each_flavor(&[], |server, narrows| {
+        // The script itself has to be right.
+        expect_node("ioredis.js", server.port(), &["streams"]);
+        expect_node("ioredis.js", narrows.port(), STREAMS);
+    });
+}
+
+#[test]
+fn node_redis_gets_right_replies_and_comes_back_after_a_kill() {
+    for_each_flavor(&[], |server, narrows| {
+        expect_node("node_redis.js", server.port(), &["streams"]);
+        expect_node("node_redis.js", narrows.port(), STREAMS);
+    });
+}
+
+/// What the scripts do beyond requests and replies.
+const STREAMS: &[&str] = &[];

@@ -53,6 +53,11 @@ fn the_engine_keeps_its_promises_in_every_kept_course_of_events() {
 }
 
 #[test]
+fn headers_of_balancers_are_judged_the_same_however_many_bytes_are_here() {
+    play("proxy_protocol");
+}
+
+#[test]
 fn replies_are_the_same_however_they_are_cut() {
     play("reply");
 }

@@ -11,8 +11,12 @@
 mod drain;
 #[path = "lifecycle/log.rs"]
 mod log;
+#[path = "lifecycle/reload.rs"]
+mod reload;
 #[path = "faults/setup.rs"]
 mod setup;
 #[path = "lifecycle/start.rs"]
 mod start;
 mod support;
+#[path = "lifecycle/systemd.rs"]
+mod systemd;

@@ -24,6 +24,8 @@ mod random;
 mod scripts;
 #[path = "same_as_direct/server.rs"]
 mod server;
+#[path = "same_as_direct/sessions.rs"]
+mod sessions;
 #[path = "same_as_direct/streams.rs"]
 mod streams;
 #[path = "same_as_direct/talk.rs"]

@@ -85,6 +85,8 @@ planted! {
     a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 500, OutOfStep;
     a_turn_that_is_not_given_is_found: TurnNotGiven, 100, All;
     a_stall_that_is_missed_is_found: StallMissed, 300, All;
+    a_command_run_as_another_user_is_found: UserChanged, 50, WithUsers;
+    a_login_that_is_not_checked_is_found: LoginUnchecked, 50, WithUsers;
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Transacting;
     a_block_that_is_torn_is_found: BlockTorn, 2000, Transacting;

@@ -13,6 +13,7 @@ pub mod config;
 pub mod config_values;
 pub mod cut;
 pub mod engine;
+pub mod proxy_protocol;
 pub mod reply;
 pub mod request;
 
@@ -20,11 +21,12 @@ pub mod request;
 pub type Target = fn(&[u8]);
 
 /// The targets by their names, which are also those of their corpora.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("command_learn", command_learn::run),
     ("config", config::run),
     ("config_values", config_values::run),
     ("engine", engine::run),
+    ("proxy_protocol", proxy_protocol::run),
     ("reply", reply::run),
     ("request", request::run),
 ];

@@ -26,6 +26,11 @@ impl Backoff {
         }
     }
 
+    /// Other bounds hold from the next failure on.
+    pub fn set_bounds(&mut self, min: Duration, max: Duration) {
+        (self.min, self.max) = (min, max.max(min));
+    }
+
     /// One more failure: the pause before the next attempt.
     pub fn failed(&mut self, jitter: &mut Jitter) -> Duration {
         let doubled = self.min.saturating_mul(1 << self.failures.min(20));

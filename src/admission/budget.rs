@@ -25,9 +25,9 @@ pub enum Claim {
 /// The budget: `total` places, of which one is control's and one is each worker's.
 #[derive(Debug)]
 pub struct Budget {
-    total: u32,
-    /// Places beyond control's and each worker's first.
-    common: u32,
+    /// Control's place and each worker's first.
+    least: u32,
+    total: AtomicU32,
     state: Mutex<State>,
     /// Workers that wait for a permit now; others give surplus back while it is not zero.
     wanting: AtomicU32,
@@ -66,8 +66,8 @@ impl Budget {
         let least = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
         let total = total.max(least);
         Arc::new(Self {
-            total,
-            common: total - least,
+            least,
+            total: AtomicU32::new(total),
             state: Mutex::new(State {
                 control: false,
                 held: vec![0; workers],
@@ -78,6 +78,23 @@ impl Budget {
             growth_stopped: AtomicBool::new(false),
             ceiling: AtomicU32::new(u32::MAX),
         })
+    }
+
+    /// Another bound, raised to the smallest that can work, which is returned. What is held
+    /// beyond a lower one is kept, and nobody gets a further permit until it has gone back; only
+    /// each worker's first is still there for it, within the bound that was before.
+    pub fn resize(&self, total: u32) -> u32 {
+        let total = total.max(self.least);
+        // Under the lock, so that nobody acquires by the one bound and is judged by the other.
+        let _state = self.state.lock();
+        self.total.store(total, Ordering::Relaxed);
+        total
+    }
+
+    /// Whether more is held than the bound, which was lowered.
+    pub fn is_exceeded(&self) -> bool {
+        let state = self.state.lock();
+        state.beyond_first() > self.total().saturating_sub(self.least)
     }
 
     /// The most workers that a budget of `total` can serve: one place is control's.
@@ -100,7 +117,7 @@ impl Budget {
                 let ceiling = self.ceiling.load(Ordering::Relaxed);
                 let may_grow = !self.growth_stopped()
                     && state.out() < ceiling
-                    && state.beyond_first() < self.common;
+                    && state.beyond_first() < self.total().saturating_sub(self.least);
                 if !first && !may_grow {
                     return None;
                 }
@@ -142,15 +159,17 @@ impl Budget {
     fn has_room_in(&self, state: &State, worker: usize) -> bool {
         // Of two that are not lent one may be. Otherwise the worker's first place becomes free
         // again, and the connection takes one of those that all share.
-        state.unlent(worker).is_some_and(|unlent| unlent > 1) || state.beyond_first() < self.common
+        state.unlent(worker).is_some_and(|unlent| unlent > 1)
+            || state.beyond_first() < self.total().saturating_sub(self.least)
     }
 
     /// The bound itself.
     pub fn total(&self) -> u32 {
-        self.total
+        self.total.load(Ordering::Relaxed)
     }
 
-    /// Permits out now, control's included. Never above [`Budget::total`].
+    /// Permits out now, control's included. Never above [`Budget::total`], but for those that
+    /// were out when it was lowered.
     pub fn held(&self) -> u32 {
         self.state.lock().out()
     }
@@ -160,7 +179,7 @@ impl Budget {
     pub fn surplus(&self, worker: usize) -> u32 {
         let state = self.state.lock();
         let workers = u32::try_from(state.held.len()).unwrap_or(u32::MAX).max(1);
-        let fair = ((self.total - 1) / workers).max(1);
+        let fair = (self.total().saturating_sub(1) / workers).max(1);
         state
             .held
             .get(worker)
@@ -321,6 +340,23 @@ mod tests {
         assert_eq!(out.iter().flatten().count(), 2);
         assert!(budget.acquire(Claim::Worker(1)).is_some());
         budget.limit_growth(4);
+        assert!(budget.acquire(Claim::Worker(0)).is_some());
+    }
+
+    #[test]
+    fn a_lower_bound_takes_nothing_away_and_gives_nothing_more() {
+        let budget = Budget::new(6, 2);
+        let mut out: Vec<_> = (0..4).map(|_| budget.acquire(Claim::Worker(0))).collect();
+        assert!(out.iter().all(Option::is_some) && !budget.is_exceeded());
+        assert_eq!(budget.resize(1), 3, "control and one each");
+        assert_eq!((budget.held(), budget.total()), (4, 3));
+        assert!(budget.is_exceeded() && budget.acquire(Claim::Worker(0)).is_none());
+        let first = budget.acquire(Claim::Worker(1));
+        assert!(first.is_some(), "within the old bound");
+        assert_eq!(budget.surplus(0), 3);
+        out.truncate(1);
+        assert!(!budget.is_exceeded() && budget.acquire(Claim::Worker(0)).is_none());
+        assert_eq!(budget.resize(4), 4);
         assert!(budget.acquire(Claim::Worker(0)).is_some());
     }
 

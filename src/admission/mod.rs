@@ -3,11 +3,17 @@
 
 pub mod backoff;
 pub mod budget;
+pub mod failures;
 pub mod jitter;
 pub mod planted;
 pub mod rate;
+pub mod seats;
+pub mod sources;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Claim, Permit};
+pub use failures::Failures;
 pub use jitter::Jitter;
 pub use rate::DialRate;
+pub use seats::{Seat, Seats};
+pub use sources::{Source, SourcePlace, Sources};

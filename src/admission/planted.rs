@@ -6,6 +6,10 @@
 /// the types let be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
+    /// A backend of one user is set to the context of another.
+    UserChanged,
+    /// A login that the server has refused is taken for accepted.
+    LoginUnchecked,
     /// With a client its slots are forgotten, though the replies are still to come.
     OrphanDropped,
     /// What was in flight on a lost backend is expected of the next one.

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 /// ten connections per turn of its event loop: `MAX_ACCEPTS_PER_CALL`).
 #[derive(Debug)]
 pub struct DialRate {
-    per_second: f64,
     state: Mutex<Bucket>,
 }
 
 #[derive(Debug)]
 struct Bucket {
+    per_second: f64,
     tokens: f64,
     at: Duration,
 }
@@ -24,12 +24,19 @@ impl DialRate {
     pub fn new(per_second: u32) -> Self {
         let per_second = f64::from(per_second.max(1));
         Self {
-            per_second,
             state: Mutex::new(Bucket {
+                per_second,
                 tokens: per_second,
                 at: Duration::ZERO,
             }),
         }
+    }
+
+    /// As many dials a second from now on; what has been saved up beyond that is lost.
+    pub fn set(&self, per_second: u32) {
+        let mut bucket = self.state.lock();
+        bucket.per_second = f64::from(per_second.max(1));
+        bucket.tokens = bucket.tokens.min(bucket.per_second);
     }
 
     /// Takes one token at time `now` (since the process started), or says how long until there is one.
@@ -37,14 +44,14 @@ impl DialRate {
         let mut bucket = self.state.lock();
         let passed = now.saturating_sub(bucket.at);
         bucket.at = bucket.at.max(now);
-        bucket.tokens =
-            (bucket.tokens + passed.as_secs_f64() * self.per_second).min(self.per_second);
+        let per_second = bucket.per_second;
+        bucket.tokens = (bucket.tokens + passed.as_secs_f64() * per_second).min(per_second);
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
         }
         let missing = 1.0 - bucket.tokens;
-        Err(Duration::from_secs_f64(missing / self.per_second) + Duration::from_micros(1))
+        Err(Duration::from_secs_f64(missing / per_second) + Duration::from_micros(1))
     }
 }
 
@@ -63,6 +70,18 @@ mod tests {
         assert!(wait <= Duration::from_millis(101) && wait > Duration::from_millis(90));
         assert!(rate.take(start + wait).is_ok());
         assert!(rate.take(start + wait).is_err());
+    }
+
+    #[test]
+    fn another_rate_holds_at_once() {
+        let rate = DialRate::new(10);
+        rate.set(2);
+        let start = Duration::from_secs(5);
+        assert!(rate.take(start).is_ok() && rate.take(start).is_ok());
+        let wait = rate.take(start).unwrap_err();
+        assert!(wait > Duration::from_millis(490), "{wait:?}");
+        rate.set(100);
+        assert!(rate.take(start).unwrap_err() < Duration::from_millis(11));
     }
 
     #[test]

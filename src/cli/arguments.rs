@@ -72,6 +72,14 @@ pub(super) struct CommonFlags {
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
 
+    /// Serve clients of other machines although nobody has to log in [env: NARROWS_ALLOW_OPEN]
+    /// [default: false]
+    ///
+    /// Whoever reaches an address for clients acts as narrows' own user on Redis. Without this,
+    /// those who come from other machines are told so and turned away, as by Redis.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    allow_open: Option<String>,
+
     /// Most connections to Redis, of any kind, ever [env: NARROWS_MAX_BACKEND_CONNECTIONS]
     /// [default: 16]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -114,6 +122,7 @@ impl CommonFlags {
         let listen = (!self.listen.is_empty()).then(|| self.listen.join(","));
         let flags = [
             ("--listen", listen),
+            ("--allow-open", self.allow_open.clone()),
             (
                 "--max-backend-connections",
                 self.max_backend_connections.clone(),
@@ -155,8 +164,8 @@ Examples:
       a thousand clients over a few connections, every reply verified
   narrows --backend redis://cache:6379/0 --max-backend-connections 16
       in front of the Redis on host cache
-  NARROWS_BACKEND_PASSWORD=... narrows --backend redis://app@cache --listen 0.0.0.0:6380
-      with a user and a password, for other machines
+  NARROWS_BACKEND_PASSWORD=... narrows --backend redis://app@cache --listen 10.0.0.5:6380 --allow-open
+      with a user and a password, for all machines of a network that can be trusted
   narrows check narrows.toml && narrows --config narrows.toml
       with a file; config/narrows.toml lists every key with its default
 

@@ -23,6 +23,7 @@ fn run(line: &str) -> (Config, Vec<String>, bool) {
             config,
             warnings,
             embedded,
+            ..
         }) => (*config, warnings, embedded),
         other => panic!("{line}: {other:?}"),
     }
@@ -234,4 +235,17 @@ fn help_names_the_variable_and_the_default_of_every_flag() {
     ] {
         assert!(help.contains(&default), "{default}");
     }
+}
+
+#[test]
+fn what_was_given_is_read_again_and_hides_its_flags() {
+    let Ok(Invocation::Run { given, .. }) = parsed("--backend redis://:s3cret@host --workers 2")
+    else {
+        panic!("it runs");
+    };
+    let config = given.load(&no_environment).unwrap().config;
+    assert_eq!(config.runtime.workers, 2);
+    let password = config.runtime.credentials.password.as_deref();
+    assert_eq!(password, Some("s3cret"));
+    assert!(!format!("{given:?}").contains("s3cret"));
 }

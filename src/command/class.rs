@@ -71,6 +71,41 @@ pub enum Local {
     Select,
 }
 
+impl Local {
+    /// Whether what a client has sent behind it means something else without it.
+    pub fn matters_to_what_follows(self) -> bool {
+        matches!(
+            self,
+            Self::Select | Self::Hello | Self::Auth | Self::Reset | Self::ClientReply
+        )
+    }
+
+    /// The command in a form that changes nothing, for whoever only wants to know whether the
+    /// server lets a user run it: it looks at rights before it looks at arguments
+    /// (`processCommand`, server.c). `None` for what needs no right.
+    pub fn harmless(self) -> Option<&'static [&'static [u8]]> {
+        Some(match self {
+            Self::ClientId => &[b"CLIENT", b"ID"],
+            Self::ClientInfo => &[b"CLIENT", b"INFO"],
+            Self::ClientList => &[b"CLIENT", b"LIST", b"TYPE", b"-"],
+            Self::ClientKill => &[b"CLIENT", b"KILL", b"ID", b"-"],
+            Self::ClientSetname => &[b"CLIENT", b"SETNAME", b" "],
+            Self::ClientGetname => &[b"CLIENT", b"GETNAME"],
+            Self::ClientSetinfo => &[b"CLIENT", b"SETINFO", b"-", b"-"],
+            Self::ClientReply => &[b"CLIENT", b"REPLY", b"-"],
+            Self::ClientUnblock => &[b"CLIENT", b"UNBLOCK", b"-"],
+            Self::ClientNoEvict => &[b"CLIENT", b"NO-EVICT", b"-"],
+            Self::ClientGetredir => &[b"CLIENT", b"GETREDIR"],
+            Self::ClientTrackinginfo => &[b"CLIENT", b"TRACKINGINFO"],
+            Self::Select => &[b"SELECT", b"-"],
+            // The server itself answers it.
+            Self::ClientHelp => return None,
+            // Redis' own flag `no_auth`.
+            Self::Quit | Self::Reset | Self::Auth | Self::Hello => return None,
+        })
+    }
+}
+
 /// The commands of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bracket {

@@ -21,8 +21,9 @@ pub struct Binding {
 }
 
 /// All bindings.
-pub const BINDINGS: [Binding; 7] = [
+pub const BINDINGS: [Binding; 8] = [
     bind("listen.addresses", "NARROWS_LISTEN", "--listen"),
+    bind("listen.allow_open", "NARROWS_ALLOW_OPEN", "--allow-open"),
     bind("backend.url", "NARROWS_BACKEND", "--backend"),
     bind(
         "backend.password_file",

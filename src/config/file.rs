@@ -1,6 +1,7 @@
 //! The configuration file: TOML in, a raw value with its line for each known key out. Finds
 //! what is not known. Knows nothing of what the values mean.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -11,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, Origin};
 use super::suggest::nearest;
+use super::users;
 
 /// Reads the text of the file.
 ///
@@ -39,6 +41,7 @@ pub(super) struct Document<'a> {
     path: PathBuf,
     text: &'a str,
     entries: BTreeMap<&'static str, (&'a DeValue<'a>, usize)>,
+    users: Option<&'a DeTable<'a>>,
 }
 
 /// Parses `text`.
@@ -75,6 +78,7 @@ impl<'a> Document<'a> {
             path: path.to_owned(),
             text,
             entries: BTreeMap::new(),
+            users: None,
         };
         for (name, value) in table {
             document.section(name, value, known, mistakes);
@@ -86,6 +90,13 @@ impl<'a> Document<'a> {
     pub(super) fn value(&self, path: &str) -> Option<(&'a DeValue<'a>, Origin)> {
         let (value, line) = self.entries.get(path)?;
         Some((value, origin(&self.path, *line)))
+    }
+
+    /// The users' sections, in the order of their names.
+    pub(super) fn users(
+        &self,
+    ) -> impl Iterator<Item = (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)> {
+        self.users.into_iter().flatten()
     }
 
     /// Where the byte at `offset` stands.
@@ -107,6 +118,10 @@ impl<'a> Document<'a> {
             mistakes.push(Mistake::about(here, name, outside(name, known)));
             return;
         };
+        if name == users::SECTION {
+            self.users = Some(table);
+            return;
+        }
         if !known.iter().any(in_section) {
             mistakes.push(Mistake::about(here, name, unknown_section(name, known)));
             return;

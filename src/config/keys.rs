@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::kind::{
-    Kind, address, boolean, bytes, choice, count, duration, list, mode, path, ratio, text, url,
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio, text,
+    url,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings};
 use crate::engine::settings::OnUnknownOutcome;
+use crate::session::AuthMode;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
 
@@ -45,6 +47,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     clients(&mut draft.config, visitor);
     limits(&mut draft.config, visitor);
     commands(&mut draft.config, visitor);
+    auth(&mut draft.config, visitor);
     runtime(&mut draft.config, visitor);
     log(&mut draft.config, visitor);
 }
@@ -54,6 +57,8 @@ fn listen(config: &mut Config, v: &mut impl Visitor) {
         "listen.addresses"          listen              list(address(), 1, 64);
         "listen.unix_socket_mode"   unix_socket_mode    mode();
         "listen.backlog"            listen_backlog      count(1, 65_535);
+        "listen.allow_open"         allow_open          boolean();
+        "listen.proxy_protocol_from"    proxy_protocol_from     list(network(), 0, 64);
     }
 }
 
@@ -109,6 +114,12 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
 fn clients(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.engine.clients;
         "clients.max_clients"            max_clients             count(1, MILLION);
+        "clients.max_per_address"        max_per_address
+            count(1, MILLION).or_zero("no limit of its own");
+        "clients.idle_timeout"           idle_timeout
+            duration(10, 30 * DAY).or_zero("never");
+        "clients.handshake_timeout"      handshake_timeout
+            duration(10, HOUR).or_zero("no limit");
         "clients.in_flight_max"          in_flight_max           count(1, MILLION);
         "clients.output_bytes_max"       output_bytes_max        bytes(64 * KIB, 1024 * GIB);
         "clients.output_subscriber_bytes_max"   output_subscriber_bytes_max
@@ -141,8 +152,20 @@ fn limits(config: &mut Config, v: &mut impl Visitor) {
     }
 }
 
+fn auth(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.auth;
+        "auth.mode"                 mode                choice(&MODES);
+        "auth.user_clients_max"     user_clients_max    count(1, MILLION).or_zero("no bound");
+        "auth.failures_max"         failures_max        count(1, MILLION).or_zero("no bound");
+    }
+}
+
+/// The kind of the lists of commands.
+pub(super) fn patterns() -> impl Kind<Value = Vec<String>> {
+    list(text(PATTERN, pattern), 0, 1024)
+}
+
 fn commands(config: &mut Config, v: &mut impl Visitor) {
-    let patterns = || list(text(PATTERN, pattern), 0, 1024);
     keys! { v, config.commands;
         "commands.allow"        allow       patterns();
         "commands.deny"         deny        patterns();
@@ -167,6 +190,11 @@ fn log(config: &mut Config, v: &mut impl Visitor) {
 const OUTCOMES: [(&str, OnUnknownOutcome); 2] = [
     ("error", OnUnknownOutcome::Error),
     ("disconnect", OnUnknownOutcome::Disconnect),
+];
+const MODES: [(&str, AuthMode); 3] = [
+    ("none", AuthMode::None),
+    ("local", AuthMode::Local),
+    ("passthrough", AuthMode::Passthrough),
 ];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const PATTERN: &str =
@@ -203,7 +231,7 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-const MILLION: u64 = 1_000_000;
+pub(super) const MILLION: u64 = 1_000_000;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

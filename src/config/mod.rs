@@ -4,6 +4,7 @@
 //! a layer receives its own settings and knows nothing of files. Performs no IO but reading
 //! the file and the password file it is told of.
 
+mod changes;
 mod env;
 mod file;
 mod keys;
@@ -16,13 +17,15 @@ mod secret;
 mod suggest;
 mod summary;
 pub mod url;
+mod users;
 
 use std::path::PathBuf;
 
+pub use changes::{Change, changes};
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
 
-use crate::{command, engine, runtime, telemetry};
+use crate::{command, engine, runtime, session, telemetry};
 
 /// Everything an operator may set. Its `Debug` hides the password.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub engine: engine::settings::Settings,
     /// `[commands]`
     pub commands: command::PolicySettings,
+    /// `[auth]` and `[users.<name>]`
+    pub auth: session::access::AuthSettings,
     /// `[log]`
     pub log: telemetry::settings::LogSettings,
 }

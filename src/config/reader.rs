@@ -11,7 +11,7 @@ use super::keys::{Draft, Visitor, paths, visit};
 use super::kind::{Kind, Raw, Wrong};
 use super::mistake::{Mistake, Mistakes, Origin, Origins, one_line};
 use super::resolve::Resolving;
-use super::{Loaded, Sources, summary};
+use super::{Loaded, Sources, summary, users};
 
 /// See [`super::load`].
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
@@ -33,6 +33,12 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     let mut draft = Draft::default();
     visit(&mut draft, &mut reading);
     let mut warnings = Vec::new();
+    draft.config.auth.users = users::read(
+        &reading.document,
+        draft.config.auth.mode,
+        &mut reading.mistakes,
+        &mut warnings,
+    );
     let password = variable(
         sources.environment,
         PASSWORD_VARIABLE,

@@ -138,12 +138,21 @@ impl Resolving<'_> {
                 let text = format!("{shown} stands in the list twice");
                 self.contradiction(&["listen.addresses"], text);
             }
-            if !listen::is_local(own) {
-                self.warnings.push(format!(
+            let config = &self.draft.config;
+            if listen::is_local(own) || config.auth.asks_for_login() {
+                continue;
+            }
+            self.warnings.push(match config.runtime.allow_open {
+                true => format!(
                     "{shown} can be reached from other machines, and clients are not asked for a \
                      password: whoever reaches it acts as narrows' own user on the server"
-                ));
-            }
+                ),
+                false => format!(
+                    "{shown} can be reached from other machines, but clients are not asked for a \
+                     password: only those of this machine are served, unless listen.allow_open \
+                     says that all may act as narrows' own user on the server"
+                ),
+            });
         }
     }
 

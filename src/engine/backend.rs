@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::resp::ReplyScanner;
 
 use super::check::Check;
+use super::credential::CredentialId;
 use super::handshake::Handshake;
-use super::key::{ClientId, ContextId};
+use super::key::{ClientId, ContextId, LoginId};
 use super::outgoing::Outgoing;
 use super::slot::{Receiver, Slot};
 
@@ -71,6 +72,8 @@ pub enum Want {
     Pipe(ContextId),
     /// One client: a lease.
     Lease(ClientId),
+    /// Those who wait for a login to be checked: a connection of that user, or a new one.
+    Login(LoginId),
 }
 
 /// What becomes of a drained pipe.
@@ -89,6 +92,8 @@ pub struct Backend {
     pub phase: Phase,
     /// What it is set to, or being dialled for.
     pub context: ContextId,
+    /// As whom it is logged in. Never changes, once that is known.
+    pub credential: CredentialId,
     /// Whom it was dialled or drained for, until it reaches them.
     pub made_for: Option<Want>,
     /// Expected replies, oldest first.
@@ -119,10 +124,11 @@ pub struct Backend {
 
 impl Backend {
     /// A backend about to be dialled.
-    pub fn new(context: ContextId, now: Duration) -> Self {
+    pub fn new(context: ContextId, credential: CredentialId, now: Duration) -> Self {
         Self {
             phase: Phase::Dialling,
             context,
+            credential,
             made_for: None,
             in_flight: VecDeque::new(),
             out: Outgoing::default(),

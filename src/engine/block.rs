@@ -2,7 +2,7 @@
 //! pipe as one uninterrupted run, so it needs no backend of its own. Anything that would leave
 //! state on a connection that many share, or that narrows answers itself, takes a lease instead.
 
-use crate::command::{Bracket as Verb, Lookup, Route, Spec, Verdict};
+use crate::command::{Bracket as Verb, Lookup, Route, Spec};
 use crate::resp::{RequestEvent, RequestScanner};
 
 use super::hold::{Hold, Outcome};
@@ -39,7 +39,9 @@ impl Engine {
         let parts = match watch_lost {
             // It must be asked what it queues, and never run.
             true => None,
-            false => whole_block(rules, bytes),
+            false => whole_block(rules, bytes, |spec| {
+                self.forbidden(id, rules, spec).is_none()
+            }),
         };
         let Some(parts) = parts else {
             return (self.wait_for_lease(id, LeaseFor::Bracket), multi);
@@ -99,7 +101,11 @@ impl Engine {
 }
 
 /// The requests of a block that is here up to its `EXEC` or `DISCARD` and that may go down a pipe.
-fn whole_block<'r>(rules: &'r Rules, bytes: &[u8]) -> Option<Vec<Part<'r>>> {
+fn whole_block<'r>(
+    rules: &'r Rules,
+    bytes: &[u8],
+    allows: impl Fn(&Spec) -> bool,
+) -> Option<Vec<Part<'r>>> {
     let mut parts: Vec<Part<'r>> = Vec::new();
     let mut at = 0;
     loop {
@@ -115,9 +121,7 @@ fn whole_block<'r>(rules: &'r Rules, bytes: &[u8]) -> Option<Vec<Part<'r>>> {
         let Lookup::Known(spec) = rules.commands.lookup(request, name, frame.argc) else {
             return None;
         };
-        let known = spec.on_server != Some(false)
-            && spec.accepts(frame.argc)
-            && rules.policy.verdict(spec) == Verdict::Allowed;
+        let known = spec.on_server != Some(false) && spec.accepts(frame.argc) && allows(spec);
         let fate = match spec.route {
             _ if !known => return None,
             Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,

@@ -90,8 +90,13 @@ impl Engine {
                 Filled::Local(request) => Some(self.answer_queued(id, &request)),
                 Filled::Select(db) => {
                     if element == b"+OK\r\n" {
-                        let protocol = self.clients.get(id)?.session.protocol;
-                        self.move_lent(backend, id, Context { protocol, db });
+                        let client = self.clients.get(id)?;
+                        let to = Context {
+                            credential: client.credential,
+                            protocol: client.session.protocol,
+                            db,
+                        };
+                        self.move_lent(backend, id, to);
                     }
                     None
                 }

@@ -27,6 +27,8 @@ pub struct Census {
     pub buffered_bytes: usize,
     /// Questions to other workers without an answer yet.
     pub gathers: usize,
+    /// Logins that the server is to check.
+    pub logins: usize,
     /// Contexts known.
     pub contexts: usize,
     /// Whether the running totals agree with all this.
@@ -55,6 +57,7 @@ impl Engine {
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
             gathers: self.gathers.len(),
+            logins: self.logins.len(),
             contexts: self.contexts.iter().count(),
             totals_agree: buffered_bytes == self.buffered_bytes
                 && leases == self.leases.total()

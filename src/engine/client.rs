@@ -4,13 +4,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::admission::Seat;
 use crate::session::Session;
 use crate::session::client_line::Address;
 
+use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
 use super::lease::Lease;
+use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
 
@@ -21,6 +24,12 @@ pub struct Client {
     pub session: Session,
     /// Key of the session's context.
     pub context: ContextId,
+    /// As whom its commands run on the server.
+    pub credential: CredentialId,
+    /// What the server has said of the login that its next request asks for.
+    pub verdict: Option<Box<Verdict>>,
+    /// Its place among the clients of its user.
+    pub seat: Option<Seat>,
     /// Where it comes from.
     pub address: Box<Address>,
     /// Bytes received and not dealt with.
@@ -59,8 +68,10 @@ pub struct Client {
     pub unread: bool,
     /// When it connected.
     pub connected_at: Duration,
-    /// When its last request came.
+    /// When it last sent something, or took something that was sent to it.
     pub active_at: Duration,
+    /// When it is next looked at whether it is idle.
+    pub look_at: Option<Duration>,
     /// Its last command.
     pub last_command: CommandName,
 }
@@ -126,6 +137,9 @@ impl Client {
         Self {
             session: Session::new(accepted.id, db),
             context,
+            credential: CredentialId::default(),
+            verdict: None,
+            seat: None,
             address: Box::new(accepted.address),
             input: Input::default(),
             out: Outbox::default(),
@@ -146,6 +160,7 @@ impl Client {
             unread: false,
             connected_at: now,
             active_at: now,
+            look_at: None,
             last_command: CommandName::default(),
         }
     }

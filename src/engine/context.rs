@@ -7,11 +7,15 @@ use slotmap::SlotMap;
 
 use crate::resp::Protocol;
 
+use super::credential::CredentialId;
 use super::key::{BackendId, ClientId, ContextId};
 
-/// Protocol and db. A backend has exactly one context while anything is in flight on it.
+/// User, protocol and db. A backend has exactly one context while anything is in flight on it, and
+/// one user for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Context {
+    /// As whom commands run.
+    pub credential: CredentialId,
     /// RESP2 and RESP3 replies differ in shape, not only in encoding.
     pub protocol: Protocol,
     /// The selected db.
@@ -75,18 +79,20 @@ impl Contexts {
             .filter_map(|id| Some((*id, self.pools.get(*id)?)))
     }
 
-    /// Whether the server has accepted this db, in either protocol.
+    /// Whether the server has accepted this db, in either protocol and for whomever.
     pub fn is_db_known(&self, db: u32) -> bool {
-        [Protocol::Resp2, Protocol::Resp3].iter().any(|protocol| {
-            let context = Context {
-                protocol: *protocol,
-                db,
-            };
-            self.by_context
-                .get(&context)
-                .and_then(|id| self.pools.get(*id))
-                .is_some_and(|pool| pool.verified)
-        })
+        let of_db = self
+            .by_context
+            .iter()
+            .filter(|(context, _)| context.db == db);
+        of_db
+            .filter_map(|(_, id)| self.pools.get(*id))
+            .any(|pool| pool.verified)
+    }
+
+    /// As whom commands run in this context.
+    pub fn credential(&self, id: ContextId) -> Option<CredentialId> {
+        Some(self.pools.get(id)?.context.credential)
     }
 
     /// How many there are.
@@ -132,6 +138,7 @@ mod tests {
         Context {
             protocol: Protocol::Resp3,
             db,
+            ..Context::default()
         }
     }
 

@@ -48,7 +48,7 @@ pub enum Reply {
     /// How many were closed, or whose wait was ended.
     Killed(u64),
     /// Figures, to be added up.
-    Figures(ClientFigures),
+    Figures(Box<ClientFigures>),
 }
 
 impl Reply {

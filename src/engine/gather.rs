@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::resp::write;
 use crate::session::filter::KillForm;
-use crate::session::info::ClientFigures;
+use crate::session::info::{ClientFigures, ClosedClients};
 use crate::session::{ClientFilter, ClientView};
 
 use super::Engine;
@@ -162,7 +162,7 @@ impl Engine {
             Question::Unblock(id, with_error) => {
                 Reply::Killed(u64::from(self.unblock(*id, *with_error)))
             }
-            Question::Figures => Reply::Figures(ClientFigures {
+            Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
                 blocked: self.lent_clients(|lent| lent.waits),
@@ -181,8 +181,15 @@ impl Engine {
                 refusals: self.counters.refusals.values().sum(),
                 closed_for_limits: self.counters.closed_for_output
                     + self.counters.closed_for_memory,
+                closed: ClosedClients {
+                    output: self.counters.closed_for_output,
+                    memory: self.counters.closed_for_memory,
+                    in_transaction: self.counters.closed_in_transaction,
+                    idle: self.counters.closed_idle,
+                    login: self.counters.closed_for_login,
+                },
                 ..ClientFigures::default()
-            }),
+            })),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::resp::{Protocol, write};
+use crate::session::access::BackendLogin;
 
 use super::context::Context;
 use super::key::ContextId;
@@ -12,8 +13,11 @@ use super::planted::{self, Bug};
 /// One command of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// `AUTH`: narrows' own credentials.
+    /// `AUTH`: the credential that the connection is for.
     Auth,
+    /// `AUTH` of a client, to be checked on a connection that is logged in as the same user: success
+    /// leaves it that user, and failure changes nothing (`authCommand`, acl.c).
+    Login,
     /// `HELLO n`: the protocol; its reply is what clients' `HELLO` is answered from.
     Hello,
     /// `CLIENT SETNAME`: for whoever reads the server's `CLIENT LIST`. May be refused.
@@ -27,13 +31,9 @@ pub enum Step {
     Check,
 }
 
-/// Who narrows is towards the server.
+/// What a worker's connections are called.
 #[derive(Clone, Default)]
 pub struct Identity {
-    /// `None`: the server's default user.
-    pub user: Option<String>,
-    /// `None`: no `AUTH` is sent.
-    pub password: Option<String>,
     /// Name of narrows' connections in the server's `CLIENT LIST`, without spaces.
     pub name: String,
 }
@@ -58,8 +58,10 @@ pub struct Handshake {
 pub enum Failure {
     /// The server will not have us, in its own words (without the leading `-`).
     Refused(String),
-    /// The server refuses narrows' credentials, in its own words.
+    /// The server refuses the credential, in its own words.
     Credentials(String),
+    /// A client's login was refused: the server's error reply. The backend is as before.
+    Login(Vec<u8>),
     /// The server is a cluster node.
     Cluster,
     /// The server does not speak the protocol: its error reply, for the client that asked.
@@ -77,23 +79,39 @@ pub enum Verdict {
     Failed(Failure),
 }
 
-/// The steps for a new connection to `target`, each with its request.
-pub fn opening(identity: &Identity, target: Context) -> Vec<(Step, Vec<u8>)> {
+/// The steps for a new connection to `target`, each with its request. `own`: it is one of narrows'
+/// own user, not of a client's.
+pub fn opening(
+    identity: &Identity,
+    login: &BackendLogin,
+    target: Context,
+    own: bool,
+) -> Vec<(Step, Vec<u8>)> {
     let mut steps = Vec::with_capacity(5);
-    if let Some(password) = &identity.password {
-        steps.push(match &identity.user {
-            Some(user) => step(Step::Auth, &[b"AUTH", user.as_bytes(), password.as_bytes()]),
-            None => step(Step::Auth, &[b"AUTH", password.as_bytes()]),
-        });
-    }
-    steps.push(hello(target.protocol));
+    steps.extend(auth(Step::Auth, login));
     let name = identity.name.as_bytes();
-    steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
-    steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    if own {
+        steps.push(hello(target.protocol));
+        steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
+        steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    } else {
+        // What a client's user may not do would stand in the server's ACL LOG as if the client
+        // had tried it. The name inside of HELLO needs no right.
+        steps.push(hello_named(target.protocol, name));
+    }
     if target.db != 0 {
         steps.push(select(target.db));
     }
     steps
+}
+
+/// `AUTH`, unless there is nothing to log in with.
+pub fn auth(kind: Step, login: &BackendLogin) -> Option<(Step, Vec<u8>)> {
+    let password = login.password.as_ref()?;
+    Some(match &login.user {
+        Some(user) => step(kind, &[b"AUTH", user, password]),
+        None => step(kind, &[b"AUTH", password]),
+    })
 }
 
 /// The steps that move a drained backend from one context to another. May be empty.
@@ -114,6 +132,11 @@ fn hello(protocol: Protocol) -> (Step, Vec<u8>) {
         Protocol::Resp3 => b"3",
     };
     step(Step::Hello, &[b"HELLO", version])
+}
+
+fn hello_named(protocol: Protocol, name: &[u8]) -> (Step, Vec<u8>) {
+    let version = [b'0' + protocol.number()];
+    step(Step::Hello, &[b"HELLO", &version, b"SETNAME", name])
 }
 
 fn select(db: u32) -> (Step, Vec<u8>) {
@@ -137,12 +160,14 @@ pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
         return judge_answer(step, reply);
     };
     Verdict::Failed(match step {
+        // Before all else: a server that asks for a login refuses every step with it.
+        _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
         Step::SetName | Step::NoEvict | Step::Check => return Verdict::Fine,
         _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
             Failure::Refused(error)
         }
         Step::Auth => Failure::Credentials(error),
-        _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
+        Step::Login => Failure::Login(reply.to_vec()),
         // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
         Step::Hello if target.protocol == Protocol::Resp2 && error.starts_with("ERR unknown") => {
             return Verdict::Fine;
@@ -157,7 +182,9 @@ fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
     match step {
         Step::Hello if is_cluster(reply) => Verdict::Failed(Failure::Cluster),
         Step::Hello if matches!(reply.first(), Some(b'*' | b'%')) => Verdict::Fine,
-        Step::Auth | Step::Select | Step::SetName | Step::NoEvict if reply == b"+OK\r\n" => {
+        Step::Auth | Step::Login | Step::Select | Step::SetName | Step::NoEvict
+            if reply == b"+OK\r\n" =>
+        {
             Verdict::Fine
         }
         _ => Verdict::Failed(Failure::Refused(format!(
@@ -190,10 +217,13 @@ pub fn hello_for_client(reply: &[u8], id: u64) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const DB5_RESP3: Context = Context {
-        protocol: Protocol::Resp3,
-        db: 5,
-    };
+    fn resp3(db: u32) -> Context {
+        Context {
+            protocol: Protocol::Resp3,
+            db,
+            ..Context::default()
+        }
+    }
 
     fn names(steps: &[(Step, Vec<u8>)]) -> Vec<Step> {
         steps.iter().map(|(step, _)| *step).collect()
@@ -202,11 +232,13 @@ mod tests {
     #[test]
     fn an_opening_logs_in_first_and_selects_last() {
         let identity = Identity {
-            user: Some("app".into()),
-            password: Some("secret".into()),
             name: "narrows:x:1".into(),
         };
-        let steps = opening(&identity, DB5_RESP3);
+        let login = BackendLogin {
+            user: Some(b"app"[..].into()),
+            password: Some(b"secret"[..].into()),
+        };
+        let steps = opening(&identity, &login, resp3(5), true);
         assert_eq!(
             names(&steps),
             [
@@ -222,13 +254,10 @@ mod tests {
 
     #[test]
     fn a_switch_changes_only_what_differs() {
-        let from = Context {
-            protocol: Protocol::Resp3,
-            db: 0,
-        };
-        assert_eq!(names(&switch(from, DB5_RESP3)), [Step::Select]);
+        let from = resp3(0);
+        assert_eq!(names(&switch(from, resp3(5))), [Step::Select]);
         assert_eq!(
-            names(&switch(Context::default(), DB5_RESP3)),
+            names(&switch(Context::default(), resp3(5))),
             [Step::Hello, Step::Select]
         );
         assert!(switch(from, from).is_empty());
@@ -236,22 +265,18 @@ mod tests {
 
     #[test]
     fn a_refused_select_is_told_apart_from_a_refused_connection() {
-        let db = judge(
-            Step::Select,
-            b"-ERR DB index is out of range\r\n",
-            DB5_RESP3,
-        );
+        let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", resp3(5));
         assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
         let full = judge(
             Step::Hello,
             b"-ERR max number of clients reached\r\n",
-            DB5_RESP3,
+            resp3(5),
         );
         assert!(matches!(full, Verdict::Failed(Failure::Refused(_))));
-        let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", DB5_RESP3);
+        let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", resp3(5));
         assert!(matches!(auth, Verdict::Failed(Failure::Credentials(_))));
         assert_eq!(
-            judge(Step::NoEvict, b"-NOPERM no\r\n", DB5_RESP3),
+            judge(Step::NoEvict, b"-NOPERM no\r\n", resp3(5)),
             Verdict::Fine
         );
     }
@@ -261,7 +286,7 @@ mod tests {
         let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
         assert_eq!(judge(Step::Hello, reply, Context::default()), Verdict::Fine);
         assert!(matches!(
-            judge(Step::Hello, reply, DB5_RESP3),
+            judge(Step::Hello, reply, resp3(5)),
             Verdict::Failed(Failure::Protocol(_))
         ));
     }
@@ -270,7 +295,7 @@ mod tests {
     fn a_cluster_node_is_recognised() {
         let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
         assert_eq!(
-            judge(Step::Hello, hello, DB5_RESP3),
+            judge(Step::Hello, hello, resp3(5)),
             Verdict::Failed(Failure::Cluster)
         );
     }

@@ -1,6 +1,7 @@
 //! What becomes of a request when it is looked at, what one that is not dealt with waits
 //! for, and how a client's connection comes to its end.
 
+use super::key::LoginId;
 use super::lease::LeaseFor;
 
 /// What became of one request.
@@ -32,6 +33,10 @@ pub enum Hold {
     Pipe,
     /// The request waits for a backend of its own.
     Lease(LeaseFor),
+    /// The server checks its login.
+    Login(LoginId),
+    /// The server is asked whether its user may.
+    Permission,
     /// The command is not known: the backend's `COMMAND` is being asked.
     Commands,
     /// Other workers are being asked, under this number.

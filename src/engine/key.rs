@@ -8,4 +8,6 @@ slotmap::new_key_type! {
     pub struct BackendId;
     /// A context of this worker: what a backend must be set to for a client's commands.
     pub struct ContextId;
+    /// A login that the server is to check.
+    pub struct LoginId;
 }

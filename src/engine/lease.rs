@@ -345,6 +345,11 @@ impl Engine {
                 self.lose(backend, Loss::Dirty);
             }
         }
+        // A reload may have made it another user meanwhile.
+        self.enter_context(id);
+        if self.draining {
+            self.close_if_done(id);
+        }
     }
 
     /// Gives back a lease that the client does not use.

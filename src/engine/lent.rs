@@ -5,7 +5,7 @@
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
-use crate::session::{Answer, Doom, Filled, Mark, answer, info};
+use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
 
 use super::client::Client;
 use super::context::Context;
@@ -297,9 +297,13 @@ impl Engine {
             | Local::ClientNoEvict
             | Local::ClientGetredir
             | Local::ClientTrackinginfo => {
-                let mut ping = Vec::new();
-                write::request(&mut ping, &[b"PING"]);
-                (ping, Some(Filled::Local(bytes.into())))
+                // Where rights are the server's to judge it judges this one as it queues it.
+                let harmless = local
+                    .harmless()
+                    .filter(|_| rules.access.mode == AuthMode::Passthrough);
+                let mut place = Vec::new();
+                write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
+                (place, Some(Filled::Local(bytes.into())))
             }
             _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
         };
@@ -363,21 +367,31 @@ impl Engine {
             return outcome;
         };
         let (protocol, db) = (client.session.protocol, client.session.db);
+        let credential = client.credential;
         let mut args = Args::new(bytes);
         args.next();
         let Route::Local(local) = spec.route else {
             return Outcome::Ended;
         };
         let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
-            Ok(Answer::Select { db }) => Context { protocol, db },
+            Ok(Answer::Select { db }) => Context {
+                credential,
+                protocol,
+                db,
+            },
             Ok(Answer::Hello {
                 protocol: other,
                 name,
+                login,
             }) if other != protocol => {
-                if let Some(name) = name {
+                if let Some(Err(outcome)) = login.map(|login| self.log_in(id, login)) {
+                    return outcome;
+                }
+                if let (Some(name), Some(client)) = (name, self.clients.get_mut(id)) {
                     client.session.set_name(NameOf::Client, &name);
                 }
                 Context {
+                    credential,
                     protocol: other,
                     db,
                 }
@@ -451,6 +465,7 @@ impl Engine {
             });
         }
         self.break_lease(*lease);
+        self.enter_context(id);
         if fed {
             // What it is sent unasked has ended with the connection, which it would not know.
             self.end(id, Ending::AfterReplies(Box::default()));

@@ -1,10 +1,12 @@
 //! Commands that are answered here, each at its turn: when all earlier replies of the
 //! client are in, and not before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
+use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
 
 use super::Engine;
@@ -43,6 +45,13 @@ impl Engine {
         if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
         }
+        let rules = Arc::clone(&self.rules);
+        if let Some(outcome) = self.ask_permission(id, &rules, spec, command) {
+            return outcome;
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
         let mut args = Args::new(bytes);
         args.next();
         if spec.container().is_some() {
@@ -75,7 +84,24 @@ impl Engine {
                 self.end(id, Ending::AfterOutput);
                 Outcome::Ended
             }
-            Answer::Hello { protocol, name } => self.hello(id, spec, protocol, name),
+            answer => self.carry_out(id, spec, answer),
+        }
+    }
+
+    /// What remains to be done for a local command.
+    fn carry_out(&mut self, id: ClientId, spec: &Spec, answer: Answer) -> Outcome {
+        match answer {
+            // Dealt with by the caller.
+            Answer::Done | Answer::Reset | Answer::Close => Outcome::Taken,
+            Answer::Hello {
+                protocol,
+                name,
+                login,
+            } => self.hello(id, spec, (protocol, name, login)),
+            Answer::LogIn(login) => match self.log_in(id, login) {
+                Ok(()) => self.finish_gather(id, spec, |_, out| write::status(out, "OK")),
+                Err(outcome) => outcome,
+            },
             Answer::Select { db } => self.select(id, spec, db),
             Answer::Info => self.own_line(id, spec),
             Answer::List(filter) => self.gather(id, Question::List(filter), Purpose::List),
@@ -83,6 +109,11 @@ impl Engine {
                 self.gather(id, Question::Unblock(of, with_error), Purpose::Unblock)
             }
             Answer::Kill(filter, form) => {
+                if let Some(user) = &filter.user
+                    && !self.rules.access.knows(user)
+                {
+                    return self.refuse(id, &Refusal::Argument(Argument::NoSuchUser { user }));
+                }
                 let question = Question::Kill(filter);
                 self.gather(id, question, Purpose::Kill(form))
             }
@@ -158,15 +189,25 @@ impl Engine {
         &mut self,
         id: ClientId,
         spec: &Spec,
-        protocol: Protocol,
-        name: Option<Box<[u8]>>,
+        (protocol, name, login): (Protocol, Option<Box<[u8]>>, Option<BackendLogin>),
     ) -> Outcome {
+        let logged_in = match login {
+            Some(login) => self.log_in(id, login).err(),
+            None => self.stranger(id, &Refusal::HelloNoAuth, true),
+        };
+        if let Some(outcome) = logged_in {
+            return outcome;
+        }
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        let db = client.session.db;
+        let context = Context {
+            credential: client.credential,
+            protocol,
+            db: client.session.db,
+        };
         let Some(reply) = self.server.hello.of(protocol) else {
-            return self.ask_server(id, Context { protocol, db });
+            return self.ask_server(id, context);
         };
         let reply = hello_for_client(reply, client.session.id);
         client.session.protocol = protocol;
@@ -186,8 +227,12 @@ impl Engine {
             return Outcome::Ended;
         };
         if !self.contexts.is_db_known(db) {
-            let protocol = client.session.protocol;
-            return self.ask_server(id, Context { protocol, db });
+            let context = Context {
+                credential: client.credential,
+                protocol: client.session.protocol,
+                db,
+            };
+            return self.ask_server(id, context);
         }
         client.session.db = db;
         let silent = client.session.reply_mode.begin_command();
@@ -238,17 +283,7 @@ impl Engine {
         if let Some(client) = self.clients.get_mut(id) {
             (client.watch_lost, client.multi_lost) = (false, false);
         }
-        self.enter_context(id);
-    }
-
-    /// The client's commands run in its session's context from now on.
-    fn enter_context(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id) {
-            client.context = self.contexts.key(Context {
-                protocol: client.session.protocol,
-                db: client.session.db,
-            });
-        }
+        self.place_stranger(id);
     }
 
     /// A name that the table does not have. The backend's `COMMAND` is asked at most once
@@ -256,7 +291,7 @@ impl Engine {
     pub(super) fn unknown(&mut self, id: ClientId, rules: &super::Rules, bytes: &[u8]) -> Outcome {
         let now = self.now;
         let name = Args::new(bytes).next().unwrap_or_default();
-        if rules.policy.verdict_of_unknown(name, None) == Verdict::Denied {
+        if self.policy(id, rules).verdict_of_unknown(name, None) == Verdict::Denied {
             let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
             return self.refuse_queued(id, &Refusal::Forbidden { command });
         }

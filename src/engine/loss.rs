@@ -26,6 +26,8 @@ pub enum Loss {
     DialFailed,
     /// Its handshake failed.
     Handshake,
+    /// It was dialled to check a client's login, which was wrong.
+    LoginRefused,
     /// Its handshake took too long.
     HandshakeTimeout,
     /// It owed replies and said nothing for too long.
@@ -61,6 +63,7 @@ impl Loss {
             Self::Gone => "gone",
             Self::DialFailed => "dial_failed",
             Self::Handshake => "handshake",
+            Self::LoginRefused => "login_refused",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Stalled => "stalled",
             Self::TimedOut => "request_timeout",
@@ -229,6 +232,10 @@ impl Engine {
         for request in &lost {
             let settled = request.settled;
             let id = settled.client;
+            if settled.receiver == Receiver::Permission {
+                // Asked again elsewhere.
+                self.end_hold(id, Hold::Permission);
+            }
             if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;
             }
@@ -357,11 +364,14 @@ impl Engine {
                 stream.swallow_rest();
             }
             self.lease_lost(*lease);
+            self.enter_context(owner);
             self.allow_reading(owner);
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
                 self.end(owner, Ending::AfterReplies(Box::default()));
+            } else if self.draining {
+                self.close_if_done(owner);
             }
         }
     }

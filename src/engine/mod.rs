@@ -13,24 +13,31 @@ mod census;
 mod check;
 mod client;
 mod context;
+mod credential;
+mod door;
 mod effect;
 mod feed;
 mod gather;
 mod handshake;
 mod hold;
+mod idle;
 mod input;
 mod key;
 mod lease;
 mod lent;
 mod listen;
 mod local;
+mod login;
+mod logins;
 mod loss;
 mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+mod permission;
 pub mod planted;
 mod provision;
+mod reload;
 mod reply;
 mod request;
 mod route;
@@ -47,16 +54,21 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::admission::{Backoff, Budget, DialRate, Jitter};
+use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
 use crate::command::{CommandTable, Policy};
 use crate::resp::Protocol;
+use crate::session::Access;
 use crate::telemetry::Counters;
+use crate::telemetry::door::DoorCounts;
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
 use context::{Context, Contexts};
+use credential::Credentials;
 use gather::Gather;
+use idle::Looks;
 use lease::Leases;
+use login::LoginCheck;
 use outbox::BufferStore;
 use settings::Settings;
 
@@ -64,6 +76,7 @@ pub use census::Census;
 pub use client::Accepted;
 pub use effect::{Effect, Question, Reply};
 pub use handshake::Identity;
+use key::LoginId;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
 
@@ -75,6 +88,8 @@ pub struct Rules {
     pub commands: CommandTable,
     /// What the operator allows.
     pub policy: Policy,
+    /// Who may come in, and as whom.
+    pub access: Access,
 }
 
 /// What one worker shares with the others.
@@ -84,6 +99,22 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
+    /// Connections that never became clients.
+    pub door: Arc<DoorCounts>,
+    /// How many clients each user has.
+    pub seats: Arc<Seats>,
+}
+
+impl Shared {
+    /// Nobody has come yet.
+    pub fn new(budget: Arc<Budget>, dials: DialRate) -> Self {
+        Self {
+            budget,
+            dials: Arc::new(dials),
+            door: Arc::default(),
+            seats: Arc::default(),
+        }
+    }
 }
 
 /// What the engine believes of the server.
@@ -143,6 +174,11 @@ pub struct Engine {
     clients: SlotMap<ClientId, Client>,
     backends: SlotMap<BackendId, Backend>,
     contexts: Contexts,
+    credentials: Credentials,
+    /// Logins that the server is to check.
+    logins: SlotMap<LoginId, LoginCheck>,
+    /// Failed logins, by address.
+    failures: Failures,
     /// Those who wait for a backend, first come first served.
     wants: VecDeque<Want>,
     /// Leases: clients that wait for one, since when.
@@ -171,6 +207,7 @@ pub struct Engine {
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
+    looks: Looks,
     /// When huge requests are next judged by their speed.
     streams_due: Option<Duration>,
     /// Bytes in all inputs and outboxes.
@@ -221,6 +258,9 @@ impl Engine {
             worker,
             workers,
             initial_db,
+            credentials: Credentials::new(&rules.access.own),
+            logins: SlotMap::with_key(),
+            failures: Failures::default(),
             rules,
             identity,
             shared,
@@ -254,6 +294,7 @@ impl Engine {
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,
+            looks: Looks::default(),
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
@@ -267,17 +308,15 @@ impl Engine {
     pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
         self.now = now;
         let context = self.contexts.key(Context {
+            credential: self.credentials.own(),
             db: self.initial_db,
             ..Context::default()
         });
-        self.clients
-            .insert(Client::new(accepted, context, self.initial_db, now))
-    }
-
-    /// New rules hold from now on.
-    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.now = now;
-        self.rules = rules;
+        let client = Client::new(accepted, context, self.initial_db, now);
+        let id = self.clients.insert(client);
+        self.place_stranger(id);
+        self.look_later(id);
+        id
     }
 
     /// The rules in force.

@@ -27,7 +27,16 @@ impl Engine {
         let Some(context) = self.contexts.get(target).map(|pool| pool.context) else {
             return self.lose(id, Loss::Retired);
         };
-        let steps = handshake::opening(&self.identity, context);
+        let login = match backend.made_for {
+            Some(Want::Login(check)) => self.logins.get(check).map(|check| check.login.clone()),
+            _ => Some(self.credentials.login(backend.credential)),
+        };
+        let Some(login) = login else {
+            // Nobody waits for it any more.
+            return self.lose(id, Loss::Retired);
+        };
+        let own = self.is_own(id);
+        let steps = handshake::opening(&self.identity, &login, context, own);
         self.begin_handshake(id, target, steps, true);
     }
 
@@ -46,11 +55,16 @@ impl Engine {
             return;
         };
         backend.made_for = Some(want);
+        let credential = backend.credential;
         let from = self.contexts.get(backend.context).map(|p| p.context);
         let to = self.contexts.get(context).map(|p| p.context);
         let (Some(from), Some(to)) = (from, to) else {
             return self.lose(id, Loss::Retired);
         };
+        assert!(
+            to.credential == credential || planted::has(Bug::UserChanged),
+            "a backend never changes user"
+        );
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
             steps.push((Step::Check, self.check_request(id)));
@@ -61,7 +75,7 @@ impl Engine {
         self.begin_handshake(id, context, steps, false);
     }
 
-    fn begin_handshake(
+    pub(super) fn begin_handshake(
         &mut self,
         id: BackendId,
         target: ContextId,
@@ -126,7 +140,7 @@ impl Engine {
         }
         // Only a refused db leaves the connection of any use; and a server that refuses the
         // connection says so once and closes it.
-        let hopeless = |failure: &Failure| !matches!(failure, Failure::Db(_));
+        let hopeless = |failure: &Failure| !matches!(failure, Failure::Db(_) | Failure::Login(_));
         if handshake.steps_left == 0 || handshake.failure.as_ref().is_some_and(hopeless) {
             self.handshake_over(id);
         }
@@ -141,8 +155,15 @@ impl Engine {
             return;
         };
         let (target, failure) = (handshake.target, handshake.failure.take());
+        let checked = match backend.made_for {
+            Some(Want::Login(check)) => Some(check),
+            _ => None,
+        };
         let Some(failure) = failure else {
             backend.context = target;
+            if let Some(check) = checked {
+                return self.login_checked(id, check);
+            }
             if let Some(pool) = self.contexts.get_mut(target) {
                 pool.verified = true;
                 pool.refusal = None;
@@ -166,6 +187,19 @@ impl Engine {
                 self.lose(id, Loss::Handshake);
                 self.wake_everyone();
             }
+            Failure::Login(reply) => {
+                if let Some(check) = checked {
+                    self.login_refused(check, &reply);
+                }
+                self.make_spare(id);
+            }
+            Failure::Credentials(text) if checked.is_some() => {
+                if let Some(check) = checked {
+                    self.login_refused(check, format!("-{text}\r\n").as_bytes());
+                }
+                self.lose(id, Loss::LoginRefused);
+            }
+            Failure::Credentials(text) if !self.is_own(id) => self.user_refused(id, &text),
             Failure::Credentials(text) => {
                 if !std::mem::replace(&mut self.server.credentials_refused, true) {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
@@ -196,6 +230,7 @@ impl Engine {
             return self.lose(id, Loss::Retired);
         };
         let reached = super::context::Context {
+            credential: aimed_at.credential,
             protocol: aimed_at.protocol,
             db: if fresh { 0 } else { previous.db },
         };

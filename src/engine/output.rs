@@ -8,6 +8,7 @@ use super::backend::{Phase, Want};
 use super::effect::Effect;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
+use super::lease::Lease;
 use super::loss::Loss;
 use super::planted;
 
@@ -99,6 +100,7 @@ impl Engine {
             return;
         };
         self.buffered_bytes = self.buffered_bytes.saturating_sub(n.min(client.out.len()));
+        client.active_at = now;
         client.out.wrote(n, &mut self.store);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.end_hold(id, Hold::Output);
@@ -131,6 +133,7 @@ impl Engine {
         let Some(mut client) = self.clients.remove(id) else {
             return;
         };
+        self.look_no_more(id, &client);
         planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self
             .buffered_bytes
@@ -163,7 +166,10 @@ impl Engine {
             return;
         };
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
-        let idle = client.is_quiet() && client.input.is_empty();
+        // Who is in a transaction may finish it.
+        let open = |lease: &Lease| lease.lent.bracket.is_open();
+        let in_transaction = client.lease.as_deref().is_some_and(open);
+        let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
             Ending::No if self.draining && idle => {
                 client.ending = Ending::AfterOutput;

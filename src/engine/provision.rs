@@ -12,13 +12,18 @@ use super::effect::Effect;
 use super::hold::Hold;
 use super::key::{BackendId, ContextId};
 use super::lease::LeaseFor;
+use super::logins::REFUSED_USER;
 use super::planted::{self, Bug};
 
 /// How soon a worker that waits for a permit looks again.
 const PERMIT_POLL: Duration = Duration::from_millis(5);
 
+/// Slices that a user keeps its turn on a backend while another user waits: the backend is closed
+/// and another one dialled.
+const USER_SLICES: u32 = 5;
+
 /// What became of one want.
-enum Provided {
+pub(super) enum Provided {
     /// It is satisfied, or nobody wants it any more.
     Done,
     /// Something is under way for it, or must happen first.
@@ -36,7 +41,7 @@ impl Engine {
                     self.wants.push_back(want);
                 }
             }
-            Want::Lease(_) => {
+            Want::Lease(_) | Want::Login(_) => {
                 if !self.wants.contains(&want) {
                     self.wants.push_back(want);
                 }
@@ -111,6 +116,9 @@ impl Engine {
     }
 
     fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
+        if let Want::Login(check) = want {
+            return self.provide_login(check, starved);
+        }
         let Some((context, growth)) = self.need(want) else {
             return Provided::Done;
         };
@@ -118,14 +126,32 @@ impl Engine {
             return Provided::Waits;
         }
         let may_take = self.may_take(want);
-        if may_take && let Some(spare) = self.quiet_spare(|_| true) {
+        let credential = self.contexts.credential(context);
+        let fits = |spare: &Backend| {
+            Some(spare.credential) == credential || planted::has(Bug::UserChanged)
+        };
+        if may_take && let Some(spare) = self.quiet_spare(fits) {
             self.switch(spare, want, context);
             return Provided::Waits;
         }
-        if self.dial(want, context) {
+        if self.is_refused_user(context) {
+            self.wake_at(self.now + REFUSED_USER);
+            return Provided::Waits;
+        }
+        // Before the end only those who wait are served.
+        if !(growth && self.draining) && self.dial(want, context) {
             return Provided::Waits;
         }
         let may_dial = self.server.dial_at <= self.now;
+        // Another user's idle backend gives its place: it cannot become this one's.
+        if may_take
+            && may_dial
+            && let Some(spare) = self.quiet_spare(|_| true)
+        {
+            self.retire(spare);
+            *starved = true;
+            return Provided::Waits;
+        }
         // A server that refuses new connections still serves through those there are.
         if !growth && (may_dial || self.server.backoff.failures() > 0) {
             *starved |= may_dial;
@@ -144,6 +170,7 @@ impl Engine {
                 let purpose = self.awaited_lease(id);
                 purpose.is_some_and(|purpose| self.spares_one(purpose) && self.has_room(purpose))
             }
+            Want::Login(_) => true,
         }
     }
 
@@ -190,12 +217,14 @@ impl Engine {
                 let client = self.clients.get(id)?;
                 matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context, false))
             }
+            // It takes whatever backend of the user there is: `provide_login`.
+            Want::Login(_) => None,
         }
     }
 
     /// The spare backend that was used last, among those that fit: the others become idle
     /// and are reaped. One that is just being pinged is not taken: it owes a reply.
-    fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
+    pub(super) fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
         let backends = &self.backends;
         let at = self
             .spares
@@ -224,15 +253,13 @@ impl Engine {
                 self.wake_waiters(context);
             }
             Want::Lease(client) => self.grant_lease(id, client),
+            Want::Login(check) => self.begin_check(id, check),
         }
     }
 
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
-    fn dial(&mut self, want: Want, context: ContextId) -> bool {
+    pub(super) fn dial(&mut self, want: Want, context: ContextId) -> bool {
         let now = self.now;
-        if self.draining {
-            return false;
-        }
         if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
@@ -251,7 +278,8 @@ impl Engine {
             self.wake_at(now + wait);
             return false;
         }
-        let mut backend = Backend::new(context, now);
+        let credential = self.contexts.credential(context).unwrap_or_default();
+        let mut backend = Backend::new(context, credential, now);
         backend.made_for = Some(want);
         let pool = &self.rules.settings.pool;
         if !pool.max_lifetime.is_zero() {
@@ -269,7 +297,7 @@ impl Engine {
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `want`.
-    fn make_room(&mut self, want: Want, context: ContextId) {
+    pub(super) fn make_room(&mut self, want: Want, context: ContextId) {
         if planted::has(Bug::TurnNotGiven) {
             return;
         }
@@ -288,7 +316,12 @@ impl Engine {
             // Clients that a pipe was handed to just now have not come to send yet.
             let idle =
                 since < now && backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
-            let turn_over = since + slice;
+            // To change user is to dial: turns are longer.
+            let turn = match self.contexts.credential(context) == Some(backend.credential) {
+                true => slice,
+                false => slice * USER_SLICES,
+            };
+            let turn_over = since + turn;
             if !idle && turn_over > now {
                 next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));
                 continue;
@@ -346,6 +379,14 @@ impl Engine {
                 Some(Phase::Draining(next)) => *next,
                 _ => continue,
             };
+            if let Next::For(Want::Login(check)) = next {
+                match self.is_for(id, check) {
+                    true => self.begin_check(id, check),
+                    // Another user's: its place is free.
+                    false => self.retire(id),
+                }
+                continue;
+            }
             let need = match next {
                 Next::Close => None,
                 // One who does not wait any more leaves the backend to the next in line.
@@ -353,10 +394,20 @@ impl Engine {
             };
             match need {
                 None => self.retire(id),
-                Some((want, Some((context, _)))) => self.switch(id, want, context),
+                Some((want, Some((context, _)))) if self.is_of_user(id, context) => {
+                    self.switch(id, want, context);
+                }
+                // The want stays, and dials when the place is free.
+                Some((_, Some(_))) => self.retire(id),
                 Some((_, None)) => self.make_spare(id),
             }
         }
+    }
+
+    /// Whether a backend is logged in as the user of `context`.
+    fn is_of_user(&self, id: BackendId, context: ContextId) -> bool {
+        let credential = self.backends.get(id).map(|backend| backend.credential);
+        credential == self.contexts.credential(context)
     }
 
     /// A clean backend that nobody holds.
@@ -372,6 +423,9 @@ impl Engine {
         backend.phase = Phase::Spare;
         backend.made_for = None;
         backend.used_at = now;
+        if backend.retire_at.is_some_and(|at| at <= now) {
+            return self.retire(id);
+        }
         self.spares.push(id);
         self.wake_at(now);
     }

@@ -74,6 +74,7 @@ impl Engine {
                 Receiver::ClientInfo { .. }
                 | Receiver::Lent(_)
                 | Receiver::LentSilent(_)
+                | Receiver::Permission
                 | Receiver::Ping
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
@@ -117,6 +118,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
@@ -154,6 +156,8 @@ impl Engine {
         figures.max_clients = self.rules.settings.clients.max_clients as u64;
         figures.backends = u64::from(self.shared.budget.held());
         figures.backends_max = u64::from(self.shared.budget.total());
+        let turned_away = self.shared.door.counts();
+        figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
         figures.server = self.shared.budget.server_clients();
         let Some(client) = self.clients.get(id) else {
             return;
@@ -268,7 +272,11 @@ impl Engine {
     pub(super) fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
         let limit = self.rules.settings.clients.output_bytes_max;
         if output_bytes > limit {
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.output_bytes_max";
             tracing::warn!(
+                client_id,
+                key,
                 limit_bytes = limit,
                 "client closed: it does not read its replies"
             );
@@ -288,7 +296,13 @@ impl Engine {
                 return;
             };
             let (client_id, bytes) = (client.session.id, debt(client));
-            tracing::warn!(client_id, bytes, "client closed: out of memory for buffers");
+            let key = "clients.memory_bytes_max";
+            tracing::warn!(
+                client_id,
+                key,
+                bytes,
+                "client closed: out of memory for buffers"
+            );
             self.counters.closed_for_memory += 1;
             self.close_now(id);
         }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Flags, Shape, Spec};
-use crate::resp::{Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, inline};
+use crate::resp::{
+    Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
+};
 
 use super::backend::Access;
 use super::client::Client;
@@ -38,6 +40,7 @@ impl Engine {
         if client.ending != Ending::No {
             return;
         }
+        client.active_at = now;
         if client.stream.is_some() {
             let rest = self.stream_bytes(id, bytes);
             if !rest.is_empty() {
@@ -142,14 +145,23 @@ impl Engine {
         let mut scanner = std::mem::take(&mut client.input.scanner);
         client.input.walked = 0;
         let (mut at, mut position) = (0, walked);
+        let mut strict = self.limits_of(id, &rules);
         let outcome = loop {
             let rest = bytes.get(position..).unwrap_or_default();
             if rest.is_empty() {
                 break Outcome::Taken;
             }
-            let advance = match scanner.advance(rest, &rules.settings.limits) {
+            let limits = strict.as_ref().unwrap_or(&rules.settings.limits);
+            let advance = match scanner.advance(rest, limits) {
                 Ok(advance) => advance,
-                Err(error) => break self.protocol_error(id, error),
+                Err(error) => match self.strangers_error(id, error) {
+                    // Walked again, by the limits of those who need not log in.
+                    None => {
+                        (scanner, position, strict) = (RequestScanner::default(), at, None);
+                        continue;
+                    }
+                    Some(outcome) => break outcome,
+                },
             };
             position += advance.consumed;
             let whole = bytes.get(at..position).unwrap_or_default();
@@ -170,18 +182,35 @@ impl Engine {
                 break outcome;
             }
             self.passed(id, length);
+            if strict.is_some() {
+                strict = self.limits_of(id, &rules);
+            }
             at += length;
             position = at;
             if outcome == Outcome::TakenAlone {
                 break outcome;
             }
         };
+        self.walked(id, &rules, bytes, (at, position), scanner, outcome)
+    }
+
+    /// `bytes` have been walked up to `position`, and requests dealt with up to `at`. How many
+    /// bytes are done with.
+    fn walked(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        (at, position): (usize, usize),
+        scanner: RequestScanner,
+        outcome: Outcome,
+    ) -> usize {
         if outcome == Outcome::Ended {
             return bytes.len();
         }
         if outcome == Outcome::Taken && scanner.in_frame() {
             let partial = bytes.get(at..).unwrap_or_default();
-            if self.begin_stream(id, &rules, partial, &scanner) {
+            if self.begin_stream(id, rules, partial, &scanner) {
                 if let Some(client) = self.clients.get_mut(id) {
                     // What comes behind it begins anew.
                     client.input.walked = 0;
@@ -205,6 +234,7 @@ impl Engine {
     fn passed(&mut self, id: ClientId, bytes: usize) {
         if let Some(client) = self.clients.get_mut(id) {
             client.waiting_since = None;
+            client.verdict = None;
             client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
         }
     }
@@ -335,7 +365,15 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         let silent = client.session.reply_mode.begin_command();
-        client.served(now, "NULL");
+        client.active_at = now;
+        // Redis remembers what it has looked up, whatever became of it.
+        match refusal {
+            Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } => {
+                client.last_command.set("NULL");
+            }
+            Refusal::Arity { command } => client.last_command.set(command),
+            _ => {}
+        }
         self.counters.refused(refusal.label());
         if !silent {
             self.reply_with(id, |out| refusal.write(out));
@@ -349,7 +387,7 @@ impl Engine {
     }
 
     /// Answers a request that is none, after all earlier replies, and closes.
-    fn protocol_error(&mut self, id: ClientId, error: ProtocolError) -> Outcome {
+    pub(super) fn protocol_error(&mut self, id: ClientId, error: ProtocolError) -> Outcome {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };

@@ -28,7 +28,11 @@ impl Engine {
             Lookup::UnknownSubcommand(container) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
-                if rules.policy.verdict_of_unknown(name, Some(subcommand)) == Verdict::Denied {
+                if self
+                    .policy(id, rules)
+                    .verdict_of_unknown(name, Some(subcommand))
+                    == Verdict::Denied
+                {
                     return self.refuse_queued(id, &Refusal::Forbidden { command });
                 }
                 if container.subcommands != Subcommands::All {
@@ -39,6 +43,9 @@ impl Engine {
                     subcommand,
                 };
                 self.refuse_queued(id, &refusal)
+            }
+            Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {
+                self.unknown_to_strangers(id, rules, bytes)
             }
             Lookup::Unknown => self.unknown(id, rules, bytes),
         }
@@ -52,21 +59,34 @@ impl Engine {
         frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        let command = &*spec.name;
-        match rules.policy.verdict(spec) {
-            Verdict::Allowed => {}
-            Verdict::Denied => return self.refuse_queued(id, &Refusal::Forbidden { command }),
+        if !self.clients.get(id).is_none_or(Client::is_in)
+            && let Some(outcome) = self.at_the_door(id, bytes, frame, spec)
+        {
+            return outcome;
         }
-        let request = (rules, bytes, frame);
+        if let Some(refusal) = self.forbidden(id, rules, spec) {
+            return self.refuse_queued(id, &refusal);
+        }
         let client = self.clients.get(id);
         if client.is_some_and(Client::has_session_lease) {
-            return self.on_lease(id, request, spec);
+            return self.on_lease(id, (rules, bytes, frame), spec);
         }
         if client.is_some_and(|client| client.multi_lost)
             && let Some(outcome) = self.after_lost_multi(id, spec)
         {
             return outcome;
         }
+        self.by_route(id, (rules, bytes, frame), spec)
+    }
+
+    /// A request that may be carried, by a client without a backend of its own.
+    fn by_route(
+        &mut self,
+        id: ClientId,
+        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        spec: &Spec,
+    ) -> Outcome {
+        let command = &*spec.name;
         match spec.route_of(bytes) {
             Route::Shared if rules.policy.is_dedicated(spec) => {
                 self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking)

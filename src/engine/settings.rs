@@ -114,6 +114,14 @@ pub struct ClientSettings {
     pub idle_in_transaction: Duration,
     /// Clients at once, in all workers together; one more gets Redis' own error and is closed.
     pub max_clients: usize,
+    /// Clients at once from one IP address, or from the /64 of an IPv6 address; one more gets
+    /// Redis' own error and is closed. Zero: no limit of its own. Not for unix sockets.
+    pub max_per_address: usize,
+    /// A client that neither sends nor takes anything for this long, and waits for no answer, is
+    /// closed. Zero: never.
+    pub idle_timeout: Duration,
+    /// A client that has to log in must have done so within this. Zero: no limit.
+    pub handshake_timeout: Duration,
     /// Requests of one client in flight; past it the client is not read. 1 to 1,000,000.
     pub in_flight_max: usize,
     /// Unsent reply bytes of one client past which it is closed.
@@ -146,6 +154,9 @@ impl Default for ClientSettings {
         Self {
             idle_in_transaction: Duration::from_secs(60),
             max_clients: 10_000,
+            max_per_address: 0,
+            idle_timeout: Duration::ZERO,
+            handshake_timeout: Duration::from_secs(10),
             in_flight_max: 1024,
             output_bytes_max: 256 << 20,
             output_subscriber_bytes_max: 32 << 20,

@@ -27,6 +27,8 @@ pub enum Receiver {
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.
     Tombstone,
+    /// narrows itself: whether the client's user may use the command of its next request.
+    Permission,
     /// narrows itself: a health check.
     Ping,
     /// narrows itself: one step of a handshake or of a switch of context.
@@ -57,7 +59,7 @@ impl Receiver {
             | Self::Silent
             | Self::Lent(_)
             | Self::LentSilent(_) => true,
-            Self::Tombstone | Self::Ping | Self::Handshake(_) => false,
+            Self::Tombstone | Self::Permission | Self::Ping | Self::Handshake(_) => false,
         }
     }
 

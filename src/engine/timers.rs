@@ -41,8 +41,10 @@ impl Engine {
         self.expire_waiters(queue_timeout);
         self.expire_lease_waiters(queue_timeout);
         self.expire_command_waiters(queue_timeout);
+        self.expire_logins(queue_timeout);
         self.expire_gathers();
         self.expire_brackets();
+        self.expire_clients();
         self.expire_feeds();
         self.expire_streams();
         self.give_back_surplus();
@@ -167,7 +169,8 @@ impl Engine {
         if !is_idle(backend) {
             return (None, next.at);
         }
-        if self.shared.budget.growth_stopped() && idle > 1 {
+        let budget = &self.shared.budget;
+        if (budget.growth_stopped() || budget.is_exceeded()) && idle > 1 {
             return (Some(Due::Retire), None);
         }
         if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
@@ -201,7 +204,7 @@ impl Engine {
     }
 
     /// Retires a backend that carries nothing; a pipe is drained first.
-    fn retire_when_quiet(&mut self, id: BackendId) {
+    pub(super) fn retire_when_quiet(&mut self, id: BackendId) {
         match self.backends.get(id).map(|b| &b.phase) {
             Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
             Some(Phase::Spare) => self.retire(id),
@@ -308,7 +311,13 @@ impl Engine {
                 self.wake_at(at);
                 continue;
             }
-            tracing::warn!("client closed: idle in a transaction for too long");
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.idle_in_transaction";
+            tracing::warn!(
+                client_id,
+                key,
+                "client closed: idle in a transaction for too long"
+            );
             self.counters.closed_in_transaction += 1;
             self.close_now(id);
         }
@@ -325,14 +334,16 @@ impl Engine {
         }
     }
 
-    /// Others wait for permits and this worker has more than its share: one goes back.
+    /// Others wait for permits, or the bound was lowered, and this worker has more than its share:
+    /// one goes back.
     fn give_back_surplus(&mut self) {
         let budget = &self.shared.budget;
         if budget.surplus(self.worker) == 0 || !self.spares_one(LeaseFor::Pin) {
             return;
         }
         self.wake_at(self.now + Duration::from_millis(20));
-        if !self.shared.budget.wanting() || self.wanting {
+        let budget = &self.shared.budget;
+        if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
             return;
         }
         if let Some(spare) = self.spares.first().copied() {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::command::{Lookup, Route, Verdict};
+use crate::command::{Lookup, Route, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 
 use super::client::Client;
@@ -71,6 +71,10 @@ impl Engine {
         scanner: &RequestScanner,
     ) -> bool {
         let settings = &rules.settings.clients;
+        if !self.clients.get(id).is_none_or(Client::is_in) {
+            // Bounded, and nothing of it runs before it is whole.
+            return false;
+        }
         if scanner.announced() <= settings.big_request_bytes || partial.len() < FIRST_BYTES {
             return false;
         }
@@ -90,7 +94,11 @@ impl Engine {
         let waited = client.overdue_bytes > 0;
         let leased = client.lease.is_some();
         let queueing = self.lent(id).is_some_and(|lent| lent.bracket.is_queueing());
-        if let Some(reply) = lost.or_else(|| refusal_of(rules, partial, scanner, queueing)) {
+        let refused = || {
+            let forbidden = |spec| self.forbidden(id, rules, spec);
+            refusal_of(rules, partial, scanner, queueing, forbidden)
+        };
+        if let Some(reply) = lost.or_else(refused) {
             self.counters.refused("huge_request");
             if let Some(lent) = self.lent(id) {
                 lent.bracket.refused();
@@ -338,11 +346,12 @@ impl Engine {
 
 /// The answer to a huge request that is not to be carried, judged by what has come of it.
 /// `queueing`: it stands in a transaction, where nothing waits.
-fn refusal_of(
-    rules: &Rules,
+fn refusal_of<'r>(
+    rules: &'r Rules,
     partial: &[u8],
     scanner: &RequestScanner,
     queueing: bool,
+    forbidden: impl Fn(&'r Spec) -> Option<Refusal<'r>>,
 ) -> Option<Vec<u8>> {
     let name = scanner.name().and_then(|(at, len)| {
         let at = at as usize;
@@ -357,8 +366,8 @@ fn refusal_of(
     match rules.commands.lookup(partial, name, argc) {
         Lookup::Known(spec) => {
             let command = &*spec.name;
-            if rules.policy.verdict(spec) == Verdict::Denied {
-                Refusal::Forbidden { command }.write(&mut reply);
+            if let Some(refusal) = forbidden(spec) {
+                refusal.write(&mut reply);
             } else {
                 match spec.route_of(partial) {
                     Route::Shared | Route::Restricted | Route::Info => return None,

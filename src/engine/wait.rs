@@ -72,10 +72,10 @@ impl Engine {
                 .get(context)
                 .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused));
         !elsewhere
-            && self
-                .backends
-                .get(carrier)
-                .is_some_and(|b| b.takes(access, bytes, in_flight_max, bytes_max))
+            && self.backends.get(carrier).is_some_and(|b| {
+                // A reload may have changed as whom the client's commands run.
+                b.context == context && b.takes(access, bytes, in_flight_max, bytes_max)
+            })
     }
 
     /// Lists a backend for writing.

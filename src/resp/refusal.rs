@@ -15,6 +15,8 @@ pub enum Refusal<'a> {
     Protocol(ProtocolError),
     /// More clients than `max_clients`; closed after the answer.
     MaxClients,
+    /// A client of another machine where nobody has to log in; closed after the answer.
+    Protected,
     /// Neither the table nor the backend knows the command. `frame` is the whole request.
     UnknownCommand {
         /// The complete canonical request.
@@ -36,6 +38,10 @@ pub enum Refusal<'a> {
     NoAuth,
     /// User and password do not match.
     WrongPass,
+    /// As many logins from this address have failed as may.
+    TooManyFailures,
+    /// A login as another user by a client that holds a connection as this one.
+    LoginOnLease,
     /// `AUTH <password>` where no password is configured.
     AuthWithoutPassword,
     /// `HELLO` with a number other than 2 and 3.
@@ -241,22 +247,26 @@ impl Refusal<'_> {
     pub fn closes(&self) -> bool {
         matches!(
             self,
-            Self::Protocol(_) | Self::MaxClients | Self::UploadTooSlow
+            Self::Protocol(_) | Self::MaxClients | Self::Protected | Self::UploadTooSlow
         )
     }
 
-    /// Label, and the text where it does not depend on the request.
-    fn fixed(&self) -> (&'static str, &'static str) {
+    /// The same for what is said of `AUTH` and `HELLO`.
+    fn about_login(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Protocol(error) => (error.label(), ""),
-            Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
-            Self::UnknownCommand { .. } => ("unknown_command", ""),
-            Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
-            Self::Arity { .. } => ("arity", ""),
             Self::NoAuth => ("noauth", "NOAUTH Authentication required."),
             Self::WrongPass => (
                 "wrongpass",
                 "WRONGPASS invalid username-password pair or user is disabled.",
+            ),
+            Self::TooManyFailures => (
+                "too_many_failures",
+                "ERR narrows: too many failed logins from this address, try again later",
+            ),
+            Self::LoginOnLease => (
+                "login_on_lease",
+                "ERR narrows: a transaction or subscription is open; end it before you log in as \
+                 another user",
             ),
             Self::AuthWithoutPassword => ("auth_without_password", AUTH_WITHOUT_PASSWORD),
             Self::HelloVersion => ("hello_version", "NOPROTO unsupported protocol version"),
@@ -265,7 +275,28 @@ impl Refusal<'_> {
                 "ERR Protocol version is not an integer or out of range",
             ),
             Self::HelloNoAuth => ("noauth", HELLO_NOAUTH),
-            Self::HelloOption { .. } => ("hello_option", ""),
+            _ => ("hello_option", ""),
+        }
+    }
+
+    /// Label, and the text where it does not depend on the request.
+    fn fixed(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Protocol(error) => (error.label(), ""),
+            Self::MaxClients => ("max_clients", "ERR max number of clients reached"),
+            Self::Protected => ("protected", PROTECTED),
+            Self::UnknownCommand { .. } => ("unknown_command", ""),
+            Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
+            Self::Arity { .. } => ("arity", ""),
+            Self::NoAuth
+            | Self::WrongPass
+            | Self::TooManyFailures
+            | Self::LoginOnLease
+            | Self::AuthWithoutPassword
+            | Self::HelloVersion
+            | Self::HelloVersionNotInteger
+            | Self::HelloNoAuth
+            | Self::HelloOption { .. } => self.about_login(),
             Self::NotInsideTransaction => (
                 "transaction",
                 "ERR Command not allowed inside a transaction",
@@ -446,6 +477,21 @@ const AUTH_WITHOUT_PASSWORD: &str = "ERR AUTH <password> called without any pass
 const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, \
      otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client \
      and select the RESP protocol version at the same time";
+
+/// `clientAcceptHandler`, networking.c.
+const PROTECTED: &str = "DENIED Redis is running in protected mode because protected mode is \
+     enabled and no password is set for the default user. In this mode connections are only \
+     accepted from the loopback interface. If you want to connect from external computers to \
+     Redis you may adopt one of the following solutions: 1) Just disable protected mode sending \
+     the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
+     from the same host the server is running, however MAKE SURE Redis is not publicly accessible \
+     from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) \
+     Alternatively you can just disable the protected mode by editing the Redis configuration \
+     file, and setting the protected mode option to 'no', and then restarting the server. 3) If \
+     you started the server manually just for testing, restart it with the '--protected-mode no' \
+     option. 4) Setup a an authentication password for the default user. NOTE: You only need to do \
+     one of the above things in order for the server to start accepting connections from the \
+     outside.";
 
 #[cfg(test)]
 mod tests;

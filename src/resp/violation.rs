@@ -61,6 +61,14 @@ impl ProtocolError {
         }))
     }
 
+    /// Whether the same request would be none only for a client that has not logged in.
+    pub fn is_for_strangers(&self) -> bool {
+        matches!(
+            self,
+            Self::UnauthenticatedMultibulkLength | Self::UnauthenticatedBulkLength
+        )
+    }
+
     /// The label in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

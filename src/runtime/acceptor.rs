@@ -5,20 +5,25 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::engine::Accepted;
-use crate::resp::Refusal;
 use crate::session::client_line::Address;
+use crate::telemetry::door::TurnedAway;
 
+use super::current::Current;
 use super::dial;
-use super::inbox::{AcceptedSocket, Load, Message, NewClient, Place};
+use super::door::{self, Admitted, Door};
+use super::inbox::{AcceptedSocket, Message, NewClient};
+use super::proxy_protocol;
 use super::settings::{Listen, Settings};
 
 /// An open listener.
@@ -31,19 +36,23 @@ pub enum Listener {
 }
 
 /// Hands accepted clients to workers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Acceptor {
-    /// Settings of the runtime.
-    pub settings: Arc<Settings>,
-    /// The bound on clients.
-    pub max_clients: usize,
-    /// Inbox and load of each worker.
-    pub workers: Vec<(UnboundedSender<Message>, Load)>,
+    /// What holds now.
+    pub current: Arc<Current>,
+    /// Who may come in.
+    pub door: Arc<Door>,
     /// The next `CLIENT ID`.
     pub next_id: Arc<AtomicU64>,
-    /// Clients that were turned away.
-    pub refused: Arc<AtomicUsize>,
+    /// Places for connections whose PROXY protocol header has not come.
+    pub headers: Arc<Semaphore>,
 }
+
+/// Connections whose PROXY protocol header has not come, at once. Each has a descriptor.
+pub const HEADERS_PENDING_MAX: usize = 256;
+
+/// How long such a header may take: a balancer sends it with the connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens a listener.
 pub fn open(listen: &Listen, settings: &Settings) -> io::Result<Listener> {
@@ -87,13 +96,15 @@ impl Listener {
 }
 
 impl Acceptor {
-    /// Accepts until it is aborted.
+    /// Accepts until it is aborted, and with it those whose header has not come.
     pub async fn run(self, listener: Listener) {
+        let mut pending = JoinSet::new();
         loop {
             let accepted = match &listener {
-                Listener::Tcp(listener) => self.accept_tcp(listener).await,
+                Listener::Tcp(listener) => self.accept_tcp(listener, &mut pending).await,
                 Listener::Unix(listener, path) => self.accept_unix(listener, path).await,
             };
+            while pending.try_join_next().is_some() {}
             if let Err(error) = accepted {
                 // Out of descriptors or memory: the client waits in the kernel's queue,
                 // and trying again at once would only spin.
@@ -103,53 +114,93 @@ impl Acceptor {
         }
     }
 
-    async fn accept_tcp(&self, listener: &TcpListener) -> io::Result<()> {
-        let (mut stream, peer) = listener.accept().await?;
-        let Some((worker, place)) = self.admit() else {
-            return self.turn_away(&mut stream, &peer.to_string()).await;
+    async fn accept_tcp(
+        &self,
+        listener: &TcpListener,
+        pending: &mut JoinSet<()>,
+    ) -> io::Result<()> {
+        let (stream, peer) = listener.accept().await?;
+        let settings = self.current.settings();
+        let mut balancers = settings.proxy_protocol_from.iter();
+        if !balancers.any(|network| network.contains(peer.ip())) {
+            return self.take(stream, peer).await;
+        }
+        match Arc::clone(&self.headers).try_acquire_owned() {
+            Ok(place) => {
+                let acceptor = self.clone();
+                pending.spawn(async move {
+                    acceptor.take_behind_header(stream, peer).await;
+                    drop(place);
+                });
+            }
+            Err(_) => self.no_header(peer, "too many connections wait for their header"),
+        }
+        Ok(())
+    }
+
+    /// Takes a client whose balancer says who it is.
+    async fn take_behind_header(&self, mut stream: TcpStream, peer: SocketAddr) {
+        match timeout(HEADER_TIMEOUT, read_header(&mut stream)).await {
+            Ok(Ok(client)) => {
+                if let Err(error) = self.take(stream, client.unwrap_or(peer)).await {
+                    tracing::warn!(%error, %peer, "client not taken over");
+                }
+            }
+            Ok(Err(why)) => self.no_header(peer, &why),
+            Err(_) => self.no_header(peer, "no PROXY protocol header in time"),
+        }
+    }
+
+    /// What does not begin as its peer must is no client.
+    fn no_header(&self, peer: SocketAddr, why: &str) {
+        self.door.turn_away(TurnedAway::ProxyHeader, |turned_away| {
+            let key = "listen.proxy_protocol_from";
+            tracing::warn!(%peer, key, turned_away, "connection closed: {why}");
+        });
+    }
+
+    async fn take(&self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let Admitted { worker, place } = match self.door.admit(Some(peer)) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                say_last_words(&mut stream, reason).await;
+                return Ok(());
+            }
         };
         // A client that has gone already is noticed when it is read.
-        let _ = dial::tune(&stream, self.settings.tcp_keepalive);
+        let _ = dial::tune(&stream, self.current.settings().tcp_keepalive);
         let local = stream.local_addr().unwrap_or(SocketAddr::from(([0; 4], 0)));
         let accepted = Accepted::tcp(self.id(), peer, local);
-        self.hand_over(
-            worker,
-            NewClient {
-                socket: AcceptedSocket::Tcp(stream.into_std()?),
-                accepted,
-                place,
-            },
-        );
+        let client = NewClient {
+            socket: AcceptedSocket::Tcp(stream.into_std()?),
+            accepted,
+            place,
+        };
+        self.hand_over(worker, client);
         Ok(())
     }
 
     async fn accept_unix(&self, listener: &UnixListener, path: &Path) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
         let name = path.display().to_string();
-        let Some((worker, place)) = self.admit() else {
-            return self.turn_away(&mut stream, &name).await;
+        let Admitted { worker, place } = match self.door.admit(None) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                say_last_words(&mut stream, reason).await;
+                return Ok(());
+            }
         };
         let accepted = Accepted {
             id: self.id(),
             address: Address::Unix(name.into()),
         };
-        self.hand_over(
-            worker,
-            NewClient {
-                socket: AcceptedSocket::Unix(stream.into_std()?),
-                accepted,
-                place,
-            },
-        );
+        let client = NewClient {
+            socket: AcceptedSocket::Unix(stream.into_std()?),
+            accepted,
+            place,
+        };
+        self.hand_over(worker, client);
         Ok(())
-    }
-
-    /// The least loaded worker and a place there, unless there are too many clients.
-    fn admit(&self) -> Option<(usize, Place)> {
-        let load = |load: &Load| load.worker.load(Ordering::Relaxed);
-        let least = self.workers.iter().enumerate();
-        let (worker, (_, load)) = least.min_by_key(|(_, (_, l))| load(l))?;
-        Some((worker, load.enter(self.max_clients)?))
     }
 
     fn id(&self) -> u64 {
@@ -157,33 +208,39 @@ impl Acceptor {
     }
 
     fn hand_over(&self, worker: usize, client: NewClient) {
-        if let Some((inbox, _)) = self.workers.get(worker) {
+        if let Some((inbox, _)) = self.door.workers.get(worker) {
             // A worker that has ended closes the client by dropping it.
             let _ = inbox.send(Message::Client(client));
         }
     }
+}
 
-    /// Redis' own words, then the end (`acceptCommonHandler`, networking.c).
-    async fn turn_away<S: AsyncWriteExt + Unpin>(
-        &self,
-        stream: &mut S,
-        peer: &str,
-    ) -> io::Result<()> {
-        let before = self.refused.fetch_add(1, Ordering::Relaxed);
-        if before.is_multiple_of(1000) {
-            let max = self.max_clients;
-            tracing::warn!(
-                peer,
-                max,
-                refused = before + 1,
-                "max number of clients reached"
-            );
+/// Reads a PROXY protocol header and not a byte more: the client's address, `None` if the
+/// connection is the balancer's own.
+async fn read_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, String> {
+    let mut fixed = [0; proxy_protocol::FIXED_BYTES];
+    let mut filled = 0;
+    let head = loop {
+        let room = fixed.get_mut(filled..).unwrap_or_default();
+        match stream.read(room).await {
+            Ok(0) => return Err("it ended before its PROXY protocol header".to_owned()),
+            Ok(bytes) => filled += bytes,
+            Err(error) => return Err(error.to_string()),
         }
-        let mut words = Vec::new();
-        Refusal::MaxClients.write(&mut words);
-        // A fresh socket takes this much at once; one that does not is not waited for.
-        let write = stream.write_all(&words);
-        let _ = tokio::time::timeout(Duration::from_millis(10), write).await;
-        Ok(())
-    }
+        let here = fixed.get(..filled).unwrap_or_default();
+        if let Some(head) = proxy_protocol::head(here).map_err(|wrong| wrong.to_string())? {
+            break head;
+        }
+    };
+    let mut rest = vec![0; head.rest];
+    let read = stream.read_exact(&mut rest).await;
+    read.map_err(|error| error.to_string())?;
+    head.client(&rest).map_err(|wrong| wrong.to_string())
+}
+
+/// Redis' own words, then the end (`acceptCommonHandler`, networking.c).
+async fn say_last_words<S: AsyncWriteExt + Unpin>(stream: &mut S, reason: TurnedAway) {
+    let words = door::last_words(reason);
+    // A fresh socket takes this much at once; one that does not is not waited for.
+    let _ = timeout(Duration::from_millis(10), stream.write_all(&words)).await;
 }

@@ -14,20 +14,26 @@ use crate::admission::{Backoff, Budget, Claim, Jitter};
 use crate::command::CommandTable;
 use crate::engine::Rules;
 use crate::resp::{ReplyScanner, write};
+use crate::session::AuthMode;
 
+use super::current::Current;
 use super::dial::{self, BackendSocket};
 use super::inbox::Message;
-use super::settings::Settings;
 
 /// What workers ask of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// A command name was met that the table does not know.
     LearnCommands,
+    /// The settings have changed: whoever waits by the old ones begins anew.
+    Reloaded,
 }
 
 /// How often the server's own client counts are read.
 const POLL: Duration = Duration::from_secs(5);
+
+/// First ceiling of the pause after an attempt that has failed.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
 /// What is told of a connection that ended at a request's or reply's edge or within.
 const CLOSED: &str = "the server closed the connection";
@@ -37,12 +43,10 @@ const REPLY_BYTES_MAX: usize = 16 << 20;
 
 /// The control connection and whom it tells what.
 pub struct Control {
-    /// Settings of the runtime.
-    pub settings: Arc<Settings>,
+    /// What holds now. The rules are replaced when commands are learned.
+    pub current: Arc<Current>,
     /// The bound on connections, of which this is one.
     pub budget: Arc<Budget>,
-    /// The rules in force, replaced when commands are learned.
-    pub rules: Arc<Rules>,
     /// All workers' inboxes.
     pub inboxes: Vec<UnboundedSender<Message>>,
     /// Name of this connection in the server's `CLIENT LIST`.
@@ -57,13 +61,12 @@ impl Control {
     /// Keeps a connection as long as the process runs.
     pub async fn run(mut self) {
         let mut jitter = Jitter::new(u64::from(std::process::id()));
-        let ceiling = self
-            .settings
-            .health_interval
-            .max(Duration::from_millis(100));
-        let mut backoff = Backoff::new(Duration::from_millis(50), ceiling);
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MIN);
         let mut told = None;
         loop {
+            let ceiling = self.current.settings().health_interval;
+            let ceiling = ceiling.max(Duration::from_millis(100));
+            backoff.set_bounds(BACKOFF_MIN, ceiling);
             let error = match self.connect().await {
                 Ok(mut socket) => {
                     backoff.succeeded();
@@ -91,10 +94,12 @@ impl Control {
             let pause = backoff.failed(&mut jitter);
             let until = Instant::now() + pause;
             // Orders cannot be carried out now: whoever asked must not wait for it.
-            while let Ok(Some(Order::LearnCommands)) =
-                tokio::time::timeout_at(until, self.orders.recv()).await
-            {
-                self.tell(|| Message::CommandsLearned);
+            while let Ok(Some(order)) = tokio::time::timeout_at(until, self.orders.recv()).await {
+                match order {
+                    Order::LearnCommands => self.tell(|| Message::CommandsLearned),
+                    // Perhaps the login that was refused.
+                    Order::Reloaded => break,
+                }
             }
         }
     }
@@ -104,8 +109,9 @@ impl Control {
             .budget
             .acquire(Claim::Control)
             .ok_or("the control connection exists already")?;
-        let mut socket = dial::dial(&self.settings, permit).await?;
-        let credentials = &self.settings.credentials;
+        let settings = self.current.settings();
+        let mut socket = dial::dial(&settings, permit).await?;
+        let credentials = &settings.credentials;
         if let Some(password) = &credentials.password {
             let mut args: Vec<&[u8]> = vec![b"AUTH"];
             args.extend(credentials.user.as_ref().map(String::as_bytes));
@@ -128,7 +134,10 @@ impl Control {
         let mut polled: Option<Instant> = None;
         loop {
             match self.ask(socket, &[b"PING"]).await {
-                Ok(reply) if reply.starts_with(b"-NOAUTH") => return error_text(&reply),
+                // Where clients bring their own logins narrows may have none: an answer is an answer.
+                Ok(reply) if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() => {
+                    return error_text(&reply);
+                }
                 Ok(_) => {}
                 Err(error) => return error,
             }
@@ -148,11 +157,13 @@ impl Control {
                     return error;
                 }
             }
-            let next = Instant::now() + self.settings.health_interval;
+            let next = Instant::now() + self.current.settings().health_interval;
             while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
-                let Some(Order::LearnCommands) = order else {
-                    return "narrows is ending".to_owned();
-                };
+                match order {
+                    Some(Order::LearnCommands) => {}
+                    Some(Order::Reloaded) => break,
+                    None => return "narrows is ending".to_owned(),
+                }
                 let result = self.learn(socket).await;
                 self.tell(|| Message::CommandsLearned);
                 if let Err(error) = result {
@@ -160,6 +171,12 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// Whether it is not narrows' own login that clients are served with.
+    fn asks_nothing(&self) -> bool {
+        self.current.rules().access.mode == AuthMode::Passthrough
+            && self.current.settings().credentials.password.is_none()
     }
 
     /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading).
@@ -170,7 +187,7 @@ impl Control {
         }
         if reply.starts_with(b"-") {
             let said = std::mem::replace(&mut self.command_refused, true);
-            if !said && !self.rules.commands.is_learned() {
+            if !said && !self.current.rules().commands.is_learned() {
                 let error = error_text(&reply);
                 tracing::warn!(error, "COMMAND is refused: narrows' own table rules");
             }
@@ -179,13 +196,12 @@ impl Control {
         let builtin = CommandTable::builtin();
         match builtin.learned(&reply) {
             Ok(commands) => {
-                let rules = Rules {
-                    settings: self.rules.settings.clone(),
-                    policy: self.rules.policy.clone(),
+                let rules = self.current.change_rules(|rules| Rules {
+                    settings: rules.settings.clone(),
+                    policy: rules.policy.clone(),
+                    access: rules.access.clone(),
                     commands,
-                };
-                self.rules = Arc::new(rules);
-                let rules = Arc::clone(&self.rules);
+                });
                 self.tell(|| Message::Rules(Arc::clone(&rules)));
             }
             Err(error) => tracing::warn!(%error, "COMMAND is not understood"),
@@ -208,7 +224,7 @@ impl Control {
         }
         if let Some((connected, max)) = figures {
             self.budget.server_said(connected as u64, max as u64);
-            let mark = max * self.settings.maxclients_high_water;
+            let mark = max * self.current.settings().maxclients_high_water;
             let others = connected - f64::from(self.budget.held());
             // A figure below zero or above all becomes the nearest there is.
             self.budget.limit_growth((mark - others.max(0.0)) as u32);
@@ -237,10 +253,12 @@ impl Control {
 
     /// One request and its whole reply, within a bounded time.
     async fn ask(&self, socket: &mut BackendSocket, args: &[&[u8]]) -> Result<Vec<u8>, String> {
-        let limit = self.settings.connect_timeout.max(Duration::from_secs(1));
+        let limit = self.current.settings().connect_timeout;
+        let limit = limit.max(Duration::from_secs(1));
         let mut request = Vec::new();
         write::request(&mut request, args);
-        let limits = &self.rules.settings.limits;
+        let rules = self.current.rules();
+        let limits = &rules.settings.limits;
         let exchange = async {
             let stream = &mut socket.stream;
             stream.write_all(&request).await.map_err(lost)?;

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::admission::SourcePlace;
 use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
 
+use crate::session::info::ClientFigures;
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::dial::BackendSocket;
+use super::pulse::Pulse;
 
 /// A message to a worker.
 #[derive(Debug)]
@@ -18,6 +23,13 @@ pub enum Message {
     Health(bool),
     /// New rules are in force.
     Rules(Arc<Rules>),
+    /// Is this worker alive?
+    Beat {
+        /// Where it says so.
+        pulse: Pulse,
+        /// What it says.
+        beat: u64,
+    },
     /// The backend's `COMMAND` has been asked again, with or without success.
     CommandsLearned,
     /// Another worker asks.
@@ -38,6 +50,17 @@ pub enum Message {
     },
     /// Finish what is under way and take nothing new.
     Drain,
+    /// The time for that is over: who is still there?
+    Stragglers(UnboundedSender<Straggling>),
+}
+
+/// What a worker still has when the time to drain is over.
+#[derive(Debug)]
+pub struct Straggling {
+    /// Its figures.
+    pub figures: ClientFigures,
+    /// Its clients, each as a line of `CLIENT LIST`.
+    pub clients: Vec<String>,
 }
 
 /// A client's socket on its way to its worker.
@@ -71,22 +94,29 @@ pub struct Load {
 
 /// One client's place in the counts, given up when it is dropped.
 #[derive(Debug)]
-pub struct Place(Load);
+pub struct Place {
+    load: Load,
+    /// Among those of its source.
+    pub of_source: Option<SourcePlace>,
+}
 
 impl Load {
     /// Counts one more client, unless there are `max` already.
     pub fn enter(&self, max: usize) -> Option<Place> {
         let before = self.total.fetch_add(1, Ordering::Relaxed);
         self.worker.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
+        let place = Place {
+            load: self.clone(),
+            of_source: None,
+        };
         (before < max).then_some(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.total.fetch_sub(1, Ordering::Relaxed);
-        self.0.worker.fetch_sub(1, Ordering::Relaxed);
+        self.load.total.fetch_sub(1, Ordering::Relaxed);
+        self.load.worker.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -3,12 +3,20 @@
 
 mod acceptor;
 mod control;
+mod current;
 mod dial;
+mod door;
+mod drain;
 mod inbox;
+pub mod network;
+pub mod proxy_protocol;
+mod pulse;
 mod ready;
 mod serve;
 pub mod settings;
 mod stream;
+pub mod systemd;
 mod worker;
 
+pub use acceptor::HEADERS_PENDING_MAX;
 pub use serve::{Narrows, RunError, start};

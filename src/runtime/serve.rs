@@ -7,16 +7,25 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
 
-use super::acceptor::{self, Acceptor};
+use crate::telemetry::door::DoorCounts;
+
+use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX};
 use super::control::{Control, Order};
+use super::current::{Current, connection_name};
+use super::door::Door;
+use super::drain;
 use super::inbox::{Load, Message};
+use super::pulse::Watchdog;
 use super::settings::{Listen, Settings};
+use super::systemd::Systemd;
 use super::worker::{Links, Worker};
 
 /// Why narrows could not start or go on.
@@ -41,7 +50,11 @@ pub struct Narrows {
     control: tokio::task::JoinHandle<()>,
     inboxes: Vec<UnboundedSender<Message>>,
     threads: Vec<JoinHandle<()>>,
-    drain_timeout: Duration,
+    current: Arc<Current>,
+    shared: Shared,
+    orders: UnboundedSender<Order>,
+    /// Clients connected.
+    clients: Arc<AtomicUsize>,
     /// Addresses that clients can connect to, in the order configured.
     pub addresses: Vec<String>,
     /// Worker threads.
@@ -72,8 +85,8 @@ fn workers_for(settings: &Settings) -> usize {
 /// the control thread's.
 pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let workers = workers_for(&settings);
-    let settings = Arc::new(settings);
-    let rules = Arc::new(rules);
+    let current = Arc::new(Current::new(settings, rules));
+    let settings = current.settings();
     let mut listeners = Vec::new();
     for address in &settings.listen {
         let listener = acceptor::open(address, &settings).map_err(|error| RunError::Listen {
@@ -82,10 +95,10 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         })?;
         listeners.push(listener);
     }
-    let shared = Shared {
-        budget: Budget::new(settings.backend_connections_max, workers),
-        dials: Arc::new(DialRate::new(settings.dials_per_second_max)),
-    };
+    let shared = Shared::new(
+        Budget::new(settings.backend_connections_max, workers),
+        DialRate::new(settings.dials_per_second_max),
+    );
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
     let (orders_to, orders) = unbounded_channel();
@@ -95,8 +108,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     for (worker, inbox) in receivers.into_iter().enumerate() {
         let plan = WorkerPlan {
             worker,
-            settings: Arc::clone(&settings),
-            rules: Arc::clone(&rules),
+            current: Arc::clone(&current),
             shared: shared.clone(),
             inboxes: inboxes.clone(),
             orders: orders_to.clone(),
@@ -106,16 +118,16 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         threads.push(thread.spawn(move || plan.run(inbox))?);
     }
     let control = Control {
-        settings: Arc::clone(&settings),
+        current: Arc::clone(&current),
         budget: Arc::clone(&shared.budget),
-        rules: Arc::clone(&rules),
         inboxes: inboxes.clone(),
         name: connection_name(&settings, "control"),
         orders,
         command_refused: false,
     };
     let control = tokio::spawn(control.run());
-    let acceptor = acceptor_for(&settings, &rules, &inboxes);
+    let clients = Arc::new(AtomicUsize::new(0));
+    let acceptor = acceptor_for(&current, &inboxes, &clients, &shared.door);
     let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
     let listeners = listeners
         .into_iter()
@@ -126,36 +138,74 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         control,
         inboxes,
         threads,
-        drain_timeout: settings.drain_timeout,
+        current,
+        shared,
+        orders: orders_to,
+        clients,
         addresses,
         workers,
     })
 }
 
-/// Hands clients to the workers behind `inboxes`.
+/// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
-    settings: &Arc<Settings>,
-    rules: &Rules,
+    current: &Arc<Current>,
     inboxes: &[UnboundedSender<Message>],
+    clients: &Arc<AtomicUsize>,
+    counts: &Arc<DoorCounts>,
 ) -> Acceptor {
-    let total = Arc::new(AtomicUsize::new(0));
     let worker = |inbox: &UnboundedSender<Message>| {
         let load = Load {
-            total: Arc::clone(&total),
+            total: Arc::clone(clients),
             worker: Arc::default(),
         };
         (inbox.clone(), load)
     };
-    Acceptor {
-        settings: Arc::clone(settings),
-        max_clients: rules.settings.clients.max_clients,
+    let door = Door {
+        current: Arc::clone(current),
         workers: inboxes.iter().map(worker).collect(),
+        sources: Arc::default(),
+        counts: Arc::clone(counts),
+        told: Mutex::default(),
+    };
+    Acceptor {
+        current: Arc::clone(current),
+        door: Arc::new(door),
         next_id: Arc::new(AtomicU64::new(1)),
-        refused: Arc::default(),
+        headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
     }
 }
 
 impl Narrows {
+    /// Puts other settings in force, and the rules that `change` makes of those that hold now, for
+    /// all that may change while narrows runs. The bound on connections that holds now, which may
+    /// be above what was asked for.
+    pub fn reload(&self, settings: Settings, change: impl FnOnce(&Rules) -> Rules) -> u32 {
+        let bound = self.shared.budget.resize(settings.backend_connections_max);
+        self.shared.dials.set(settings.dials_per_second_max);
+        self.current.set_settings(settings);
+        let rules = self.current.change_rules(change);
+        for inbox in &self.inboxes {
+            // A worker that starts afresh takes what holds then.
+            let _ = inbox.send(Message::Rules(Arc::clone(&rules)));
+        }
+        let _ = self.orders.send(Order::Reloaded);
+        bound
+    }
+
+    /// Gives signs of life as long as all threads do, if the service manager wants them.
+    pub fn watch(&self, systemd: &Arc<Systemd>) {
+        if let Some(interval) = systemd.watchdog() {
+            let watchdog = Watchdog {
+                inboxes: self.inboxes.clone(),
+                systemd: Arc::clone(systemd),
+                interval,
+                control: self.control.abort_handle(),
+            };
+            tokio::spawn(watchdog.run());
+        }
+    }
+
     /// Stops accepting, lets requests in flight finish within the drain timeout, and ends.
     /// True when everything had finished.
     pub async fn drain(self) -> bool {
@@ -164,50 +214,17 @@ impl Narrows {
             // Its socket is closed when the task has ended: nobody connects after that.
             let _ = listener.await;
         }
-        for inbox in &self.inboxes {
-            // A worker that has ended has nothing to drain.
-            let _ = inbox.send(Message::Drain);
-        }
-        let threads = self.threads;
-        let (all_joined, joined) = tokio::sync::oneshot::channel();
-        // A thread of its own and not a task: a runtime waits for its blocking tasks when it
-        // ends, also for one that waits for a worker that will not finish.
-        let joiner = std::thread::Builder::new().name("drain".to_owned());
-        let spawned = joiner.spawn(move || {
-            for thread in threads {
-                let _ = thread.join();
-            }
-            // Nobody waits any more after the drain timeout.
-            let _ = all_joined.send(());
-        });
-        let drained = tokio::time::timeout(self.drain_timeout, joined).await;
-        let finished = spawned.is_ok() && matches!(drained, Ok(Ok(())));
+        let limit = self.current.settings().drain_timeout;
+        let finished = drain::drain(&self.inboxes, self.threads, &self.clients, limit).await;
         self.control.abort();
         finished
     }
 }
 
-/// `narrows:<instance>:<role>`, as the server's `CLIENT LIST` is to show it.
-fn connection_name(settings: &Settings, role: &str) -> String {
-    let instance = match settings.instance.as_str() {
-        "" => {
-            let host = rustix::system::uname();
-            let host = host.nodename().to_string_lossy().into_owned();
-            format!("{host}-{}", std::process::id())
-        }
-        instance => instance.to_owned(),
-    };
-    format!("narrows:{instance}:{role}")
-        .chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '-' })
-        .collect()
-}
-
 /// Everything a worker thread needs to build its engine, more than once if need be.
 struct WorkerPlan {
     worker: usize,
-    settings: Arc<Settings>,
-    rules: Arc<Rules>,
+    current: Arc<Current>,
     shared: Shared,
     inboxes: Vec<UnboundedSender<Message>>,
     orders: UnboundedSender<Order>,
@@ -230,7 +247,7 @@ impl WorkerPlan {
                     tracing::error!(worker = self.worker, "worker panicked; it starts afresh");
                 }
             }
-            // The rules may have changed since the start.
+            // What was asked of this worker is lost with it; those who wait for `COMMAND` too.
             let _ = self.orders.send(Order::LearnCommands);
         }
     }
@@ -241,22 +258,21 @@ impl WorkerPlan {
             .enable_all()
             .event_interval(1)
             .build()?;
+        let settings = self.current.settings();
         let identity = Identity {
-            user: self.settings.credentials.user.clone(),
-            password: self.settings.credentials.password.clone(),
-            name: connection_name(&self.settings, &self.worker.to_string()),
+            name: connection_name(&settings, &self.worker.to_string()),
         };
         let engine = Engine::new(
             (self.worker, self.inboxes.len()),
-            Arc::clone(&self.rules),
+            self.current.rules(),
             Arc::new(identity),
             self.shared.clone(),
-            self.settings.database,
+            settings.database,
             self.epoch.elapsed().as_nanos() as u64 ^ u64::from(std::process::id()),
         );
         let links = Links {
             worker: self.worker,
-            settings: Arc::clone(&self.settings),
+            current: Arc::clone(&self.current),
             inboxes: self.inboxes.clone(),
             control: self.orders.clone(),
             epoch: self.epoch,

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::network::Network;
+
 /// Where narrows listens for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
@@ -74,6 +76,10 @@ pub struct Settings {
     pub unix_socket_mode: u32,
     /// Length of the kernel's queue of connections not yet accepted.
     pub listen_backlog: u32,
+    /// Clients of other machines are served although clients are not asked for a login.
+    pub allow_open: bool,
+    /// Peers whose connections begin with a PROXY protocol header.
+    pub proxy_protocol_from: Vec<Network>,
     /// The server.
     pub backend: Endpoint,
     /// Database a new client starts in (the path of the backend URL).
@@ -106,6 +112,8 @@ impl Default for Settings {
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 6380)))],
             unix_socket_mode: 0o700,
             listen_backlog: 1024,
+            allow_open: false,
+            proxy_protocol_from: Vec::new(),
             backend: Endpoint::Tcp {
                 host: "127.0.0.1".to_owned(),
                 port: 6379,

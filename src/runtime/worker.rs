@@ -20,10 +20,11 @@ use tokio::time::Sleep;
 use crate::engine::{BackendId, ClientId, Effect, Engine};
 
 use super::control::Order;
+use super::current::Current;
 use super::dial::{self, BackendSocket};
+use super::drain;
 use super::inbox::{AcceptedSocket, Message, NewClient, Place};
 use super::ready::{ReadyQueue, Token};
-use super::settings::Settings;
 use super::stream::Stream;
 
 /// One read takes at most this many bytes.
@@ -39,8 +40,8 @@ const MESSAGES_MAX: usize = 256;
 pub struct Links {
     /// Its number.
     pub worker: usize,
-    /// Settings of the runtime.
-    pub settings: Arc<Settings>,
+    /// What holds now.
+    pub current: Arc<Current>,
     /// All workers' inboxes, its own included.
     pub inboxes: Vec<UnboundedSender<Message>>,
     /// Orders to the control thread.
@@ -110,6 +111,7 @@ impl<'a> Worker<'a> {
             Message::Dialled(id, result) => self.dialled(id, result, now),
             Message::Health(answering) => self.engine.health_checked(answering, now),
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
+            Message::Beat { pulse, beat } => pulse.answer(beat),
             Message::CommandsLearned => self.engine.commands_learned(now),
             Message::Question {
                 worker,
@@ -127,10 +129,18 @@ impl<'a> Worker<'a> {
                 self.draining = true;
                 self.engine.drain(now);
             }
+            Message::Stragglers(to) => {
+                // Nobody waits for it any more when the process has ended.
+                let _ = to.send(drain::straggling(&mut self.engine, now));
+            }
         }
     }
 
     fn accept(&mut self, client: NewClient, now: Duration) {
+        if self.draining {
+            // It was on its way when the end began.
+            return;
+        }
         let stream = match client.socket {
             AcceptedSocket::Tcp(socket) => TcpStream::from_std(socket).map(Stream::Tcp),
             AcceptedSocket::Unix(socket) => UnixStream::from_std(socket).map(Stream::Unix),
@@ -252,7 +262,7 @@ impl<'a> Worker<'a> {
         for effect in effects {
             match effect {
                 Effect::Dial(id, permit) => {
-                    let settings = Arc::clone(&self.links.settings);
+                    let settings = self.links.current.settings();
                     let inbox = self.links.inboxes.get(self.links.worker).cloned();
                     tokio::spawn(async move {
                         let result = dial::dial(&settings, permit).await;

@@ -114,7 +114,7 @@ impl ClientView<'_> {
             out,
             " age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free=0 \
              argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={memory} events=r \
-             cmd={} user=default redir={} resp={}",
+             cmd={} user=",
             self.age_seconds,
             self.idle_seconds,
             s.db,
@@ -126,12 +126,14 @@ impl ClientView<'_> {
             u8::from(self.output_bytes > 0),
             self.output_bytes,
             self.last_command,
-            if self.tracking { 0 } else { -1 },
-            match s.protocol {
-                Protocol::Resp2 => 2,
-                Protocol::Resp3 => 3,
-            }
         );
+        out.extend_from_slice(s.user());
+        let resp = match s.protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        };
+        let redirect = if self.tracking { 0 } else { -1 };
+        let _ = write!(out, " redir={redirect} resp={resp}");
         out.extend_from_slice(b" lib-name=");
         out.extend_from_slice(s.name(NameOf::Library));
         out.extend_from_slice(b" lib-ver=");

@@ -17,7 +17,7 @@ pub struct ClientFilter {
     /// `LADDR`.
     pub local_address: Option<String>,
     /// `USER`.
-    pub user: Option<String>,
+    pub user: Option<Box<[u8]>>,
     /// `MAXAGE`: connected for at least this many seconds.
     pub age_seconds_min: Option<u64>,
     /// `SKIPME yes`: spare this client.
@@ -69,6 +69,7 @@ impl ClientFilter {
     }
 
     /// The arguments after `CLIENT KILL`, asked by client `own`.
+    /// Whether there is such a user the caller can tell.
     pub fn read_kill<'a>(mut args: Args<'a>, own: u64) -> Result<(Self, KillForm), Refusal<'a>> {
         let mut filter = Self::default();
         if args.remaining() == 1 {
@@ -88,8 +89,7 @@ impl ClientFilter {
                 b"type" => filter.kind = Some(read_kind(value)?),
                 b"addr" => filter.address = Some(text(value)),
                 b"laddr" => filter.local_address = Some(text(value)),
-                b"user" if value == b"default" => filter.user = Some(text(value)),
-                b"user" => return Err(Refusal::Argument(Argument::NoSuchUser { user: value })),
+                b"user" => filter.user = Some(value.into()),
                 b"maxage" => {
                     let age = integer(value).and_then(|age| u64::try_from(age).ok());
                     filter.age_seconds_min =
@@ -109,7 +109,10 @@ impl ClientFilter {
         (self.ids.is_empty() || self.ids.binary_search(&id).is_ok())
             && self.skip != Some(id)
             && self.kind.is_none_or(|kind| kind == kind_of(view))
-            && self.user.as_deref().is_none_or(|user| user == "default")
+            && self
+                .user
+                .as_deref()
+                .is_none_or(|user| user == view.session.user())
             && self
                 .age_seconds_min
                 .is_none_or(|age| view.age_seconds >= age)

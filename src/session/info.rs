@@ -40,8 +40,27 @@ pub struct ClientFigures {
     pub refusals: u64,
     /// Clients closed because they did not read, or because memory was short.
     pub closed_for_limits: u64,
+    /// Clients closed by a limit, by reason.
+    pub closed: ClosedClients,
+    /// Connections that were closed before they became clients, by reason.
+    pub turned_away: [(&'static str, u64); 4],
     /// What the server last said of itself: clients connected to it, and its `maxclients`.
     pub server: Option<(u64, u64)>,
+}
+
+/// Clients that were closed by a limit, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClosedClients {
+    /// They did not read their replies.
+    pub output: u64,
+    /// All buffers together were too large, and theirs the largest.
+    pub memory: u64,
+    /// They sat in a transaction.
+    pub in_transaction: u64,
+    /// They said nothing.
+    pub idle: u64,
+    /// They did not log in.
+    pub login: u64,
 }
 
 impl ClientFigures {
@@ -61,6 +80,11 @@ impl ClientFigures {
         self.context_switches += more.context_switches;
         self.refusals += more.refusals;
         self.closed_for_limits += more.closed_for_limits;
+        self.closed.output += more.closed.output;
+        self.closed.memory += more.closed.memory;
+        self.closed.in_transaction += more.closed.in_transaction;
+        self.closed.idle += more.closed.idle;
+        self.closed.login += more.closed.login;
     }
 }
 
@@ -121,8 +145,19 @@ fn write_section(out: &mut Vec<u8>, figures: &ClientFigures) {
         ("context_switches_total", figures.context_switches),
         ("refusals_total", figures.refusals),
         ("clients_closed_for_limits_total", figures.closed_for_limits),
+        ("clients_closed_output_total", figures.closed.output),
+        ("clients_closed_memory_total", figures.closed.memory),
+        (
+            "clients_closed_in_transaction_total",
+            figures.closed.in_transaction,
+        ),
+        ("clients_closed_idle_total", figures.closed.idle),
+        ("clients_closed_login_total", figures.closed.login),
     ] {
         let _ = write!(out, "narrows_{name}:{value}\r\n");
+    }
+    for (reason, count) in figures.turned_away {
+        let _ = write!(out, "narrows_turned_away_{reason}_total:{count}\r\n");
     }
     if let Some((connected, max)) = figures.server {
         let _ = write!(
@@ -155,6 +190,14 @@ mod tests {
         context_switches: 0,
         refusals: 0,
         closed_for_limits: 0,
+        closed: ClosedClients {
+            output: 0,
+            memory: 0,
+            in_transaction: 0,
+            idle: 4,
+            login: 0,
+        },
+        turned_away: [("a", 0), ("b", 1), ("c", 2), ("d", 3)],
     };
 
     #[test]
@@ -175,6 +218,8 @@ mod tests {
         let out = String::from_utf8(rewrite(text, &FIGURES, true)).unwrap();
         assert!(out.contains("\r\n\r\n# Narrows\r\n"));
         assert!(out.contains("narrows_clients:1200\r\n"));
+        assert!(out.contains("narrows_clients_closed_idle_total:4\r\n"));
+        assert!(out.contains("narrows_turned_away_c_total:2\r\n"));
         assert!(out.ends_with("server_connected_clients:4\r\nserver_maxclients:100\r\n"));
     }
 

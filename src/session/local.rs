@@ -4,7 +4,7 @@
 use crate::command::Local;
 use crate::resp::{Args, Argument, Protocol, Refusal, integer, write};
 
-use super::auth;
+use super::access::BackendLogin;
 use super::filter::{ClientFilter, KillForm};
 use super::hello::HelloRequest;
 use super::state::{NameOf, is_valid_name};
@@ -25,7 +25,11 @@ pub enum Answer {
         protocol: Protocol,
         /// The connection's new name.
         name: Option<Box<[u8]>>,
+        /// It logs in first.
+        login: Option<BackendLogin>,
     },
+    /// `AUTH`.
+    LogIn(BackendLogin),
     /// `SELECT` of a db that only the server can judge.
     Select {
         /// The db asked for.
@@ -83,7 +87,7 @@ pub fn answer<'a>(
             write::status(out, "RESET");
             return Ok(Answer::Reset);
         }
-        Local::Auth => return login(args, out),
+        Local::Auth => return login(args),
         Local::Hello => return hello(session, args),
         Local::Select => return select(args),
     }
@@ -200,25 +204,28 @@ fn tracking_info(protocol: Protocol, out: &mut Vec<u8>) {
     write::array_head(out, 0);
 }
 
-fn login<'a>(mut args: Args<'a>, out: &mut Vec<u8>) -> Result<Answer, Refusal<'a>> {
+fn login<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
     let first = args.next().unwrap_or_default();
-    match args.next() {
-        None => auth::without_clients_passwords(None, first)?,
+    let (user, password) = match args.next() {
+        None => (None, first),
         Some(_) if args.remaining() > 0 => return Err(Refusal::Argument(Argument::Syntax)),
-        Some(password) => auth::without_clients_passwords(Some(first), password)?,
-    }
-    write::status(out, "OK");
-    Ok(Answer::Done)
+        Some(password) => (Some(first), password),
+    };
+    Ok(Answer::LogIn(BackendLogin {
+        user: user.map(Into::into),
+        password: Some(password.into()),
+    }))
 }
 
 fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
     let hello = HelloRequest::read(args)?;
-    if let Some((user, password)) = hello.auth {
-        auth::without_clients_passwords(Some(user), password)?;
-    }
     Ok(Answer::Hello {
         protocol: hello.protocol.unwrap_or(session.protocol),
         name: hello.name.map(Into::into),
+        login: hello.auth.map(|(user, password)| BackendLogin {
+            user: Some(user.into()),
+            password: Some(password.into()),
+        }),
     })
 }
 

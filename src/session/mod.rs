@@ -1,6 +1,7 @@
 //! Sessions: what a request *means now*. One client's virtual state (protocol, db, name,
 //! reply mode) and the answers that follow from it alone. Knows nothing of backends.
 
+pub mod access;
 pub mod auth;
 pub mod bracket;
 pub mod client_line;
@@ -13,10 +14,11 @@ pub mod local;
 pub mod reply_mode;
 pub mod state;
 
+pub use access::{Access, Account, AuthMode};
 pub use bracket::{Bracket, Doom, Filled, Hears, Mark};
 pub use client_line::ClientView;
 pub use filter::ClientFilter;
 pub use hello::HelloRequest;
 pub use local::{Answer, answer};
 pub use reply_mode::ReplyMode;
-pub use state::Session;
+pub use state::{Session, Standing};

@@ -1,8 +1,10 @@
 //! What Redis would remember of this client between two commands.
 
+use std::sync::Arc;
+
 use crate::resp::Protocol;
 
-use super::ReplyMode;
+use super::{Account, ReplyMode};
 
 /// One client's virtual connection state. An idle client costs this and little else,
 /// so what few clients set lives behind one pointer.
@@ -18,8 +20,24 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// `CLIENT NO-EVICT`: remembered for `CLIENT LIST`; narrows evicts by its own rules.
     pub no_evict: bool,
+    /// Whether it has to log in.
+    pub standing: Standing,
+    /// Its user; `None`: the default one, of which nothing is configured.
+    pub account: Option<Arc<Account>>,
     names: Option<Box<Names>>,
     initial_db: u32,
+}
+
+/// What a client may do as far as logging in goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// It has logged in, or need not.
+    #[default]
+    In,
+    /// It has to log in.
+    Stranger,
+    /// It has not logged in, and only the server can say whether it has to.
+    Unknown,
 }
 
 /// What a client says of itself.
@@ -53,9 +71,18 @@ impl Session {
             db: initial_db,
             reply_mode: ReplyMode::On,
             no_evict: false,
+            standing: Standing::In,
+            account: None,
             names: None,
             initial_db,
         }
+    }
+
+    /// Who it is, as `CLIENT LIST` names it.
+    pub fn user(&self) -> &[u8] {
+        self.account
+            .as_deref()
+            .map_or(b"default", |account| &account.name)
     }
 
     /// A name, empty when not set.
@@ -125,7 +152,7 @@ mod tests {
         let mut s = Session::new(1, 0);
         s.set_name(NameOf::Client, b"");
         assert!(s.names.is_none());
-        assert!(size_of::<Session>() <= 40);
+        assert!(size_of::<Session>() <= 48);
     }
 
     #[test]

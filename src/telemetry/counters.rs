@@ -17,8 +17,16 @@ pub struct Counters {
     pub closed_for_output: u64,
     /// Clients closed because all buffers together were too large.
     pub closed_for_memory: u64,
+    /// Clients closed because the server does not accept their user any more.
+    pub closed_user_refused: u64,
+    /// Logins of clients that were refused for what they gave.
+    pub logins_failed: u64,
     /// Clients closed because they sat in a transaction.
     pub closed_in_transaction: u64,
+    /// Clients closed because they said nothing for too long.
+    pub closed_idle: u64,
+    /// Clients closed because they did not log in in time.
+    pub closed_for_login: u64,
     /// Backends closed for what they did. Must stay 0 on a healthy server.
     pub poisoned: u64,
     /// Errors that narrows itself answered, by reason.

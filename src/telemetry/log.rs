@@ -9,6 +9,7 @@ use tracing::Subscriber;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload::Handle;
 
 use super::settings::{LogFormat, LogSettings};
 
@@ -23,14 +24,29 @@ pub enum LogError {
     Twice(#[from] SetGlobalDefaultError),
 }
 
+/// Changes what is written to the log while the process runs.
+pub struct Level(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl Level {
+    /// From now on what [`LogSettings::level`] says is written.
+    ///
+    /// # Errors
+    /// What is wrong with `level`, in words; the old one stays.
+    pub fn set(&self, level: &str) -> Result<(), String> {
+        check_level(level)?;
+        (self.0)(filter(level)?)
+    }
+}
+
 /// Sends everything that is logged in this process to stderr. Called once.
 ///
 /// # Errors
 /// See [`LogError`].
-pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+pub fn init(settings: &LogSettings) -> Result<Level, LogError> {
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = subscriber(settings, colours, io::stderr)?;
-    Ok(tracing::subscriber::set_global_default(subscriber)?)
+    let (subscriber, level) = subscriber(settings, colours, io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(level)
 }
 
 /// Whether `level` can stand in [`LogSettings::level`].
@@ -60,12 +76,11 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
         .map_err(|why| format!("is not a filter: {why}"))
 }
 
+/// What the log is made of, and what changes its level.
+type Log = (Box<dyn Subscriber + Send + Sync>, Level);
+
 /// The subscriber for `settings`, writing to `writer`.
-fn subscriber<W>(
-    settings: &LogSettings,
-    colours: bool,
-    writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+fn subscriber<W>(settings: &LogSettings, colours: bool, writer: W) -> Result<Log, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -77,9 +92,22 @@ where
         .with_ansi(colours)
         .with_writer(OneLine { writer, colours });
     Ok(match settings.format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let level = level_of(builder.reload_handle());
+            (Box::new(builder.finish()), level)
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let level = level_of(builder.reload_handle());
+            (Box::new(builder.finish()), level)
+        }
     })
+}
+
+fn level_of<S: 'static>(handle: Handle<EnvFilter, S>) -> Level {
+    let set = move |filter| handle.reload(filter).map_err(|why| why.to_string());
+    Level(Box::new(set))
 }
 
 /// The levels, least talkative first.

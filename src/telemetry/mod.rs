@@ -4,6 +4,7 @@
 //! counted here.
 
 mod counters;
+pub mod door;
 pub mod log;
 pub mod settings;
 

@@ -4,15 +4,24 @@ use crate::setup::{Setup, of_file};
 
 #[test]
 fn an_address_for_other_machines_is_warned_about() {
-    let warnings = |address| {
-        Setup::new()
-            .flag("--listen", address)
-            .load()
-            .unwrap()
-            .warnings
+    let warnings = |address, open| {
+        let setup = Setup::new().flag("--listen", address);
+        setup.flag("--allow-open", open).load().unwrap().warnings
     };
-    assert!(warnings("0.0.0.0:6380")[0].contains("reached from other machines"));
-    assert_eq!(warnings("127.0.0.1:6380,unix:/x"), Vec::<String>::new());
+    let closed = &warnings("0.0.0.0:6380", "false")[0];
+    assert!(
+        closed.contains("only those of this machine are served"),
+        "{closed}"
+    );
+    let open = &warnings("0.0.0.0:6380", "true")[0];
+    assert!(
+        open.contains("whoever reaches it acts as narrows' own user"),
+        "{open}"
+    );
+    for open in ["true", "false"] {
+        let local = warnings("127.0.0.1:6380,unix:/x", open);
+        assert_eq!(local, Vec::<String>::new());
+    }
 }
 
 /// A file, and what is said of it.

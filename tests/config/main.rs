@@ -14,3 +14,4 @@ mod mistakes;
 mod secrets;
 mod settings;
 mod setup;
+mod users;

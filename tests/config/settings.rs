@@ -8,6 +8,7 @@ use narrows::config::Config;
 use narrows::engine::settings::{BackendSettings, ClientSettings, PoolSettings};
 use narrows::resp::Limits;
 use narrows::runtime::settings::{Endpoint, Listen};
+use narrows::session::access::AuthSettings;
 use narrows::telemetry::settings::{LogFormat, LogSettings};
 
 use crate::setup::{Setup, of_file};
@@ -45,6 +46,8 @@ pub(crate) const OTHER: &str = r#"
 addresses = ["unix:/run/n.sock", "[::1]:7000"]
 unix_socket_mode = 0o770
 backlog = 10
+allow_open = true
+proxy_protocol_from = ["10.0.0.0/8", "::1"]
 [backend]
 url = "redis://user:word@cache:6400/3"
 max_connections = 40
@@ -79,6 +82,9 @@ leases_max = 3
 blocking_max = 2
 [clients]
 max_clients = 77
+max_per_address = 3
+idle_timeout = "5m"
+handshake_timeout = 0
 in_flight_max = 8
 output_bytes_max = "1MiB"
 output_subscriber_bytes_max = "1MiB"
@@ -102,6 +108,12 @@ reply_depth_max = 16
 allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
 dedicated = ["FT.*"]
+[auth]
+mode = "local"
+user_clients_max = 9
+failures_max = 3
+[users.alice]
+password_sha256 = ["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
 [runtime]
 workers = 2
 drain_timeout = "5s"
@@ -113,9 +125,10 @@ format = "json"
 #[test]
 fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
-    all_differ!(Config, set, default, [runtime engine commands log]);
+    all_differ!(Config, set, default, [runtime engine commands auth log]);
+    all_differ!(AuthSettings, set.auth, default.auth, [mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
-        listen unix_socket_mode listen_backlog backend database credentials
+        listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers drain_timeout instance
     ]);
@@ -132,8 +145,9 @@ fn every_setting_can_be_changed_from_a_file() {
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max
     ]);
     all_differ!(ClientSettings, engine.clients, of_default.clients, [
-        max_clients in_flight_max output_bytes_max output_subscriber_bytes_max
-        output_subscriber_soft_bytes output_subscriber_soft_time output_pause_bytes big_request_bytes
+        max_clients max_per_address idle_timeout handshake_timeout in_flight_max output_bytes_max
+        output_subscriber_bytes_max output_subscriber_soft_bytes output_subscriber_soft_time
+        output_pause_bytes big_request_bytes
         upload_bytes_per_second_min request_timeout idle_in_transaction replay_reads
         on_unknown_outcome memory_bytes_max
     ]);

@@ -7,6 +7,7 @@ use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
 use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
+use narrows::session::Access;
 
 const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 
@@ -30,11 +31,9 @@ impl Desk {
             settings,
             commands: CommandTable::builtin(),
             policy: Policy::new(&PolicySettings::default()).unwrap(),
+            access: Access::default(),
         };
-        let shared = Shared {
-            budget: Budget::new(backends + 1, 1),
-            dials: Arc::new(DialRate::new(1000)),
-        };
+        let shared = Shared::new(Budget::new(backends + 1, 1), DialRate::new(1000));
         let identity = Arc::new(Identity::default());
         Self {
             engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),

@@ -132,6 +132,66 @@ fn what_is_not_finished_in_time_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_waits_for_a_connection_is_still_given_one() {
+    let mut server = RedisServer::start();
+    let toml = "[backend]\nbackoff_max = \"50ms\"\n[pool]\nqueue_timeout = \"9s\"\n";
+    let mut narrows = narrows(&server.url(), toml, &[]);
+    let mut client = narrows.connect();
+    client.expect(&["PING"], "+PONG\r\n");
+    server.kill9();
+    // Nothing has been written of it: it waits for a connection.
+    wait_until("the loss", PATIENCE, || {
+        narrows.log().contains("health check")
+    });
+    client.send_command(&["INCR", "k"]);
+    let mut watch = narrows.connect();
+    wait_until("it to wait", PATIENCE, || {
+        let list = watch.call(&["CLIENT", "LIST"]).text();
+        list.lines().any(|line| !line.contains(" qbuf=0 "))
+    });
+    narrows.signal(Signal::TERM);
+    watch.expect_closed();
+    server.restart();
+    client.expect_reply(":1\r\n");
+    client.expect_closed();
+    assert_eq!(narrows.wait(PATIENCE).code(), Some(0), "{}", narrows.log());
+}
+
+#[test]
+fn an_open_transaction_is_finished_and_an_abandoned_one_is_cut_off() {
+    let server = RedisServer::start();
+    for finishes in [true, false] {
+        let toml = "[runtime]\ndrain_timeout = \"1500ms\"\n";
+        let mut narrows = narrows(&server.url(), toml, &[]);
+        let mut client = narrows.connect();
+        client.expect(&["SET", "k", "1"], "+OK\r\n");
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["INCR", "k"], "+QUEUED\r\n");
+        let mut idle = narrows.connect();
+        idle.expect(&["PING"], "+PONG\r\n");
+        narrows.signal(Signal::TERM);
+        idle.expect_closed();
+        if finishes {
+            client.expect(&["EXEC"], "*1\r\n:2\r\n");
+            client.expect_closed();
+            assert_eq!(narrows.wait(PATIENCE).code(), Some(0), "{}", narrows.log());
+            continue;
+        }
+        client.expect_closed();
+        assert_eq!(narrows.wait(PATIENCE).code(), Some(1), "{}", narrows.log());
+        let log = narrows.log();
+        assert!(log.contains("draining clients=1 seconds_left=0"), "{log}");
+        assert!(log.contains("clients are cut off clients=1 "), "{log}");
+        assert!(
+            log.contains("cut off client=\"id=1 addr=127.0.0.1:"),
+            "{log}"
+        );
+    }
+    server.connect().expect(&["GET", "k"], "$1\r\n1\r\n");
+}
+
+#[test]
 fn a_second_signal_cuts_off_at_once() {
     let mut server = RedisServer::start();
     let mut narrows = narrows(&server.url(), "", &[]);

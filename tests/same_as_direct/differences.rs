@@ -205,6 +205,16 @@ fn client_lines(reply: &[u8]) -> Vec<u8> {
                 let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
                 if CLIENT_FIELDS.contains(&name) {
                     Some(format!("{name}=<own>"))
+                } else if let Some(flags) = pair.strip_prefix("flags=") {
+                    // Only the server knows that a watched key has changed, until `EXEC`.
+                    let flags = flags.replace('d', "");
+                    Some(format!(
+                        "flags={}",
+                        if flags.is_empty() { "N" } else { &flags }
+                    ))
+                } else if pair.starts_with("multi=") && pair != "multi=-1" {
+                    // Commands that the server has not queued for an error are counted too.
+                    Some("multi=<some>".to_owned())
                 } else if CLIENT_FIELDS_OF_SOME.contains(&name) {
                     None
                 } else {

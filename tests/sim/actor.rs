@@ -8,7 +8,8 @@ use narrows::resp::{Limits, Protocol, ReplyScanner};
 
 use super::brackets::Part;
 use super::ledger::{Ledger, Setting, Tag, Told};
-use super::server::DATABASES;
+use super::logins::Login;
+use super::server::{DATABASES, NOPERM, RESTRICTED};
 use super::world::EARLY;
 
 /// What the next reply has to be.
@@ -39,6 +40,7 @@ pub enum Expect {
     Reset,
     Select(u32),
     Hello(Protocol),
+    Login(Login),
     List,
     /// Confirmations.
     Subscribe,
@@ -103,6 +105,10 @@ pub struct Actor {
     pub loose: bool,
     pub half_closed: bool,
     pub half_close_told: bool,
+    /// There are users, and the server judges their rights.
+    pub users: bool,
+    /// It has to log in before anything else.
+    pub stranger: bool,
     /// It sends huge requests.
     pub huge: bool,
     /// It uses transactions, and commands that wait.
@@ -151,6 +157,8 @@ impl Actor {
             loose: false,
             half_closed: false,
             half_close_told: false,
+            users: false,
+            stranger: false,
             huge: false,
             transacts: false,
             transacts_percent: 0,
@@ -278,6 +286,9 @@ impl Actor {
         if self.stranded {
             return Err("answered in a context that it had left");
         }
+        if self.stranger && self.setting.user == 0 && !matches!(pending.expect, Expect::Login(_)) {
+            return self.judge_stranger(pending, frame, ledger);
+        }
         match &pending.expect {
             Expect::Written(_)
             | Expect::Read(_)
@@ -292,6 +303,14 @@ impl Actor {
             | Expect::Queued
             | Expect::Exec(..)
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
+            Expect::Login(login) => return self.judge_login(*login, frame, ledger),
+            // A right that its user does not have.
+            Expect::Exactly(bytes) if self.setting.user == RESTRICTED && is_id(bytes) => {
+                if frame != format!("-{NOPERM}\r\n").as_bytes() && !not_run {
+                    return Err("not kept from what it has no right to");
+                }
+            }
+            Expect::Exactly(_) | Expect::Beginning(_) | Expect::List if not_run && self.users => {}
             Expect::Subscribe | Expect::Tracking => {
                 return self.judge_listening(pending, frame, ledger);
             }
@@ -415,6 +434,11 @@ impl Actor {
             None => stored.is_none(),
         }
     }
+}
+
+/// Whether this is an answer to `CLIENT ID`.
+fn is_id(reply: &[u8]) -> bool {
+    reply.starts_with(b":")
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

@@ -224,7 +224,8 @@ impl World {
                 + census.leases
                 + census.uploads
                 + census.buffered_bytes
-                + census.gathers;
+                + census.gathers
+                + census.logins;
             if left > 0 || !census.totals_agree {
                 return Err(format!("something is left: {census:?}"));
             }

@@ -87,6 +87,12 @@ impl World {
     pub fn server_fault(&mut self) {
         self.server.now = self.now;
         let ms = |n: u64| Duration::from_millis(n);
+        if self.users && self.chance.hits(40) {
+            let user = 1 + self.chance.below(usize::from(super::server::USERS)) as u8;
+            self.server.users.change_password(user);
+            self.ledger.password_changes += 1;
+            return self.note("another password", &[user]);
+        }
         match self.chance.below(6) {
             0 | 1 => self.restart(),
             2 | 3 => {

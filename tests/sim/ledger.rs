@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use narrows::engine::settings::Settings;
+use narrows::engine::Rules;
 use narrows::resp::Protocol;
 
 use super::feeds::Feeds;
@@ -39,6 +39,8 @@ impl Tag {
 /// What a connection, a client's or a server's, is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Setting {
+    /// As which user; 0 is the default one.
+    pub user: u8,
     pub protocol: Protocol,
     pub db: u32,
 }
@@ -105,12 +107,15 @@ pub struct Ledger {
     pub feeds: Feeds,
     /// Clients whose waits others have ended, by their ids.
     pub unblocked: BTreeSet<u64>,
+    /// How often the server's passwords have been changed.
+    pub password_changes: u32,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
 }
 
 impl Ledger {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(rules: &Rules) -> Self {
+        let settings = &rules.settings;
         Self {
             timeouts: !settings.clients.request_timeout.is_zero(),
             kinds_checked: settings.pool.check_kinds,

@@ -4,7 +4,7 @@
 //! break the protocol, a clock that jumps.
 //!
 //! Always checked: each client hears exactly what the server answered to that very request, in
-//! its order, from its own db and protocol; no write runs twice; requests run in order; counters
+//! its order, from its own db and protocol, run as its own user; no write runs twice; requests run in order; counters
 //! and lists hold what was acknowledged; no connection without its permit; everybody is answered
 //! once the faults stop; nothing is left once all have gone; an idle engine sleeps.
 //!
@@ -20,6 +20,7 @@ mod faults;
 mod feeds;
 mod ledger;
 mod listening;
+mod logins;
 mod models;
 mod play;
 mod replay;

@@ -173,6 +173,7 @@ impl World {
         if self.in_turns {
             super::rules::for_turns(&mut rules);
         }
+        rules.access = self.rules.access.clone();
         self.rules = std::sync::Arc::new(rules);
         for w in 0..self.workers.len() {
             let rules = std::sync::Arc::clone(&self.rules);
@@ -210,6 +211,10 @@ impl World {
             }
             if actor.is_content() {
                 actor.waits_since = self.step;
+            }
+            if self.users && (actor.must_log_in(&self.server.users) || self.chance.hits(8)) {
+                actor.log_in(&mut self.chance, &self.server.users);
+                continue;
             }
             let victim = actor.ask(&mut self.chance, &others, &mut self.ledger);
             for actor in &mut self.actors {

@@ -73,6 +73,8 @@ pub enum Worlds {
     OutOfStep,
     /// Requests time out.
     WithTimeouts,
+    /// Clients log in.
+    WithUsers,
     /// Clients do little else than transactions, and wait.
     Transacting,
     /// Clients do little else than subscribe and publish.
@@ -85,6 +87,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
     match worlds {
         Worlds::All => true,
         Worlds::OutOfStep => world.slips,
+        Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0,
         Worlds::Listening => world.listening,
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,

@@ -73,7 +73,8 @@ impl Actor {
                     Expect::Written(key),
                 );
             }
-            92..95 => self.silence_next(chance, tag),
+            // Where the server judges rights, it may not be there to allow silence.
+            92..95 if !self.users => self.silence_next(chance, tag),
             95..98 => return self.kill(chance, tag, others, ledger),
             98 => self.say_last_word(chance, tag, ledger),
             _ => self.send(chance, tag, &["PING", &text], Expect::Served),
@@ -114,7 +115,11 @@ impl Actor {
 
     /// Asks for an echo, if it is in a state to hear it. What it asked.
     pub fn ask_plainly(&mut self) -> Option<Tag> {
-        let hears = self.is_idle() && self.pending.is_empty() && self.mode == Mode::On;
+        // A password that was changed ends those who had it, when connections are gone.
+        let hears = self.is_idle()
+            && self.pending.is_empty()
+            && self.mode == Mode::On
+            && (!self.users || self.setting.user == 0 && !self.stranger);
         if self.gone || self.done || !hears {
             return None;
         }
@@ -173,7 +178,12 @@ impl Actor {
             3 if !self.name.is_empty() => {
                 let mut reply = Vec::new();
                 write::bulk(&mut reply, self.name.as_bytes());
-                self.send(chance, tag, &["client", "getname"], Expect::Exactly(reply));
+                // Whether a name was set may have been the server's to say.
+                let expect = match self.users {
+                    true => Expect::Beginning(""),
+                    false => Expect::Exactly(reply),
+                };
+                self.send(chance, tag, &["client", "getname"], expect);
             }
             4 => self.send(chance, tag, &["CLIENT", "LIST"], Expect::List),
             5 => self.send(
@@ -188,6 +198,10 @@ impl Actor {
                 &["CLIENT", "ID", "x"],
                 Expect::Beginning("-ERR wrong number"),
             ),
+            // Nobody may go back to what may do nothing.
+            _ if self.stranger => {
+                self.send(chance, tag, &["ECHO", &tag.text()], Expect::Served);
+            }
             _ => {
                 self.name.clear();
                 // Only a SKIP outlives a RESET, and only for the RESET itself.

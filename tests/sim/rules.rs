@@ -6,6 +6,7 @@ use std::time::Duration;
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::{OnUnknownOutcome, Settings};
 use narrows::engine::{Identity, Rules};
+use narrows::session::{Access, AuthMode};
 
 use super::chance::Chance;
 
@@ -65,6 +66,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
         settings,
         commands: TABLE.with(CommandTable::clone),
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+        access: Access::default(),
     }
 }
 
@@ -79,6 +81,15 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
 }
 
+/// Clients log in as users of the server, and it judges their rights.
+pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
+    rules.access = Access {
+        mode: AuthMode::Passthrough,
+        failures_max: chance.one_of(&[0, 2, 10]),
+        ..Access::default()
+    };
+}
+
 /// Checks are frequent, and often nothing else finds a server out of step.
 pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
     let pool = &mut rules.settings.pool;
@@ -90,6 +101,5 @@ pub fn for_slips(rules: &mut Rules, chance: &mut Chance) {
 pub fn identity() -> Identity {
     Identity {
         name: "narrows:sim".to_owned(),
-        ..Identity::default()
     }
 }

@@ -71,6 +71,8 @@ pub struct World {
     pub slips: bool,
     /// Clients do little else than transactions, and wait.
     pub transacting: bool,
+    /// Clients log in as users of the server.
+    pub users: bool,
     /// Clients do little else than subscribe and publish.
     pub listening: bool,
     /// Budget and settings are drawn for contexts that take turns.
@@ -113,6 +115,12 @@ impl World {
         if slips {
             rules::for_slips(&mut rules, &mut chance);
         }
+        let users = !in_turns && !slips && chance.hits(25);
+        let mut server = Server::default();
+        if users {
+            rules::for_users(&mut rules, &mut chance);
+            server.users.default_is_closed = chance.hits(40);
+        }
         let rules = Arc::new(rules);
         let steps = chance.between(100, 500) as u64;
         let faults = match (in_turns, slips) {
@@ -121,10 +129,10 @@ impl World {
             (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
         };
         let budget = Budget::new(total, workers);
-        let shared = Shared {
-            budget: Arc::clone(&budget),
-            dials: Arc::new(DialRate::new(chance.one_of(&[20, 1000]))),
-        };
+        let shared = Shared::new(
+            Arc::clone(&budget),
+            DialRate::new(chance.one_of(&[20, 1000])),
+        );
         let identity = Arc::new(rules::identity());
         let workers = (0..workers)
             .map(|worker| Worker {
@@ -147,13 +155,14 @@ impl World {
             faults,
             slips,
             transacting,
+            users,
             listening,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
             budget,
-            server: Server::default(),
-            ledger: Ledger::new(&rules.settings),
+            server,
+            ledger: Ledger::new(&rules),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -340,6 +349,7 @@ impl World {
             || actor.half_closed
             || actor.huge
             || actor.loose
+            || (actor.setting.user > 0 && self.server.users.changes > 0)
             || settings.output_subscriber_bytes_max < 1 << 20
             || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
@@ -448,6 +458,8 @@ impl World {
         let most = if self.transacting { 90 } else { 40 };
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.transacts_percent = if self.transacting { 50 } else { 12 };
+        actor.stranger = self.server.users.default_is_closed;
+        actor.users = self.users;
         let most = if self.listening { 90 } else { 25 };
         actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.listens_percent = if self.listening { 60 } else { 10 };

@@ -43,6 +43,25 @@ impl Conn {
         })
     }
 
+    /// To `127.0.0.1:PORT` from another address of this machine's loopback network.
+    #[track_caller]
+    pub fn connect_from(source: &str, address: &str) -> Self {
+        let [source, address]: [SocketAddr; 2] =
+            [format!("{source}:0"), address.to_owned()].map(|text| text.parse().unwrap());
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&source.into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Self::READ_PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(Self::READ_PATIENCE)).unwrap();
+        Self {
+            stream: Stream::Tcp(stream),
+            pending: Vec::new(),
+        }
+    }
+
     #[track_caller]
     pub fn connect_unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
@@ -120,6 +139,14 @@ impl Conn {
                 Err(text) => return Err(io::Error::new(io::ErrorKind::InvalidData, text)),
             }
         }
+    }
+
+    /// The same, with another limit on how long it may take.
+    pub fn try_reply_within(&mut self, patience: Duration) -> io::Result<Reply> {
+        self.set_read_timeout(patience);
+        let reply = self.try_reply();
+        self.set_read_timeout(Self::READ_PATIENCE);
+        reply
     }
 
     /// The peer closes (or resets) without a further byte.

@@ -30,6 +30,7 @@ pub use redis_server::{Flavor, RedisServer};
 pub use reply::{Reply, Value};
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// For whatever should happen within moments, on a machine that is busy with other tests.
@@ -65,4 +66,26 @@ pub fn python() -> PathBuf {
         python.display()
     );
     python
+}
+
+/// The script of `tests/node` on Node.js, with the libraries as `make test` prepares them; `None` on
+/// a system whose Node.js is too old for them, which is said.
+pub fn node(script: &str) -> Option<Command> {
+    let home = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let folder = std::env::var_os("TEST_NODE").map_or(home.join("target/node"), PathBuf::from);
+    if let Ok(reason) = std::fs::read_to_string(folder.join("too-old")) {
+        eprintln!("{script} is not run: {}", reason.trim());
+        return None;
+    }
+    let modules = folder.join("node_modules");
+    assert!(
+        modules.exists(),
+        "{} is missing: run `make test` once, it prepares it",
+        modules.display()
+    );
+    let mut command = Command::new("node");
+    command
+        .arg(home.join("tests/node").join(script))
+        .env("NODE_PATH", modules);
+    Some(command)
 }

@@ -27,13 +27,22 @@ impl Narrows {
 
     /// With exactly these arguments, among which must be a listening address of port 0.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Self::spawn(arguments);
+        Self::start_in(&[], arguments)
+    }
+
+    /// The same with further variables in its environment.
+    pub fn start_in(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut child = Self::spawn_in(variables, arguments);
         let address = child.wait_for_line(PATIENCE, listening_address);
         Self { child, address }
     }
 
     /// The bare process, for tests of what ends at once: `check`, mistakes, `--help`.
     pub fn spawn(arguments: &[&str]) -> Child {
+        Self::spawn_in(&[], arguments)
+    }
+
+    fn spawn_in(variables: &[(&str, &str)], arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_narrows"));
         // What the developer has set for a narrows of their own must not leak in.
         for (name, _) in std::env::vars_os() {
@@ -41,6 +50,7 @@ impl Narrows {
                 command.env_remove(name);
             }
         }
+        command.envs(variables.iter().copied());
         Child::spawn(command.args(arguments))
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use narrows::engine::{Accepted, BackendId, Question, Reply};
-use narrows::session::info::ClientFigures;
 
 use super::actor::{Actor, TAG_BEGIN};
 use super::rules;
@@ -297,7 +296,7 @@ impl World {
             let answer = match question {
                 Question::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
                 Question::Kill(_) | Question::Unblock(..) => Reply::Killed(1),
-                Question::Figures => Reply::Figures(ClientFigures::default()),
+                Question::Figures => Reply::Figures(Box::default()),
             };
             self.engine.answered(ticket, answer, self.now);
             // The same kind of question from the other side.

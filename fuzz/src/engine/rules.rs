@@ -7,6 +7,8 @@ use arbitrary::{Result, Unstructured};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::Rules;
 use narrows::engine::settings::{OnUnknownOutcome, Settings};
+use narrows::session::Access;
+use narrows::session::access::BackendLogin;
 
 /// Made once: nothing else here takes as long.
 fn commands() -> CommandTable {
@@ -32,6 +34,19 @@ pub fn draw(u: &mut Unstructured<'_>) -> Result<Rules> {
         settings,
         commands: commands(),
         policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+        access: access(u)?,
+    })
+}
+
+/// Logged in to the server, or not.
+fn access(u: &mut Unstructured<'_>) -> Result<Access> {
+    let password = u.arbitrary::<bool>()?.then(|| b"secret"[..].into());
+    Ok(Access {
+        own: BackendLogin {
+            user: None,
+            password,
+        },
+        ..Access::default()
     })
 }
 

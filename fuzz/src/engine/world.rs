@@ -50,14 +50,9 @@ impl World {
         let rules: Arc<Rules> = Arc::new(rules::draw(u)?);
         let workers = u.int_in_range(1..=2_usize)?;
         let budget = Budget::new(u.int_in_range(2..=6_u32)?, workers);
-        let shared = Shared {
-            budget: Arc::clone(&budget),
-            dials: Arc::new(DialRate::new(*u.choose(&[1000, 20])?)),
-        };
+        let shared = Shared::new(Arc::clone(&budget), DialRate::new(*u.choose(&[1000, 20])?));
         let identity = Identity {
             name: "narrows:fuzz".to_owned(),
-            password: u.arbitrary::<bool>()?.then(|| "secret".to_owned()),
-            ..Identity::default()
         };
         let seed = u64::from(u.arbitrary::<u8>()?);
         Ok(Self {

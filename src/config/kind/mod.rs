@@ -3,6 +3,7 @@
 
 mod list;
 mod mode;
+mod network;
 mod number;
 mod place;
 mod ratio;
@@ -12,6 +13,7 @@ use toml::de::DeValue;
 
 pub(super) use list::list;
 pub(super) use mode::mode;
+pub(super) use network::network;
 pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
 pub(super) use place::{address, url};
 pub(super) use ratio::ratio;
@@ -47,7 +49,7 @@ impl Wrong {
 /// A kind of value.
 pub(super) trait Kind {
     /// What it is read into.
-    type Value: PartialEq + Clone;
+    type Value: PartialEq + Clone + 'static;
 
     /// The value, or everything that is wrong with it.
     fn read(&self, raw: Raw<'_>) -> Result<Self::Value, Vec<Wrong>>;

@@ -65,7 +65,7 @@ impl<T, U> Number<T, U> {
     }
 }
 
-impl<T: Stored, U: Unit> Kind for Number<T, U> {
+impl<T: Stored + 'static, U: Unit> Kind for Number<T, U> {
     type Value = T;
 
     fn read(&self, raw: Raw<'_>) -> Result<T, Vec<Wrong>> {

@@ -62,7 +62,7 @@ pub(in crate::config) struct Choice<T: 'static> {
     names: &'static [(&'static str, T)],
 }
 
-impl<T: PartialEq + Clone> Kind for Choice<T> {
+impl<T: PartialEq + Clone + 'static> Kind for Choice<T> {
     type Value = T;
 
     fn read(&self, raw: Raw<'_>) -> Result<T, Vec<Wrong>> {

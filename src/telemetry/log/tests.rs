@@ -35,7 +35,7 @@ fn logged(level: &str, format: LogFormat, colours: bool, events: impl FnOnce()) 
         level: level.to_owned(),
         format,
     };
-    let subscriber = subscriber(&settings, colours, memory.clone()).unwrap();
+    let (subscriber, _) = subscriber(&settings, colours, memory.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, events);
     let bytes = memory.0.lock().clone();
     String::from_utf8(bytes).unwrap()
@@ -167,4 +167,32 @@ fn blanks_around_directives_change_nothing() {
     // Where a letter of two bytes stands as far in as there were blanks before it.
     assert!(filter(" \u{da}\u{da}a=b").is_err());
     assert!(filter("\x0c\x0c\x0c\u{da}\u{da}\u{da}level=log").is_err());
+}
+
+#[test]
+fn the_level_can_be_changed_while_the_log_is_written() {
+    for format in [LogFormat::Text, LogFormat::Json] {
+        let memory = Memory::default();
+        let settings = LogSettings {
+            format,
+            ..LogSettings::default()
+        };
+        let (subscriber, level) = subscriber(&settings, false, memory.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let event = |name| tracing::debug!(name, "small");
+            event("first");
+            level.set("debug").unwrap();
+            event("second");
+            assert!(level.set("debgu").is_err());
+            event("third");
+            level.set("off").unwrap();
+            tracing::error!("fourth");
+        });
+        let text = String::from_utf8(memory.0.lock().clone()).unwrap();
+        let names: Vec<_> = ["first", "second", "third", "fourth"]
+            .into_iter()
+            .filter(|name| text.contains(name))
+            .collect();
+        assert_eq!(names, ["second", "third"], "{text}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::sim::ledger::Ledger;
 
 /// Commands that a server answers while it loads its data.
 pub fn runs_while_loading(name: &str) -> bool {
-    ["HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
+    ["AUTH", "HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
 }
 
 /// Commands that narrows sends by itself.

@@ -28,6 +28,8 @@ pub enum State {
 pub struct Link {
     pub id: u64,
     pub setting: Setting,
+    /// Somebody has logged in on it.
+    pub logged_in: bool,
     /// Bytes received and not executed.
     pub input: Vec<u8>,
     /// Bytes answered and not delivered.
@@ -54,6 +56,7 @@ impl Link {
         Self {
             id,
             setting: Setting::default(),
+            logged_in: false,
             input: Vec::new(),
             out: Vec::new(),
             state: State::Well,
@@ -132,10 +135,15 @@ impl Link {
     fn command(&mut self, name: &str, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
         let tag = args.last().and_then(|arg| Tag::read(arg));
         let refusal = server.refusal(name, is_write(name));
+        let refusal = refusal.or(server.users.refusal(self, name, args));
+        if let Some(tag) = tag.filter(|_| refusal.is_some_and(|text| text.starts_with("NOAUTH"))) {
+            ledger.offend(format!("{tag:?} was sent where nobody has logged in"));
+        }
         if tag.is_none() {
             let before = self.out.len();
             match refusal {
                 Some(text) => write::error(&mut self.out, text),
+                None if name == "AUTH" => server.users.log_in(self, args),
                 None => connection::own_command(self, name, args, ledger),
             }
             let reply = self.out.split_off(before);

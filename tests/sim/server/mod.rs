@@ -13,6 +13,7 @@ mod link;
 mod lists;
 mod strings;
 mod transactions;
+mod users;
 mod waits;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use keyspace::Keyspace;
 
 pub use link::{Link, State};
+pub use users::{NOPERM, RESTRICTED, USERS, Users, name as user_name};
 
 /// Databases that the server has.
 pub const DATABASES: u32 = 4;
@@ -36,6 +38,7 @@ pub enum Pause {
 pub struct Server {
     pub now: Duration,
     keys: Keyspace,
+    pub users: Users,
     pub hub: feeds::Hub,
     connections: u64,
     paused: Option<(Duration, Pause)>,

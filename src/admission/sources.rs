@@ -1,0 +1,122 @@
+//! How many clients come from one place: a host that opens connections without end must not take
+//! them all. Counts are kept whether there is a limit or not, so that one can be set at any time.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Where a client comes from, as far as a limit tells clients apart: an IPv4 address, or the /64
+/// that an IPv6 address is in, since one host has all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// The source of a client with this address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = address.to_bits() & !u128::from(u64::MAX);
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            address => address,
+        })
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
+    }
+}
+
+/// The clients of each source.
+#[derive(Debug, Default)]
+pub struct Sources {
+    clients: Mutex<BTreeMap<Source, usize>>,
+}
+
+/// One client's place among those of its source, given up when it is dropped.
+#[derive(Debug)]
+pub struct SourcePlace {
+    sources: Arc<Sources>,
+    source: Source,
+}
+
+impl Sources {
+    /// Counts one more client of `source`, unless there are `max` already; zero is no limit.
+    ///
+    /// # Errors
+    /// How many there are.
+    pub fn enter(self: &Arc<Self>, source: Source, max: usize) -> Result<SourcePlace, usize> {
+        let mut clients = self.clients.lock();
+        let count = clients.get(&source).copied().unwrap_or_default();
+        if max != 0 && count >= max {
+            return Err(count);
+        }
+        clients.insert(source, count + 1);
+        Ok(SourcePlace {
+            sources: Arc::clone(self),
+            source,
+        })
+    }
+}
+
+impl Drop for SourcePlace {
+    fn drop(&mut self) {
+        let mut clients = self.sources.clients.lock();
+        match clients.get_mut(&self.source) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                clients.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_the_64_of_one() {
+        assert_eq!(source("::ffff:10.0.0.1"), source("10.0.0.1"));
+        assert_ne!(source("10.0.0.1"), source("10.0.0.2"));
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:0:0:9"));
+        assert_ne!(source("2001:db8:0:1::1"), source("2001:db8:0:2::1"));
+        assert_eq!(source("2001:db8:0:1::1").to_string(), "2001:db8:0:1::/64");
+        assert_eq!(source("::ffff:10.0.0.1").to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn each_source_has_as_many_places_as_the_limit_and_nothing_is_kept_of_those_who_left() {
+        let sources = Arc::new(Sources::default());
+        let (one, other) = (source("10.0.0.1"), source("10.0.0.2"));
+        let mut places: Vec<_> = (0..2).map(|_| sources.enter(one, 2).unwrap()).collect();
+        assert_eq!(sources.enter(one, 2).err(), Some(2));
+        places.push(sources.enter(other, 2).unwrap());
+        places.remove(0);
+        places.push(sources.enter(one, 2).unwrap());
+        assert_eq!(sources.enter(one, 2).err(), Some(2));
+        places.clear();
+        assert!(sources.clients.lock().is_empty());
+    }
+
+    #[test]
+    fn without_a_limit_clients_are_counted_for_one_that_is_set_later() {
+        let sources = Arc::new(Sources::default());
+        let one = source("::1");
+        let places: Vec<_> = (0..3).map(|_| sources.enter(one, 0).unwrap()).collect();
+        assert_eq!(sources.enter(one, 2).err(), Some(3));
+        drop(places);
+        assert!(sources.enter(one, 2).is_ok());
+    }
+}

@@ -1,0 +1,213 @@
+//! What differs between the configuration in force and one that was read again, and which of it
+//! may change while narrows runs. Walks the list of keys, so no key can be forgotten.
+
+use std::any::Any;
+
+use super::Config;
+use super::keys::{Draft, Visitor, visit};
+use super::kind::Kind;
+use crate::runtime::settings::Settings;
+
+/// One key whose value is another one now. No secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key, `the login` for user and password towards the server, or `users` for all of them.
+    pub key: &'static str,
+    /// The value in force, as a file would have it.
+    pub from: String,
+    /// The value that was read.
+    pub to: String,
+    /// It is read at the start only: the value in force stays.
+    pub needs_restart: bool,
+}
+
+/// Keys that are read at the start only. Sockets are open and threads run by then; what the
+/// server calls its commands changes with a restart of the server alone; and a process that was
+/// told to talk to one server must not talk to another in the middle of its clients' sessions. Nor can
+/// clients that were let in without a login be asked for one later.
+const AT_START: [&str; 10] = [
+    "listen.addresses",
+    "listen.unix_socket_mode",
+    "listen.backlog",
+    "listen.allow_open",
+    "listen.proxy_protocol_from",
+    "backend.url",
+    "backend.instance",
+    "auth.mode",
+    "runtime.workers",
+    "log.format",
+];
+
+/// Everything that differs between `old`, which is in force, and `new`. What needs a restart is
+/// put back in `new`, so that it can be put into force as a whole.
+pub fn changes(old: &Config, new: &mut Config) -> Vec<Change> {
+    let mut before = Before::default();
+    visit(&mut draft_of(old.clone()), &mut before);
+    let mut comparing = Comparing {
+        before: before.0.into_iter(),
+        changes: Vec::new(),
+    };
+    let mut draft = draft_of(std::mem::take(new));
+    visit(&mut draft, &mut comparing);
+    *new = draft.config;
+    let mut changes = comparing.changes;
+    server(&old.runtime, &mut new.runtime, &mut changes);
+    if old.auth.users != new.auth.users {
+        let count = |config: &Config| format!("{} (not shown)", config.auth.users.len());
+        changes.push(Change {
+            key: "users",
+            from: count(old),
+            to: count(new),
+            needs_restart: false,
+        });
+    }
+    changes
+}
+
+/// The server's address and database stay; the login may change. The URL is all three in one.
+fn server(old: &Settings, new: &mut Settings, changes: &mut Vec<Change>) {
+    let place = |settings: &Settings| format!("{}/{}", settings.backend, settings.database);
+    if place(old) != place(new) {
+        changes.push(Change {
+            key: "backend.url",
+            from: place(old),
+            to: place(new),
+            needs_restart: true,
+        });
+        new.backend = old.backend.clone();
+        new.database = old.database;
+        // Who narrows is belongs to where it is somebody.
+        new.credentials = old.credentials.clone();
+    }
+    if old.credentials != new.credentials {
+        let login = |settings: &Settings| format!("{:?}", settings.credentials);
+        changes.push(Change {
+            key: LOGIN,
+            from: login(old),
+            to: login(new),
+            needs_restart: false,
+        });
+    }
+}
+
+/// How a change of user or password is called.
+const LOGIN: &str = "the login";
+
+/// The URL and the password file have been resolved into `config` already.
+fn draft_of(config: Config) -> Draft {
+    Draft {
+        config,
+        ..Draft::default()
+    }
+}
+
+/// The values of all keys, in their order, with how they are shown.
+#[derive(Default)]
+struct Before(Vec<(Box<dyn Any>, String)>);
+
+impl Visitor for Before {
+    fn key<K: Kind>(&mut self, _: &'static str, value: &mut K::Value, kind: &K) {
+        self.0.push((Box::new(value.clone()), kind.show(value)));
+    }
+}
+
+struct Comparing {
+    before: std::vec::IntoIter<(Box<dyn Any>, String)>,
+    changes: Vec<Change>,
+}
+
+impl Visitor for Comparing {
+    fn key<K: Kind>(&mut self, path: &'static str, value: &mut K::Value, kind: &K) {
+        let Some((before, from)) = self.before.next() else {
+            return;
+        };
+        let Some(before) = before.downcast_ref::<K::Value>() else {
+            return;
+        };
+        if before == value {
+            return;
+        }
+        let needs_restart = AT_START.contains(&path);
+        self.changes.push(Change {
+            key: path,
+            from,
+            to: kind.show(value),
+            needs_restart,
+        });
+        if needs_restart {
+            *value = before.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::keys::paths;
+    use crate::runtime::settings::{Credentials, Endpoint, Listen};
+
+    #[test]
+    fn every_key_read_at_the_start_only_is_a_key() {
+        for key in AT_START {
+            assert!(paths().contains(&key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_manual_names_what_needs_a_restart() {
+        const MANUAL: &str = include_str!("../../docs/operating.md");
+        for key in AT_START {
+            assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_may_change_is_taken_over_and_what_may_not_stays() {
+        let (old, mut new) = (Config::default(), Config::default());
+        assert_eq!(changes(&old, &mut new), []);
+        new.engine.pool.slice = Duration::from_millis(5);
+        new.runtime.workers = 3;
+        new.runtime.listen = vec![Listen::Unix("/x".into())];
+        let mut expected = old.clone();
+        expected.engine.pool.slice = Duration::from_millis(5);
+        let found = changes(&old, &mut new);
+        assert_eq!(new, expected);
+        let said: Vec<_> = found
+            .iter()
+            .map(|c| (c.key, &*c.from, &*c.to, c.needs_restart))
+            .collect();
+        let expected = [
+            (
+                "listen.addresses",
+                "[\"127.0.0.1:6380\"]",
+                "[\"unix:/x\"]",
+                true,
+            ),
+            ("pool.slice", "\"20ms\"", "\"5ms\"", false),
+            ("runtime.workers", "0", "3", true),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn the_login_may_change_and_is_never_shown_and_the_server_may_not() {
+        let (old, mut new) = (Config::default(), Config::default());
+        let login = Credentials {
+            user: Some("app".to_owned()),
+            password: Some("s3cret".to_owned()),
+        };
+        new.runtime.credentials = login.clone();
+        let found = changes(&old, &mut new);
+        assert_eq!(new.runtime.credentials, login);
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].needs_restart && !format!("{found:?}").contains("s3cret"));
+
+        new.runtime.backend = Endpoint::Unix("/redis.sock".into());
+        let found = changes(&old, &mut new);
+        assert_eq!((new, found.len()), (old, 1), "with its login");
+        assert_eq!(found[0].to, "unix:/redis.sock/0");
+        assert!(found[0].needs_restart);
+    }
+}

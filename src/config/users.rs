@@ -1,0 +1,279 @@
+//! `[users.<name>]`: the users that clients log in to, or what is said of the server's own. A
+//! table for each, of which there may be any number, so they are no keys of `keys.rs`.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::file::Document;
+use super::keys::{MILLION, patterns};
+use super::kind::{Kind, Raw, boolean, count, list, path, text};
+use super::mistake::{Mistake, Origin};
+use super::secret;
+use super::suggest::nearest;
+use crate::session::access::{AuthMode, BackendLogin, PasswordHash, UserSettings};
+
+/// The name of the section.
+pub(super) const SECTION: &str = "users";
+
+/// The keys of one user.
+pub(super) const KEYS: [&str; 9] = [
+    "password_file",
+    "password_sha256",
+    "nopass",
+    "admin",
+    "backend_user",
+    "backend_password_file",
+    "max_clients",
+    "allow",
+    "deny",
+];
+
+/// Keys that mean nothing where the server checks logins.
+const LOCAL_ONLY: [&str; 6] = [
+    "password_file",
+    "password_sha256",
+    "nopass",
+    "admin",
+    "backend_user",
+    "backend_password_file",
+];
+
+/// Reads all users. What they contradict is for `mode` to say.
+pub(super) fn read(
+    document: &Document<'_>,
+    mode: AuthMode,
+    mistakes: &mut Vec<Mistake>,
+    warnings: &mut Vec<String>,
+) -> Vec<UserSettings> {
+    let mut users = Vec::new();
+    for (name, value) in document.users() {
+        let here = document.at(name.span().start);
+        let mut reading = User {
+            document,
+            path: format!("{SECTION}.{}", name.get_ref()),
+            mistakes: &mut *mistakes,
+            warnings: &mut *warnings,
+        };
+        if let Some(why) = unfit(name.get_ref()) {
+            reading.mistake(here.clone(), why);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => users.push(reading.read(name.get_ref(), here, table, mode)),
+            _ => reading.mistake(here, "is a section with the keys of one user, not a value"),
+        }
+    }
+    users
+}
+
+/// Why Redis would not take this for a user's name (`ACLStringHasSpaces`, acl.c).
+fn unfit(name: &str) -> Option<&'static str> {
+    let bad = name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '\0');
+    bad.then_some("is no name for a user: empty, or with a blank in it")
+}
+
+struct User<'a, 'd> {
+    document: &'a Document<'d>,
+    path: String,
+    mistakes: &'a mut Vec<Mistake>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl User<'_, '_> {
+    fn read(
+        &mut self,
+        name: &str,
+        here: Origin,
+        table: &DeTable<'_>,
+        mode: AuthMode,
+    ) -> UserSettings {
+        self.unknown_keys(table);
+        self.useless_keys(table, mode, &here);
+        let mut user = UserSettings::new(name);
+        let (mut file, mut backend_file): (Option<PathBuf>, Option<PathBuf>) = (None, None);
+        let (mut hashes, mut backend_user): (Vec<String>, String) = Default::default();
+        self.key(table, "password_file", &path(), &mut file);
+        self.key(
+            table,
+            "password_sha256",
+            &list(text(HASH, hash), 0, 16),
+            &mut hashes,
+        );
+        self.key(table, "nopass", &boolean(), &mut user.nopass);
+        self.key(table, "admin", &boolean(), &mut user.admin);
+        self.key(
+            table,
+            "backend_user",
+            &text(NAME, backend_name),
+            &mut backend_user,
+        );
+        self.key(table, "backend_password_file", &path(), &mut backend_file);
+        self.key(
+            table,
+            "max_clients",
+            &count(1, MILLION).or_zero("no bound of its own"),
+            &mut user.max_clients,
+        );
+        self.key(table, "allow", &patterns(), &mut user.commands.allow);
+        self.key(table, "deny", &patterns(), &mut user.commands.deny);
+        user.passwords = hashes
+            .iter()
+            .filter_map(|hex| PasswordHash::from_hex(hex))
+            .collect();
+        if let Some(password) = self.secret(table, "password_file", file.as_ref()) {
+            user.passwords.push(PasswordHash::of(password.as_bytes()));
+        }
+        let password = self.secret(table, "backend_password_file", backend_file.as_ref());
+        self.backend(
+            &mut user,
+            &here,
+            backend_user,
+            password,
+            backend_file.is_some(),
+        );
+        let has_password = file.is_some() || !hashes.is_empty();
+        if mode == AuthMode::Local && !has_password && !user.nopass {
+            self.mistake(here.clone(), NO_PASSWORD);
+        }
+        if user.nopass && name != "default" {
+            self.mistake(
+                here,
+                "nopass is for the user default only, as which clients begin",
+            );
+        }
+        user
+    }
+
+    fn backend(
+        &mut self,
+        user: &mut UserSettings,
+        here: &Origin,
+        name: String,
+        password: Option<String>,
+        has_file: bool,
+    ) {
+        match (name.is_empty(), password) {
+            (false, Some(password)) => {
+                user.runs_as = Some(BackendLogin {
+                    user: Some(name.into_bytes().into()),
+                    password: Some(password.into_bytes().into()),
+                });
+            }
+            (false, None) if !has_file => {
+                self.mistake(here.clone(), "backend_user needs backend_password_file");
+            }
+            (true, _) if has_file => {
+                self.mistake(here.clone(), "backend_password_file needs backend_user");
+            }
+            _ => {}
+        }
+    }
+
+    fn key<K: Kind>(&mut self, table: &DeTable<'_>, key: &str, kind: &K, to: &mut K::Value) {
+        let Some((_, value)) = table.iter().find(|(name, _)| name.get_ref() == key) else {
+            return;
+        };
+        match kind.read(Raw::Toml(value.get_ref())) {
+            Ok(read) => *to = read,
+            Err(wrongs) => {
+                for wrong in wrongs {
+                    let (at, expected) = match wrong.element {
+                        Some((at, expected)) => (at, expected),
+                        None => (None, kind.expected()),
+                    };
+                    let at = at.unwrap_or(value.span().start);
+                    let text = format!("{}; allowed: {expected}", wrong.text);
+                    let path = format!("{}.{key}", self.path);
+                    let mistake = Mistake::about(self.document.at(at), &path, text);
+                    self.mistakes.push(mistake);
+                }
+            }
+        }
+    }
+
+    /// The password in a file that `key` names.
+    fn secret(&mut self, table: &DeTable<'_>, key: &str, file: Option<&PathBuf>) -> Option<String> {
+        match secret::read(file?) {
+            Ok(secret) => {
+                self.warnings.extend(secret.warning);
+                Some(secret.text)
+            }
+            Err(why) => {
+                let at = key_of(table, key).map_or(0, |name| name.span().start);
+                let path = format!("{}.{key}", self.path);
+                self.mistakes
+                    .push(Mistake::about(self.document.at(at), &path, why));
+                None
+            }
+        }
+    }
+
+    fn unknown_keys(&mut self, table: &DeTable<'_>) {
+        for (name, _) in table {
+            let key: &str = name.get_ref();
+            if KEYS.contains(&key) {
+                continue;
+            }
+            let text = match (key, nearest(key, KEYS)) {
+                ("password", _) => "unknown key; a password stands in a file that password_file \
+                                    names, or as password_sha256 = [\"<64 hex digits>\"]"
+                    .to_owned(),
+                (_, Some(near)) => format!("unknown key; did you mean {near}?"),
+                (_, None) => format!("unknown key; there are {}", KEYS.join(", ")),
+            };
+            let path = format!("{}.{key}", self.path);
+            let at = self.document.at(name.span().start);
+            self.mistakes.push(Mistake::about(at, &path, text));
+        }
+    }
+
+    fn useless_keys(&mut self, table: &DeTable<'_>, mode: AuthMode, here: &Origin) {
+        match mode {
+            AuthMode::Local => {}
+            AuthMode::None => {
+                self.mistake(here.clone(), "users mean nothing without auth.mode");
+            }
+            AuthMode::Passthrough => {
+                for key in LOCAL_ONLY {
+                    if let Some(name) = key_of(table, key) {
+                        let at = self.document.at(name.span().start);
+                        let path = format!("{}.{key}", self.path);
+                        self.mistakes.push(Mistake::about(at, &path, NOT_OURS));
+                    }
+                }
+            }
+        }
+    }
+
+    fn mistake(&mut self, at: Origin, text: &str) {
+        self.mistakes.push(Mistake::about(at, &self.path, text));
+    }
+}
+
+fn key_of<'t, 'd>(
+    table: &'t DeTable<'d>,
+    key: &str,
+) -> Option<&'t Spanned<std::borrow::Cow<'d, str>>> {
+    let found = table.iter().find(|(name, _)| name.get_ref() == key);
+    found.map(|(name, _)| name)
+}
+
+fn hash(text: &str) -> Result<(), String> {
+    match PasswordHash::from_hex(text) {
+        Some(_) => Ok(()),
+        None => Err("is no SHA-256".to_owned()),
+    }
+}
+
+fn backend_name(text: &str) -> Result<(), String> {
+    match text.is_empty() || unfit(text).is_none() {
+        true => Ok(()),
+        false => Err("is no name of a user".to_owned()),
+    }
+}
+
+const HASH: &str = "64 hexadecimal digits: printf %s 'the password' | sha256sum";
+const NAME: &str = "the name of a user of the server, without blanks";
+const NO_PASSWORD: &str = "the user has no password: password_file or password_sha256 is needed";
+const NOT_OURS: &str = "means nothing with auth.mode = \"passthrough\": the server has the users";

@@ -1,0 +1,215 @@
+//! As whom backends are logged in at the server. Each credential has pools of its own: a backend
+//! never changes user, so no command can run as another one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::session::Account;
+use crate::session::access::BackendLogin;
+
+use super::Rules;
+
+/// A user of the server, by its place in [`Credentials`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(u32);
+
+impl CredentialId {
+    /// Nobody: the connection has not logged in, and the server takes it for its default user if
+    /// that one needs no password.
+    pub const ANONYMOUS: Self = Self(0);
+    /// Whose it will be is not known: a connection that was dialled to check a login.
+    pub const PENDING: Self = Self(1);
+    /// narrows' own user, unless a reload has changed who that is.
+    const OWN: Self = Self(2);
+}
+
+/// narrows' own: what every context has that nobody has logged in for.
+impl Default for CredentialId {
+    fn default() -> Self {
+        Self::OWN
+    }
+}
+
+/// What the server last said of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not been used yet.
+    Untried,
+    /// It was accepted then.
+    Accepted(Duration),
+    /// It was refused then, with this error reply.
+    Refused(Box<[u8]>, Duration),
+}
+
+/// One user of the server.
+pub struct Credential {
+    login: BackendLogin,
+    /// See [`Standing`].
+    pub standing: Standing,
+    /// What its clients may do and how many they may be, once it has been asked for.
+    account: Option<Arc<Account>>,
+    /// Commands that narrows answers itself and that the server has allowed it, by when.
+    pub rights: BTreeMap<Box<str>, Duration>,
+    /// When a pipe was last taken out of use to check a login on it.
+    pub checked_at: Option<Duration>,
+}
+
+/// All users of the server that backends are, or were, logged in as.
+pub struct Credentials {
+    all: Vec<Credential>,
+    by_user: BTreeMap<Box<[u8]>, CredentialId>,
+    own: CredentialId,
+}
+
+impl Credential {
+    fn new(login: BackendLogin) -> Self {
+        Self {
+            login,
+            standing: Standing::Untried,
+            account: None,
+            rights: BTreeMap::new(),
+            checked_at: None,
+        }
+    }
+
+    /// What a new connection logs in with.
+    pub fn login(&self) -> &BackendLogin {
+        &self.login
+    }
+
+    /// Whether the server refused it less than `for_how_long` ago.
+    pub fn is_refused(&self, now: Duration, for_how_long: Duration) -> bool {
+        matches!(&self.standing, Standing::Refused(_, at) if now.saturating_sub(*at) < for_how_long)
+    }
+}
+
+impl Credentials {
+    /// Only narrows' own, and nobody.
+    pub fn new(own: &BackendLogin) -> Self {
+        let nobody = || Credential::new(BackendLogin::default());
+        Self {
+            all: vec![nobody(), nobody(), Credential::new(own.clone())],
+            by_user: BTreeMap::new(),
+            own: CredentialId::OWN,
+        }
+    }
+
+    /// narrows' own.
+    pub fn own(&self) -> CredentialId {
+        self.own
+    }
+
+    /// The credential behind `id`.
+    pub fn get(&self, id: CredentialId) -> Option<&Credential> {
+        self.all.get(id.0 as usize)
+    }
+
+    /// The credential behind `id`.
+    pub fn get_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
+        self.all.get_mut(id.0 as usize)
+    }
+
+    /// What a new connection of this credential logs in with.
+    pub fn login(&self, id: CredentialId) -> BackendLogin {
+        self.get(id)
+            .map_or_else(BackendLogin::default, |credential| credential.login.clone())
+    }
+
+    /// The credential of a user that clients have been accepted as.
+    pub fn of_user(&self, user: &[u8]) -> Option<CredentialId> {
+        self.by_user.get(user).copied()
+    }
+
+    /// What the clients of a user of the server may do and how many they may be.
+    pub fn account(&mut self, id: CredentialId, rules: &Rules) -> Option<Arc<Account>> {
+        let known = self.get_mut(id)?;
+        let user = known.login.user.as_deref().unwrap_or(b"default");
+        let account = known.account.get_or_insert_with(|| rules.account_of(user));
+        Some(Arc::clone(account))
+    }
+
+    /// The configuration is another: what it says of users is asked for again.
+    pub fn forget_accounts(&mut self) {
+        for known in &mut self.all {
+            known.account = None;
+        }
+    }
+
+    /// The credential that `login` is of: it has this password from now on. Only for logins that
+    /// the server has accepted, or that the operator has configured: it is never forgotten.
+    pub fn learn(&mut self, login: &BackendLogin) -> CredentialId {
+        let user = login.user.as_deref().unwrap_or(b"default");
+        let next = CredentialId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        let id = *self.by_user.entry(user.into()).or_insert(next);
+        match self.get_mut(id) {
+            Some(known) if known.login == *login => {}
+            Some(known) => {
+                known.login = login.clone();
+                known.standing = Standing::Untried;
+            }
+            None => self.all.push(Credential::new(login.clone())),
+        }
+        id
+    }
+
+    /// narrows' own login is this from now on. What it was before, if it is another user now.
+    pub fn set_own(&mut self, login: &BackendLogin) -> Option<CredentialId> {
+        let before = self.own;
+        let known = self.get_mut(before)?;
+        if known.login.user == login.user {
+            if known.login != *login {
+                known.login = login.clone();
+                known.standing = Standing::Untried;
+            }
+            return None;
+        }
+        self.own = CredentialId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(Credential::new(login.clone()));
+        Some(before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(user: &str, password: &str) -> BackendLogin {
+        BackendLogin {
+            user: Some(user.as_bytes().into()),
+            password: Some(password.as_bytes().into()),
+        }
+    }
+
+    #[test]
+    fn a_user_is_one_credential_whatever_its_password() {
+        let mut all = Credentials::new(&BackendLogin::default());
+        let alice = all.learn(&login("alice", "1"));
+        assert_ne!(alice, all.own());
+        assert_eq!(all.learn(&login("alice", "2")), alice);
+        assert_eq!(all.login(alice), login("alice", "2"));
+        assert_ne!(all.learn(&login("bob", "2")), alice);
+    }
+
+    #[test]
+    fn the_same_user_is_not_narrows_own() {
+        let mut all = Credentials::new(&login("app", "1"));
+        let app = all.learn(&login("app", "1"));
+        assert_ne!(
+            app,
+            all.own(),
+            "clients never share narrows' own connections"
+        );
+    }
+
+    #[test]
+    fn another_own_user_is_another_credential_and_another_password_is_not() {
+        let mut all = Credentials::new(&login("app", "1"));
+        let own = all.own();
+        assert_eq!(own, CredentialId::default());
+        assert_eq!(all.set_own(&login("app", "2")), None);
+        assert_eq!((all.own(), all.login(own)), (own, login("app", "2")));
+        assert_eq!(all.set_own(&login("other", "2")), Some(own));
+        assert_ne!(all.own(), own);
+    }
+}

@@ -1,0 +1,142 @@
+//! Clients that say nothing for too long: those that are idle, and those that do not log in. A
+//! client is looked at when its time may be over and not before, so ten thousand that are idle
+//! cost nothing until then.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Engine;
+use super::client::Client;
+use super::hold::Hold;
+use super::key::ClientId;
+use super::settings::ClientSettings;
+
+/// When clients are to be looked at. Each is in it at most once, at its `look_at`.
+#[derive(Debug, Default)]
+pub struct Looks(BTreeSet<(Duration, ClientId)>);
+
+/// Why a client's time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// It has not logged in.
+    Login,
+    /// It has not said anything.
+    Idle,
+}
+
+impl Engine {
+    /// A client has come, or may be told apart by other limits now: it is looked at in time.
+    pub(super) fn look_later(&mut self, id: ClientId) {
+        let settings = &self.rules.settings.clients;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if let Some(at) = client.look_at.take() {
+            self.looks.0.remove(&(at, id));
+        }
+        let Some((at, over)) = client.time_is_over(settings) else {
+            return;
+        };
+        // One that is at work is looked at again when it may have been idle for as long.
+        let at = match over {
+            Over::Idle if at <= self.now && !client.may_be_idle() => {
+                self.now + settings.idle_timeout
+            }
+            _ => at.max(self.now),
+        };
+        let at = rounded(at, settings);
+        client.look_at = Some(at);
+        self.looks.0.insert((at, id));
+        self.wake_at(at);
+    }
+
+    /// A client that is gone is not looked at.
+    pub(super) fn look_no_more(&mut self, id: ClientId, client: &Client) {
+        if let Some(at) = client.look_at {
+            self.looks.0.remove(&(at, id));
+        }
+    }
+
+    /// Other limits hold: everybody is looked at by those.
+    pub(super) fn look_anew(&mut self) {
+        let ids: Vec<ClientId> = self.clients.keys().collect();
+        for id in ids {
+            self.look_later(id);
+        }
+    }
+
+    /// Looks at the clients whose time may be over.
+    pub(super) fn expire_clients(&mut self) {
+        while let Some(&(at, id)) = self.looks.0.first() {
+            if at > self.now {
+                return self.wake_at(at);
+            }
+            match self.over(id) {
+                Some(over) => self.close_over(id, over),
+                None => self.look_later(id),
+            }
+            // It has left the line or stands in it at a later place.
+            self.looks.0.remove(&(at, id));
+        }
+    }
+
+    fn over(&self, id: ClientId) -> Option<Over> {
+        let client = self.clients.get(id)?;
+        let (at, over) = client.time_is_over(&self.rules.settings.clients)?;
+        let closes = match over {
+            Over::Login => true,
+            Over::Idle => client.may_be_idle(),
+        };
+        (at <= self.now && closes).then_some(over)
+    }
+
+    /// As in Redis without a word (`clientsCronHandleTimeout`, timeout.c).
+    fn close_over(&mut self, id: ClientId, over: Over) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let (client_id, addr) = (client.session.id, client.address.peer());
+        match over {
+            Over::Login => {
+                self.counters.closed_for_login += 1;
+                let key = "clients.handshake_timeout";
+                tracing::debug!(client_id, addr, key, "client closed: it has not logged in");
+            }
+            Over::Idle => {
+                self.counters.closed_idle += 1;
+                let key = "clients.idle_timeout";
+                tracing::debug!(client_id, addr, key, "client closed: idle");
+            }
+        }
+        self.close_now(id);
+    }
+}
+
+impl Client {
+    /// When its time is over if nothing happens, and why.
+    fn time_is_over(&self, settings: &ClientSettings) -> Option<(Duration, Over)> {
+        let (login, idle) = (settings.handshake_timeout, settings.idle_timeout);
+        let login =
+            (!login.is_zero() && !self.is_in()).then(|| (self.connected_at + login, Over::Login));
+        let idle = (!idle.is_zero()).then(|| (self.active_at + idle, Over::Idle));
+        let both = login.into_iter().chain(idle);
+        both.min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether silence is a fault of this client's: not while it waits for an answer, which may
+    /// be an element that somebody else will push.
+    fn may_be_idle(&self) -> bool {
+        let waits = self.hold.is_some_and(|hold| hold != Hold::Output);
+        self.in_flight == 0 && self.stream.is_none() && !waits
+    }
+}
+
+/// Clients are looked at in batches, as Redis does about once a second.
+fn rounded(at: Duration, settings: &ClientSettings) -> Duration {
+    let limits = [settings.handshake_timeout, settings.idle_timeout];
+    let shortest = limits.into_iter().filter(|limit| !limit.is_zero()).min();
+    let grain = shortest.unwrap_or_default() / 64;
+    let grain = grain.clamp(Duration::from_millis(1), Duration::from_secs(1));
+    let grains = at.as_nanos().div_ceil(grain.as_nanos());
+    u64::try_from(grains * grain.as_nanos()).map_or(at, Duration::from_nanos)
+}

@@ -1,0 +1,362 @@
+//! Logins: `AUTH`, and the one inside `HELLO`. In mode `passthrough` each is checked by the server
+//! itself: on a backend that is logged in as the same user, which a right login leaves as it is and
+//! a wrong one does not change; where there is none, on a connection dialled for it. Clients that
+//! come with the same credential at once share one check.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::resp::{NotExecuted, Refusal};
+use crate::session::access::{Access, BackendLogin};
+use crate::session::client_line::Address;
+use crate::session::{AuthMode, Standing, auth};
+
+use super::Engine;
+use super::client::Client;
+use super::credential::{CredentialId, Standing as Known};
+use super::hold::{Ending, Hold, Outcome};
+use super::key::{ClientId, LoginId};
+use super::planted::{self, Bug};
+
+/// How long the server's word on those who have not logged in is believed.
+const STRANGERS_KEPT: Duration = Duration::from_secs(10);
+
+/// A login that the server is to check.
+#[derive(Debug)]
+pub struct LoginCheck {
+    /// What it is about. Nothing to log in with: whether clients have to log in at all.
+    pub login: BackendLogin,
+    /// The credential that backends may be logged in with already.
+    pub credential: Option<CredentialId>,
+    /// Who wants to know.
+    waiting: Vec<ClientId>,
+    since: Duration,
+}
+
+/// What the server has said of a client's next request, which is a login or needs a right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet: it is asked whether its user may use the command of this name.
+    Asked(Box<str>),
+    /// It is right, and the client's commands run with this credential.
+    Accepted(CredentialId),
+    /// It is wrong: the error reply.
+    Refused(Box<[u8]>),
+}
+
+impl Engine {
+    /// A client logs in. `Err`: it has not, or not yet, and has been told where it is to be.
+    pub(super) fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
+        let rules = Arc::clone(&self.rules);
+        match rules.access.mode {
+            AuthMode::None => {
+                let password = login.password.as_deref().unwrap_or_default();
+                let answer = auth::without_clients_passwords(login.user.as_deref(), password);
+                answer.map_err(|refusal| self.refuse(id, &refusal))
+            }
+            AuthMode::Local => self.log_in_here(id, &rules.access, &login),
+            AuthMode::Passthrough => self.log_in_there(id, login),
+        }
+    }
+
+    /// Against the users of the configuration.
+    fn log_in_here(
+        &mut self,
+        id: ClientId,
+        access: &Access,
+        login: &BackendLogin,
+    ) -> Result<(), Outcome> {
+        let open = access
+            .users
+            .get(&b"default"[..])
+            .is_some_and(|user| user.nopass);
+        if login.user.is_none() && open {
+            return Err(self.refuse(id, &Refusal::AuthWithoutPassword));
+        }
+        self.not_blocked(id)?;
+        let name = login.user.as_deref().unwrap_or(b"default");
+        let password = login.password.as_deref().unwrap_or_default();
+        match access.check(name, password) {
+            Some(account) => {
+                let credential = self.credential_of(Some(account));
+                self.enter_as(id, Arc::clone(account), credential)
+            }
+            None => {
+                self.login_failed(id);
+                Err(self.refuse(id, &Refusal::WrongPass))
+            }
+        }
+    }
+
+    /// Against the server.
+    fn log_in_there(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
+        let verdict = self
+            .clients
+            .get(id)
+            .and_then(|client| client.verdict.clone());
+        match verdict.as_deref() {
+            Some(Verdict::Accepted(credential)) => {
+                let rules = Arc::clone(&self.rules);
+                match self.credentials.account(*credential, &rules) {
+                    Some(account) => self.enter_as(id, account, *credential),
+                    None => Err(Outcome::Ended),
+                }
+            }
+            Some(Verdict::Refused(reply)) => Err(self.answer_error(id, reply)),
+            Some(Verdict::Asked(_)) | None => {
+                self.not_blocked(id)?;
+                self.not_another(id, &login)?;
+                Err(self.wait_for_login(id, login, true))
+            }
+        }
+    }
+
+    /// Whether clients may go on without a login. `Err`: they may not, or nobody knows yet.
+    /// Where they may not, `refusal` says so. Where nobody can be asked, a client is closed whose
+    /// request `matters` to what it has sent behind.
+    pub(super) fn ask_for_strangers(
+        &mut self,
+        id: ClientId,
+        refusal: &Refusal<'_>,
+        matters: bool,
+    ) -> Result<(), Outcome> {
+        let known = self.credentials.get(CredentialId::ANONYMOUS);
+        let now = self.now;
+        let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
+        match known.map(|known| known.standing.clone()) {
+            Some(Known::Accepted(at)) if fresh(at) => {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.session.standing = Standing::In;
+                    let account = self.rules.access.users.get(&b"default"[..]);
+                    client.session.account = account.cloned();
+                }
+                Ok(())
+            }
+            // Versions differ in their words.
+            Some(Known::Refused(words, at))
+                if fresh(at)
+                    && matches!(refusal, Refusal::HelloNoAuth)
+                    && words.starts_with(b"-NOAUTH HELLO") =>
+            {
+                Err(self.answer_error(id, &words))
+            }
+            Some(Known::Refused(_, at)) if fresh(at) => Err(self.refuse(id, refusal)),
+            _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
+        }
+    }
+
+    /// Whether the server has said lately that clients may not go on without a login.
+    pub(super) fn strangers_refused(&self) -> bool {
+        let known = self.credentials.get(CredentialId::ANONYMOUS);
+        known.is_some_and(|known| known.is_refused(self.now, STRANGERS_KEPT))
+    }
+
+    /// A client that holds a backend stays who it is.
+    fn not_another(&mut self, id: ClientId, login: &BackendLogin) -> Result<(), Outcome> {
+        let user = login.user.as_deref().unwrap_or(b"default");
+        let another = |client: &Client| client.lease.is_some() && client.session.user() != user;
+        match self.clients.get(id).is_some_and(another) {
+            true => Err(self.refuse(id, &Refusal::LoginOnLease)),
+            false => Ok(()),
+        }
+    }
+
+    fn not_blocked(&mut self, id: ClientId) -> Result<(), Outcome> {
+        let max = self.rules.access.failures_max;
+        let address = self.clients.get(id).map(Client::ip);
+        let blocked = |address: IpAddr| self.failures.is_blocked(address, max, self.now);
+        match address.is_some_and(blocked) {
+            true => Err(self.refuse(id, &Refusal::TooManyFailures)),
+            false => Ok(()),
+        }
+    }
+
+    /// A wrong password, or an unknown user.
+    fn login_failed(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let (ip, addr) = (client.ip(), client.address.peer());
+        self.failures.count(ip, self.now);
+        self.counters.logins_failed += 1;
+        if self
+            .failures
+            .is_blocked(ip, self.rules.access.failures_max, self.now)
+        {
+            tracing::warn!(
+                addr,
+                "too many failed logins: refused unchecked for a while"
+            );
+        } else {
+            tracing::info!(addr, "login failed");
+        }
+    }
+
+    /// The client's request waits for the server to check `login`.
+    fn wait_for_login(&mut self, id: ClientId, login: BackendLogin, matters: bool) -> Outcome {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        if client.overdue_bytes > 0 {
+            let outcome = self.overdue(id);
+            return self.not_logged_in(id, outcome, matters);
+        }
+        let pool = &self.rules.settings.pool;
+        let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
+        let same = self.logins.iter().find(|(_, check)| check.login == login);
+        let check = match same.map(|(check, _)| check) {
+            Some(check) => check,
+            None if self.logins.len() >= most => {
+                let outcome = self.not_executed(id, NotExecuted::QueueFull);
+                return self.not_logged_in(id, outcome, matters);
+            }
+            None => {
+                let user = login.user.as_deref().unwrap_or(b"default");
+                let known = || self.credentials.of_user(user);
+                let credential = login.password.is_some().then(known).flatten();
+                self.logins.insert(LoginCheck {
+                    login,
+                    credential,
+                    waiting: Vec::new(),
+                    since: now,
+                })
+            }
+        };
+        if let Some(check) = self.logins.get_mut(check) {
+            check.waiting.push(id);
+        }
+        self.want(super::backend::Want::Login(check));
+        self.wake_at(now + limit);
+        self.hold(id, Hold::Login(check))
+    }
+
+    /// It was told that it could not be carried out: what it has sent behind may have been meant for
+    /// another user.
+    fn not_logged_in(&mut self, id: ClientId, outcome: Outcome, matters: bool) -> Outcome {
+        if outcome == Outcome::Taken && matters {
+            self.end(id, Ending::AfterOutput);
+            return Outcome::Ended;
+        }
+        outcome
+    }
+
+    /// An error of the server's, at the request's turn.
+    pub(super) fn answer_error(&mut self, id: ClientId, reply: &[u8]) -> Outcome {
+        let now = self.now;
+        self.counters
+            .refused(match reply.starts_with(b"-WRONGPASS") {
+                true => "wrongpass",
+                false => "refused_by_server",
+            });
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        client.served(now, "NULL");
+        if !client.session.reply_mode.begin_command() {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+        Outcome::Taken
+    }
+
+    /// The server has accepted a login.
+    pub(super) fn login_accepted(&mut self, check: LoginId) -> Option<CredentialId> {
+        let now = self.now;
+        let login = self.logins.get(check)?.login.clone();
+        let credential = match login.password {
+            Some(_) => self.credentials.learn(&login),
+            None => CredentialId::ANONYMOUS,
+        };
+        if let Some(known) = self.credentials.get_mut(credential) {
+            known.standing = Known::Accepted(now);
+        }
+        self.login_decided(check, &Verdict::Accepted(credential));
+        Some(credential)
+    }
+
+    /// The server has refused a login, with this error reply.
+    pub(super) fn login_refused(&mut self, check: LoginId, reply: &[u8]) {
+        let Some(login) = self.logins.get(check).map(|check| &check.login) else {
+            return;
+        };
+        if planted::has(Bug::LoginUnchecked) && login.password.is_some() {
+            self.login_accepted(check);
+            return;
+        }
+        if login.password.is_none()
+            && let Some(strangers) = self.credentials.get_mut(CredentialId::ANONYMOUS)
+        {
+            strangers.standing = Known::Refused(reply.into(), self.now);
+            return self.login_over(check);
+        }
+        let waiting = self.logins.get(check).map(|check| check.waiting.clone());
+        for id in waiting.unwrap_or_default() {
+            self.login_failed(id);
+        }
+        self.login_decided(check, &Verdict::Refused(reply.into()));
+    }
+
+    fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
+        let about_strangers = self
+            .logins
+            .get(check)
+            .is_some_and(|c| c.login.password.is_none());
+        if !about_strangers && let Some(check_of) = self.logins.get(check) {
+            for id in &check_of.waiting {
+                if let Some(client) = self.clients.get_mut(*id)
+                    && client.hold == Some(Hold::Login(check))
+                {
+                    client.verdict = Some(Box::new(verdict.clone()));
+                }
+            }
+        }
+        self.login_over(check);
+    }
+
+    fn login_over(&mut self, check: LoginId) {
+        for id in self
+            .logins
+            .remove(check)
+            .map(|check| check.waiting)
+            .unwrap_or_default()
+        {
+            self.end_hold(id, Hold::Login(check));
+        }
+    }
+
+    /// Logins that have waited for the server as long as they may.
+    pub(super) fn expire_logins(&mut self, limit: Duration) {
+        let now = self.now;
+        let expired = |check: &LoginCheck| now.saturating_sub(check.since) >= limit;
+        let late = self.logins.iter().filter(|(_, check)| expired(check));
+        let late: Vec<LoginId> = late.map(|(id, _)| id).collect();
+        for check in late {
+            let waiting = self.logins.get(check).map(|check| check.waiting.clone());
+            for id in waiting.unwrap_or_default() {
+                if let Some(client) = self.clients.get_mut(id)
+                    && client.hold == Some(Hold::Login(check))
+                {
+                    client.overdue_bytes = client.input.len().max(1);
+                }
+            }
+            self.login_over(check);
+        }
+        if let Some(since) = self.logins.values().map(|check| check.since).min() {
+            self.wake_at(since + limit);
+        }
+    }
+}
+
+impl Client {
+    /// Where it comes from, as far as that tells one host from another.
+    pub(super) fn ip(&self) -> IpAddr {
+        match &*self.address {
+            Address::Tcp { peer, .. } => peer.ip(),
+            Address::Unix(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+}

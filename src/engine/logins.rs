@@ -1,0 +1,196 @@
+//! Where logins are checked: which backend is asked, and what follows for those who are logged in.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::backend::{Phase, Rotation, Want};
+use super::context::Context;
+use super::credential::{CredentialId, Standing};
+use super::handshake::{self, Step};
+use super::key::{BackendId, ClientId, ContextId, LoginId};
+use super::loss::Loss;
+use super::provision::Provided;
+
+/// How long a pipe serves its clients between two logins that are checked on it.
+const CHECK_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long no connection is dialled with a credential that the server has refused.
+pub(super) const REFUSED_USER: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// A backend for a login to be checked on.
+    pub(super) fn provide_login(&mut self, check: LoginId, starved: &mut bool) -> Provided {
+        let want = Want::Login(check);
+        let Some(login) = self.logins.get(check) else {
+            return Provided::Done;
+        };
+        let (known, asks) = (login.credential, login.login.password.is_some());
+        if self.backends.values().any(|b| b.made_for == Some(want)) {
+            return Provided::Waits;
+        }
+        if let Some(credential) = known
+            && self.check_on_one_of(credential, check)
+        {
+            return Provided::Waits;
+        }
+        let nobody = self.contexts.key(Context {
+            credential: match asks {
+                true => CredentialId::PENDING,
+                false => CredentialId::ANONYMOUS,
+            },
+            ..Context::default()
+        });
+        if !self.dial(want, nobody) && self.server.dial_at <= self.now {
+            *starved = true;
+            self.make_place(want, nobody);
+        }
+        Provided::Waits
+    }
+
+    /// Checks a login on a backend of the same user, if there is one. A pipe is taken out of use
+    /// for that no more often than every few milliseconds: whoever guesses passwords must not
+    /// hold up those who know them.
+    fn check_on_one_of(&mut self, credential: CredentialId, check: LoginId) -> bool {
+        if let Some(spare) = self.quiet_spare(|b| b.credential == credential) {
+            self.begin_check(spare, check);
+            return true;
+        }
+        let of_it = |b: &&super::Backend| b.credential == credential;
+        let mine = || self.backends.values().filter(of_it);
+        if mine().any(|b| matches!(b.made_for, Some(Want::Login(_)))) {
+            return true;
+        }
+        let open = |b: &super::Backend| b.rotation() == Some(Rotation::Open);
+        let pipes = self.backends.iter().filter(|(_, b)| of_it(b) && open(b));
+        let Some(pipe) = pipes
+            .min_by_key(|(_, b)| b.in_flight.len())
+            .map(|(id, _)| id)
+        else {
+            // All of them are lent, or on their way to somebody.
+            return mine().any(|b| !matches!(b.phase, Phase::Leased(_)));
+        };
+        let now = self.now;
+        let Some(known) = self.credentials.get_mut(credential) else {
+            return false;
+        };
+        let next = known.checked_at.map_or(now, |at| at + CHECK_PAUSE);
+        if next > now {
+            self.wake_at(next);
+            return true;
+        }
+        known.checked_at = Some(now);
+        self.drain_pipe(pipe, super::backend::Next::For(Want::Login(check)));
+        true
+    }
+
+    /// The budget is spent: an idle backend of another user gives its place, or one that has had
+    /// its turn.
+    pub(super) fn make_place(&mut self, want: Want, context: ContextId) {
+        match self.quiet_spare(|_| true) {
+            Some(spare) => self.retire(spare),
+            None => self.make_room(want, context),
+        }
+    }
+
+    /// Sends the login on a quiet backend of the same user.
+    pub(super) fn begin_check(&mut self, id: BackendId, check: LoginId) {
+        let Some(login) = self.logins.get(check).map(|check| check.login.clone()) else {
+            return self.make_spare(id);
+        };
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.made_for = Some(Want::Login(check));
+        let context = backend.context;
+        let mut steps: Vec<_> = handshake::auth(Step::Login, &login).into_iter().collect();
+        steps.push((Step::Check, self.check_request(id)));
+        self.begin_handshake(id, context, steps, false);
+    }
+
+    /// A login was accepted on this backend: it is that user's from now on, or was before.
+    pub(super) fn login_checked(&mut self, id: BackendId, check: LoginId) {
+        let before = self.backends.get(id).map(|backend| backend.credential);
+        let Some(credential) = self.login_accepted(check) else {
+            // Nobody waits for it any more, and nobody knows whose it is.
+            return match before {
+                Some(CredentialId::PENDING) | None => self.lose(id, Loss::Retired),
+                Some(_) => self.make_spare(id),
+            };
+        };
+        if before == Some(CredentialId::PENDING) {
+            let context = self.contexts.key(Context {
+                credential,
+                ..Context::default()
+            });
+            if let Some(backend) = self.backends.get_mut(id) {
+                (backend.credential, backend.context) = (credential, context);
+            }
+        }
+        self.server.backoff.succeeded();
+        self.context_reached(id);
+        self.make_spare(id);
+    }
+
+    /// The server has accepted the context that this backend is in.
+    fn context_reached(&mut self, id: BackendId) {
+        let context = self.backends.get(id).map(|backend| backend.context);
+        if let Some(pool) = context.and_then(|id| self.contexts.get_mut(id)) {
+            pool.verified = true;
+            pool.refusal = None;
+        }
+    }
+
+    /// Whether a backend is logged in as the user that this login is about.
+    pub(super) fn is_for(&self, id: BackendId, check: LoginId) -> bool {
+        let credential = self.backends.get(id).map(|backend| backend.credential);
+        let login = self.logins.get(check);
+        credential.is_some() && login.is_none_or(|login| login.credential == credential)
+    }
+
+    /// Whether a backend is for narrows' own user.
+    pub(super) fn is_own(&self, id: BackendId) -> bool {
+        let backend = self.backends.get(id);
+        backend.is_none_or(|backend| backend.credential == self.credentials.own())
+    }
+
+    /// The server refuses a user that it has accepted before: its password is another now, or it
+    /// is gone. Where none of its connections is left, its clients are disconnected, as the server
+    /// would have done.
+    pub(super) fn user_refused(&mut self, id: BackendId, text: &str) {
+        let now = self.now;
+        let Some(credential) = self.backends.get(id).map(|backend| backend.credential) else {
+            return;
+        };
+        self.counters.dials_failed += 1;
+        if let Some(known) = self.credentials.get_mut(credential) {
+            let user = known.login().user.as_deref().unwrap_or(b"default");
+            let user = user.escape_ascii().to_string();
+            tracing::warn!(
+                user,
+                error = text,
+                "the server refuses this user's credentials"
+            );
+            known.standing = Standing::Refused(format!("-{text}\r\n").as_bytes().into(), now);
+        }
+        self.lose(id, Loss::Handshake);
+        if self.backends.values().any(|b| b.credential == credential) {
+            return self.wake_at(now + REFUSED_USER);
+        }
+        let of_it = self
+            .clients
+            .iter()
+            .filter(|(_, c)| c.credential == credential);
+        let ids: Vec<ClientId> = of_it.map(|(id, _)| id).collect();
+        for id in ids {
+            self.counters.closed_user_refused += 1;
+            self.close_now(id);
+        }
+    }
+
+    /// Whether connections of this context's user may be dialled now.
+    pub(super) fn is_refused_user(&self, context: ContextId) -> bool {
+        let credential = self.contexts.credential(context);
+        let known = credential.and_then(|id| self.credentials.get(id));
+        known.is_some_and(|known| known.is_refused(self.now, REFUSED_USER))
+    }
+}

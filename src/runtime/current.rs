@@ -1,0 +1,66 @@
+//! What holds now of everything that may be replaced while narrows runs: the settings of the
+//! runtime and the rules of the engines. Only the control thread replaces them; everybody else
+//! takes what holds at the moment of use and keeps no copy for longer than one thing to be done.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::engine::Rules;
+
+use super::settings::Settings;
+
+/// See the module.
+pub struct Current {
+    settings: ArcSwap<Settings>,
+    rules: ArcSwap<Rules>,
+}
+
+impl Current {
+    /// What narrows begins with.
+    pub fn new(settings: Settings, rules: Rules) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            rules: ArcSwap::from_pointee(rules),
+        }
+    }
+
+    /// The settings of the runtime that hold now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// The rules that hold now.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Other settings hold from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Other rules hold from now on: those that hold now, with what `change` makes of them, so
+    /// that what one has changed is not undone by another.
+    pub fn change_rules(&self, change: impl FnOnce(&Rules) -> Rules) -> Arc<Rules> {
+        let rules = Arc::new(change(&self.rules.load()));
+        self.rules.store(Arc::clone(&rules));
+        rules
+    }
+}
+
+/// `narrows:<instance>:<role>`, as the server's `CLIENT LIST` is to show it.
+pub fn connection_name(settings: &Settings, role: &str) -> String {
+    let instance = match settings.instance.as_str() {
+        "" => {
+            let host = rustix::system::uname();
+            let host = host.nodename().to_string_lossy().into_owned();
+            format!("{host}-{}", std::process::id())
+        }
+        instance => instance.to_owned(),
+    };
+    format!("narrows:{instance}:{role}")
+        .chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '-' })
+        .collect()
+}

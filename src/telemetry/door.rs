@@ -1,0 +1,79 @@
+//! Connections that were closed before they became clients, by reason. Written by the control
+//! thread only; read by whoever tells figures.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a connection was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// There are `clients.max_clients`.
+    MaxClients,
+    /// There are `clients.max_per_address` of its address.
+    MaxPerAddress,
+    /// It comes from another machine, clients are asked for no password, and
+    /// `listen.allow_open` does not say that this is meant.
+    Protected,
+    /// It comes from a peer of `listen.proxy_protocol_from` and does not begin with a valid
+    /// PROXY protocol header.
+    ProxyHeader,
+}
+
+/// All reasons, in the order of their counts.
+pub const REASONS: [TurnedAway; 4] = [
+    TurnedAway::MaxClients,
+    TurnedAway::MaxPerAddress,
+    TurnedAway::Protected,
+    TurnedAway::ProxyHeader,
+];
+
+impl TurnedAway {
+    /// The reason in metrics, `INFO` and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::MaxClients => "max_clients",
+            Self::MaxPerAddress => "max_per_address",
+            Self::Protected => "protected",
+            Self::ProxyHeader => "proxy_header",
+        }
+    }
+}
+
+/// How many connections were turned away since the start.
+#[derive(Debug, Default)]
+pub struct DoorCounts {
+    counts: [AtomicU64; REASONS.len()],
+}
+
+impl DoorCounts {
+    /// One more was turned away.
+    pub fn turned_away(&self, reason: TurnedAway) {
+        for (known, count) in REASONS.iter().zip(&self.counts) {
+            if *known == reason {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The counts, by reason.
+    pub fn counts(&self) -> [(TurnedAway, u64); REASONS.len()] {
+        let mut counts = REASONS.map(|reason| (reason, 0));
+        for ((_, told), count) in counts.iter_mut().zip(&self.counts) {
+            *told = count.load(Ordering::Relaxed);
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_count() {
+        let door = DoorCounts::default();
+        door.turned_away(TurnedAway::Protected);
+        door.turned_away(TurnedAway::Protected);
+        door.turned_away(TurnedAway::MaxClients);
+        assert_eq!(door.counts().map(|(_, count)| count), [1, 0, 2, 0]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Every limit is reached here, and each says so three times: to the client in Redis' own words
+//! where Redis has any, in a figure, and in a line of the log that names its key.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "limits/clients.rs"]
+mod clients;
+#[path = "limits/door.rs"]
+mod door;
+#[path = "limits/figures.rs"]
+mod figures;
+#[path = "limits/proxy_header.rs"]
+mod proxy_header;
+#[path = "faults/setup.rs"]
+mod setup;
+mod support;

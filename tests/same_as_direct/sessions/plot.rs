@@ -1,0 +1,297 @@
+//! The plot of a session: who asks what, in which order, drawn from a seed. What goes over the wire
+//! is decided here; what comes of it is the stage's matter.
+
+use super::shapes;
+use crate::support::command;
+
+/// As many clients take part in each.
+pub(crate) const CLIENTS: usize = 3;
+
+/// A session of several clients with one endpoint.
+#[derive(Clone)]
+pub(crate) struct Plot {
+    pub(crate) turns: Vec<Turn>,
+}
+
+/// Requests of one client that leave in one write.
+#[derive(Clone)]
+pub(crate) struct Turn {
+    pub(crate) client: usize,
+    pub(crate) requests: Vec<Request>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) words: Vec<Vec<u8>>,
+    /// It may have no reply until somebody else has pushed.
+    pub(crate) may_wait: bool,
+    /// It is refused inside a transaction.
+    is_outside: bool,
+}
+
+/// xorshift64*, seeded.
+struct Dice(u64);
+
+/// What a client may have open, as far as can be told without its replies.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    multi: bool,
+    watch: bool,
+}
+
+struct Author {
+    dice: Dice,
+    open: [Open; CLIENTS],
+}
+
+impl Plot {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut author = Author {
+            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            open: [Open::default(); CLIENTS],
+        };
+        let length = 5 + author.dice.roll(45);
+        let turns = (0..length).map(|_| author.turn()).collect();
+        Self { turns }
+    }
+
+    /// Whether nothing stands inside a transaction that is refused there. One that is drawn is so; a
+    /// part of it need not be.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut in_multi = [false; CLIENTS];
+        self.turns.iter().all(|turn| {
+            turn.requests.iter().all(|request| {
+                let in_multi = &mut in_multi[turn.client];
+                match request.words.as_slice() {
+                    [word] if word == b"MULTI" => *in_multi = true,
+                    [word] if word == b"EXEC" || word == b"DISCARD" => *in_multi = false,
+                    _ => {}
+                }
+                !(request.is_outside && *in_multi)
+            })
+        })
+    }
+
+    /// For people, and for the one who plays it again.
+    pub(crate) fn lines(&self) -> String {
+        let mut text = String::new();
+        for turn in &self.turns {
+            let line = |request: &Request| {
+                let words: Vec<String> = request.words.iter().map(|word| quoted(word)).collect();
+                words.join(" ")
+            };
+            let requests: Vec<String> = turn.requests.iter().map(line).collect();
+            text.push_str(&format!(
+                "  {}> {}\n",
+                turn.client + 1,
+                requests.join("  |  ")
+            ));
+        }
+        text
+    }
+}
+
+fn quoted(word: &[u8]) -> String {
+    let text = word.escape_ascii().to_string();
+    let plain = !text.is_empty() && !text.contains([' ', '"', '\\', '|']);
+    match text.char_indices().nth(100) {
+        _ if plain && text.len() <= 100 => text,
+        None => format!("\"{text}\""),
+        Some((at, _)) => format!("\"{}...\" ({} bytes)", &text[..at], word.len()),
+    }
+}
+
+impl Request {
+    /// As it goes over the wire, with the clients' ids in it.
+    pub(crate) fn bytes(&self, ids: &[String]) -> Vec<u8> {
+        let fill = |word: &Vec<u8>| match word.as_slice() {
+            b"{id1}" => ids[0].clone().into_bytes(),
+            b"{id2}" => ids[1].clone().into_bytes(),
+            b"{id3}" => ids[2].clone().into_bytes(),
+            _ => word.clone(),
+        };
+        let words: Vec<Vec<u8>> = self.words.iter().map(fill).collect();
+        command(&words)
+    }
+
+    /// For naming away.
+    pub(crate) fn text(&self) -> String {
+        let words = self
+            .words
+            .iter()
+            .take(2)
+            .map(|word| String::from_utf8_lossy(word));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Author {
+    fn turn(&mut self) -> Turn {
+        let client = self.dice.roll(CLIENTS);
+        // Alone, in a handful, or a transaction as a whole.
+        let requests = match self.dice.roll(10) {
+            0 | 1 => {
+                let length = 2 + self.dice.roll(6);
+                (0..length).map(|_| self.request(client, false)).collect()
+            }
+            2 if !self.open[client].multi => self.block(client),
+            _ => vec![self.request(client, true)],
+        };
+        Turn { client, requests }
+    }
+
+    /// `MULTI` to `EXEC` in one piece.
+    fn block(&mut self, client: usize) -> Vec<Request> {
+        let mut requests = vec![self.shaped("MULTI")];
+        self.open[client].multi = true;
+        for _ in 0..self.dice.roll(6) {
+            requests.push(self.inner(client));
+        }
+        let closing = self.dice.pick(&["EXEC", "EXEC", "EXEC", "DISCARD"]);
+        requests.push(self.shaped(closing));
+        self.open[client] = Open::default();
+        requests
+    }
+
+    fn request(&mut self, client: usize, may_wait: bool) -> Request {
+        let open = self.open[client];
+        // Transactions are short more often than long.
+        if (open.multi || open.watch) && self.dice.roll(4) == 0 {
+            let closing = self.dice.pick(shapes::CLOSING);
+            return self.close(client, closing);
+        }
+        match self.dice.roll(20) {
+            0 => {
+                let opening = self.dice.pick(shapes::OPENING);
+                self.open[client].multi |= opening == "MULTI";
+                self.open[client].watch |= opening != "MULTI";
+                self.shaped(opening)
+            }
+            1 if !open.multi => {
+                let shape = self.dice.pick(shapes::OUTSIDE);
+                if shape == "RESET" {
+                    self.open[client] = Open::default();
+                }
+                Request {
+                    is_outside: true,
+                    ..self.shaped(shape)
+                }
+            }
+            2 if !open.multi && !open.watch => self.other_client(client),
+            3 if may_wait && !open.multi => {
+                let shape = self.dice.pick(shapes::WAITING);
+                Request {
+                    may_wait: true,
+                    ..self.shaped(shape)
+                }
+            }
+            4 => {
+                let shape = self.dice.pick(shapes::WAITING_BRIEFLY);
+                self.shaped(shape)
+            }
+            5 if self.dice.roll(3) == 0 => {
+                let closing = self.dice.pick(shapes::CLOSING);
+                self.close(client, closing)
+            }
+            _ => self.inner(client),
+        }
+    }
+
+    fn close(&mut self, client: usize, closing: &str) -> Request {
+        // An `UNWATCH` in a transaction is queued.
+        let open = &mut self.open[client];
+        open.multi &= closing == "UNWATCH";
+        open.watch &= open.multi;
+        self.shaped(closing)
+    }
+
+    /// What may stand anywhere.
+    fn inner(&mut self, client: usize) -> Request {
+        let shapes = match self.dice.roll(24) {
+            0..=4 => shapes::STRINGS,
+            5..=11 => shapes::COLLECTIONS,
+            12..=14 => shapes::STREAMS,
+            15 | 16 => shapes::KEYS,
+            17 | 18 => shapes::SCRIPTS,
+            19 => shapes::SERVER,
+            20 => shapes::WRONG,
+            21 if self.open[client].multi => shapes::WAITING,
+            _ => shapes::CONNECTION,
+        };
+        let shape = self.dice.pick(shapes);
+        self.shaped(shape)
+    }
+
+    /// What one client does to another one, which has nothing open.
+    fn other_client(&mut self, client: usize) -> Request {
+        let other = (client + 1 + self.dice.roll(CLIENTS - 1)) % CLIENTS;
+        let shape = match self.dice.roll(8) {
+            0 => format!("CLIENT KILL ID {{id{}}}", other + 1),
+            1 | 2 if !self.open[other].watch => format!("CLIENT UNBLOCK {{id{}}} ERROR", other + 1),
+            3 | 4 if !self.open[other].watch => format!("CLIENT UNBLOCK {{id{}}}", other + 1),
+            _ => format!("CLIENT LIST ID {{id{}}}", other + 1),
+        };
+        Request {
+            is_outside: true,
+            ..self.shaped(&shape)
+        }
+    }
+
+    fn shaped(&mut self, shape: &str) -> Request {
+        let words = shape.split(' ').map(|word| self.word(word)).collect();
+        Request {
+            words,
+            may_wait: false,
+            is_outside: false,
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Vec<u8> {
+        let dice = &mut self.dice;
+        let key = "SLHTZXBG".find(word).filter(|_| word.len() == 1);
+        match (key, word) {
+            (Some(_), _) => {
+                // Sometimes of another type, sometimes odd.
+                let name = match dice.roll(16) {
+                    0 => dice
+                        .pick(&["s", "l", "h", "t", "z", "x", "b", "g"])
+                        .to_owned(),
+                    1 => "missing".to_owned(),
+                    2 => "k\r\n\0".to_owned(),
+                    _ => word.to_lowercase(),
+                };
+                format!("{name}{}", dice.roll(2)).into_bytes()
+            }
+            (_, "V") => dice.value(),
+            (_, "F") => dice.pick(&["f", "g", "h"]).into(),
+            (_, "C") => dice.pick(&["news", "sport"]).into(),
+            (_, "N") => dice.roll(4).to_string().into_bytes(),
+            (_, "(N") => format!("({}", dice.roll(4)).into_bytes(),
+            (_, "I") => format!("{}-{}", 1 + dice.roll(9), dice.roll(3)).into_bytes(),
+            _ => word.replace('␣', " ").into_bytes(),
+        }
+    }
+}
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.roll(of.len())]
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.roll(16) {
+            0 => Vec::new(),
+            1 => b"\r\n+OK\r\n".to_vec(),
+            2 => vec![1 + self.roll(255) as u8; self.roll(3000)],
+            3 if self.roll(4) == 0 => vec![b'x'; 80_000],
+            _ => self.pick(&["a", "b", "c", "1", "7", "3.5", "-2"]).into(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A session played with an endpoint: after each turn it is waited until the server has come to
+//! rest, so that what a client sees depends on the order of the turns alone.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::plot::{CLIENTS, Plot, Request, Turn};
+use crate::differences::name_away;
+use crate::support::{Conn, RedisServer};
+
+/// All that was seen: for each turn, by whom and what.
+pub(crate) type Seen = Vec<Vec<(usize, String)>>;
+
+/// How long the server may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much later than at rest a reply may come that is not expected of the server itself.
+const LATE: Duration = Duration::from_secs(2);
+
+struct Actor {
+    conn: Conn,
+    /// Requests whose replies have not come.
+    waits: VecDeque<Request>,
+    is_closed: bool,
+}
+
+struct Stage<'a> {
+    actors: Vec<Actor>,
+    ids: Vec<String>,
+    /// Asks the server itself.
+    prompter: Conn,
+    seen: Seen,
+    connect: &'a dyn Fn() -> Conn,
+    /// What was seen when it was played before.
+    before: Option<&'a Seen>,
+}
+
+/// Plays `plot` with clients that `connect` makes; `server` stands behind them. What was seen
+/// `before` is waited for: it may come later here than the server comes to rest.
+pub(crate) fn play(
+    plot: &Plot,
+    server: &RedisServer,
+    connect: &dyn Fn() -> Conn,
+    before: Option<&Seen>,
+) -> Seen {
+    let mut actors: Vec<Actor> = (0..CLIENTS).map(|_| Actor::new(connect())).collect();
+    let id = |actor: &mut Actor| actor.conn.call(&["CLIENT", "ID"]).integer().to_string();
+    let ids = actors.iter_mut().map(id).collect();
+    let mut stage = Stage {
+        actors,
+        ids,
+        prompter: server.connect(),
+        seen: Vec::new(),
+        connect,
+        before,
+    };
+    for turn in &plot.turns {
+        stage.turn(turn);
+    }
+    stage.end();
+    stage.seen
+}
+
+impl Actor {
+    fn new(conn: Conn) -> Self {
+        Self {
+            conn,
+            waits: VecDeque::new(),
+            is_closed: false,
+        }
+    }
+
+    /// What has come or comes within `patience`.
+    fn hear(&mut self, patience: Duration) -> Option<String> {
+        let reply = match self.conn.try_reply_within(patience) {
+            Ok(reply) => reply,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+            Err(_) => {
+                self.is_closed = true;
+                self.waits.clear();
+                return Some("closed".to_owned());
+            }
+        };
+        let request = self.waits.pop_front();
+        let text = request.map_or("unasked".to_owned(), |request| request.text());
+        Some(name_away(&text, reply.raw()).escape_ascii().to_string())
+    }
+}
+
+impl Stage<'_> {
+    fn turn(&mut self, turn: &Turn) {
+        self.seen.push(Vec::new());
+        let actor = &mut self.actors[turn.client];
+        if actor.is_closed || !actor.waits.is_empty() {
+            return;
+        }
+        let bytes: Vec<u8> = turn
+            .requests
+            .iter()
+            .flat_map(|request| request.bytes(&self.ids))
+            .collect();
+        let _ = actor.conn.try_send(bytes);
+        actor.waits = turn.requests.iter().cloned().collect();
+        self.settle();
+        self.hear_what_was_heard_before();
+        if self.has_killed(turn) {
+            self.settle_the_killed();
+        }
+    }
+
+    /// Takes what comes until every client that still waits does so at the server.
+    fn settle(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for client in 0..CLIENTS {
+                self.hear_all(client);
+            }
+            let waiting = self.actors.iter().filter(|a| !a.waits.is_empty()).count();
+            if waiting == 0 || waiting == self.blocked() {
+                return;
+            }
+            if Instant::now() > deadline {
+                let missing = format!("{waiting} wait, {} at the server", self.blocked());
+                self.see(CLIENTS, missing);
+                self.actors.iter_mut().for_each(|actor| actor.waits.clear());
+                return;
+            }
+        }
+    }
+
+    fn hear_what_was_heard_before(&mut self) {
+        let Some(before) = self.before.and_then(|seen| seen.get(self.seen.len() - 1)) else {
+            return;
+        };
+        for client in 0..CLIENTS {
+            let by = |seen: &[(usize, String)]| seen.iter().filter(|(by, _)| *by == client).count();
+            while !self.actors[client].waits.is_empty()
+                && by(self.seen.last().unwrap()) < by(before)
+            {
+                let Some(text) = self.actors[client].hear(LATE) else {
+                    break;
+                };
+                self.see(client, text);
+            }
+        }
+    }
+
+    /// All replies up to one that may be long in coming.
+    fn hear_all(&mut self, client: usize) {
+        while let Some(next) = self.actors[client].waits.front() {
+            let patience = if next.may_wait {
+                Duration::from_millis(1)
+            } else {
+                PATIENCE
+            };
+            let Some(text) = self.actors[client].hear(patience) else {
+                return;
+            };
+            self.see(client, text);
+        }
+    }
+
+    fn blocked(&mut self) -> usize {
+        let info = self.prompter.call(&["INFO", "clients"]).text();
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("blocked_clients:"));
+        line.unwrap().parse().unwrap()
+    }
+
+    fn see(&mut self, client: usize, text: String) {
+        self.seen.last_mut().unwrap().push((client, text));
+    }
+
+    fn has_killed(&self, turn: &Turn) -> bool {
+        turn.requests
+            .iter()
+            .any(|request| request.text() == "CLIENT KILL")
+            && self.seen.last().is_some_and(|seen| {
+                seen.iter()
+                    .any(|(client, text)| *client == turn.client && text == ":1\\r\\n")
+            })
+    }
+
+    /// Whoever was killed hears of it, and somebody new takes the place.
+    fn settle_the_killed(&mut self) {
+        for client in 0..CLIENTS {
+            let actor = &mut self.actors[client];
+            // A client that lives answers; one that waits is silent.
+            let is_waiting = !actor.waits.is_empty();
+            let text = if actor.is_closed {
+                None
+            } else if is_waiting {
+                actor.hear(Duration::from_millis(200))
+            } else {
+                let _ = actor.conn.try_send("PING\r\n");
+                actor.hear(PATIENCE)
+            };
+            let closed = self.actors[client].is_closed;
+            if let Some(text) = text.filter(|_| closed || is_waiting) {
+                self.see(client, text);
+            }
+            if closed {
+                let mut actor = Actor::new((self.connect)());
+                self.ids[client] = actor.conn.call(&["CLIENT", "ID"]).integer().to_string();
+                self.actors[client] = actor;
+            }
+        }
+    }
+
+    /// Whoever still waits is released, and nothing more may come to anybody.
+    fn end(&mut self) {
+        self.seen.push(Vec::new());
+        let mut releasing = (self.connect)();
+        for client in 0..CLIENTS {
+            if !self.actors[client].waits.is_empty() {
+                let released = releasing.call(&["CLIENT", "UNBLOCK", &self.ids[client]]);
+                self.see(client, released.raw().escape_ascii().to_string());
+                let text = self.actors[client].hear(PATIENCE);
+                self.see(client, text.unwrap_or_else(|| "nothing".to_owned()));
+            }
+            // In an open transaction this is queued: the same on both sides.
+            let _ = self.actors[client].conn.try_send("ECHO that-is-all\r\n");
+            let text = self.actors[client].hear(PATIENCE);
+            self.see(client, text.unwrap_or_else(|| "nothing".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Clients that log in: with right passwords, wrong ones, and such as have just been changed.
+
+use narrows::resp::{Protocol, write};
+
+use super::actor::{Actor, Expect, Mode, Pending};
+use super::chance::Chance;
+use super::ledger::{Ledger, Tag, Told};
+use super::server::{USERS, Users, user_name};
+
+/// What a client has asked to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Login {
+    user: u8,
+    /// The password was the right one when it was sent.
+    right: bool,
+    /// Passwords had been changed this often then.
+    changes: u32,
+    /// It was `HELLO` that it asked with.
+    hello: Option<Protocol>,
+}
+
+impl Actor {
+    /// Whether it may not ask for anything before it has logged in.
+    pub fn must_log_in(&self, users: &Users) -> bool {
+        users.default_is_closed && self.setting.user == 0
+    }
+
+    /// Logs in, if it can hear what comes of it.
+    pub fn log_in(&mut self, chance: &mut Chance, users: &Users) {
+        let stranger = self.must_log_in(users);
+        let free = self.pending.is_empty() && self.unsent.is_empty();
+        if self.mode != Mode::On || (stranger && !free) {
+            return;
+        }
+        let user = 1 + chance.below(usize::from(USERS)) as u8;
+        let right = stranger || chance.hits(85);
+        let password = match right {
+            true => users.password(user),
+            false => chance.one_of(&["wrong", "pw1-0", "pw2-9"]).to_owned(),
+        };
+        let right = password == users.password(user);
+        let (name, tag) = (
+            user_name(user),
+            Tag {
+                client: self.number,
+                request: self.next,
+            },
+        );
+        self.next += 1;
+        let hello = chance
+            .hits(30)
+            .then(|| chance.one_of(&[Protocol::Resp2, Protocol::Resp3]));
+        let args = match hello {
+            None => vec!["AUTH", &name, &password],
+            Some(Protocol::Resp2) => vec!["HELLO", "2", "AUTH", &name, &password],
+            Some(Protocol::Resp3) => vec!["HELLO", "3", "AUTH", &name, &password],
+        };
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        write::request(&mut self.unsent, &args);
+        let changes = users.changes;
+        self.pending.push_back(Pending {
+            tag,
+            silent: false,
+            expect: Expect::Login(Login {
+                user,
+                right,
+                changes,
+                hello,
+            }),
+        });
+    }
+
+    /// The answer to a login.
+    pub fn judge_login(
+        &mut self,
+        login: Login,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let changed = ledger.password_changes != login.changes;
+        match frame {
+            b"+OK\r\n" if login.hello.is_none() => {}
+            [b'*' | b'%', ..] if login.hello.is_some() => {
+                self.setting.protocol = login.hello.unwrap_or_default();
+            }
+            _ if frame.starts_with(b"-TRYAGAIN narrows:") => {
+                self.stranded = true;
+                return Ok(());
+            }
+            _ if frame.starts_with(b"-WRONGPASS") && (!login.right || changed) => return Ok(()),
+            // Guesses of others from the same address; a transaction of its own; a server that
+            // answers before it has read.
+            _ if frame.starts_with(b"-ERR narrows: too many failed logins")
+                || frame.starts_with(b"-ERR narrows: a transaction")
+                || frame.starts_with(b"-ERR Command not allowed inside a transaction")
+                || frame == super::world::EARLY =>
+            {
+                return Ok(());
+            }
+            _ => return Err("no answer to a login"),
+        }
+        if !login.right && !changed {
+            return Err("logged in with a wrong password");
+        }
+        self.setting.user = login.user;
+        Ok(())
+    }
+
+    /// An answer to one that has not logged in where it has to. What it asked has not run.
+    pub fn judge_stranger(
+        &mut self,
+        pending: &Pending,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        ledger.told(pending.tag, Told::NotRun, self.setting);
+        match frame.starts_with(b"-") {
+            true => Ok(()),
+            false => Err("served without a login"),
+        }
+    }
+}
