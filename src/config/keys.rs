@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::kind::{
-    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio, text,
-    url,
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
+    tcp_address, text, url,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings, Renames};
@@ -49,6 +49,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     commands(&mut draft.config, visitor);
     auth(&mut draft.config, visitor);
     runtime(&mut draft.config, visitor);
+    admin(&mut draft.config, visitor);
     log(&mut draft.config, visitor);
 }
 
@@ -178,6 +179,12 @@ fn runtime(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.runtime;
         "runtime.workers"       workers         count(1, 256).or_zero("1 up to 4 cores, else 2");
         "runtime.drain_timeout" drain_timeout   duration(1, HOUR).or_zero("at once");
+    }
+}
+
+fn admin(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.admin;
+        "admin.listen"  listen      tcp_address();
     }
 }
 

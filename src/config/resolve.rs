@@ -37,6 +37,7 @@ impl Resolving<'_> {
             BackendUse::Embedded => {}
         }
         self.listening();
+        self.admin();
         self.connections();
         self.durations();
         self.sizes();
@@ -163,6 +164,22 @@ impl Resolving<'_> {
                      says that all may act as narrows' own user on the server"
                 ),
             });
+        }
+    }
+
+    fn admin(&mut self) {
+        let config = &self.draft.config;
+        let Some(address) = config.admin.listen.filter(|address| address.port() != 0) else {
+            return;
+        };
+        if config.runtime.listen.contains(&Listen::Tcp(address)) {
+            let text = format!("{address} is an address for clients already");
+            self.contradiction(&["admin.listen", "listen.addresses"], text);
+        } else if !listen::is_local(&Listen::Tcp(address)) {
+            self.warnings.push(format!(
+                "{address} can be reached from other machines, and whoever reaches it reads \
+                 narrows' figures"
+            ));
         }
     }
 

@@ -6,6 +6,7 @@ use crate::command::{Flags, Policy, Route, Spec, Verdict};
 use crate::resp::{Frame, Limits, ProtocolError, Refusal};
 use crate::session::client_line::Address;
 use crate::session::{Account, AuthMode, Standing};
+use crate::telemetry::Leave;
 use crate::telemetry::door::TurnedAway;
 
 use super::client::Client;
@@ -74,6 +75,7 @@ impl Engine {
             tracing::warn!(user, addr, "max number of clients of this user reached");
         }
         self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::UserLimit);
         self.end(id, Ending::AfterOutput);
     }
 
@@ -96,6 +98,7 @@ impl Engine {
         let peer = peer.map(|client| client.address.peer());
         tracing::debug!(peer, key, "a client of another machine is turned away");
         self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::Refused);
         self.end(id, Ending::AfterOutput);
         Outcome::Ended
     }
@@ -284,7 +287,7 @@ impl Engine {
             (AuthMode::Local, Some(account)) => {
                 let Some(now) = rules.access.users.get(&account.name).cloned() else {
                     tracing::info!("client closed: its user is not configured any more");
-                    return self.close_now(id);
+                    return self.close_for(id, Leave::UserRefused);
                 };
                 let credential = self.credential_of(Some(&now));
                 if let Some(client) = self.clients.get_mut(id) {

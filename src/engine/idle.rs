@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::telemetry::Leave;
+
 use super::Engine;
 use super::client::Client;
 use super::hold::Hold;
@@ -103,19 +105,19 @@ impl Engine {
             return;
         };
         let (client_id, addr) = (client.session.id, client.address.peer());
-        match over {
+        let why = match over {
             Over::Login => {
-                self.counters.closed_for_login += 1;
                 let key = "clients.handshake_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: it has not logged in");
+                Leave::Login
             }
             Over::Idle => {
-                self.counters.closed_idle += 1;
                 let key = "clients.idle_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: idle");
+                Leave::Idle
             }
-        }
-        self.close_now(id);
+        };
+        self.close_for(id, why);
     }
 }
 

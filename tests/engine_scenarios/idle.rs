@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::engine::{ClientId, Rules};
+use narrows::telemetry::Leave;
 
 use crate::desk::{Desk, without_alarms};
 
@@ -31,7 +32,7 @@ fn ten_thousand_idle_clients_are_closed_in_time_and_cost_a_few_looks() {
         5000,
         "those who have said something"
     );
-    assert_eq!(desk.engine.counters().closed_idle, 5000);
+    assert_eq!(desk.engine.counters().leaves(Leave::Idle), 5000);
     let later = desk.sleeps(197 * SECOND);
     assert_eq!(desk.engine.clients_len(), 5000);
     let last = desk.sleeps(3 * SECOND);
