@@ -17,6 +17,13 @@ use super::settings::ClientSettings;
 #[derive(Debug, Default)]
 pub struct Looks(BTreeSet<(Duration, ClientId)>);
 
+impl Looks {
+    /// How many clients are to be looked at.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// Why a client's time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {

@@ -126,6 +126,9 @@ impl Engine {
         let now = self.now;
         let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
         match known.map(|known| known.standing.clone()) {
+            Some(Known::Accepted(at)) if fresh(at) && self.is_protected_from(id) => {
+                Err(self.protect_from(id))
+            }
             Some(Known::Accepted(at)) if fresh(at) => {
                 if let Some(client) = self.clients.get_mut(id) {
                     client.session.standing = Standing::In;
