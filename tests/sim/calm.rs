@@ -238,8 +238,19 @@ impl World {
             ));
         }
         self.judge_slips()?;
+        self.judge_suspicions()?;
         self.ledger.models.judge(&self.ledger, &self.server)?;
         self.rest()
+    }
+
+    /// Where nothing goes wrong with servers, none is closed for what it did.
+    fn judge_suspicions(&self) -> Result<(), String> {
+        let poisoned = |w: &super::world::Worker| w.engine.counters().poisoned;
+        let poisoned: u64 = self.workers.iter().map(poisoned).sum();
+        match self.faults == 0 && !self.slips && !self.ledger.timeouts && poisoned > 0 {
+            true => Err(format!("{poisoned} connections were closed for nothing")),
+            false => Ok(()),
+        }
     }
 
     /// An idle engine sleeps: its only work is an alarm for a ping or a retirement now and then.
