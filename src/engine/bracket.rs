@@ -8,6 +8,7 @@ use crate::session::{Filled, Hears, Mark, exec_reply};
 use super::Engine;
 use super::context::Context;
 use super::handshake::hello_for_client;
+use super::hold::Ending;
 use super::key::{BackendId, ClientId};
 use super::run::Run;
 
@@ -53,14 +54,21 @@ impl Engine {
             Mark::ExecFilled => lease.lent.bracket.take_places(),
             _ => Vec::new(),
         };
+        lease.lent.bracket.count(mark, run.first);
+        let queued = lease.lent.bracket.queued(run.first);
         let mut hears = lease.lent.bracket.settle(mark, reply, protocol);
         if let Some(feed) = &mut lease.lent.feed {
             feed.settle(mark, reply);
         }
-        if !places.is_empty()
-            && let Some(filled) = self.fill(backend, id, reply, places)
-        {
-            hears = Hears::Instead(filled);
+        let mut misplaced = false;
+        if !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n" {
+            let filled = self.fill(backend, id, reply, places);
+            let (text, elements) = filled.unzip();
+            misplaced = elements.is_none() || elements != queued;
+            hears = text.map_or(hears, Hears::Instead);
+        }
+        if misplaced && let Some(lent) = self.lent(id) {
+            lent.bracket.doubt();
         }
         if mark == Mark::Switch {
             hears = self.switched(backend, id, reply);
@@ -73,18 +81,26 @@ impl Engine {
             self.reply_with(id, |out| out.extend_from_slice(text));
         }
         self.settled(run);
+        if misplaced {
+            // `EXEC` has run more or less than was queued: nobody knows which db the connection is in,
+            // nor its client. Neither is used any further.
+            self.end(id, Ending::AfterOutput);
+        }
     }
 
-    /// Fills the places of `EXEC`'s reply, in their order. `None` when it has run nothing.
+    /// Fills the places of `EXEC`'s reply, in their order, and counts its elements. `None` when it
+    /// has run nothing.
     fn fill(
         &mut self,
         backend: BackendId,
         id: ClientId,
         reply: &[u8],
         places: Vec<Place>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<(Vec<u8>, u32)> {
         let mut places = places.into_iter().peekable();
-        exec_reply::filled(reply, |at, element| {
+        let mut elements = 0;
+        let filled = exec_reply::filled(reply, |at, element| {
+            elements = at.saturating_add(1);
             let place = places.next_if(|place| place.at == at)?;
             match place.what {
                 Filled::Local(request) => Some(self.answer_queued(id, &request)),
@@ -101,7 +117,8 @@ impl Engine {
                     None
                 }
             }
-        })
+        })?;
+        Some((filled, elements))
     }
 
     /// The answer to `SELECT` or `HELLO` outside of `MULTI`.

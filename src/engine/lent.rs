@@ -6,6 +6,7 @@ use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
 use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
+use crate::telemetry::Leave;
 
 use super::client::Client;
 use super::context::Context;
@@ -222,10 +223,6 @@ impl Engine {
         spec: &Spec,
         verb: Verb,
     ) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        let next = client.sequence_next;
         let Some(lent) = self.lent(id) else {
             return Outcome::Ended;
         };
@@ -253,14 +250,7 @@ impl Engine {
             write::request(&mut discard, &[b"DISCARD"]);
             return self.lend(id, rules, &discard, spec, receiver);
         }
-        let outcome = self.lend(id, rules, bytes, spec, receiver);
-        if outcome == Outcome::Taken
-            && mark == Mark::Multi
-            && let Some(lent) = self.lent(id)
-        {
-            lent.bracket.multi_sent(next);
-        }
-        outcome
+        self.lend(id, rules, bytes, spec, receiver)
     }
 
     /// A command that narrows answers itself, inside a transaction: it is answered when the
@@ -468,6 +458,7 @@ impl Engine {
         self.enter_context(id);
         if fed {
             // What it is sent unasked has ended with the connection, which it would not know.
+            self.leaves_for(id, Leave::BackendLost);
             self.end(id, Ending::AfterReplies(Box::default()));
         }
         true

@@ -82,7 +82,8 @@ pub struct Bracket {
     /// not, if the server has closed the connection with that.
     refused_to_open: bool,
     doom: Option<Doom>,
-    /// Number of the `MULTI` among its client's requests.
+    /// Number of the `MULTI` among its client's requests, moved on by those behind it that the server
+    /// has refused without queueing them: a request's place is counted from here.
     multi_at: u32,
     places: Vec<Place>,
 }
@@ -140,14 +141,20 @@ impl Bracket {
         }
     }
 
-    /// Request number `sequence` is a `MULTI`.
-    pub fn multi_sent(&mut self, sequence: u32) {
-        if !self.queueing {
-            self.multi_at = sequence;
+    /// The reply to request number `sequence` has come. Inside `MULTI` a `MULTI` or `WATCH` is refused at
+    /// once, takes no place in `EXEC`'s reply, and before Redis 8 does not abort it either.
+    pub fn count(&mut self, mark: Mark, sequence: u32) {
+        match mark {
+            Mark::Multi | Mark::Watch if self.queueing => {
+                self.multi_at = self.multi_at.wrapping_add(1);
+            }
+            Mark::Multi => self.multi_at = sequence,
+            _ => {}
         }
     }
 
-    /// Request number `sequence` is queued; its place in `EXEC`'s reply is to be filled.
+    /// Request number `sequence` is queued; its place in `EXEC`'s reply is to be filled. The replies
+    /// to all requests before it have come.
     pub fn fill(&mut self, sequence: u32, what: Filled) {
         let at = sequence.wrapping_sub(self.multi_at).wrapping_sub(1);
         self.places.push(Place { at, what });
@@ -161,6 +168,11 @@ impl Bracket {
     /// The places to be filled, in order.
     pub fn take_places(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.places)
+    }
+
+    /// The server has run something else than what was queued: what it holds for us is not known.
+    pub fn doubt(&mut self) {
+        self.in_doubt = true;
     }
 
     /// An `EXEC` or `DISCARD` is on its way and its reply will never come: either way nothing is
@@ -186,7 +198,7 @@ impl Bracket {
                 self.watching |= ok && mark == Mark::Watch;
                 self.queueing = ok && mark == Mark::Multi;
             }
-            // Refused inside MULTI: the server aborts it, and says so at EXEC.
+            // Refused inside MULTI.
             Mark::Watch | Mark::Multi => {}
             // Inside MULTI it is queued, and EXEC ends all watches anyway.
             Mark::Unwatch if ok => {
@@ -304,8 +316,25 @@ mod tests {
     #[test]
     fn a_place_is_counted_from_its_multi() {
         let mut bracket = Bracket::default();
-        bracket.multi_sent(u32::MAX);
+        bracket.count(Mark::Multi, u32::MAX);
         bracket.fill(1, Filled::Select(3));
         assert_eq!(bracket.take_places()[0].at, 1);
+    }
+
+    #[test]
+    fn what_the_server_refuses_to_queue_takes_no_place() {
+        let mut bracket = Bracket::default();
+        bracket.count(Mark::Multi, 10);
+        bracket.settle(Mark::Multi, b"+OK\r\n", Protocol::Resp2);
+        bracket.fill(11, Filled::Select(3));
+        for (mark, sequence) in [(Mark::Watch, 12), (Mark::Multi, 13)] {
+            bracket.count(mark, sequence);
+            bracket.settle(mark, b"-ERR not inside MULTI\r\n", Protocol::Resp2);
+        }
+        bracket.fill(15, Filled::Select(4));
+        let places: Vec<u32> = bracket.take_places().iter().map(|place| place.at).collect();
+        // The one at 14 is between them.
+        assert_eq!(places, [0, 2]);
+        assert_eq!(bracket.queued(16), Some(3));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::census::Census;
 use crate::setup::narrows;
-use crate::support::{Conn, Narrows, RedisServer, command};
+use crate::support::{Conn, Narrows, RedisServer, command, wait_until};
 
 const SPAN: Duration = Duration::from_secs(5);
 
@@ -218,4 +218,88 @@ fn load_everybody_goes_on_over_eight_connections() {
     assert!(slowest < SLOWEST_PLAIN, "{slowest:?}");
     assert!(told < TOLD_IN_TIME, "{told:?}");
     assert!(left_out.len() < 100, "never served: {left_out:?}");
+}
+
+/// What a subscriber of `news` hears until the word that ends it; whether it could subscribe at all.
+fn hears(narrows: &Narrows, score: &Score) -> Option<Vec<u64>> {
+    let mut conn = narrows.connect();
+    let began = Instant::now();
+    let told = raw(&mut conn, &["SUBSCRIBE", "news"]);
+    if told != "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n" {
+        score.refusal(&told, began.elapsed());
+        return None;
+    }
+    let mut heard = Vec::new();
+    loop {
+        let message = conn.reply();
+        let text = String::from_utf8_lossy(message.raw()).into_owned();
+        let head = "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n";
+        let word = text.strip_prefix(head).and_then(|rest| rest.lines().nth(1));
+        match word.unwrap_or_else(|| panic!("{text}")) {
+            "over" => return Some(heard),
+            number => heard.push(number.parse().unwrap()),
+        }
+    }
+}
+
+/// Whoever subscribes has a connection for as long as it does, so few of many can; those hear all.
+#[test]
+fn load_subscribers_hear_everything_and_leave_room_for_others() {
+    let server = RedisServer::start();
+    let narrows = narrows(&server.url(), SETTINGS, &[]);
+    let census = Census::begin(&server);
+    let score = Score::default();
+    let heard = std::thread::scope(|scope| {
+        let (narrows, score) = (&narrows, &score);
+        let subscribers: Vec<_> = (0..50)
+            .map(|_| scope.spawn(|| hears(narrows, score)))
+            .collect();
+        for thread in 0..10 {
+            scope.spawn(move || plain(narrows, 100, &thread.to_string(), score));
+        }
+        // By then each of the 50 has been served or told.
+        let mut publisher = narrows.connect();
+        let counts = |conn: &mut Conn| raw(conn, &["PUBSUB", "NUMSUB", "news"]);
+        wait_until("all are served or told", TOLD_IN_TIME * 2, || {
+            let subscribed = counts(&mut publisher);
+            let subscribed: u64 = subscribed
+                .trim_end()
+                .rsplit(':')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
+            subscribed + Score::of(&score.refused) == 50
+        });
+        let listening = 50 - Score::of(&score.refused);
+        for number in 0..200 {
+            let reply = raw(&mut publisher, &["PUBLISH", "news", &number.to_string()]);
+            assert_eq!(reply, format!(":{listening}\r\n"));
+        }
+        // A transaction finds a connection again once they have gone.
+        publisher.call(&["PUBLISH", "news", "over"]);
+        let heard: Vec<_> = subscribers
+            .into_iter()
+            .filter_map(|one| one.join().unwrap())
+            .collect();
+        publisher.expect(&["WATCH", "k"], "+OK\r\n");
+        publisher.expect(&["MULTI"], "+OK\r\n");
+        publisher.expect(&["EXEC"], "*0\r\n");
+        score.over.store(true, Ordering::Relaxed);
+        heard
+    });
+    let (most, _) = census.end();
+    let slowest = Duration::from_micros(Score::of(&score.slowest_plain_us));
+    let told = Duration::from_micros(Score::of(&score.slowest_told_us));
+    println!(
+        "{} of 50 subscribed, the others told after {told:?} at most; a round of 100 plain requests at \
+         most {slowest:?}; {most} connections",
+        heard.len()
+    );
+    assert!(most <= 8, "{most}");
+    assert!(!heard.is_empty() && heard.iter().all(|one| one.iter().copied().eq(0..200)));
+    assert!(
+        slowest < SLOWEST_PLAIN && told < TOLD_IN_TIME,
+        "{slowest:?} {told:?}"
+    );
 }

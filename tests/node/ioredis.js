@@ -1,7 +1,6 @@
 // ioredis with its defaults: what an application does, with every reply checked.
 //
-// Usage: node ioredis.js PORT [streams]. `streams`: subscriptions as well. Ends with status 0, or
-// with the first thing that was wrong.
+// Usage: node ioredis.js PORT. Ends with status 0, or with the first thing that was wrong.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -9,7 +8,6 @@ const { once } = require("node:events");
 const Redis = require("ioredis");
 
 const PORT = Number(process.argv[2]);
-const STREAMS = process.argv.includes("streams");
 
 // Every client says what goes wrong with it: an error event that nobody hears is only printed.
 async function client(options = {}) {
@@ -184,7 +182,7 @@ async function main() {
   await waiting(redis);
   await connections();
   await crowd();
-  if (STREAMS) await subscriptions(redis);
+  await subscriptions(redis);
   console.log("all replies were right");
   // With its clients, whose timers would keep it for seconds.
   process.exit(0);

@@ -1,14 +1,12 @@
 // node-redis with its defaults and in RESP3: what an application does, with every reply checked.
 //
-// Usage: node node_redis.js PORT [streams]. `streams`: subscriptions as well. Ends with status 0,
-// or with the first thing that was wrong.
+// Usage: node node_redis.js PORT. Ends with status 0, or with the first thing that was wrong.
 "use strict";
 
 const assert = require("node:assert/strict");
 const { createClient, createClientPool, defineScript, WatchError } = require("redis");
 
 const PORT = Number(process.argv[2]);
-const STREAMS = process.argv.includes("streams");
 
 async function client(options = {}) {
   const redis = createClient({ url: `redis://127.0.0.1:${PORT}`, ...options });
@@ -172,7 +170,7 @@ async function main() {
     await waiting(redis, options);
     await connections(options);
     await pool(options);
-    if (STREAMS) await subscriptions(redis, options);
+    await subscriptions(redis, options);
   }
   console.log("all replies were right");
   // With its clients, whose timers would keep it for seconds.

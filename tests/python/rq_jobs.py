@@ -1,7 +1,7 @@
 """A job queue at work: rq enqueues jobs, its workers run them in processes of their own, and each
 has run exactly once with the right result.
 
-Usage: rq_jobs.py PORT [streams]. `streams`: the workers hear their channel as well. Ends with status 0, or with the first thing that was wrong.
+Usage: rq_jobs.py PORT. Ends with status 0, or with the first thing that was wrong.
 """
 
 import multiprocessing
@@ -75,13 +75,10 @@ def main():
             same(r.get(f"runs:{number}"), b"1")
         same(last.latest_result().return_value, 2000)
         same((again.latest_result().return_value, r.get("runs:2000")), ("at last", b"2"))
-        if "streams" in sys.argv:
-            # Told over their channel, they end.
-            for worker in Worker.all(connection=r):
-                send_shutdown_command(r, worker.name)
+        # Told over their channel, they end.
+        for worker in Worker.all(connection=r):
+            send_shutdown_command(r, worker.name)
         for worker in workers:
-            if "streams" not in sys.argv:
-                worker.terminate()
             worker.join(20)
             same(worker.exitcode, 0)
     finally:

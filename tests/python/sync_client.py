@@ -5,6 +5,7 @@ Usage: sync_client.py PORT [direct]. `direct`: the port is a server's own. Ends 
 
 import sys
 import threading
+import time
 
 import redis
 
@@ -67,7 +68,7 @@ def errors(r):
         (lambda: r.execute_command("NOTHING", "x"), "unknown command"),
         (lambda: r.execute_command("GET"), "wrong number of arguments"),
         (lambda: r.evalsha("f" * 40, 0), "No matching script"),
-        (lambda: r.execute_command("MONITOR"), "needs a connection of its own"),
+        (lambda: r.execute_command("SCRIPT KILL"), "needs a connection of its own"),
     ]:
         if DIRECT and "connection of its own" in words:
             continue
@@ -168,6 +169,48 @@ def transactions(protocol):
     lock.release()
 
 
+def subscriptions(protocol):
+    r = client(protocol=protocol)
+    listener = client(protocol=protocol).pubsub()
+    listener.subscribe("news", "sport")
+    listener.psubscribe("new?")
+    heard = []
+
+    def hear(kinds, count):
+        deadline = time.monotonic() + 10
+        while len(heard) < count:
+            message = listener.get_message(timeout=1)
+            if message and message["type"] in kinds:
+                heard.append((message["type"], message["channel"], message["data"]))
+            assert time.monotonic() < deadline, heard
+
+    hear(("subscribe", "psubscribe"), 3)
+    same([count for _, _, count in heard], [1, 2, 3])
+    heard.clear()
+    same(r.publish("news", "one"), 2)
+    same(r.publish("sport", "two"), 1)
+    hear(("message", "pmessage"), 3)
+    same(
+        heard,
+        [
+            ("message", b"news", b"one"),
+            ("pmessage", b"news", b"one"),
+            ("message", b"sport", b"two"),
+        ],
+    )
+    same(r.pubsub_numsub("news"), [(b"news", 1)])
+    listener.unsubscribe()
+    listener.punsubscribe()
+    listener.close()
+    with r.monitor() as monitor:
+        r.set("seen", "x")
+        for _ in range(100):
+            if monitor.next_command()["command"] == "SET seen x":
+                break
+        else:
+            raise AssertionError("MONITOR has not shown it")
+
+
 def listed(pair, protocol):
     """redis-py makes a tuple of what BLPOP answers, or leaves a list."""
     class Either(list):
@@ -208,6 +251,7 @@ for protocol in (2, 3):
     connection(protocol)
     pipelines(protocol)
     transactions(protocol)
+    subscriptions(protocol)
     pools(protocol)
 types_of_data(redis.Redis.from_url(f"redis://127.0.0.1:{PORT}/7"))
 print("all replies were right")

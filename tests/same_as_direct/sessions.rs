@@ -20,7 +20,7 @@ use crate::neighbours;
 use crate::support::Flavor;
 
 /// Sessions in each of the settings below.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 /// As many smaller sessions are tried, at most.
 const ATTEMPTS_MAX: usize = 400;

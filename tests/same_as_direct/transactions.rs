@@ -33,6 +33,10 @@ pub const TALKS: &[(&str, &str)] = &[
     ),
     ("nested", "MULTI\nMULTI\nSET a 1\nEXEC"),
     ("watch inside", "MULTI\nWATCH a\nSET a 1\nEXEC\nGET a"),
+    (
+        "what is not queued takes no place",
+        "MULTI\nWATCH a\nSELECT 5\nEXEC\nSET a five\nMULTI\nGET a\nMULTI\nCLIENT GETREDIR\nSELECT 6\nWATCH b\nGET a\nSELECT 7\nEXEC\nSET a seven\nSELECT 5\nGET a\nSELECT 0\nGET a\n2>GET a\n2>SET a zero\nGET a",
+    ),
     ("unwatch inside", "WATCH a\nMULTI\nUNWATCH\nSET a 1\nEXEC"),
     (
         "a watched key that stays",

@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) words: Vec<Vec<u8>>,
     /// It may have no reply until somebody else has pushed.
     pub(crate) may_wait: bool,
+    /// It may be followed by what nobody has asked for.
+    pub(crate) listens: bool,
     /// It is refused inside a transaction.
     is_outside: bool,
 }
@@ -37,6 +39,9 @@ struct Dice(u64);
 struct Open {
     multi: bool,
     watch: bool,
+    /// Until its end: what it hears is told apart by a word at the end of each turn, which would
+    /// become a part of a transaction and come after a wait.
+    listens: bool,
 }
 
 struct Author {
@@ -134,7 +139,7 @@ impl Author {
                 let length = 2 + self.dice.roll(6);
                 (0..length).map(|_| self.request(client, false)).collect()
             }
-            2 if !self.open[client].multi => self.block(client),
+            2 if !self.open[client].multi && !self.open[client].listens => self.block(client),
             _ => vec![self.request(client, true)],
         };
         Turn { client, requests }
@@ -161,7 +166,7 @@ impl Author {
             return self.close(client, closing);
         }
         match self.dice.roll(20) {
-            0 => {
+            0 if !open.listens => {
                 let opening = self.dice.pick(shapes::OPENING);
                 self.open[client].multi |= opening == "MULTI";
                 self.open[client].watch |= opening != "MULTI";
@@ -170,7 +175,7 @@ impl Author {
             1 if !open.multi => {
                 let shape = self.dice.pick(shapes::OUTSIDE);
                 if shape == "RESET" {
-                    self.open[client] = Open::default();
+                    self.open[client].watch = false;
                 }
                 Request {
                     is_outside: true,
@@ -178,7 +183,7 @@ impl Author {
                 }
             }
             2 if !open.multi && !open.watch => self.other_client(client),
-            3 if may_wait && !open.multi => {
+            3 if may_wait && !open.multi && !open.listens => {
                 let shape = self.dice.pick(shapes::WAITING);
                 Request {
                     may_wait: true,
@@ -189,9 +194,18 @@ impl Author {
                 let shape = self.dice.pick(shapes::WAITING_BRIEFLY);
                 self.shaped(shape)
             }
-            5 if self.dice.roll(3) == 0 => {
+            5 if !open.listens && self.dice.roll(3) == 0 => {
                 let closing = self.dice.pick(shapes::CLOSING);
                 self.close(client, closing)
+            }
+            6 if !open.multi && !open.watch && (open.listens || self.dice.roll(4) == 0) => {
+                self.open[client].listens = true;
+                let shape = self.dice.pick(shapes::LISTENING);
+                Request {
+                    listens: true,
+                    is_outside: true,
+                    ..self.shaped(shape)
+                }
             }
             _ => self.inner(client),
         }
@@ -242,6 +256,7 @@ impl Author {
         Request {
             words,
             may_wait: false,
+            listens: false,
             is_outside: false,
         }
     }

@@ -218,6 +218,9 @@ pub(crate) const SERVER: &[&str] = &[
     "CONFIG GET maxmemory",
     "ACL WHOAMI",
     "PUBLISH C V",
+    "PUBLISH C V",
+    "PUBLISH C V",
+    "SPUBLISH C V",
     "MEMORY HELP",
     "SLOWLOG LEN",
     "CLUSTER INFO",
@@ -257,7 +260,7 @@ pub(crate) const CONNECTION: &[&str] = &[
     "SELECT V",
     "CLIENT SETNAME F",
     "CLIENT GETNAME",
-    "CLIENT NO-EVICT on",
+    "CLIENT NO-EVICT off",
     "CLIENT GETREDIR",
     "CLIENT TRACKINGINFO",
 ];
@@ -310,4 +313,22 @@ pub(crate) const WAITING_BRIEFLY: &[&str] = &[
     "BLMOVE L L LEFT RIGHT 0.01",
     "BZPOPMIN Z 0.01",
     "XREAD BLOCK 10 STREAMS X 99-9",
+];
+
+/// From then on it may hear what it has not asked for.
+pub(crate) const LISTENING: &[&str] = &[
+    "SUBSCRIBE C",
+    "SUBSCRIBE C C",
+    "PSUBSCRIBE ne*",
+    "PSUBSCRIBE ne* *",
+    "SSUBSCRIBE C",
+    "UNSUBSCRIBE",
+    "UNSUBSCRIBE C",
+    "PUNSUBSCRIBE",
+    "PUNSUBSCRIBE ne* other",
+    "SUNSUBSCRIBE C",
+    "SUBSCRIBE",
+    "CLIENT TRACKING ON",
+    "CLIENT TRACKING ON NOLOOP",
+    "CLIENT TRACKING OFF",
 ];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::plot::{CLIENTS, Plot, Request, Turn};
 use crate::differences::name_away;
-use crate::support::{Conn, RedisServer};
+use crate::support::{Conn, RedisServer, command};
 
 /// All that was seen: for each turn, by whom and what.
 pub(crate) type Seen = Vec<Vec<(usize, String)>>;
@@ -21,6 +21,8 @@ struct Actor {
     conn: Conn,
     /// Requests whose replies have not come.
     waits: VecDeque<Request>,
+    /// It may hear what it has not asked for.
+    listens: bool,
     is_closed: bool,
 }
 
@@ -66,8 +68,36 @@ impl Actor {
         Self {
             conn,
             waits: VecDeque::new(),
+            listens: false,
             is_closed: false,
         }
+    }
+
+    /// All that has come before the answer to a word of its own.
+    fn hear_to_the_end(&mut self) -> Vec<String> {
+        const WORD: &[u8] = b"that-is-all-for-now";
+        if self.is_closed {
+            return Vec::new();
+        }
+        let _ = self.conn.try_send(command(&[b"PING".as_slice(), WORD]));
+        let mut heard = Vec::new();
+        loop {
+            match self.conn.try_reply_within(PATIENCE) {
+                Ok(reply) if reply.raw().windows(WORD.len()).any(|part| part == WORD) => break,
+                Ok(reply) => {
+                    let is_list = reply.raw().windows(6).any(|part| part == b" addr=");
+                    let request = if is_list { "CLIENT LIST" } else { "HELLO" };
+                    let text = name_away(request, reply.raw());
+                    heard.push(text.escape_ascii().to_string());
+                }
+                Err(error) => {
+                    self.is_closed = error.kind() != std::io::ErrorKind::WouldBlock;
+                    heard.push(if self.is_closed { "closed" } else { "no end" }.to_owned());
+                    break;
+                }
+            }
+        }
+        heard
     }
 
     /// What has come or comes within `patience`.
@@ -94,17 +124,36 @@ impl Stage<'_> {
         if actor.is_closed || !actor.waits.is_empty() {
             return;
         }
-        let bytes: Vec<u8> = turn
+        actor.listens |= turn.requests.iter().any(|request| request.listens);
+        let listens = actor.listens;
+        // Whose id it is cannot be told among what is heard.
+        let requests = turn
             .requests
             .iter()
+            .filter(|request| !listens || request.text() != "CLIENT ID");
+        let bytes: Vec<u8> = requests
             .flat_map(|request| request.bytes(&self.ids))
             .collect();
         let _ = actor.conn.try_send(bytes);
-        actor.waits = turn.requests.iter().cloned().collect();
+        if !listens {
+            actor.waits = turn.requests.iter().cloned().collect();
+        }
         self.settle();
         self.hear_what_was_heard_before();
+        self.listen();
         if self.has_killed(turn) {
             self.settle_the_killed();
+        }
+    }
+
+    /// Takes what has come to those who may hear what they have not asked for.
+    fn listen(&mut self) {
+        for client in 0..CLIENTS {
+            if self.actors[client].listens {
+                for text in self.actors[client].hear_to_the_end() {
+                    self.see(client, text);
+                }
+            }
         }
     }
 
@@ -188,8 +237,10 @@ impl Stage<'_> {
             let actor = &mut self.actors[client];
             // A client that lives answers; one that waits is silent.
             let is_waiting = !actor.waits.is_empty();
-            let text = if actor.is_closed {
-                None
+            let text = if actor.is_closed || actor.listens {
+                // What it heard has been seen, its end as well.
+                let heard = actor.hear_to_the_end();
+                heard.into_iter().next()
             } else if is_waiting {
                 actor.hear(Duration::from_millis(200))
             } else {
@@ -211,6 +262,7 @@ impl Stage<'_> {
     /// Whoever still waits is released, and nothing more may come to anybody.
     fn end(&mut self) {
         self.seen.push(Vec::new());
+        self.listen();
         let mut releasing = (self.connect)();
         for client in 0..CLIENTS {
             if !self.actors[client].waits.is_empty() {
@@ -218,6 +270,9 @@ impl Stage<'_> {
                 self.see(client, released.raw().escape_ascii().to_string());
                 let text = self.actors[client].hear(PATIENCE);
                 self.see(client, text.unwrap_or_else(|| "nothing".to_owned()));
+            }
+            if self.actors[client].listens {
+                continue;
             }
             // In an open transaction this is queued: the same on both sides.
             let _ = self.actors[client].conn.try_send("ECHO that-is-all\r\n");

@@ -78,10 +78,8 @@ pub fn run(
             link.transaction.queue = Some(Vec::new());
             write::status(&mut reply, "OK");
         }
-        "WATCH" if queueing => {
-            link.transaction.aborted = true;
-            write::error(&mut reply, "ERR WATCH inside MULTI is not allowed");
-        }
+        // Neither is queued, and neither aborts what is.
+        "WATCH" if queueing => write::error(&mut reply, "ERR WATCH inside MULTI is not allowed"),
         "WATCH" => {
             let (db, tag) = (link.setting.db, args.last().and_then(|arg| Tag::read(arg)));
             for key in &args[1..args.len() - 1] {
