@@ -1,12 +1,14 @@
 //! The composition root: carries out what the command line asked for.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::admin::Admin;
 use crate::cli::{self, Given, Invocation};
 use crate::command::{CommandTable, Policy};
 use crate::config::Config;
@@ -79,8 +81,15 @@ fn run(
         let mut signals = Signals::new().context("cannot listen for signals")?;
         let systemd = Arc::new(Systemd::of(|name| std::env::var_os(name)));
         let backend = applied.runtime.backend.to_string();
+        let admin = open_admin(config.admin.listen)?;
         let narrows = runtime::start(applied.runtime, rules)?;
         let status = say_ready(&narrows, &config, &backend);
+        if let Some(admin) = admin {
+            let url = format!("http://{}/metrics", admin.address);
+            let served = admin.serve(narrows.observer());
+            served.context("cannot serve the admin endpoints")?;
+            tracing::info!(url, "admin endpoints");
+        }
         systemd.ready(&status);
         narrows.watch(&systemd);
         if let Some(server) = &server {
@@ -104,6 +113,16 @@ fn run(
             false => ExitCode::FAILURE,
         })
     })
+}
+
+/// The address of the admin endpoints, if there are to be any.
+fn open_admin(listen: Option<SocketAddr>) -> anyhow::Result<Option<Admin>> {
+    let open = |address| {
+        Admin::open(address).with_context(|| {
+            format!("cannot listen on {address} for metrics; admin.listen names another address")
+        })
+    };
+    listen.map(open).transpose()
 }
 
 /// What is put into force of `config`: over the private server if there is one, and within what

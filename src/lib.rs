@@ -6,10 +6,10 @@
 //! to its right or below; `tests/tidy.rs` holds the code to that.
 //!
 //! ```text
-//! cli, app ─► runtime ─► engine ─► session ─► command ─► resp
-//!                │          │
-//!                │          └► admission          config composes every layer's settings
-//!                └► telemetry (plain counters that every layer may hold)
+//! cli, app ─► admin ─► runtime ─► engine ─► session ─► command ─► resp
+//!                         │          │
+//!                         │          └► admission          config composes every layer's settings
+//!                         └► telemetry (plain counters that every layer may hold)
 //! ```
 //!
 //! - [`resp`]: bytes. Where a frame begins and ends, in both directions.
@@ -18,6 +18,7 @@
 //! - [`admission`]: may it? Budgets, rates, backoff.
 //! - [`engine`]: who carries it, and to whom its reply goes. Sans-IO.
 //! - [`runtime`]: sockets, threads, signals.
+//! - [`admin`]: metrics and health over HTTP, on a thread of its own.
 //! - [`telemetry`]: what is counted and logged.
 //! - [`config`]: files, environment and flags become each layer's settings.
 //! - [`cli`], [`app`]: the program.
@@ -26,6 +27,7 @@
 //!
 //! ARCHITECTURE.md tells the way of a request through these layers.
 
+pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod cli;

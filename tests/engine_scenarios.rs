@@ -9,6 +9,8 @@
 
 #[path = "engine_scenarios/desk.rs"]
 mod desk;
+#[path = "engine_scenarios/figures.rs"]
+mod figures;
 
 use std::time::Duration;
 

@@ -16,6 +16,8 @@ mod crowd;
 mod loss;
 #[path = "faults/setup.rs"]
 mod setup;
+#[path = "leases/streams.rs"]
+mod streams;
 mod support;
 #[path = "leases/transactions.rs"]
 mod transactions;

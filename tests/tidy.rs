@@ -40,6 +40,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "admin",
             "runtime",
             "engine",
             "session",

@@ -213,6 +213,12 @@ impl Budget {
         self.ceiling.store(ceiling, Ordering::Relaxed);
     }
 
+    /// Where growth ends, if that was said.
+    pub fn ceiling(&self) -> Option<u32> {
+        let ceiling = self.ceiling.load(Ordering::Relaxed);
+        (ceiling < u32::MAX).then_some(ceiling)
+    }
+
     /// The server says that `connected` of `max` clients are connected to it.
     pub fn server_said(&self, connected: u64, max: u64) {
         *self.server.lock() = Some((connected, max));

@@ -89,6 +89,11 @@ pub(super) struct CommonFlags {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     workers: Option<String>,
 
+    /// Address for /metrics, /healthz and /readyz, "" for none [env: NARROWS_ADMIN_LISTEN]
+    /// [default: 127.0.0.1:9380]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+
     /// error, warn, info, debug, trace, off or directives [env: NARROWS_LOG_LEVEL]
     /// [default: info]
     #[arg(long, value_name = "LEVEL")]
@@ -128,6 +133,7 @@ impl CommonFlags {
                 self.max_backend_connections.clone(),
             ),
             ("--workers", self.workers.clone()),
+            ("--admin-listen", self.admin_listen.clone()),
             ("--log-level", self.log_level.clone()),
             ("--log-format", self.log_format.clone()),
         ];

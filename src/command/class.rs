@@ -155,6 +155,24 @@ pub enum Pin {
 }
 
 impl Pin {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Pin; 14] = [
+        Pin::Monitor,
+        Pin::Tracking,
+        Pin::Caching,
+        Pin::NoTouch,
+        Pin::Capa,
+        Pin::ImportSource,
+        Pin::ReadOnly,
+        Pin::ReadWrite,
+        Pin::Asking,
+        Pin::UnknownClientSubcommand,
+        Pin::UnknownConnectionCommand,
+        Pin::UnknownPubsubCommand,
+        Pin::UnknownTransactionCommand,
+        Pin::UnknownCommand,
+    ];
+
     /// The value of the metric label `reason`.
     pub fn label(self) -> &'static str {
         match self {

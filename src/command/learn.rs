@@ -10,6 +10,7 @@ use super::flags::Flags;
 use super::keys::KeyRule;
 use super::lookup::CommandTable;
 use super::reader::{Element, Reader};
+use super::rename::Renames;
 use super::shape::Shape;
 use super::spec::{Spec, Subcommands};
 use super::table;
@@ -39,9 +40,36 @@ impl CommandTable {
     /// RESP2 or RESP3. Nothing is carried over from what this table may have learned before: the
     /// server may be another one.
     pub fn learned(&self, command_reply: &[u8]) -> Result<CommandTable, LearnError> {
-        let server = read_reply(command_reply)?;
+        self.learned_with(command_reply, &Renames::default())
+    }
+
+    /// The same from a server that knows some commands by other names. Redis 7 and Valkey 8 list
+    /// them by their own names all the same; others may list them by the new ones, or not at all.
+    pub fn learned_with(
+        &self,
+        command_reply: &[u8],
+        renames: &Renames,
+    ) -> Result<CommandTable, LearnError> {
+        let mut server = read_reply(command_reply)?;
+        for (clients, servers) in renames.pairs() {
+            if let Some(command) = server.remove(servers) {
+                server.entry(clients.to_owned()).or_insert(command);
+            }
+        }
+        let renamed = |spec: &Spec| {
+            let name = spec.container().unwrap_or(&spec.name);
+            renames.pairs().any(|(clients, _)| clients == name)
+        };
         let mut specs: Vec<Spec> = table::rows()
             .map(|row| completed(Spec::builtin(row), &server))
+            .map(|spec| match spec.on_server {
+                // It is not listed, and the operator says that it is there.
+                Some(false) if renamed(&spec) => Spec {
+                    on_server: None,
+                    ..spec
+                },
+                _ => spec,
+            })
             .collect();
         let routes: BTreeMap<&str, Route> =
             table::rows().map(|row| (row.name, row.route)).collect();

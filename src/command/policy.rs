@@ -3,6 +3,7 @@
 
 use super::class::Route;
 use super::lookup::CommandTable;
+use super::rename::Renames;
 use super::spec::Spec;
 
 /// The operator's lists. Each entry is a command (`debug`), a subcommand (`client|kill`) or, with a
@@ -16,6 +17,8 @@ pub struct PolicySettings {
     pub deny: Vec<String>,
     /// Commands that hold up their connection: they run apart from everybody else's.
     pub dedicated: Vec<String>,
+    /// Commands that the server knows by another name, as `CONFIG=name-at-the-server`.
+    pub rename: Vec<String>,
 }
 
 /// The operator's lists, ready to be asked.
@@ -24,6 +27,7 @@ pub struct Policy {
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
     dedicated: Vec<Pattern>,
+    renames: Renames,
 }
 
 /// Whether a command may be used here.
@@ -39,7 +43,7 @@ pub enum Verdict {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{list}: \"{entry}\" {why}")]
 pub struct Mistake {
-    /// The key of the list: `commands.allow`, `commands.deny` or `commands.dedicated`.
+    /// The key of the list: `commands.allow`, `deny`, `dedicated` or `rename`.
     pub list: &'static str,
     /// The entry as it was written.
     pub entry: String,
@@ -69,6 +73,10 @@ impl Policy {
             allow: parse("commands.allow", &settings.allow),
             deny: parse("commands.deny", &settings.deny),
             dedicated: parse("commands.dedicated", &settings.dedicated),
+            renames: Renames::new(&settings.rename).unwrap_or_else(|found| {
+                mistakes.extend(found);
+                Renames::default()
+            }),
         };
         if mistakes.is_empty() {
             Ok(policy)
@@ -110,6 +118,12 @@ impl Policy {
     #[inline]
     pub fn is_dedicated(&self, spec: &Spec) -> bool {
         any(&self.dedicated, &spec.name)
+    }
+
+    /// What the server calls differently.
+    #[inline]
+    pub fn renames(&self) -> &Renames {
+        &self.renames
     }
 
     /// The entries that name no command of this table, for a warning: they may be mistyped.
@@ -175,7 +189,7 @@ impl Pattern {
 }
 
 /// No command of any known module has a name as long (bytes).
-const PATTERN_BYTES_MAX: usize = 64;
+pub(super) const PATTERN_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -188,6 +202,7 @@ mod tests {
             allow: owned(allow),
             deny: owned(deny),
             dedicated: owned(dedicated),
+            rename: Vec::new(),
         };
         Policy::new(&settings).unwrap()
     }
@@ -289,13 +304,14 @@ mod tests {
                 "caf\u{e9}".into(),
             ],
             dedicated: vec!["x".repeat(65)],
+            rename: vec!["CONFIG".into()],
         };
         let mistakes: Vec<String> = Policy::new(&settings)
             .unwrap_err()
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(mistakes.len(), 8);
+        assert_eq!(mistakes.len(), 9);
         assert_eq!(
             mistakes[0],
             "commands.allow: \"de*g\" has a * that is not its last character"

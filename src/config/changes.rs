@@ -25,7 +25,7 @@ pub struct Change {
 /// server calls its commands changes with a restart of the server alone; and a process that was
 /// told to talk to one server must not talk to another in the middle of its clients' sessions. Nor can
 /// clients that were let in without a login be asked for one later.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 11] = [
     "listen.addresses",
     "listen.unix_socket_mode",
     "listen.backlog",
@@ -33,8 +33,10 @@ const AT_START: [&str; 10] = [
     "listen.proxy_protocol_from",
     "backend.url",
     "backend.instance",
+    "commands.rename",
     "auth.mode",
     "runtime.workers",
+    "admin.listen",
     "log.format",
 ];
 

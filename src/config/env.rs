@@ -21,7 +21,7 @@ pub struct Binding {
 }
 
 /// All bindings.
-pub const BINDINGS: [Binding; 8] = [
+pub const BINDINGS: [Binding; 9] = [
     bind("listen.addresses", "NARROWS_LISTEN", "--listen"),
     bind("listen.allow_open", "NARROWS_ALLOW_OPEN", "--allow-open"),
     bind("backend.url", "NARROWS_BACKEND", "--backend"),
@@ -36,6 +36,7 @@ pub const BINDINGS: [Binding; 8] = [
         "--max-backend-connections",
     ),
     bind("runtime.workers", "NARROWS_WORKERS", "--workers"),
+    bind("admin.listen", "NARROWS_ADMIN_LISTEN", "--admin-listen"),
     bind("log.level", "NARROWS_LOG_LEVEL", "--log-level"),
     bind("log.format", "NARROWS_LOG_FORMAT", "--log-format"),
 ];

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::kind::{
-    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio, text,
-    url,
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
+    tcp_address, text, url,
 };
 use super::url::BackendUrl;
-use crate::command::{self, Policy, PolicySettings};
+use crate::command::{self, Policy, PolicySettings, Renames};
 use crate::engine::settings::OnUnknownOutcome;
 use crate::session::AuthMode;
 use crate::telemetry::log::check_level;
@@ -49,6 +49,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     commands(&mut draft.config, visitor);
     auth(&mut draft.config, visitor);
     runtime(&mut draft.config, visitor);
+    admin(&mut draft.config, visitor);
     log(&mut draft.config, visitor);
 }
 
@@ -170,6 +171,7 @@ fn commands(config: &mut Config, v: &mut impl Visitor) {
         "commands.allow"        allow       patterns();
         "commands.deny"         deny        patterns();
         "commands.dedicated"    dedicated   patterns();
+        "commands.rename"       rename      list(text(RENAME, rename), 0, 64);
     }
 }
 
@@ -177,6 +179,12 @@ fn runtime(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.runtime;
         "runtime.workers"       workers         count(1, 256).or_zero("1 up to 4 cores, else 2");
         "runtime.drain_timeout" drain_timeout   duration(1, HOUR).or_zero("at once");
+    }
+}
+
+fn admin(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.admin;
+        "admin.listen"  listen      tcp_address();
     }
 }
 
@@ -199,6 +207,7 @@ const MODES: [(&str, AuthMode); 3] = [
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const PATTERN: &str =
     "a command, a subcommand such as \"client|kill\", or either with * at its end";
+const RENAME: &str = "COMMAND=name-at-the-server";
 const LEVEL: &str = "\"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\", or directives \
                      such as \"info,narrows::engine=debug\"";
 
@@ -225,6 +234,14 @@ fn pattern(entry: &str) -> Result<(), String> {
     Policy::new(&lists)
         .map(|_| ())
         .map_err(|found| mistake(found).unwrap_or_default())
+}
+
+/// The same for one renaming; all of them together are looked at when everything has been read.
+fn rename(entry: &str) -> Result<(), String> {
+    let first = |found: Vec<command::Mistake>| found.first().map(|one| one.why.to_owned());
+    Renames::new(&[entry.to_owned()])
+        .map(|_| ())
+        .map_err(|found| first(found).unwrap_or_default())
 }
 
 const SECOND: u64 = 1000;

@@ -25,7 +25,7 @@ pub use changes::{Change, changes};
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
 
-use crate::{command, engine, runtime, session, telemetry};
+use crate::{admin, command, engine, runtime, session, telemetry};
 
 /// Everything an operator may set. Its `Debug` hides the password.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub commands: command::PolicySettings,
     /// `[auth]` and `[users.<name>]`
     pub auth: session::access::AuthSettings,
+    /// `[admin]`
+    pub admin: admin::settings::AdminSettings,
     /// `[log]`
     pub log: telemetry::settings::LogSettings,
 }

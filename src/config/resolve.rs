@@ -10,6 +10,7 @@ use super::keys::Draft;
 use super::kind::{show_bytes, show_duration};
 use super::mistake::{Mistake, Origin, Origins};
 use super::{BackendUse, listen, secret};
+use crate::command::Renames;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
 
 /// What has been read so far, and what is found on the way.
@@ -36,9 +37,19 @@ impl Resolving<'_> {
             BackendUse::Embedded => {}
         }
         self.listening();
+        self.admin();
         self.connections();
         self.durations();
         self.sizes();
+        self.renames();
+    }
+
+    fn renames(&mut self) {
+        let found = Renames::new(&self.draft.config.commands.rename).err();
+        for mistake in found.into_iter().flatten() {
+            let text = format!("{:?} {}", mistake.entry, mistake.why);
+            self.contradiction(&["commands.rename"], text);
+        }
     }
 
     fn endpoint(&mut self) {
@@ -153,6 +164,22 @@ impl Resolving<'_> {
                      says that all may act as narrows' own user on the server"
                 ),
             });
+        }
+    }
+
+    fn admin(&mut self) {
+        let config = &self.draft.config;
+        let Some(address) = config.admin.listen.filter(|address| address.port() != 0) else {
+            return;
+        };
+        if config.runtime.listen.contains(&Listen::Tcp(address)) {
+            let text = format!("{address} is an address for clients already");
+            self.contradiction(&["admin.listen", "listen.addresses"], text);
+        } else if !listen::is_local(&Listen::Tcp(address)) {
+            self.warnings.push(format!(
+                "{address} can be reached from other machines, and whoever reaches it reads \
+                 narrows' figures"
+            ));
         }
     }
 

@@ -91,6 +91,8 @@ fn narrows_arguments(socket: &Path, options: &DemoOptions) -> Vec<OsString> {
     arguments.extend(["--backend".into(), backend]);
     arguments.extend(["--max-backend-connections".into(), budget.into()]);
     arguments.extend(["--log-format".into(), "text".into()]);
+    // Another narrows may have the usual address.
+    arguments.extend(["--admin-listen".into(), "".into()]);
     arguments
 }
 

@@ -11,6 +11,7 @@ use super::credential::CredentialId;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId, LoginId};
 use super::outgoing::Outgoing;
+use super::probe::Probe;
 use super::slot::{Receiver, Slot};
 
 /// What a backend is used for.
@@ -110,6 +111,8 @@ pub struct Backend {
     pub patient: bool,
     /// Its last check.
     pub check: Check,
+    /// The request whose time is taken.
+    pub probe: Probe,
     /// It is listed for writing.
     pub dirty: bool,
     /// When it is to be retired.
@@ -137,6 +140,7 @@ impl Backend {
             begun: false,
             patient: false,
             check: Check::new(now),
+            probe: Probe::default(),
             dirty: false,
             retire_at: None,
             heard_at: now,
@@ -158,6 +162,14 @@ impl Backend {
     pub fn send_own(&mut self, receiver: Receiver, request: &[u8], now: Duration) {
         self.expect(Slot::own(receiver, now, request.len()), now);
         self.out.push(request);
+    }
+
+    /// What it carries is written now: the time of the last request is taken, unless another's is.
+    /// Not of one that is lent, which may wait for as long as its client likes.
+    pub fn watch(&mut self, now: Duration) {
+        if self.probe.is_idle() && matches!(self.phase, Phase::Pipe { .. }) {
+            self.probe.begin(self.in_flight.len(), now);
+        }
     }
 
     /// What it takes now, if it is a pipe.

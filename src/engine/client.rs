@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::admission::Seat;
 use crate::session::Session;
 use crate::session::client_line::Address;
+use crate::telemetry::Leave;
 
 use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
@@ -62,6 +63,8 @@ pub struct Client {
     pub stream: Option<Box<Stream>>,
     /// See [`Ending`].
     pub ending: Ending,
+    /// Why it ends, if that is not the client's own doing.
+    pub leaving: Option<Leave>,
     /// It is listed for writing.
     pub dirty: bool,
     /// The runtime does not read it.
@@ -156,6 +159,7 @@ impl Client {
             multi_lost: false,
             stream: None,
             ending: Ending::No,
+            leaving: None,
             dirty: false,
             unread: false,
             connected_at: now,

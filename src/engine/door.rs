@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::command::{Flags, Policy, Route, Spec, Verdict};
 use crate::resp::{Frame, Limits, ProtocolError, Refusal};
 use crate::session::{Account, AuthMode, Standing};
+use crate::telemetry::Leave;
 
 use super::client::Client;
 use super::context::Context;
@@ -72,6 +73,7 @@ impl Engine {
             tracing::warn!(user, addr, "max number of clients of this user reached");
         }
         self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::UserLimit);
         self.end(id, Ending::AfterOutput);
     }
 
@@ -259,7 +261,7 @@ impl Engine {
             (AuthMode::Local, Some(account)) => {
                 let Some(now) = rules.access.users.get(&account.name).cloned() else {
                     tracing::info!("client closed: its user is not configured any more");
-                    return self.close_now(id);
+                    return self.close_for(id, Leave::UserRefused);
                 };
                 let credential = self.credential_of(Some(&now));
                 if let Some(client) = self.clients.get_mut(id) {

@@ -16,6 +16,7 @@ use crate::session::Mark;
 use crate::session::feed::{
     FrameKind, Listening, PREFIX_BYTES_MAX, Subscriptions, Verb, confirmed_count, frame_kind,
 };
+use crate::telemetry::Leave;
 
 use super::backend::Backend;
 use super::hold::Ending;
@@ -333,8 +334,7 @@ impl Engine {
             limit_bytes,
             "client closed: it does not read what it has subscribed to"
         );
-        self.counters.closed_for_output += 1;
-        self.close_now(owner);
+        self.close_for(owner, Leave::OutputLimit);
     }
 
     /// Subscribers that have been too far behind for too long are closed.
@@ -374,6 +374,7 @@ impl Engine {
     /// disconnected, as Redis itself would have done. Nothing is said to it any more.
     pub(super) fn feed_lost(&mut self, owner: ClientId) {
         if self.has_live_feed(owner) {
+            self.leaves_for(owner, Leave::BackendLost);
             self.end(owner, Ending::AfterReplies(Box::default()));
         }
     }

@@ -7,6 +7,7 @@ use crate::resp::write;
 use crate::session::filter::KillForm;
 use crate::session::info::{ClientFigures, ClosedClients};
 use crate::session::{ClientFilter, ClientView};
+use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::client::Client;
@@ -132,7 +133,9 @@ impl Engine {
             }
             (Purpose::List | Purpose::Kill(_) | Purpose::Unblock, _) => {}
         }
-        if !client.session.reply_mode.begin_command() {
+        let silent = client.session.reply_mode.begin_command();
+        self.counters.went(Way::Local);
+        if !silent {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
         }
         self.end_hold(id, Hold::Gather(ticket));
@@ -179,14 +182,14 @@ impl Engine {
                 replays: self.counters.replays,
                 context_switches: self.counters.context_switches,
                 refusals: self.counters.refusals.values().sum(),
-                closed_for_limits: self.counters.closed_for_output
-                    + self.counters.closed_for_memory,
+                closed_for_limits: self.counters.leaves(Leave::OutputLimit)
+                    + self.counters.leaves(Leave::MemoryLimit),
                 closed: ClosedClients {
-                    output: self.counters.closed_for_output,
-                    memory: self.counters.closed_for_memory,
-                    in_transaction: self.counters.closed_in_transaction,
-                    idle: self.counters.closed_idle,
-                    login: self.counters.closed_for_login,
+                    output: self.counters.leaves(Leave::OutputLimit),
+                    memory: self.counters.leaves(Leave::MemoryLimit),
+                    in_transaction: self.counters.leaves(Leave::IdleInTransaction),
+                    idle: self.counters.leaves(Leave::Idle),
+                    login: self.counters.leaves(Leave::Login),
                 },
                 ..ClientFigures::default()
             })),
@@ -211,6 +214,7 @@ impl Engine {
             .collect();
         let count = ids.len() as u64;
         for id in ids {
+            self.leaves_for(id, Leave::Killed);
             let asks = self
                 .clients
                 .get(id)

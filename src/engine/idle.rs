@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::telemetry::Leave;
+
 use super::Engine;
 use super::client::Client;
 use super::hold::Hold;
@@ -96,19 +98,19 @@ impl Engine {
             return;
         };
         let (client_id, addr) = (client.session.id, client.address.peer());
-        match over {
+        let why = match over {
             Over::Login => {
-                self.counters.closed_for_login += 1;
                 let key = "clients.handshake_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: it has not logged in");
+                Leave::Login
             }
             Over::Idle => {
-                self.counters.closed_idle += 1;
                 let key = "clients.idle_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: idle");
+                Leave::Idle
             }
-        }
-        self.close_now(id);
+        };
+        self.close_for(id, why);
     }
 }
 
@@ -124,10 +126,15 @@ impl Client {
     }
 
     /// Whether silence is a fault of this client's: not while it waits for an answer, which may
-    /// be an element that somebody else will push.
+    /// be an element that somebody else will push, nor while it listens to what others say.
     fn may_be_idle(&self) -> bool {
         let waits = self.hold.is_some_and(|hold| hold != Hold::Output);
-        self.in_flight == 0 && self.stream.is_none() && !waits
+        let feed = self
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.lent.feed.as_ref());
+        let listens = feed.is_some_and(|feed| feed.subscriptions.any() || feed.monitoring);
+        self.in_flight == 0 && self.stream.is_none() && !waits && !listens
     }
 }
 

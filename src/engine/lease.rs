@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::command::Pin;
 use crate::resp::NotExecuted;
 use crate::session::Bracket;
+use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
@@ -32,6 +33,45 @@ pub enum LeaseFor {
 }
 
 impl LeaseFor {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Upload,
+        Self::Bracket,
+        Self::Blocking,
+        Self::Pin,
+        Self::Feed,
+    ];
+
+    /// The label in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Bracket => "bracket",
+            Self::Blocking => "blocking",
+            Self::Pin => "pin",
+            Self::Feed => "subscriber",
+        }
+    }
+
+    /// The way of the commands that travel on it.
+    pub fn way(self) -> Way {
+        match self {
+            Self::Upload => Way::Upload,
+            Self::Bracket => Way::Bracket,
+            Self::Blocking => Way::Blocking,
+            Self::Pin => Way::Pinned,
+            Self::Feed => Way::Subscriber,
+        }
+    }
+
+    /// The pool whose bound it counts against: its label in metrics.
+    pub fn pool(self) -> &'static str {
+        match self {
+            Self::Upload | Self::Bracket | Self::Pin | Self::Feed => "exclusive",
+            Self::Blocking => "blocking",
+        }
+    }
+
     /// Whether it ends by itself, or by a deadline of narrows.
     pub fn is_bounded(self) -> bool {
         matches!(self, Self::Upload | Self::Bracket)
@@ -45,7 +85,7 @@ impl LeaseFor {
 
 /// Leases held, by what they are for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Leases([usize; 5]);
+pub struct Leases([usize; LeaseFor::ALL.len()]);
 
 impl Leases {
     /// All.
@@ -212,6 +252,7 @@ impl Engine {
     fn refused_lease(&mut self, id: ClientId, purpose: LeaseFor, outcome: Outcome) -> Outcome {
         let goes_on = planted::has(Bug::MultiRefusedGoesOn);
         if outcome == Outcome::Taken && purpose.opens_a_bracket() && !goes_on {
+            self.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }

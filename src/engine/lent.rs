@@ -6,6 +6,7 @@ use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
 use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
+use crate::telemetry::Leave;
 
 use super::client::Client;
 use super::context::Context;
@@ -457,6 +458,7 @@ impl Engine {
         self.enter_context(id);
         if fed {
             // What it is sent unasked has ended with the connection, which it would not know.
+            self.leaves_for(id, Leave::BackendLost);
             self.end(id, Ending::AfterReplies(Box::default()));
         }
         true

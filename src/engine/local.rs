@@ -8,6 +8,7 @@ use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
+use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::client::Client;
@@ -81,6 +82,7 @@ impl Engine {
             Answer::Close => {
                 let silent = mode != ReplyMode::On;
                 self.finish_local(id, spec, &reply, silent);
+                self.leaves_for(id, Leave::Quit);
                 self.end(id, Ending::AfterOutput);
                 Outcome::Ended
             }
@@ -161,6 +163,7 @@ impl Engine {
         let now = self.now;
         if let Some(client) = self.clients.get_mut(id) {
             client.served(now, &spec.name);
+            self.counters.went(Way::Local);
         }
         if !silent {
             self.reply_with(id, |out| out.extend_from_slice(reply));
@@ -254,6 +257,7 @@ impl Engine {
                 return Outcome::Ended;
             };
             client.served(now, "NULL");
+            self.counters.went(Way::Local);
             if !client.session.reply_mode.begin_command() {
                 self.reply_with(id, |out| out.extend_from_slice(&error));
             }
@@ -263,6 +267,7 @@ impl Engine {
         if outcome == Outcome::Taken {
             // It was told that no backend could be had. What it has sent behind was meant for
             // another db or protocol and must not run in this one.
+            self.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }

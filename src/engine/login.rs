@@ -11,6 +11,7 @@ use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
 use crate::session::{AuthMode, Standing, auth};
+use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::client::Client;
@@ -239,6 +240,7 @@ impl Engine {
     /// another user.
     fn not_logged_in(&mut self, id: ClientId, outcome: Outcome, matters: bool) -> Outcome {
         if outcome == Outcome::Taken && matters {
+            self.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }
@@ -253,6 +255,7 @@ impl Engine {
                 true => "wrongpass",
                 false => "refused_by_server",
             });
+        self.counters.went(Way::Refused);
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };

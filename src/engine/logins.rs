@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::telemetry::Leave;
+
 use super::Engine;
 use super::backend::{Phase, Rotation, Want};
 use super::context::Context;
@@ -182,8 +184,7 @@ impl Engine {
             .filter(|(_, c)| c.credential == credential);
         let ids: Vec<ClientId> = of_it.map(|(id, _)| id).collect();
         for id in ids {
-            self.counters.closed_user_refused += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::UserRefused);
         }
     }
 

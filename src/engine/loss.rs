@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::resp::{Refusal, ReplyError, ReplyKind};
 use crate::session::Mark;
+use crate::telemetry::Leave;
 
 use super::Engine;
 use super::backend::{Backend, Phase};
@@ -78,6 +79,30 @@ impl Loss {
             Self::Dirty => "dirty_lease",
             Self::Retired => "retired",
         }
+    }
+
+    /// All labels, and whether each is that of a poisoned backend.
+    pub fn labels() -> [(&'static str, bool); 17] {
+        let all = [
+            Self::Gone,
+            Self::DialFailed,
+            Self::Handshake,
+            Self::LoginRefused,
+            Self::HandshakeTimeout,
+            Self::Stalled,
+            Self::TimedOut,
+            Self::Unsolicited,
+            Self::Early,
+            Self::Push,
+            Self::WrongKind(ReplyKind::Status),
+            Self::OutOfStep,
+            Self::Malformed(ReplyError::TooLong),
+            Self::Oversized,
+            Self::ClientGone,
+            Self::Dirty,
+            Self::Retired,
+        ];
+        all.map(|loss| (loss.label(), loss.is_poison()))
     }
 
     /// Whether the backend had to be closed for what it did.
@@ -242,12 +267,14 @@ impl Engine {
             match request.outcome {
                 Outcome::Again => {
                     let (bytes, requests) = rewound.entry(id).or_default();
-                    bytes.extend_from_slice(backend.out.request(request.offset, settled.bytes));
+                    let sent = backend.out.request(request.offset, settled.bytes);
+                    let restored = self.rules.policy.renames().restored(sent);
+                    bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
                     requests.push(settled);
                     continue;
                 }
                 Outcome::CutOff => {
-                    self.close_now(id);
+                    self.close_for(id, Leave::BackendLost);
                     continue;
                 }
                 // The client itself is the reason: it is being closed.
@@ -293,6 +320,7 @@ impl Engine {
             {
                 *last_words = Box::default();
             }
+            self.leaves_for(id, Leave::BackendLost);
             self.end(id, Ending::AfterReplies(Box::default()));
             return;
         }
@@ -303,6 +331,7 @@ impl Engine {
         self.counters.refused(refusal.label());
         self.reply_with(id, |out| refusal.write(out));
         if unclear {
+            self.leaves_for(id, Leave::BackendLost);
             self.end(id, Ending::AfterReplies(Box::default()));
         }
     }
@@ -369,6 +398,7 @@ impl Engine {
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
+                self.leaves_for(owner, Leave::BackendLost);
                 self.end(owner, Ending::AfterReplies(Box::default()));
             } else if self.draining {
                 self.close_if_done(owner);

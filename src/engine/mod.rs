@@ -36,6 +36,7 @@ mod outgoing;
 mod output;
 mod permission;
 pub mod planted;
+mod probe;
 mod provision;
 mod reload;
 mod reply;
@@ -44,6 +45,7 @@ mod route;
 mod run;
 pub mod settings;
 mod slot;
+mod snapshot;
 mod timers;
 mod upload;
 mod wait;
@@ -56,10 +58,10 @@ use slotmap::SlotMap;
 
 use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
 use crate::command::{CommandTable, Policy};
-use crate::resp::Protocol;
+use crate::resp::{Protocol, Refusal};
 use crate::session::Access;
-use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
+use crate::telemetry::{Counters, Leave};
 
 use backend::{Backend, Rotation, Want};
 use client::Client;
@@ -298,7 +300,7 @@ impl Engine {
             streams_due: None,
             buffered_bytes: 0,
             waiting_clients: 0,
-            counters: Counters::default(),
+            counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,
             alarm: None,
         }
@@ -415,7 +417,7 @@ impl Engine {
         for id in ids {
             match self.lent(id).is_some_and(|lent| lent.waits) {
                 // Its wait may have no end.
-                true => self.close_now(id),
+                true => self.close_for(id, Leave::Drained),
                 false => self.close_if_done(id),
             }
         }

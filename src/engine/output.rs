@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::telemetry::Leave;
+
 use super::Engine;
 use super::backend::{Phase, Want};
 use super::effect::Effect;
@@ -45,6 +47,7 @@ impl Engine {
         match self.backends.get_mut(id) {
             Some(backend) => {
                 backend.dirty = false;
+                backend.watch(self.now);
                 backend.out.unsent()
             }
             None => &[],
@@ -133,6 +136,7 @@ impl Engine {
         let Some(mut client) = self.clients.remove(id) else {
             return;
         };
+        self.counters.left(client.leaving.unwrap_or(Leave::Client));
         self.look_no_more(id, &client);
         planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self
@@ -143,6 +147,20 @@ impl Engine {
         if let Some(lease) = client.lease.take() {
             self.break_lease(*lease);
         }
+    }
+
+    /// The client's connection ends for this reason, unless it does already for another.
+    pub(super) fn leaves_for(&mut self, id: ClientId, why: Leave) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.leaving.get_or_insert(why);
+        }
+    }
+
+    /// Closes a client at once, for this reason.
+    #[cold]
+    pub(super) fn close_for(&mut self, id: ClientId, why: Leave) {
+        self.leaves_for(id, why);
+        self.close_now(id);
     }
 
     /// The client's connection ends this way, unless its end has begun already.
@@ -172,6 +190,7 @@ impl Engine {
         let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
             Ending::No if self.draining && idle => {
+                client.leaving.get_or_insert(Leave::Drained);
                 client.ending = Ending::AfterOutput;
             }
             Ending::No => return,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::command::{Local, Spec};
 use crate::resp::write;
 use crate::session::AuthMode;
+use crate::telemetry::Leave;
 
 use super::backend::Access;
 use super::hold::{Ending, Hold, Outcome};
@@ -73,6 +74,7 @@ impl Engine {
     fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> Outcome {
         let outcome = self.wait_for_pipe(id, rules);
         if outcome == Outcome::Taken && local.matters_to_what_follows() {
+            self.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::resp::write;
 use crate::session::{Mark, info};
+use crate::telemetry::Leave;
 
 use super::backend::{Backend, Phase, Rotation};
 use super::client::Client;
@@ -38,6 +39,7 @@ impl Engine {
             return;
         };
         backend.heard_at = now;
+        let owed = backend.in_flight.len();
         let owner = match backend.phase {
             Phase::Leased(owner) => Some(owner),
             _ => None,
@@ -46,7 +48,7 @@ impl Engine {
             Some(owner) => self.feed_bytes(&rules, (id, owner), bytes),
             None => self.replies(id, &rules, bytes),
         }
-        self.after_replies(id);
+        self.after_replies(id, owed);
     }
 
     /// Replies of a backend, and nothing but replies, wherever they are cut.
@@ -196,13 +198,17 @@ impl Engine {
         }
     }
 
-    /// What the replies of one batch have made possible.
-    fn after_replies(&mut self, id: BackendId) {
+    /// What the replies of one batch have made possible, before which `owed` were expected.
+    fn after_replies(&mut self, id: BackendId, owed: usize) {
         let in_flight_max = self.rules.settings.pool.pipe_in_flight_max;
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
         let context = backend.context;
+        let replies = owed.saturating_sub(backend.in_flight.len());
+        if let Some(took) = backend.probe.passed(replies, self.now) {
+            self.counters.round_trip.observe(took);
+        }
         match backend.phase {
             Phase::Pipe { rotation, .. } => {
                 let passed = !backend.replies.in_reply() && !expects_ping(backend);
@@ -280,8 +286,7 @@ impl Engine {
                 limit_bytes = limit,
                 "client closed: it does not read its replies"
             );
-            self.counters.closed_for_output += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::OutputLimit);
         }
         self.shed_memory();
     }
@@ -303,8 +308,7 @@ impl Engine {
                 bytes,
                 "client closed: out of memory for buffers"
             );
-            self.counters.closed_for_memory += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::MemoryLimit);
         }
     }
 

@@ -17,6 +17,7 @@ use crate::command::{Flags, Shape, Spec};
 use crate::resp::{
     Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
 };
+use crate::telemetry::{Leave, Way};
 
 use super::backend::Access;
 use super::client::Client;
@@ -233,7 +234,9 @@ impl Engine {
     /// The request at the head of the input, `bytes` long, is done with.
     fn passed(&mut self, id: ClientId, bytes: usize) {
         if let Some(client) = self.clients.get_mut(id) {
-            client.waiting_since = None;
+            if let Some(since) = client.waiting_since.take() {
+                self.counters.waited(self.now.saturating_sub(since));
+            }
             client.verdict = None;
             client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
         }
@@ -314,6 +317,12 @@ impl Engine {
         fate: Fate,
     ) {
         let now = self.now;
+        let renames = self.rules.policy.renames();
+        let renamed = match renames.is_empty() {
+            true => None,
+            false => renames.sent(bytes),
+        };
+        let bytes = renamed.as_deref().unwrap_or(bytes);
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(id), self.backends.get_mut(carrier))
         else {
@@ -347,6 +356,12 @@ impl Engine {
         client.served(now, &spec.name);
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
         planted::expect(carrier, backend, slot, now);
+        match &client.lease {
+            // What is sent again has been counted.
+            None => self.counters.shared += u64::from(!replayed),
+            Some(_) if replayed => {}
+            Some(lease) => self.counters.went(lease.lent.purpose.way()),
+        }
         backend.out.push(bytes);
         self.unflushed += bytes.len();
         if !backend.dirty {
@@ -375,6 +390,7 @@ impl Engine {
             _ => {}
         }
         self.counters.refused(refusal.label());
+        self.counters.went(Way::Refused);
         if !silent {
             self.reply_with(id, |out| refusal.write(out));
         }
@@ -402,6 +418,7 @@ impl Engine {
             Refusal::Protocol(error).write(&mut last_words);
         }
         client.ending = Ending::AfterReplies(last_words.into());
+        client.leaving.get_or_insert(Leave::ProtocolError);
         client.hold = None;
         self.close_if_done(id);
         Outcome::Ended

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::telemetry::Leave;
+
 use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation};
 use super::check::Check;
@@ -318,8 +320,7 @@ impl Engine {
                 key,
                 "client closed: idle in a transaction for too long"
             );
-            self.counters.closed_in_transaction += 1;
-            self.close_now(id);
+            self.close_for(id, Leave::IdleInTransaction);
         }
     }
 

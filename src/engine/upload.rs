@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::command::{Lookup, Route, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
+use crate::telemetry::{self, Leave};
 
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
@@ -100,6 +101,7 @@ impl Engine {
         };
         if let Some(reply) = lost.or_else(refused) {
             self.counters.refused("huge_request");
+            self.counters.went(telemetry::Way::Refused);
             if let Some(lent) = self.lent(id) {
                 lent.bracket.refused();
             }
@@ -109,7 +111,11 @@ impl Engine {
         if !leased {
             if waited {
                 let mut reply = Vec::new();
-                Refusal::NotExecuted(self.why_not()).write(&mut reply);
+                let refusal = Refusal::NotExecuted(self.why_not());
+                refusal.write(&mut reply);
+                let label = refusal.label();
+                self.counters.refused(label);
+                self.counters.went(telemetry::Way::Refused);
                 self.swallow_stream(id, scanner.clone(), reply);
                 return true;
             }
@@ -132,10 +138,11 @@ impl Engine {
         let Some(lease) = &client.lease else {
             return false;
         };
-        let carrier = lease.backend();
+        let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
         let Some(backend) = self.backends.get_mut(carrier) else {
             return false;
         };
+        self.counters.went(way);
         let receiver = match client.session.reply_mode.begin_command() {
             true => Receiver::Silent,
             false => Receiver::Client,
@@ -144,13 +151,17 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.active_at = now;
-        client.waiting_since = None;
+        if let Some(since) = client.waiting_since.take() {
+            self.counters.waited(now.saturating_sub(since));
+        }
         backend.expect(
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
             now,
         );
         backend.out.stream(true);
-        backend.out.push(partial);
+        // Its name has come: the request was judged by it.
+        let renamed = self.rules.policy.renames().sent(partial);
+        backend.out.push(renamed.as_deref().unwrap_or(partial));
         client.stream = Some(Box::new(Stream {
             scanner,
             way: Way::Lease,
@@ -200,6 +211,7 @@ impl Engine {
             // Half a request has gone out: the lease is broken with the client.
             let mut last_words = Vec::new();
             Refusal::Protocol(error).write(&mut last_words);
+            self.leaves_for(id, Leave::ProtocolError);
             self.end_broken(id, last_words);
             return &[];
         }
@@ -331,6 +343,7 @@ impl Engine {
             if !answered {
                 Refusal::UploadTooSlow.write(&mut last_words);
             }
+            self.leaves_for(id, Leave::Refused);
             self.end_broken(id, last_words);
         }
         if let Some(at) = next {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::resp::NotExecuted;
+use crate::telemetry::Way;
 
 use super::backend::{Access, Rotation, Want};
 use super::hold::{Hold, Outcome};
@@ -151,6 +152,10 @@ impl Engine {
             return Outcome::Ended;
         };
         self.counters.refused(label);
+        self.counters.went(Way::Refused);
+        if let Some(since) = client.waiting_since.take() {
+            self.counters.waited(now.saturating_sub(since));
+        }
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");
         if !silent {

@@ -3,6 +3,8 @@
 //! `narrows:` behind the code, so that an operator sees at once who spoke. Nothing here decides
 //! when to refuse.
 
+mod labels;
+
 use super::args::Args;
 use super::write;
 

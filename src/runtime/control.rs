@@ -15,6 +15,7 @@ use crate::command::CommandTable;
 use crate::engine::Rules;
 use crate::resp::{ReplyScanner, write};
 use crate::session::AuthMode;
+use crate::telemetry::{Server, ServerFigures};
 
 use super::current::Current;
 use super::dial::{self, BackendSocket};
@@ -55,6 +56,8 @@ pub struct Control {
     pub orders: UnboundedReceiver<Order>,
     /// The server refuses `COMMAND`, which has been said.
     pub command_refused: bool,
+    /// Where it is told what the server says of itself.
+    pub server: Arc<Server>,
 }
 
 impl Control {
@@ -89,6 +92,7 @@ impl Control {
             if told != Some(false) {
                 tracing::warn!(error, "the server does not answer the health check");
             }
+            self.server.is_silent(&error);
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -144,6 +148,7 @@ impl Control {
             if *told == Some(false) {
                 tracing::info!("the server answers the health check again");
             }
+            self.server.answers();
             self.tell_health(told, true);
             if !learned {
                 match self.learn(socket).await {
@@ -153,7 +158,7 @@ impl Control {
             }
             if polled.is_none_or(|at| at.elapsed() >= POLL) {
                 polled = Some(Instant::now());
-                if let Err(error) = self.watch_maxclients(socket).await {
+                if let Err(error) = self.poll(socket).await {
                     return error;
                 }
             }
@@ -193,8 +198,9 @@ impl Control {
             }
             return Ok(true);
         }
-        let builtin = CommandTable::builtin();
-        match builtin.learned(&reply) {
+        let rules = self.current.rules();
+        let learned = CommandTable::builtin().learned_with(&reply, rules.policy.renames());
+        match learned {
             Ok(commands) => {
                 let rules = self.current.change_rules(|rules| Rules {
                     settings: rules.settings.clone(),
@@ -209,15 +215,22 @@ impl Control {
         Ok(true)
     }
 
+    /// Reads what the server says of itself. Before Redis 7 `INFO` takes one section at a time.
+    async fn poll(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
+        let mut figures = ServerFigures::default();
+        for section in [b"clients".as_slice(), b"memory", b"stats"] {
+            let reply = self.ask(socket, &[b"INFO", section]).await?;
+            figures.read(&String::from_utf8_lossy(&reply));
+        }
+        self.server.said(figures);
+        self.watch_maxclients(&figures);
+        Ok(())
+    }
+
     /// Near the server's own `maxclients` nothing grows.
-    async fn watch_maxclients(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
-        let reply = self.ask(socket, &[b"INFO", b"clients"]).await?;
-        let text = String::from_utf8_lossy(&reply);
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.strip_prefix(':')?.trim().parse::<f64>().ok()
-        };
-        let figures = field("connected_clients").zip(field("maxclients"));
+    fn watch_maxclients(&self, figures: &ServerFigures) {
+        let figures = figures.connected_clients.zip(figures.maxclients);
+        let figures = figures.map(|(connected, max)| (connected as f64, max as f64));
         if figures.is_none() && self.budget.growth_stopped() {
             tracing::warn!("INFO clients cannot be read: the server's maxclients is not watched");
             self.budget.stop_growth(false);
@@ -234,7 +247,6 @@ impl Control {
             }
             self.budget.stop_growth(near);
         }
-        Ok(())
     }
 
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {

@@ -48,6 +48,8 @@ pub enum Message {
         /// The answer.
         reply: Reply,
     },
+    /// Put a new snapshot in this worker's cell.
+    Publish,
     /// Finish what is under way and take nothing new.
     Drain,
     /// The time for that is over: who is still there?

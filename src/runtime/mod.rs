@@ -9,6 +9,7 @@ mod door;
 mod drain;
 mod inbox;
 pub mod network;
+mod observer;
 pub mod proxy_protocol;
 mod pulse;
 mod ready;
@@ -19,4 +20,5 @@ pub mod systemd;
 mod worker;
 
 pub use acceptor::HEADERS_PENDING_MAX;
+pub use observer::Observer;
 pub use serve::{Narrows, RunError, start};

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
+use crate::telemetry::Cell;
 
 use crate::telemetry::door::DoorCounts;
 
@@ -23,6 +24,7 @@ use super::current::{Current, connection_name};
 use super::door::Door;
 use super::drain;
 use super::inbox::{Load, Message};
+use super::observer::Observer;
 use super::pulse::Watchdog;
 use super::settings::{Listen, Settings};
 use super::systemd::Systemd;
@@ -50,6 +52,7 @@ pub struct Narrows {
     control: tokio::task::JoinHandle<()>,
     inboxes: Vec<UnboundedSender<Message>>,
     threads: Vec<JoinHandle<()>>,
+    observer: Arc<Observer>,
     current: Arc<Current>,
     shared: Shared,
     orders: UnboundedSender<Order>,
@@ -104,6 +107,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let (orders_to, orders) = unbounded_channel();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let epoch = Instant::now();
+    let observer = Arc::new(Observer::new(&inboxes, &shared, epoch));
     let mut threads = Vec::new();
     for (worker, inbox) in receivers.into_iter().enumerate() {
         let plan = WorkerPlan {
@@ -113,6 +117,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
             inboxes: inboxes.clone(),
             orders: orders_to.clone(),
             epoch,
+            cell: observer.cell(worker),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
         threads.push(thread.spawn(move || plan.run(inbox))?);
@@ -124,6 +129,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         name: connection_name(&settings, "control"),
         orders,
         command_refused: false,
+        server: observer.server(),
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));
@@ -138,6 +144,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         control,
         inboxes,
         threads,
+        observer,
         current,
         shared,
         orders: orders_to,
@@ -177,6 +184,11 @@ fn acceptor_for(
 }
 
 impl Narrows {
+    /// Who can be asked how things stand, as long as the process runs.
+    pub fn observer(&self) -> Arc<Observer> {
+        Arc::clone(&self.observer)
+    }
+
     /// Puts other settings in force, and the rules that `change` makes of those that hold now, for
     /// all that may change while narrows runs. The bound on connections that holds now, which may
     /// be above what was asked for.
@@ -209,6 +221,7 @@ impl Narrows {
     /// Stops accepting, lets requests in flight finish within the drain timeout, and ends.
     /// True when everything had finished.
     pub async fn drain(self) -> bool {
+        self.observer.drains();
         for listener in self.listeners {
             listener.abort();
             // Its socket is closed when the task has ended: nobody connects after that.
@@ -229,6 +242,7 @@ struct WorkerPlan {
     inboxes: Vec<UnboundedSender<Message>>,
     orders: UnboundedSender<Order>,
     epoch: Instant,
+    cell: Arc<Cell>,
 }
 
 impl WorkerPlan {
@@ -262,7 +276,7 @@ impl WorkerPlan {
         let identity = Identity {
             name: connection_name(&settings, &self.worker.to_string()),
         };
-        let engine = Engine::new(
+        let mut engine = Engine::new(
             (self.worker, self.inboxes.len()),
             self.current.rules(),
             Arc::new(identity),
@@ -276,7 +290,11 @@ impl WorkerPlan {
             inboxes: self.inboxes.clone(),
             control: self.orders.clone(),
             epoch: self.epoch,
+            cell: Arc::clone(&self.cell),
         };
+        // The one before it may have ended in a panic. A question to it was lost then.
+        engine.count_on_from(&self.cell.last().counters);
+        self.cell.publish(engine.snapshot());
         runtime.block_on(async {
             let worker = Worker::new(engine, links, inbox);
             tokio::task::coop::unconstrained(worker).await;

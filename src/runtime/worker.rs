@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Sleep;
 
 use crate::engine::{BackendId, ClientId, Effect, Engine};
+use crate::telemetry::Cell;
 
 use super::control::Order;
 use super::current::Current;
@@ -48,6 +49,8 @@ pub struct Links {
     pub control: UnboundedSender<Order>,
     /// When the process' clock began.
     pub epoch: Instant,
+    /// Where it lets others know how things stand.
+    pub cell: Arc<Cell>,
 }
 
 struct ClientSocket {
@@ -78,7 +81,8 @@ pub struct Worker<'a> {
     scratch: Box<[u8]>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Duration>,
-    /// The time of this turn: read once, since no deadline is finer than a turn is long.
+    /// The time of this turn: read at its beginning, and when its first requests have gone out.
+    /// No deadline is finer than a turn is long.
     now: Duration,
     draining: bool,
 }
@@ -125,6 +129,7 @@ impl<'a> Worker<'a> {
                 }
             }
             Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
+            Message::Publish => self.links.cell.publish(self.engine.snapshot()),
             Message::Drain => {
                 self.draining = true;
                 self.engine.drain(now);
@@ -386,6 +391,8 @@ impl<'a> Worker<'a> {
             self.serve(token);
             if self.engine.wants_flush() {
                 self.write_backends();
+                // Replies to these may come in this very turn.
+                self.now = self.links.epoch.elapsed();
             }
         }
         tokens.append(&mut self.tokens);

@@ -24,11 +24,26 @@ fn an_address_for_other_machines_is_warned_about() {
     }
 }
 
+#[test]
+fn figures_for_other_machines_are_warned_about() {
+    let warnings = |address| {
+        let setup = Setup::new().flag("--admin-listen", address);
+        setup.load().unwrap().warnings
+    };
+    assert!(warnings("0.0.0.0:9380")[0].contains("reads narrows' figures"));
+    assert_eq!(warnings("[::1]:0"), Vec::<String>::new());
+    assert_eq!(warnings(""), Vec::<String>::new());
+}
+
 /// A file, and what is said of it.
 const CONTRADICTIONS: &[(&str, &str)] = &[
     (
         "[runtime]\nworkers = 16",
         "2: runtime.workers: 16 workers need at least 17",
+    ),
+    (
+        "[listen]\naddresses = ['127.0.0.1:9380']",
+        "2: admin.listen: 127.0.0.1:9380 is an address for clients already",
     ),
     (
         "[backend]\nmax_connections = 3\n[runtime]\nworkers = 3",
@@ -62,6 +77,10 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     (
         "[clients]\nbig_request_bytes = '9MiB'",
         "2: clients.big_request_bytes: 9MiB (line 2)",
+    ),
+    (
+        "[commands]\nrename = ['CONFIG=a', 'KEYS=A']",
+        "2: commands.rename: \"KEYS=A\" has a name that another entry has too",
     ),
     (
         "[listen]\naddresses = ['127.0.0.1:6379']",

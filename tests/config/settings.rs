@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use narrows::admin::settings::AdminSettings;
 use narrows::command::PolicySettings;
 use narrows::config::Config;
 use narrows::engine::settings::{BackendSettings, ClientSettings, PoolSettings};
@@ -108,6 +109,7 @@ reply_depth_max = 16
 allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
 dedicated = ["FT.*"]
+rename = ["CONFIG=other"]
 [auth]
 mode = "local"
 user_clients_max = 9
@@ -117,6 +119,8 @@ password_sha256 = ["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b
 [runtime]
 workers = 2
 drain_timeout = "5s"
+[admin]
+listen = ""
 [log]
 level = "warn"
 format = "json"
@@ -125,7 +129,7 @@ format = "json"
 #[test]
 fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
-    all_differ!(Config, set, default, [runtime engine commands auth log]);
+    all_differ!(Config, set, default, [runtime engine commands auth admin log]);
     all_differ!(AuthSettings, set.auth, default.auth, [mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
@@ -161,7 +165,8 @@ fn every_setting_can_be_changed_from_a_file() {
     assert_ne!(limits.args_max, of_default.args_max);
     assert_ne!(limits.bulk_bytes_max, of_default.bulk_bytes_max);
     assert_ne!(limits.reply_depth_max, of_default.reply_depth_max);
-    all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated]);
+    all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated rename]);
+    all_differ!(AdminSettings, set.admin, default.admin, [listen]);
     all_differ!(LogSettings, set.log, default.log, [level format]);
 }
 

@@ -14,6 +14,11 @@ fn an_idle_client_is_closed_without_a_word_and_one_that_waits_or_works_is_not() 
     let mut busy = narrows.connect();
     let mut blocked = narrows.connect();
     blocked.send_command(&["BLPOP", "queue", "0"]);
+    let mut subscriber = narrows.connect();
+    subscriber.expect(
+        &["SUBSCRIBE", "news"],
+        "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n",
+    );
     let mut idle: Vec<Conn> = (0..20).map(|_| narrows.connect()).collect();
     for client in &mut idle[..10] {
         client.expect(&["PING"], "+PONG\r\n");
@@ -38,6 +43,8 @@ fn an_idle_client_is_closed_without_a_word_and_one_that_waits_or_works_is_not() 
     blocked.expect_reply("*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n");
     blocked.expect(&["PING"], "+PONG\r\n");
     blocked.expect_closed();
+    server.connect().call(&["PUBLISH", "news", "x"]);
+    subscriber.expect_reply("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub enum Worlds {
     WithUsers,
     /// Clients do little else than transactions, and wait.
     Transacting,
+    /// Clients do little else than subscribe and publish.
+    Listening,
 }
 
 /// Whether the world of this seed is of this kind.
@@ -87,6 +89,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::OutOfStep => world.slips,
         Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0,
+        Worlds::Listening => world.listening,
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
     }
 }

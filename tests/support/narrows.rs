@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{Child, Conn, PATIENCE, RedisServer};
+use super::{Child, Conn, PATIENCE, RedisServer, wait_for};
 
 /// A running narrows.
 pub struct Narrows {
@@ -50,6 +50,8 @@ impl Narrows {
                 command.env_remove(name);
             }
         }
+        // Many run at once, and the usual address is one.
+        command.env("NARROWS_ADMIN_LISTEN", "127.0.0.1:0");
         command.envs(variables.iter().copied());
         Child::spawn(command.args(arguments))
     }
@@ -61,6 +63,18 @@ impl Narrows {
 
     pub fn port(&self) -> u16 {
         self.address.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Where its admin endpoints are: `127.0.0.1:PORT`.
+    pub fn admin_address(&self) -> String {
+        wait_for("the admin endpoints", PATIENCE, || {
+            let log = self.log();
+            let (_, url) = log
+                .split_once("url=\"http://")
+                .or(log.split_once("url=http://"))?;
+            let (address, _) = url.split_once("/metrics")?;
+            Some(address.to_owned())
+        })
     }
 
     pub fn url(&self) -> String {

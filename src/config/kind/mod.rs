@@ -15,7 +15,7 @@ pub(super) use list::list;
 pub(super) use mode::mode;
 pub(super) use network::network;
 pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
-pub(super) use place::{address, url};
+pub(super) use place::{address, tcp_address, url};
 pub(super) use ratio::ratio;
 pub(super) use text::{boolean, choice, path, text};
 

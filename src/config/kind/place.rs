@@ -1,5 +1,7 @@
 //! Where things are: the server's URL and the addresses for clients.
 
+use std::net::SocketAddr;
+
 use super::{Kind, Raw, Wrong, toml_string};
 use crate::config::listen;
 use crate::config::url::BackendUrl;
@@ -13,6 +15,11 @@ pub(in crate::config) fn url() -> Url {
 /// One address for clients.
 pub(in crate::config) fn address() -> Address {
     Address
+}
+
+/// A TCP address; the empty string is none.
+pub(in crate::config) fn tcp_address() -> OptionalTcpAddress {
+    OptionalTcpAddress
 }
 
 /// See [`url`].
@@ -53,5 +60,33 @@ impl Kind for Address {
 
     fn show(&self, value: &Listen) -> String {
         toml_string(&listen::show(value))
+    }
+}
+
+/// See [`tcp_address`].
+pub(in crate::config) struct OptionalTcpAddress;
+
+impl Kind for OptionalTcpAddress {
+    type Value = Option<SocketAddr>;
+
+    fn read(&self, raw: Raw<'_>) -> Result<Option<SocketAddr>, Vec<Wrong>> {
+        let text = raw.text().map_err(|wrong| vec![wrong])?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match listen::parse(text) {
+            Ok(Listen::Tcp(address)) => Ok(Some(address)),
+            Ok(Listen::Unix(_)) => Err(vec![Wrong::new("a unix socket cannot be used here")]),
+            Err(why) => Err(vec![Wrong::new(why)]),
+        }
+    }
+
+    fn allowed(&self) -> String {
+        "address:port or [address]:port, or \"\" for none".to_owned()
+    }
+
+    fn show(&self, value: &Option<SocketAddr>) -> String {
+        let shown = value.map(|address| address.to_string());
+        toml_string(&shown.unwrap_or_default())
     }
 }

@@ -1,0 +1,108 @@
+//! What a worker lets others know of itself: its counters, and what it holds at this moment. Made
+//! when somebody asks, so that requests pay for counting only. Walks backends and those who wait
+//! for a lease, never all clients.
+
+use crate::command::Pin;
+use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
+
+use super::Engine;
+use super::backend::Phase;
+use super::lease::{LeaseFor, Lent};
+
+impl Phase {
+    /// All labels.
+    const LABELS: [&'static str; 6] = [
+        "dialling",
+        "handshake",
+        "pipe",
+        "draining",
+        "spare",
+        "leased",
+    ];
+
+    /// The label in metrics.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Dialling => "dialling",
+            Self::Handshake(_) => "handshake",
+            Self::Pipe { .. } => "pipe",
+            Self::Draining(_) => "draining",
+            Self::Spare => "spare",
+            Self::Leased(_) => "leased",
+        }
+    }
+}
+
+impl Engine {
+    /// How things stand.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            counters: self.counters.clone(),
+            gauges: self.gauges(),
+        }
+    }
+
+    /// Counts on from what an earlier engine of this worker had come to: it has panicked, and
+    /// figures that fell would be taken for figures that rose from zero.
+    pub fn count_on_from(&mut self, counters: &Counters) {
+        self.counters.add(counters);
+    }
+
+    fn gauges(&self) -> Gauges {
+        let (clients, pool) = (&self.rules.settings.clients, &self.rules.settings.pool);
+        let mut gauges = Gauges {
+            clients: self.clients.len() as u64,
+            clients_max: clients.max_clients as u64,
+            waiting: self.waiting_clients as u64,
+            buffered_bytes: self.buffered_bytes as u64,
+            buffered_bytes_max: clients.memory_bytes_max as u64,
+            backends: zeros(Phase::LABELS),
+            pins: zeros(Pin::ALL.map(Pin::label)),
+            leases: zeros(LeaseFor::ALL.map(LeaseFor::label)),
+            lease_waiters: zeros(LeaseFor::ALL.map(LeaseFor::label)),
+            pool_in_use: zeros(LeaseFor::ALL.map(LeaseFor::pool)),
+            ..Gauges::default()
+        };
+        for backend in self.backends.values() {
+            add(&mut gauges.backends, backend.phase.label(), 1);
+            gauges.in_flight += backend.in_flight.len() as u64;
+            if let Phase::Leased(owner) = backend.phase
+                && let Some(lease) = self.clients.get(owner).and_then(|c| c.lease.as_ref())
+            {
+                let Lent { pins, waits, .. } = &lease.lent;
+                gauges.blocked += u64::from(*waits);
+                for pin in pins {
+                    add(&mut gauges.pins, pin.label(), 1);
+                }
+            }
+        }
+        for purpose in LeaseFor::ALL {
+            let held = self.leases.of(purpose) as u64;
+            add(&mut gauges.leases, purpose.label(), held);
+            add(&mut gauges.pool_in_use, purpose.pool(), held);
+        }
+        for (id, _) in &self.lease_waiters {
+            if let Some(purpose) = self.awaited_lease(*id) {
+                add(&mut gauges.lease_waiters, purpose.label(), 1);
+            }
+        }
+        // Those who are being made ready for a lease are nobody's yet.
+        let shared = self.backends.len().saturating_sub(self.leases.total());
+        add(&mut gauges.pool_in_use, "shared", shared as u64);
+        for (purpose, max) in [
+            (LeaseFor::Bracket, pool.leases_max),
+            (LeaseFor::Blocking, pool.blocking_max),
+        ] {
+            add(&mut gauges.pool_max, purpose.pool(), max as u64);
+        }
+        gauges
+    }
+}
+
+fn zeros<const N: usize>(labels: [&'static str; N]) -> Labelled {
+    labels.into_iter().map(|label| (label, 0)).collect()
+}
+
+fn add(figures: &mut Labelled, label: &'static str, count: u64) {
+    *figures.entry(label).or_default() += count;
+}

@@ -1,0 +1,167 @@
+//! How things stand, for whoever asks from outside: the last snapshot of every worker, what the
+//! server says of itself, the bound on connections. A worker is asked by message and has a second
+//! to answer; one that hangs is told of as such and holds nobody up. Asking costs requests nothing:
+//! a worker publishes between two of its turns, and only when it is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::admission::Budget;
+use crate::engine::Shared;
+use crate::telemetry::door::DoorCounts;
+use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
+use crate::telemetry::{Cell, Health, ProcessFigures, Server};
+
+use super::inbox::Message;
+
+/// Longest wait for all workers.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A worker that has owed an answer for longer is taken for stuck: no turn lasts that long.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Observer {
+    workers: Vec<(Arc<Cell>, UnboundedSender<Message>)>,
+    server: Arc<Server>,
+    budget: Arc<Budget>,
+    door: Arc<DoorCounts>,
+    epoch: Instant,
+    draining: AtomicBool,
+    patience: Duration,
+}
+
+impl Observer {
+    /// One for the workers behind `inboxes`, whose clock began at `epoch`.
+    pub(super) fn new(
+        inboxes: &[UnboundedSender<Message>],
+        shared: &Shared,
+        epoch: Instant,
+    ) -> Self {
+        let workers = inboxes.iter().cloned();
+        Self {
+            workers: workers.map(|inbox| (Arc::default(), inbox)).collect(),
+            server: Arc::default(),
+            budget: Arc::clone(&shared.budget),
+            door: Arc::clone(&shared.door),
+            epoch,
+            draining: AtomicBool::new(false),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Where a worker lets others know how things stand.
+    pub(super) fn cell(&self, worker: usize) -> Arc<Cell> {
+        let cell = self.workers.get(worker).map(|(cell, _)| Arc::clone(cell));
+        cell.unwrap_or_default()
+    }
+
+    /// Where control says what it knows of the server.
+    pub(super) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
+
+    /// narrows is ending.
+    pub(super) fn drains(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks all workers how things stand, without waiting for them. To be called now and then, so
+    /// that it is noticed when one hangs, and that little is lost of what one has counted that
+    /// panics.
+    pub fn ask(&self) {
+        let now = self.epoch.elapsed();
+        for (cell, inbox) in &self.workers {
+            if cell.begin_question(now) {
+                // One that has been drained does not answer any more.
+                let _ = inbox.send(Message::Publish);
+            }
+        }
+    }
+
+    /// All figures, as new as the workers let have them within a second.
+    pub async fn picture(&self) -> Picture {
+        let seen: Vec<u64> = self.workers.iter().map(|(cell, _)| cell.number()).collect();
+        self.ask();
+        let deadline = tokio::time::Instant::now() + self.patience;
+        let mut workers = Vec::with_capacity(seen.len());
+        for ((cell, inbox), seen) in self.workers.iter().zip(seen) {
+            let answered = match inbox.is_closed() {
+                true => false,
+                false => {
+                    let answer = tokio::time::timeout_at(deadline, cell.newer_than(seen));
+                    answer.await.is_ok()
+                }
+            };
+            workers.push(WorkerPicture {
+                is_up: answered,
+                snapshot: cell.last(),
+            });
+        }
+        let (health, server) = self.server.state();
+        let turned_away = self.door.counts();
+        Picture {
+            workers,
+            budget: BudgetPicture {
+                held: self.budget.held(),
+                max: self.budget.total(),
+                ceiling: self.budget.ceiling(),
+            },
+            clients_refused: turned_away.map(|(why, count)| (why.label(), count)).into(),
+            is_ready: self.readiness().is_ok(),
+            health,
+            server,
+            process: ProcessFigures::now(),
+        }
+    }
+
+    /// Whether the process works.
+    ///
+    /// # Errors
+    /// A sentence that says which worker does not.
+    pub fn liveness(&self) -> Result<(), String> {
+        let now = self.epoch.elapsed();
+        let workers = self.workers.iter().enumerate();
+        let stuck = workers
+            .map(|(worker, (cell, inbox))| (worker, cell.silent_for(now), inbox.is_closed()))
+            .find(|(_, silent, ended)| !ended && *silent > STUCK_AFTER);
+        match stuck {
+            None => Ok(()),
+            Some((worker, silent, _)) => {
+                let seconds = silent.as_secs();
+                Err(format!("worker {worker} has not answered for {seconds} s"))
+            }
+        }
+    }
+
+    /// Whether clients may be sent here: the server answers, and somebody serves them.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn readiness(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("narrows is draining: it takes no new clients".to_owned());
+        }
+        let now = self.epoch.elapsed();
+        let serves = |(cell, inbox): &(Arc<Cell>, UnboundedSender<Message>)| {
+            !inbox.is_closed() && cell.silent_for(now) <= STUCK_AFTER
+        };
+        if !self.workers.iter().any(serves) {
+            return Err("no worker answers".to_owned());
+        }
+        match self.server.state().0 {
+            Health::Answering => Ok(()),
+            Health::Unknown => Err("the server has not answered a health check yet".to_owned()),
+            Health::Silent(error) => {
+                let text = "the server does not answer the health check";
+                Err(format!("{text}: {error}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! An observer over workers that are played by hand.
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::admission::DialRate;
+use crate::telemetry::Snapshot;
+
+/// What a worker has of its observer.
+type End = (Arc<Cell>, UnboundedReceiver<Message>);
+
+/// An observer of `count` workers, and their ends.
+fn observer(count: usize) -> (Observer, Vec<End>) {
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+    // A clock that has run for a while.
+    let epoch = Instant::now() - Duration::from_secs(60);
+    let shared = Shared::new(Budget::new(9, count), DialRate::new(1));
+    let observer = Observer::new(&inboxes, &shared, epoch);
+    let ends = receivers.into_iter().enumerate();
+    let ends = ends
+        .map(|(worker, end)| (observer.cell(worker), end))
+        .collect();
+    (observer, ends)
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_named_and_holds_the_figures_up_for_a_bounded_time() {
+    let (mut observer, mut ends) = observer(2);
+    observer.patience = Duration::from_millis(100);
+    let (cell, mut inbox) = ends.remove(0);
+    tokio::spawn(async move {
+        while let Some(Message::Publish) = inbox.recv().await {
+            let mut snapshot = Snapshot::default();
+            snapshot.gauges.clients = 5;
+            cell.publish(snapshot);
+        }
+    });
+    for _ in 0..3 {
+        let picture = observer.picture();
+        let picture = tokio::time::timeout(PATIENCE, picture).await.unwrap();
+        let up: Vec<bool> = picture.workers.iter().map(|worker| worker.is_up).collect();
+        assert_eq!(up, [true, false]);
+        assert_eq!(picture.workers[0].snapshot.gauges.clients, 5);
+    }
+    let (_, silent) = &mut ends[0];
+    assert!(silent.try_recv().is_ok());
+    assert!(
+        silent.try_recv().is_err(),
+        "it is asked once until it answers"
+    );
+}
+
+#[test]
+fn a_worker_without_an_answer_for_ten_seconds_is_stuck_unless_it_has_ended() {
+    let (mut observer, mut ends) = observer(2);
+    observer.ask();
+    observer.server.answers();
+    assert_eq!(
+        (observer.liveness(), observer.readiness()),
+        (Ok(()), Ok(()))
+    );
+    ends[0].0.publish(Snapshot::default());
+    observer.epoch -= Duration::from_secs(11);
+    let error = observer.liveness().unwrap_err();
+    assert!(
+        error.starts_with("worker 1 has not answered for 11 s"),
+        "{error}"
+    );
+    assert_eq!(observer.readiness(), Ok(()), "the other one serves");
+    drop(ends.remove(1));
+    assert_eq!(observer.liveness(), Ok(()));
+    drop(ends);
+    assert_eq!(observer.readiness(), Err("no worker answers".to_owned()));
+}
+
+#[test]
+fn what_is_not_ready_says_why() {
+    let (observer, _ends) = observer(1);
+    let why = |observer: &Observer| observer.readiness().unwrap_err();
+    assert!(why(&observer).contains("not answered a health check yet"));
+    observer.server.is_silent("connection refused");
+    assert!(why(&observer).ends_with("the health check: connection refused"));
+    observer.server.answers();
+    assert_eq!(observer.readiness(), Ok(()));
+    observer.drains();
+    assert!(why(&observer).contains("draining"));
+}

@@ -1,0 +1,98 @@
+//! What an engine counts, with a clock that is given.
+
+use std::time::Duration;
+
+use narrows::telemetry::{Leave, Way};
+
+use crate::desk::{Desk, without_alarms};
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn the_time_of_one_request_at_a_time_is_taken_from_its_coming_to_its_reply() {
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "PING\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.now += ms(3);
+    // The second one is written while the first one is watched, and is no sample.
+    desk.says(client, "PING\r\n");
+    desk.written(backend);
+    desk.now += ms(4);
+    desk.answers(backend, b"+PONG\r\n");
+    desk.now += ms(100);
+    desk.answers(backend, b"+PONG\r\n");
+    let trips = desk.engine.snapshot().counters.round_trip;
+    assert_eq!(trips.count(), 1);
+    assert!((trips.sum_seconds() - 0.007).abs() < 1e-9, "{trips:?}");
+    desk.says(client, "PING\r\n");
+    desk.written(backend);
+    desk.now += ms(1);
+    desk.answers(backend, b"+PONG\r\n");
+    let trips = desk.engine.snapshot().counters.round_trip;
+    assert_eq!(trips.count(), 2);
+    assert!((trips.sum_seconds() - 0.008).abs() < 1e-9, "{trips:?}");
+}
+
+#[test]
+fn a_wait_is_counted_once_when_it_is_over_and_a_request_that_did_not_wait_is_not() {
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "PING\r\n");
+    let waiting = desk.engine.snapshot();
+    assert_eq!(waiting.gauges.waiting, 1);
+    assert_eq!(waiting.counters.queue_wait.count(), 0);
+    desk.now += ms(20);
+    let backend = desk.opens();
+    desk.says(client, "PING\r\n");
+    desk.written(backend);
+    desk.answers(backend, b"+PONG\r\n+PONG\r\n");
+    let after = desk.engine.snapshot();
+    assert_eq!(after.gauges.waiting, 0);
+    let waits = after.counters.queue_wait;
+    assert_eq!(waits.count(), 1);
+    assert!((waits.sum_seconds() - 0.020).abs() < 1e-9, "{waits:?}");
+}
+
+#[test]
+fn a_read_that_is_asked_again_is_one_command_and_one_replay() {
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "GET k\r\n");
+    let lost = desk.opens();
+    desk.written(lost);
+    desk.engine.backend_gone(lost, desk.now);
+    desk.turn();
+    desk.now += ms(100);
+    desk.turn();
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b"$1\r\nv\r\n");
+    assert_eq!(desk.hears(client), "$1\r\nv\r\n");
+    let counters = desk.engine.snapshot().counters;
+    assert_eq!((counters.ways(Way::Shared), counters.replays), (1, 1));
+    assert_eq!((counters.losses["gone"], counters.poisoned), (1, 0));
+}
+
+#[test]
+fn an_engine_that_follows_one_that_panicked_counts_on() {
+    let mut first = Desk::new(1, without_alarms);
+    let client = first.client();
+    first.says(client, "QUIT\r\n");
+    first.hears(client);
+    let left = first.engine.snapshot().counters;
+    assert_eq!((left.leaves(Leave::Quit), left.ways(Way::Local)), (1, 1));
+    let mut second = Desk::new(1, without_alarms);
+    second.engine.count_on_from(&left);
+    let client = second.client();
+    second.says(client, "QUIT\r\n");
+    second.hears(client);
+    let both = second.engine.snapshot();
+    assert_eq!(
+        (both.counters.leaves(Leave::Quit), both.gauges.clients),
+        (2, 0)
+    );
+}
