@@ -25,7 +25,7 @@ pub struct Change {
 /// server calls its commands changes with a restart of the server alone; and a process that was
 /// told to talk to one server must not talk to another in the middle of its clients' sessions. Nor can
 /// clients that were let in without a login be asked for one later.
-const AT_START: [&str; 11] = [
+const AT_START: [&str; 12] = [
     "listen.addresses",
     "listen.unix_socket_mode",
     "listen.backlog",
