@@ -88,6 +88,8 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// `WAIT` where narrows may not publish: what it would tell is not about the client's writes.
+    OffsetUnmoved,
     /// `CLIENT TRACKING ... REDIRECT`: the id would be one of narrows', not of the server.
     TrackingRedirect,
     /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
@@ -339,6 +341,10 @@ impl Refusal<'_> {
             ),
             Self::NeedsLease { .. } => ("needs_lease", ""),
             Self::Subscribed { .. } => ("subscribed", ""),
+            Self::OffsetUnmoved => (
+                "offset_unmoved",
+                "ERR narrows: WAIT needs the right to PUBLISH to the channel __narrows:offset",
+            ),
             Self::TrackingRedirect => (
                 "tracking_redirect",
                 "ERR narrows: REDIRECT is not supported; track over RESP3 without it",
