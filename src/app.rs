@@ -80,9 +80,10 @@ fn run(
     runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
         let systemd = Arc::new(Systemd::of(|name| std::env::var_os(name)));
+        let backend = applied.runtime.backend.to_string();
         let admin = open_admin(config.admin.listen)?;
         let narrows = runtime::start(applied.runtime, rules)?;
-        let status = say_ready(&narrows, &config);
+        let status = say_ready(&narrows, &config, &backend);
         if let Some(admin) = admin {
             let url = format!("http://{}/metrics", admin.address);
             let served = admin.serve(narrows.observer());
@@ -141,17 +142,17 @@ fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
 fn admission_of(config: &Config) -> anyhow::Result<(Policy, Access)> {
     let policy = Policy::new(&config.commands)
         .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
-    let access = Access::new(&config.auth, own_login(config), &config.commands)
+    let mut access = Access::new(&config.auth, own_login(config), &config.commands)
         .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
+    access.allow_open = config.runtime.allow_open;
     Ok((policy, access))
 }
 
-/// Logs where narrows listens and over what; the same as one line.
-fn say_ready(narrows: &Narrows, config: &Config) -> String {
+/// Logs where narrows listens and in front of what; the same as one line.
+fn say_ready(narrows: &Narrows, config: &Config, backend: &str) -> String {
     for addr in &narrows.addresses {
         tracing::info!(%addr, "listening");
     }
-    let backend = config.runtime.backend.to_string();
     let budget = config.runtime.backend_connections_max;
     let workers = narrows.workers;
     tracing::info!(

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use narrows::embedded::Embedded;
-use support::{Child, Conn, PATIENCE, process_exists, wait_until};
+use support::{Child, Conn, Narrows, PATIENCE, process_exists, wait_until};
 
 /// The promise: gone within about a second, with room for a busy machine.
 const GONE_PATIENCE: Duration = Duration::from_secs(3);
@@ -48,6 +48,18 @@ fn a_port_on_loopback_on_request() {
     assert!(address.ip().is_loopback());
     Conn::connect(&address.to_string()).expect(&["PING"], "+PONG\r\n");
     Conn::connect_unix(embedded.socket()).expect(&["PING"], "+PONG\r\n");
+}
+
+#[test]
+fn narrows_says_that_it_stands_in_front_of_it() {
+    let narrows = Narrows::start(&["--embedded", "--listen", "127.0.0.1:0"]);
+    narrows.connect().expect(&["PING"], "+PONG\r\n");
+    let log = narrows.log();
+    let ready = log.lines().find(|line| line.contains("narrows is ready"));
+    assert!(
+        ready.is_some_and(|line| line.contains("/redis.sock")),
+        "{log}"
+    );
 }
 
 #[test]

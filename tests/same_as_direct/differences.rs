@@ -205,8 +205,9 @@ fn client_lines(reply: &[u8]) -> Vec<u8> {
                 if CLIENT_FIELDS.contains(&name) {
                     Some(format!("{name}=<own>"))
                 } else if let Some(flags) = pair.strip_prefix("flags=") {
-                    // Only the server knows that a watched key has changed, until `EXEC`.
-                    let flags = flags.replace('d', "");
+                    // Only the server knows that a watched key has changed, until `EXEC`; and that a
+                    // client has been unblocked, until its reply is written.
+                    let flags = flags.replace(['d', 'u'], "");
                     Some(format!(
                         "flags={}",
                         if flags.is_empty() { "N" } else { &flags }

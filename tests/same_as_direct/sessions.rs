@@ -63,11 +63,13 @@ fn sessions_of_several_clients_are_answered_as_directly() {
 
 fn compare(arena: &Arena, seed: u64, flags: &[&str]) {
     let plot = Plot::new(seed);
-    let Some(_) = difference(arena, &plot) else {
+    let Some(first) = difference(arena, &plot) else {
         return;
     };
     let plot = smaller(arena, plot);
-    let what = difference(arena, &plot).unwrap_or_else(|| "not every time".to_owned());
+    let what = difference(arena, &plot).unwrap_or_else(|| {
+        format!("not every time; at first, in the session as it was drawn:\n{first}")
+    });
     panic!(
         "seed {seed} on {:?} {flags:?} goes differently:\n{}{what}",
         arena.flavor(),

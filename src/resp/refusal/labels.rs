@@ -28,6 +28,7 @@ impl Refusal<'_> {
         "noperm",
         "not_forwarded",
         "offset_unmoved",
+        "protected",
         "protocol",
         "protocol_unauthenticated",
         "queue_full",
