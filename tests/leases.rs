@@ -8,6 +8,8 @@
     clippy::panic
 )]
 
+#[path = "leases/acknowledgements.rs"]
+mod acknowledgements;
 #[path = "budget/census.rs"]
 mod census;
 #[path = "leases/crowd.rs"]

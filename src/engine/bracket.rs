@@ -70,6 +70,9 @@ impl Engine {
         if misplaced && let Some(lent) = self.lent(id) {
             lent.bracket.doubt();
         }
+        if let Some(void) = self.wait_is_void(id, mark) {
+            hears = Hears::Instead(void);
+        }
         if mark == Mark::Switch {
             hears = self.switched(backend, id, reply);
         }

@@ -130,6 +130,8 @@ pub struct Lent {
     pub waits: bool,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
     pub switch: Option<Context>,
+    /// The server has refused what moves it behind its client's writes.
+    pub offset_unmoved: bool,
     /// What the server sends unasked.
     pub feed: Option<Box<Feed>>,
 }
@@ -142,6 +144,7 @@ impl Lent {
             pins: Vec::new(),
             waits: false,
             switch: None,
+            offset_unmoved: false,
             feed: None,
         }
     }

@@ -148,9 +148,9 @@ impl Engine {
         spec: &Spec,
         queueing: bool,
     ) -> Outcome {
-        if spec.waits_for_own_writes() {
-            let command = &*spec.name;
-            return self.refuse_queued(id, &Refusal::NeedsLease { command });
+        // There it would speak of what this connection alone has written.
+        if spec.waits_for_own_writes() && queueing {
+            return self.refuse_queued(id, &Refusal::NotInsideTransaction);
         }
         // It is alone on its way, so that ending the wait answers it and nothing else.
         if !queueing && self.wait_for_replies(id) == Outcome::Held {
@@ -161,7 +161,10 @@ impl Engine {
             self.close_now(id);
             return Outcome::Ended;
         }
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        let outcome = match spec.waits_for_own_writes() {
+            true => self.wait_for_writes(id, rules, bytes, spec),
+            false => self.lend(id, rules, bytes, spec, Receiver::Client),
+        };
         if outcome == Outcome::Taken && !queueing {
             self.waits_on_server(id);
         }
@@ -195,21 +198,25 @@ impl Engine {
         spec: &Spec,
         receiver: Receiver,
     ) -> Outcome {
-        let settings = &rules.settings.clients;
-        let Some(client) = self.clients.get_mut(id) else {
+        if let Some(outcome) = self.no_room_to_lend(id, rules) {
+            return outcome;
+        }
+        let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
+        let Some(carrier) = lease.map(|lease| lease.backend()) else {
             return Outcome::Ended;
         };
-        let Some(carrier) = client.lease.as_ref().map(|lease| lease.backend()) else {
-            return Outcome::Ended;
-        };
-        if client.in_flight as usize >= settings.in_flight_max {
-            return client.hold(Hold::Room);
-        }
-        if client.out.len() > settings.output_pause_bytes {
-            return client.hold(Hold::Output);
-        }
         self.send(id, carrier, bytes, spec, receiver, Fate::Unknown);
         Outcome::Taken
+    }
+
+    /// Why the client's next request cannot go down its own backend now, if so.
+    pub(super) fn no_room_to_lend(&mut self, id: ClientId, rules: &Rules) -> Option<Outcome> {
+        let settings = &rules.settings.clients;
+        let client = self.clients.get_mut(id)?;
+        if client.in_flight as usize >= settings.in_flight_max {
+            return Some(client.hold(Hold::Room));
+        }
+        (client.out.len() > settings.output_pause_bytes).then(|| client.hold(Hold::Output))
     }
 
     fn bracket(
@@ -443,12 +450,15 @@ impl Engine {
         client.watch_lost = lease.lent.bracket.is_watching();
         let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
         let (protocol, carrier) = (client.session.protocol, client.carrier);
-        let oldest = self.backends.get(carrier).and_then(|b| b.in_flight.front());
-        let silent = oldest.is_some_and(|slot| slot.receiver() == Receiver::Silent);
+        let unheard = |receiver| matches!(receiver, Receiver::Silent | Receiver::LentSilent(_));
+        let silent = (self.backends.get(carrier))
+            .is_some_and(|b| b.in_flight.iter().any(|slot| unheard(slot.receiver())));
+        let acknowledged = self.nothing_acknowledged(carrier);
         if !silent {
-            self.reply_with(id, |out| match with_error {
-                true => write::error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-                false => write::null_array(out, protocol),
+            self.reply_with(id, |out| match (with_error, acknowledged) {
+                (true, _) => write::error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+                (false, None) => write::null_array(out, protocol),
+                (false, Some(none)) => out.extend_from_slice(none),
             });
         }
         self.break_lease(*lease);

@@ -32,6 +32,7 @@ mod local;
 mod login;
 mod logins;
 mod loss;
+mod offset;
 mod opening;
 mod outbox;
 mod outgoing;

@@ -78,6 +78,7 @@ impl Engine {
                 | Receiver::LentSilent(_)
                 | Receiver::Permission
                 | Receiver::Ping
+                | Receiver::Offset
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
             if let Some(trouble) = run.trouble {
@@ -120,6 +121,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Offset => self.offset_moved(id, &reply),
             Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);

@@ -120,10 +120,6 @@ impl Engine {
                 }
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
-            Route::Blocking if spec.waits_for_own_writes() => {
-                let refusal = Refusal::NeedsLease { command };
-                self.not_carried(id, bytes, frame, spec, &refusal)
-            }
             Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
             Route::Subscriber | Route::Pinned(Pin::Monitor) => {
                 self.needs_lease(id, bytes, frame, spec, LeaseFor::Feed)

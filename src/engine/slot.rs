@@ -31,6 +31,8 @@ pub enum Receiver {
     Permission,
     /// narrows itself: a health check.
     Ping,
+    /// narrows itself: what moves a connection behind all that was written before.
+    Offset,
     /// narrows itself: one step of a handshake or of a switch of context.
     Handshake(Step),
 }
@@ -59,7 +61,9 @@ impl Receiver {
             | Self::Silent
             | Self::Lent(_)
             | Self::LentSilent(_) => true,
-            Self::Tombstone | Self::Permission | Self::Ping | Self::Handshake(_) => false,
+            Self::Tombstone | Self::Permission | Self::Ping | Self::Offset | Self::Handshake(_) => {
+                false
+            }
         }
     }
 

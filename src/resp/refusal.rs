@@ -3,12 +3,15 @@
 //! `narrows:` behind the code, so that an operator sees at once who spoke. Nothing here decides
 //! when to refuse.
 
+mod argument;
 mod labels;
 
 use super::args::Args;
 use super::write;
 
 use super::violation::ProtocolError;
+
+pub use argument::Argument;
 
 /// Why a request was answered with an error by narrows instead of being carried to a backend.
 #[derive(Clone, Debug)]
@@ -93,6 +96,8 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// `WAIT` where narrows may not publish: what it would tell is not about the client's writes.
+    OffsetUnmoved,
     /// `CLIENT TRACKING ... REDIRECT`: the id would be one of narrows', not of the server.
     TrackingRedirect,
     /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
@@ -135,51 +140,6 @@ pub enum NotExecuted<'a> {
     BackendLost,
     /// The backend refuses narrows' own credentials.
     BackendAuth,
-}
-
-/// What is wrong with the arguments of a command that narrows answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Argument<'a> {
-    /// The arguments are in no known form.
-    Syntax,
-    /// An argument is not a 64-bit integer.
-    NotInteger,
-    /// An argument is an integer, but not of 32 bits.
-    NotInt32,
-    /// `SELECT` of a database that the server does not have.
-    DbIndex,
-    /// A client name with blanks or unprintable bytes.
-    ClientName,
-    /// `CLIENT SETINFO` with blanks or unprintable bytes.
-    ClientAttribute {
-        /// `lib-name` or `lib-ver`, as the client wrote it.
-        attribute: &'a [u8],
-    },
-    /// `CLIENT SETINFO` of an attribute that does not exist.
-    UnknownAttribute {
-        /// The attribute as the client wrote it.
-        attribute: &'a [u8],
-    },
-    /// `CLIENT KILL ip:port` of a client that does not exist.
-    NoSuchClient,
-    /// `CLIENT KILL ID` of no positive number.
-    ClientIdNotPositive,
-    /// `CLIENT LIST ID` of no positive number.
-    InvalidClientId,
-    /// A client type that does not exist.
-    UnknownClientType {
-        /// The type as the client wrote it.
-        name: &'a [u8],
-    },
-    /// `CLIENT KILL USER` of a user that does not exist.
-    NoSuchUser {
-        /// The user as the client wrote it.
-        user: &'a [u8],
-    },
-    /// `CLIENT UNBLOCK` with another reason than `TIMEOUT` and `ERROR`.
-    UnblockReason,
-    /// `CLIENT UNBLOCK` with arguments behind the reason.
-    UnblockForm,
 }
 
 impl Refusal<'_> {
@@ -350,10 +310,8 @@ impl Refusal<'_> {
             ),
             Self::NeedsLease { .. } => ("needs_lease", ""),
             Self::Subscribed { .. } => ("subscribed", ""),
-            Self::TrackingRedirect => (
-                "tracking_redirect",
-                "ERR narrows: REDIRECT is not supported; track over RESP3 without it",
-            ),
+            Self::OffsetUnmoved => ("offset_unmoved", OFFSET_UNMOVED),
+            Self::TrackingRedirect => ("tracking_redirect", TRACKING_REDIRECT),
             Self::NotForwarded { .. } => ("not_forwarded", ""),
             Self::NotOnLease { .. } => ("not_on_lease", ""),
             Self::Forbidden { .. } => ("forbidden", ""),
@@ -410,44 +368,6 @@ impl NotExecuted<'_> {
     }
 }
 
-impl Argument<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        let fixed = match self {
-            Self::Syntax => "ERR syntax error",
-            Self::NotInteger => "ERR value is not an integer or out of range",
-            Self::NotInt32 => {
-                "ERR value is out of range, value must between -2147483648 and 2147483647"
-            }
-            Self::DbIndex => "ERR DB index is out of range",
-            Self::ClientName => {
-                "ERR Client names cannot contain spaces, newlines or special characters."
-            }
-            Self::ClientAttribute { attribute } => {
-                let tail: &[&[u8]] = &[b" cannot contain spaces, newlines or special characters."];
-                return quoted(out, b"ERR ", until_nul(attribute), tail);
-            }
-            Self::UnknownAttribute { attribute } => {
-                let attribute = until_nul(attribute);
-                return quoted(out, b"ERR Unrecognized option '", attribute, &[b"'"]);
-            }
-            Self::NoSuchClient => "ERR No such client",
-            Self::ClientIdNotPositive => "ERR client-id should be greater than 0",
-            Self::InvalidClientId => "ERR Invalid client ID",
-            Self::UnknownClientType { name } => {
-                return quoted(out, b"ERR Unknown client type '", until_nul(name), &[b"'"]);
-            }
-            Self::NoSuchUser { user } => {
-                return quoted(out, b"ERR No such user '", until_nul(user), &[b"'"]);
-            }
-            Self::UnblockReason => "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-            Self::UnblockForm => {
-                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP."
-            }
-        };
-        write::error(out, fixed);
-    }
-}
-
 /// Redis' `-ERR unknown command`, which repeats the request's beginning.
 fn unknown_command(out: &mut Vec<u8>, frame: &[u8]) {
     let mut args = Args::new(frame);
@@ -497,6 +417,12 @@ const ECHOED_BYTES_MAX: usize = 128;
 /// What a RESP2 client may ask while it is subscribed (`processCommand`, server.c).
 const SUBSCRIBED: &str = "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
      context";
+
+const OFFSET_UNMOVED: &str =
+    "ERR narrows: WAIT needs the right to PUBLISH to the channel __narrows:offset";
+
+const TRACKING_REDIRECT: &str =
+    "ERR narrows: REDIRECT is not supported; track over RESP3 without it";
 
 /// Redis' own word for "not executed, try again"; some client libraries act on it.
 const NOT_EXECUTED: &[u8] = b"TRYAGAIN narrows: ";

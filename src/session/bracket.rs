@@ -33,6 +33,10 @@ pub enum Mark {
     TrackingOn,
     /// `CLIENT TRACKING OFF`.
     TrackingOff,
+    /// `WAIT`.
+    Wait,
+    /// `WAITAOF`.
+    WaitAof,
 }
 
 /// Why an `EXEC` must not run.
@@ -225,6 +229,7 @@ impl Bracket {
             Mark::Unwatch | Mark::Switch => {}
             // See the connection's feed.
             Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
+            Mark::Wait | Mark::WaitAof => {}
         }
         Hears::AsIs
     }

@@ -92,7 +92,6 @@ pub const ACCEPTED: &[Accepted] = &[
 
 /// What this version does not carry: the connection stays, and the server has not heard of it.
 pub const NEEDS_A_LEASE: &[&str] = &[
-    "WAIT 0 1",
     "SCRIPT KILL",
     "FUNCTION KILL",
     "CLIENT PAUSE 1",

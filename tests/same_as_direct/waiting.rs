@@ -47,6 +47,10 @@ pub const TALKS: &[(&str, &str)] = &[
         "WATCH a\nBLPOP l 0.01\nMULTI\nSET a 1\nEXEC",
     ),
     (
+        "acknowledgements",
+        "WAIT 0 0\nSET k v\nWAIT 0 10\nWAIT 1 20\nWAIT a b\nWAIT 0\nWAIT -1 0\nWAIT 0 -1\nWAITAOF 0 0 10\nWAITAOF 1 0 10\nWAITAOF 2 0 10\nGET k\nWATCH k\nWAIT 1 20\nMULTI\nGET k\nEXEC\n~CLIENT REPLY SKIP\n~WAIT 0 0\nGET k",
+    ),
+    (
         "in silence",
         "RPUSH l a b\n~CLIENT REPLY SKIP\n~BLPOP l 0\nBLPOP l 0",
     ),

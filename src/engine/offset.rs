@@ -1,0 +1,84 @@
+//! `WAIT` and `WAITAOF`: they ask whether what their own connection has written has arrived elsewhere,
+//! and a client's writes have gone by other connections than the one that it is lent. A publication
+//! of narrows' own in front of them, which stores nothing, moves that connection's place in the
+//! stream of replication behind everything that was written before, whoever did.
+
+use crate::command::Spec;
+use crate::resp::{Refusal, write};
+use crate::session::Mark;
+
+use super::hold::Outcome;
+use super::key::{BackendId, ClientId};
+use super::slot::Receiver;
+use super::{Engine, Rules};
+
+/// Where nobody listens.
+const CHANNEL: &[u8] = b"__narrows:offset";
+
+impl Engine {
+    /// Sends a wait for a client's own writes, whose earlier replies are in, behind what makes it
+    /// wait for all of them. Both leave in one write.
+    pub(super) fn wait_for_writes(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+    ) -> Outcome {
+        let now = self.now;
+        let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
+        let Some(carrier) = lease.map(|lease| lease.backend()) else {
+            return Outcome::Ended;
+        };
+        let mut publish = Vec::with_capacity(64);
+        write::request(&mut publish, &[b"PUBLISH", CHANNEL, b""]);
+        let mark = match &*spec.name {
+            "waitaof" => Mark::WaitAof,
+            _ => Mark::Wait,
+        };
+        if let Some(outcome) = self.no_room_to_lend(id, rules) {
+            return outcome;
+        }
+        if let Some(backend) = self.backends.get_mut(carrier) {
+            backend.send_own(Receiver::Offset, &publish, now);
+        }
+        self.mark_backend(carrier);
+        self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
+    }
+
+    /// The server's answer to the publication.
+    pub(super) fn offset_moved(&mut self, id: BackendId, reply: &[u8]) {
+        let owner = match self.backends.get(id).map(|b| &b.phase) {
+            Some(super::backend::Phase::Leased(owner)) => *owner,
+            _ => return,
+        };
+        if let Some(lent) = self.lent(owner) {
+            lent.offset_unmoved = reply.first() != Some(&b':');
+        }
+    }
+
+    /// What a wait's client hears in place of its reply, if that means nothing: the connection has
+    /// not been moved behind its writes.
+    pub(super) fn wait_is_void(&mut self, id: ClientId, mark: Mark) -> Option<Vec<u8>> {
+        if !matches!(mark, Mark::Wait | Mark::WaitAof) {
+            return None;
+        }
+        let void = std::mem::take(&mut self.lent(id)?.offset_unmoved);
+        void.then(|| {
+            let mut reply = Vec::new();
+            Refusal::OffsetUnmoved.write(&mut reply);
+            reply
+        })
+    }
+
+    /// The end of the wait that a client's connection is in, when another ends it: nothing is known
+    /// to have arrived anywhere. `None` for waits of another kind.
+    pub(super) fn nothing_acknowledged(&self, carrier: BackendId) -> Option<&'static [u8]> {
+        let slots = &self.backends.get(carrier)?.in_flight;
+        slots.iter().find_map(|slot| match slot.receiver() {
+            Receiver::Lent(Mark::Wait) => Some(&b":0\r\n"[..]),
+            Receiver::Lent(Mark::WaitAof) => Some(b"*2\r\n:0\r\n:0\r\n"),
+            _ => None,
+        })
+    }
+}
