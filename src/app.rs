@@ -142,8 +142,9 @@ fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
 fn admission_of(config: &Config) -> anyhow::Result<(Policy, Access)> {
     let policy = Policy::new(&config.commands)
         .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
-    let access = Access::new(&config.auth, own_login(config), &config.commands)
+    let mut access = Access::new(&config.auth, own_login(config), &config.commands)
         .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
+    access.allow_open = config.runtime.allow_open;
     Ok((policy, access))
 }
 

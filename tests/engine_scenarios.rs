@@ -11,6 +11,8 @@
 mod desk;
 #[path = "engine_scenarios/figures.rs"]
 mod figures;
+#[path = "engine_scenarios/idle.rs"]
+mod idle;
 #[path = "engine_scenarios/places.rs"]
 mod places;
 

@@ -62,7 +62,13 @@ impl Engine {
             totals_agree: buffered_bytes == self.buffered_bytes
                 && leases == self.leases.total()
                 && leases == leased
-                && in_lines == self.waiting_clients,
+                && in_lines == self.waiting_clients
+                && self.looks.len()
+                    == self
+                        .clients
+                        .values()
+                        .filter(|c| c.look_at.is_some())
+                        .count(),
         }
     }
 }

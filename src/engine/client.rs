@@ -71,6 +71,8 @@ pub struct Client {
     pub unread: bool,
     /// When it connected.
     pub connected_at: Duration,
+    /// Since when it has been expected to log in, where it has to.
+    pub asked_since: Duration,
     /// When it last sent something, or took something that was sent to it.
     pub active_at: Duration,
     /// When it is next looked at whether it is idle.
@@ -163,6 +165,7 @@ impl Client {
             dirty: false,
             unread: false,
             connected_at: now,
+            asked_since: now,
             active_at: now,
             look_at: None,
             last_command: CommandName::default(),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::command::{Flags, Policy, Route, Spec, Verdict};
 use crate::resp::{Frame, Limits, ProtocolError, Refusal};
+use crate::session::client_line::Address;
 use crate::session::{Account, AuthMode, Standing};
 use crate::telemetry::Leave;
+use crate::telemetry::door::TurnedAway;
 
 use super::client::Client;
 use super::context::Context;
@@ -75,6 +77,30 @@ impl Engine {
         self.reply_with(id, |out| refusal.write(out));
         self.leaves_for(id, Leave::UserLimit);
         self.end(id, Ending::AfterOutput);
+    }
+
+    /// Whether a client that need not log in, as the server says, comes from another machine where
+    /// that is not meant: towards the server it would come from this one, and be served.
+    pub(super) fn is_protected_from(&self, id: ClientId) -> bool {
+        let tcp = self.clients.get(id).map(|client| &*client.address);
+        let Some(Address::Tcp { peer, .. }) = tcp else {
+            return false;
+        };
+        !self.rules.access.allow_open && !peer.ip().to_canonical().is_loopback()
+    }
+
+    /// Redis' own words in protected mode, and the end.
+    pub(super) fn protect_from(&mut self, id: ClientId) -> Outcome {
+        let refusal = Refusal::Protected;
+        self.counters.refused(refusal.label());
+        self.shared.door.turned_away(TurnedAway::Protected);
+        let (key, peer) = ("listen.allow_open", self.clients.get(id));
+        let peer = peer.map(|client| client.address.peer());
+        tracing::debug!(peer, key, "a client of another machine is turned away");
+        self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::Refused);
+        self.end(id, Ending::AfterOutput);
+        Outcome::Ended
     }
 
     /// The client is `account` from now on, on backends of `credential`. `Err`: it cannot be.

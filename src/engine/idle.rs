@@ -17,6 +17,13 @@ use super::settings::ClientSettings;
 #[derive(Debug, Default)]
 pub struct Looks(BTreeSet<(Duration, ClientId)>);
 
+impl Looks {
+    /// How many clients are to be looked at.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// Why a client's time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {
@@ -74,6 +81,7 @@ impl Engine {
                 return self.wake_at(at);
             }
             match self.over(id) {
+                Some(Over::Login) if self.need_not_log_in(id) => self.look_later(id),
                 Some(over) => self.close_over(id, over),
                 None => self.look_later(id),
             }
@@ -119,7 +127,7 @@ impl Client {
     fn time_is_over(&self, settings: &ClientSettings) -> Option<(Duration, Over)> {
         let (login, idle) = (settings.handshake_timeout, settings.idle_timeout);
         let login =
-            (!login.is_zero() && !self.is_in()).then(|| (self.connected_at + login, Over::Login));
+            (!login.is_zero() && !self.is_in()).then(|| (self.asked_since + login, Over::Login));
         let idle = (!idle.is_zero()).then(|| (self.active_at + idle, Over::Idle));
         let both = login.into_iter().chain(idle);
         both.min_by_key(|(at, _)| *at)

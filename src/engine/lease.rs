@@ -98,7 +98,7 @@ impl Leases {
         self.0.get(purpose as usize).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, purpose: LeaseFor) {
+    pub(super) fn add(&mut self, purpose: LeaseFor) {
         if let Some(count) = self.0.get_mut(purpose as usize) {
             *count += 1;
         }
@@ -259,50 +259,11 @@ impl Engine {
         outcome
     }
 
-    /// How many more leases there may be for `purpose`.
-    fn lease_room(&self, purpose: LeaseFor) -> usize {
-        let pool = &self.rules.settings.pool;
-        let exclusive = self.leases.total() - self.leases.of(LeaseFor::Blocking);
-        let left = pool.leases_max.saturating_sub(exclusive);
-        match purpose {
-            // Uploads get half at most.
-            LeaseFor::Upload => {
-                let uploads = (pool.leases_max / 2).max(1);
-                left.min(uploads.saturating_sub(self.leases.of(purpose)))
-            }
-            LeaseFor::Bracket | LeaseFor::Pin | LeaseFor::Feed => left,
-            LeaseFor::Blocking => pool.blocking_max.saturating_sub(self.leases.of(purpose)),
-        }
-    }
-
     /// What a client waits for a lease for.
     pub(super) fn awaited_lease(&self, id: ClientId) -> Option<LeaseFor> {
         match self.clients.get(id)?.hold {
             Some(Hold::Lease(purpose)) => Some(purpose),
             _ => None,
-        }
-    }
-
-    /// Asks for backends for the first lease waiters, as many as there may be leases.
-    pub(super) fn want_leases(&mut self) {
-        // Those who wait no more must not stand before those who do.
-        while let Some((id, _)) = self.lease_waiters.front()
-            && self.awaited_lease(*id).is_none()
-        {
-            self.lease_waiters.pop_front();
-        }
-        let mut asked = Leases::default();
-        let mut first = Vec::new();
-        for (id, _) in &self.lease_waiters {
-            if let Some(purpose) = self.awaited_lease(*id)
-                && asked.of(purpose) < self.lease_room(purpose)
-            {
-                asked.add(purpose);
-                first.push(*id);
-            }
-        }
-        for id in first {
-            self.want(Want::Lease(id));
         }
     }
 
@@ -348,6 +309,7 @@ impl Engine {
             ended: false,
         }));
         self.leases.add(purpose);
+        self.had_its_turn(client_id);
         self.end_hold(client_id, Hold::Lease(purpose));
     }
 

@@ -27,6 +27,7 @@ impl Engine {
         let changing = feed.is_some_and(|feed| feed.is_changing());
         let tracking = feed.is_some_and(|feed| feed.tracking);
         let subscribed = feed.is_some_and(|feed| feed.subscriptions.any());
+        let restricted = subscribed && protocol == Protocol::Resp2;
         let route = spec.route;
         if changing && route != Route::Subscriber {
             // What it means depends on what its client is subscribed to then.
@@ -41,10 +42,13 @@ impl Engine {
         match route {
             Route::Subscriber => Some(self.subscribe(id, rules, bytes, spec)),
             Route::Local(Local::Reset | Local::Quit) => None,
-            // The server says in its own words what may be asked then.
-            _ if subscribed && protocol == Protocol::Resp2 => {
-                Some(self.lend(id, rules, bytes, spec, Receiver::Client))
+            // It must never be asked to make the connection another user's.
+            Route::Local(Local::Auth | Local::Hello) if restricted => {
+                let command = &*spec.name;
+                Some(self.refuse(id, &Refusal::Subscribed { command }))
             }
+            // The server says in its own words what may be asked then.
+            _ if restricted => Some(self.lend(id, rules, bytes, spec, Receiver::Client)),
             Route::Pinned(Pin::Monitor) => Some(self.begin(id, rules, bytes, spec, Mark::Monitor)),
             Route::Pinned(Pin::Tracking) => Some(self.track(id, rules, bytes, spec)),
             // Without tracking it is an error, with it tracking holds the connection.

@@ -126,6 +126,9 @@ impl Engine {
         let now = self.now;
         let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
         match known.map(|known| known.standing.clone()) {
+            Some(Known::Accepted(at)) if fresh(at) && self.is_protected_from(id) => {
+                Err(self.protect_from(id))
+            }
             Some(Known::Accepted(at)) if fresh(at) => {
                 if let Some(client) = self.clients.get_mut(id) {
                     client.session.standing = Standing::In;
@@ -151,6 +154,44 @@ impl Engine {
     pub(super) fn strangers_refused(&self) -> bool {
         let known = self.credentials.get(CredentialId::ANONYMOUS);
         known.is_some_and(|known| known.is_refused(self.now, STRANGERS_KEPT))
+    }
+
+    /// Whether a client that has not logged in may go on waiting, since the server does not ask it
+    /// to, or has not been asked yet.
+    pub(super) fn need_not_log_in(&mut self, id: ClientId) -> bool {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let strangers = self.credentials.get(CredentialId::ANONYMOUS);
+        match strangers.map(|strangers| &strangers.standing) {
+            _ if client.session.standing != Standing::Unknown => false,
+            Some(Known::Refused(..)) => false,
+            Some(Known::Accepted(_)) => {
+                client.asked_since = now;
+                true
+            }
+            Some(Known::Untried) | None => {
+                client.asked_since = now;
+                self.ask_about_strangers();
+                true
+            }
+        }
+    }
+
+    /// Asks the server whether clients have to log in, for nobody in particular.
+    fn ask_about_strangers(&mut self) {
+        let asked = |check: &LoginCheck| check.login.password.is_none();
+        if !self.logins.values().any(asked) {
+            let check = self.logins.insert(LoginCheck {
+                login: BackendLogin::default(),
+                credential: None,
+                waiting: Vec::new(),
+                since: self.now,
+            });
+            self.want(super::backend::Want::Login(check));
+            self.wake_at(self.now);
+        }
     }
 
     /// A client that holds a backend stays who it is.

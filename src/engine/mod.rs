@@ -24,6 +24,7 @@ mod idle;
 mod input;
 mod key;
 mod lease;
+mod lease_turns;
 mod lent;
 mod listen;
 mod local;
@@ -186,6 +187,8 @@ pub struct Engine {
     /// Leases: clients that wait for one, since when.
     lease_waiters: VecDeque<(ClientId, Duration)>,
     leases: Leases,
+    /// Leases granted.
+    lease_turn: u64,
     /// Backends in phase `Spare`, the last one used last.
     spares: Vec<BackendId>,
     server: Server,
@@ -272,6 +275,7 @@ impl Engine {
             wants: VecDeque::new(),
             lease_waiters: VecDeque::new(),
             leases: Leases::default(),
+            lease_turn: 0,
             spares: Vec::new(),
             server: Server {
                 answering: true,

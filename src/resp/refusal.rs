@@ -83,6 +83,11 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// A login of a client that is subscribed in RESP2.
+    Subscribed {
+        /// The full name in lower case.
+        command: &'a str,
+    },
     /// `CLIENT TRACKING ... REDIRECT`: the id would be one of narrows', not of the server.
     TrackingRedirect,
     /// The command makes no sense through a multiplexer (`SYNC`, `SCRIPT DEBUG`).
@@ -214,6 +219,12 @@ impl Refusal<'_> {
             ),
             Self::Argument(argument) => argument.write(out),
             Self::NotExecuted(why) => why.write(out),
+            Self::Subscribed { command } => quoted(
+                out,
+                b"ERR Can't execute '",
+                command.as_bytes(),
+                &[SUBSCRIBED.as_bytes()],
+            ),
             Self::NeedsLease { command } => quoted(
                 out,
                 b"ERR narrows: '",
@@ -327,6 +338,7 @@ impl Refusal<'_> {
                 "ERR narrows: no reply within request_timeout; the command may have run",
             ),
             Self::NeedsLease { .. } => ("needs_lease", ""),
+            Self::Subscribed { .. } => ("subscribed", ""),
             Self::TrackingRedirect => (
                 "tracking_redirect",
                 "ERR narrows: REDIRECT is not supported; track over RESP3 without it",
@@ -469,6 +481,10 @@ fn cut(bytes: &[u8], len: usize) -> &[u8] {
 
 /// How much of a request Redis repeats in an error: `%.128s`.
 const ECHOED_BYTES_MAX: usize = 128;
+
+/// What a RESP2 client may ask while it is subscribed (`processCommand`, server.c).
+const SUBSCRIBED: &str = "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+     context";
 
 /// Redis' own word for "not executed, try again"; some client libraries act on it.
 const NOT_EXECUTED: &[u8] = b"TRYAGAIN narrows: ";

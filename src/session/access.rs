@@ -239,6 +239,8 @@ pub struct Access {
     /// Failed logins from one address, at once and then per 10 seconds, past which further ones
     /// are refused unchecked. 0: no bound.
     pub failures_max: u32,
+    /// Clients of other machines may come in without a login, where nobody has to log in.
+    pub allow_open: bool,
 }
 
 impl Access {
@@ -257,6 +259,7 @@ impl Access {
             users: BTreeMap::new(),
             user_clients_max: settings.user_clients_max,
             failures_max: settings.failures_max,
+            allow_open: false,
         };
         for user in &settings.users {
             let account = user.account(everybody, settings.user_clients_max)?;

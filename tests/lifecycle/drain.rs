@@ -180,13 +180,13 @@ fn an_open_transaction_is_finished_and_an_abandoned_one_is_cut_off() {
         }
         client.expect_closed();
         assert_eq!(narrows.wait(PATIENCE).code(), Some(1), "{}", narrows.log());
-        let log = narrows.log();
-        assert!(log.contains("draining clients=1 seconds_left=0"), "{log}");
-        assert!(log.contains("clients are cut off clients=1 "), "{log}");
-        assert!(
-            log.contains("cut off client=\"id=1 addr=127.0.0.1:"),
-            "{log}"
-        );
+        for line in [
+            "draining clients=1 seconds_left=0",
+            "clients are cut off clients=1 ",
+            "cut off client=\"id=1 addr=127.0.0.1:",
+        ] {
+            wait_until(line, PATIENCE, || narrows.log().contains(line));
+        }
     }
     server.connect().expect(&["GET", "k"], "$1\r\n1\r\n");
 }

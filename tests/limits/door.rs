@@ -152,6 +152,35 @@ fn where_clients_have_to_log_in_they_may_come_from_anywhere() {
 }
 
 #[test]
+fn a_server_that_asks_nobody_for_a_login_is_not_opened_to_other_machines_by_narrows() {
+    let toml = "[listen]\nproxy_protocol_from = ['127.0.0.1']\n[auth]\nmode = 'passthrough'\n";
+    let open = RedisServer::start();
+    let narrows_of_open = narrows(&open.url(), toml, &["--log-level", "debug"]);
+    let mut client = through_a_balancer(&narrows_of_open, "203.0.113.9:40000");
+    client.send_command(&["GET", "k"]);
+    let words = client.reply().text();
+    assert!(
+        words.starts_with("DENIED Redis is running in protected mode"),
+        "{words}"
+    );
+    client.expect_closed();
+    let mut local = Conn::connect_from("127.0.0.2", narrows_of_open.address());
+    local.expect(&["GET", "k"], "$-1\r\n");
+    assert_eq!(figure(&mut local, "narrows_turned_away_protected_total"), 1);
+    expect_logged(
+        &narrows_of_open,
+        &["listen.allow_open", "peer=\"203.0.113.9:40000\""],
+    );
+
+    let closed = RedisServer::start_with(&["--requirepass", "word"]);
+    let narrows = narrows(&closed.url(), toml, &[]);
+    let mut client = through_a_balancer(&narrows, "203.0.113.9:40000");
+    client.expect(&["GET", "k"], "-NOAUTH Authentication required.\r\n");
+    client.expect(&["AUTH", "word"], "+OK\r\n");
+    client.expect(&["GET", "k"], "$-1\r\n");
+}
+
+#[test]
 fn an_address_for_other_machines_is_told_at_the_start() {
     let server = RedisServer::start();
     let url = server.url();

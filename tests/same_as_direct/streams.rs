@@ -33,7 +33,7 @@ pub const TALKS: &[(&str, &str)] = &[
     ),
     (
         "what may be asked meanwhile",
-        "SET k v\nSUBSCRIBE a\nPING\nPING word\nGET k\nCLIENT GETNAME\nSELECT 1\nMULTI\nEXEC\nDISCARD\nWATCH k\nBLPOP l 0.01\nCLIENT REPLY\nCLIENT TRACKINGINFO\nNOTHING\nSUBSCRIBE\nUNSUBSCRIBE\nGET k",
+        "SET k v\nSUBSCRIBE a\nPING\nPING word\nGET k\nCLIENT GETNAME\nSELECT 1\nAUTH a b\nHELLO 3 AUTH a b\nMULTI\nEXEC\nDISCARD\nWATCH k\nBLPOP l 0.01\nCLIENT REPLY\nCLIENT TRACKINGINFO\nNOTHING\nSUBSCRIBE\nUNSUBSCRIBE\nGET k",
     ),
     (
         "reset ends it",

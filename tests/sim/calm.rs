@@ -238,8 +238,31 @@ impl World {
             ));
         }
         self.judge_slips()?;
+        self.judge_suspicions()?;
         self.ledger.models.judge(&self.ledger, &self.server)?;
         self.rest()
+    }
+
+    /// Where nothing goes wrong with servers, none is closed for what it did.
+    fn judge_suspicions(&self) -> Result<(), String> {
+        if self.faults > 0 || self.slips {
+            return Ok(());
+        }
+        let losses = self
+            .workers
+            .iter()
+            .flat_map(|w| &w.engine.counters().losses);
+        let mut bad = losses
+            .filter(|(_, times)| **times > 0)
+            .filter(|(cause, _)| {
+                cause.contains("unsolicited")
+                    || cause.contains("wrong")
+                    || cause.contains("out_of_step")
+            });
+        match bad.next() {
+            Some((cause, _)) => Err(format!("a connection was closed for nothing: {cause}")),
+            None => Ok(()),
+        }
     }
 
     /// An idle engine sleeps: its only work is an alarm for a ping or a retirement now and then.

@@ -127,10 +127,12 @@ impl Actor {
             _ if frame.starts_with(b"-") => Told::Unknown,
             _ => return Err("no confirmation"),
         };
-        if matches!(pending.expect, Expect::Tracking) {
-            // What it has sent behind it must not run untracked.
+        let unknown = self.users && told == Told::NotRun;
+        if matches!(pending.expect, Expect::Tracking) || unknown {
+            // What it has sent behind it must not run untracked, or as a stranger.
             self.loose = true;
-        } else {
+        }
+        if !matches!(pending.expect, Expect::Tracking) {
             ledger.told(pending.tag, told, self.setting);
         }
         Ok(())

@@ -29,7 +29,8 @@ impl Actor {
     pub fn log_in(&mut self, chance: &mut Chance, users: &Users) {
         let stranger = self.must_log_in(users);
         let free = self.pending.is_empty() && self.unsent.is_empty();
-        if self.mode != Mode::On || (stranger && !free) {
+        // A RESP2 subscriber may not.
+        if self.mode != Mode::On || (stranger && !free) || self.listening {
             return;
         }
         let user = 1 + chance.below(usize::from(USERS)) as u8;

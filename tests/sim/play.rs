@@ -174,6 +174,7 @@ impl World {
             super::rules::for_turns(&mut rules);
         }
         rules.access = self.rules.access.clone();
+        rules.settings.clients.handshake_timeout = self.rules.settings.clients.handshake_timeout;
         self.rules = std::sync::Arc::new(rules);
         for w in 0..self.workers.len() {
             let rules = std::sync::Arc::clone(&self.rules);

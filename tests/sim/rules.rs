@@ -81,8 +81,9 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
 }
 
-/// Clients log in as users of the server, and it judges their rights.
+/// Clients log in as users of the server, and it judges their rights. None has to in time.
 pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
+    rules.settings.clients.handshake_timeout = Duration::ZERO;
     rules.access = Access {
         mode: AuthMode::Passthrough,
         failures_max: chance.one_of(&[0, 2, 10]),

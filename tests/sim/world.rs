@@ -349,6 +349,7 @@ impl World {
             || actor.half_closed
             || actor.huge
             || actor.loose
+            || (actor.stranger && !settings.handshake_timeout.is_zero())
             || (actor.setting.user > 0 && self.server.users.changes > 0)
             || settings.output_subscriber_bytes_max < 1 << 20
             || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())

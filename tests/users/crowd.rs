@@ -7,6 +7,36 @@ use crate::setup::field;
 use crate::support::Flavor;
 use crate::{passthrough, server_with_users};
 
+#[test]
+fn users_take_turns_in_what_is_lent_however_many_clients_one_of_them_has() {
+    let server = server_with_users(Flavor::installed()[0]);
+    let settings = "[backend]\nmax_connections = 8\n[pool]\nleases_max = 1\n\
+                    queue_timeout = \"30s\"\n";
+    let narrows = passthrough(&server, settings);
+    let log_in = |user: &str| {
+        let mut client = narrows.connect();
+        client.expect(&["AUTH", user, &format!("{user}pw")], "+OK\r\n");
+        client
+    };
+    let mut crowd: Vec<_> = (0..10).map(|_| log_in("alice")).collect();
+    let mut bob = log_in("bob");
+    crowd[0].expect(&["WATCH", "a:x"], "+OK\r\n");
+    for (place, client) in crowd.iter_mut().enumerate().skip(1) {
+        client.send_command(&["WATCH", "a:x"]);
+        client.send_command(&["ECHO", &place.to_string()]);
+        // Each in line before the next one comes.
+        client.expect_silence(Duration::from_millis(20));
+    }
+    bob.send_command(&["WATCH", "b:x"]);
+    bob.expect_silence(Duration::from_millis(20));
+    crowd[0].expect(&["UNWATCH"], "+OK\r\n");
+    bob.expect_reply("+OK\r\n");
+    crowd[1].expect_silence(Duration::from_millis(50));
+    bob.expect(&["UNWATCH"], "+OK\r\n");
+    crowd[1].expect_reply("+OK\r\n");
+    crowd[1].expect_reply("$1\r\n1\r\n");
+}
+
 /// Clients at once.
 const CLIENTS: usize = 500;
 

@@ -27,6 +27,7 @@ impl Refusal<'_> {
         "noauth",
         "noperm",
         "not_forwarded",
+        "protected",
         "protocol",
         "protocol_unauthenticated",
         "queue_full",
