@@ -314,6 +314,19 @@ impl Actor {
             Expect::Subscribe | Expect::Tracking => {
                 return self.judge_listening(pending, frame, ledger);
             }
+            expect => return self.judge_own(expect, frame, not_run),
+        }
+        Ok(())
+    }
+
+    /// What narrows itself answers.
+    fn judge_own(
+        &mut self,
+        expect: &Expect,
+        frame: &[u8],
+        not_run: bool,
+    ) -> Result<(), &'static str> {
+        match expect {
             Expect::Exactly(bytes) => {
                 if frame != bytes {
                     return Err("another reply");
@@ -355,6 +368,7 @@ impl Actor {
                     return Err("a list without the one who asks");
                 }
             }
+            _ => return Err("judged elsewhere"),
         }
         Ok(())
     }

@@ -30,7 +30,8 @@ impl Actor {
                 self.say(more, &["PUNSUBSCRIBE"], Expect::Subscribe);
                 self.listening = false;
             }
-            15 if self.listening => {
+            // Who has to log in does not go back to what may do nothing.
+            15 if self.listening && !self.stranger => {
                 self.name.clear();
                 self.say(tag, &["RESET"], Expect::Reset);
                 self.listening = false;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Question, Reply, Rules, Shared,
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
 };
 
 use super::actor::{Actor, Expect};
@@ -57,6 +57,24 @@ pub struct Worker {
     pub engine: Engine,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
+}
+
+impl Worker {
+    fn new(
+        place: (usize, usize),
+        rules: &Arc<Rules>,
+        identity: &Arc<Identity>,
+        shared: &Shared,
+        seed: u64,
+    ) -> Self {
+        let (rules, identity) = (Arc::clone(rules), Arc::clone(identity));
+        let seed = seed + place.0 as u64;
+        Self {
+            engine: Engine::new(place, rules, identity, shared.clone(), 0, seed),
+            dirty_clients: Vec::new(),
+            dirty_backends: Vec::new(),
+        }
+    }
 }
 
 /// See the file's head.
@@ -134,20 +152,11 @@ impl World {
             DialRate::new(chance.one_of(&[20, 1000])),
         );
         let identity = Arc::new(rules::identity());
-        let workers = (0..workers)
-            .map(|worker| Worker {
-                engine: Engine::new(
-                    (worker, workers),
-                    Arc::clone(&rules),
-                    Arc::clone(&identity),
-                    shared.clone(),
-                    0,
-                    seed + worker as u64,
-                ),
-                dirty_clients: Vec::new(),
-                dirty_backends: Vec::new(),
-            })
-            .collect();
+        let worker = |worker| {
+            let place = (worker, workers);
+            Worker::new(place, &rules, &identity, &shared, seed)
+        };
+        let workers = (0..workers).map(worker).collect();
         Self {
             seed,
             chance,

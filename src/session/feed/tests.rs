@@ -16,10 +16,10 @@ fn verb(name: &str) -> Verb {
     Verb::named(name.as_bytes()).unwrap()
 }
 
-#[test]
-fn frames_are_told_apart_however_they_are_cut() {
+/// Frames, to whom they are sent, and what they are.
+fn frames() -> Vec<(&'static str, Listening, FrameKind)> {
     let confirms = |name| FrameKind::Confirmation(verb(name));
-    for (frame, listening, kind) in [
+    vec![
         (
             "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n",
             RESP2,
@@ -82,7 +82,12 @@ fn frames_are_told_apart_however_they_are_cut() {
             FrameKind::Reply,
         ),
         ("%1\r\n+a\r\n+b\r\n", RESP3, FrameKind::Reply),
-    ] {
+    ]
+}
+
+#[test]
+fn frames_are_told_apart_however_they_are_cut() {
+    for (frame, listening, kind) in frames() {
         let bytes = frame.as_bytes();
         assert_eq!(
             frame_kind(bytes, listening).or(Some(FrameKind::UnknownPush)),
