@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn no_more_permits_than_the_total_are_ever_out() {
-        let budget = Budget::new(5, 2);
+        let budget = Budget::new(6, 2);
         let mut out = vec![budget.acquire(Claim::Control)];
         for _ in 0..10 {
             out.push(budget.acquire(Claim::Worker(0)));
@@ -316,10 +316,22 @@ mod tests {
         assert_eq!(out.iter().flatten().count(), 4, "control and three");
         assert!(budget.acquire(Claim::Worker(1)).is_some(), "its own place");
         out.push(budget.acquire(Claim::Worker(1)));
-        assert_eq!((budget.held(), budget.total()), (5, 5));
+        assert_eq!((budget.held(), budget.total()), (5, 6));
         assert!(budget.acquire(Claim::Worker(1)).is_none());
+        out.push(budget.acquire(Claim::Reserve));
+        assert_eq!((budget.held(), budget.total()), (6, 6));
+        assert!(budget.acquire(Claim::Reserve).is_none(), "there is one");
         out.clear();
         assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn of_few_places_none_is_kept_back() {
+        for (total, workers) in [(3, 1), (2, 1), (4, 3)] {
+            let budget = Budget::new(total, workers);
+            assert!(!budget.keeps_one_back() && budget.acquire(Claim::Reserve).is_none());
+        }
+        assert!(Budget::new(4, 1).acquire(Claim::Reserve).is_some());
     }
 
     #[test]
@@ -342,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_worker_finds_a_permit_beside_all_that_are_lent() {
-        let budget = Budget::new(5, 2);
+        let budget = Budget::new(6, 2);
         let mut out: Vec<_> = (0..2).map(|_| budget.acquire(Claim::Worker(0))).collect();
         assert!(budget.lend(0), "another one is left");
         assert!(budget.lend(0), "its first place is free then");
@@ -382,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_lower_bound_takes_nothing_away_and_gives_nothing_more() {
-        let budget = Budget::new(6, 2);
+        let budget = Budget::new(7, 2);
         let mut out: Vec<_> = (0..4).map(|_| budget.acquire(Claim::Worker(0))).collect();
         assert!(out.iter().all(Option::is_some) && !budget.is_exceeded());
         assert_eq!(budget.resize(1), 3, "control and one each");
@@ -393,13 +405,13 @@ mod tests {
         assert_eq!(budget.surplus(0), 3);
         out.truncate(1);
         assert!(!budget.is_exceeded() && budget.acquire(Claim::Worker(0)).is_none());
-        assert_eq!(budget.resize(4), 4);
+        assert_eq!(budget.resize(5), 5);
         assert!(budget.acquire(Claim::Worker(0)).is_some());
     }
 
     #[test]
     fn surplus_is_what_lies_beyond_an_even_share() {
-        let budget = Budget::new(9, 2);
+        let budget = Budget::new(10, 2);
         let out: Vec<_> = (0..6).map(|_| budget.acquire(Claim::Worker(0))).collect();
         assert_eq!(budget.surplus(0), 2);
         assert_eq!(budget.surplus(1), 0);

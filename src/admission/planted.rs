@@ -50,6 +50,8 @@ pub enum Bug {
     BlockTorn,
     /// A connection that watched is lost, and the `EXEC` that depends on it runs on another.
     WatchForgotten,
+    /// A block that changes its db goes down a pipe.
+    BlockWithSelect,
     /// What is sent behind a `MULTI` that could not be carried out runs.
     MultiRefusedGoesOn,
     /// A message of a subscription is taken for the reply to the oldest request.

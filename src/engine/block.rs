@@ -2,12 +2,13 @@
 //! pipe as one uninterrupted run, so it needs no backend of its own. Anything that would leave
 //! state on a connection that many share, or that narrows answers itself, takes a lease instead.
 
-use crate::command::{Bracket as Verb, Lookup, Route, Spec};
+use crate::command::{Bracket as Verb, Local, Lookup, Route, Spec};
 use crate::resp::{RequestEvent, RequestScanner};
 
 use super::hold::{Hold, Outcome};
 use super::key::ClientId;
 use super::lease::LeaseFor;
+use super::planted::{self, Bug};
 use super::request::{access_of, name_of};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
@@ -129,6 +130,7 @@ fn whole_block<'r>(
             _ if spec.waits_for_own_writes() || rules.policy.is_dedicated(spec) => return None,
             // Commands that block do not inside a transaction.
             Route::Shared | Route::Blocking => Fate::Block,
+            Route::Local(Local::Select) if planted::has(Bug::BlockWithSelect) => Fate::Block,
             _ => return None,
         };
         at += advance.consumed;

@@ -34,6 +34,8 @@ pub enum Expect {
     Watch,
     Multi,
     Queued,
+    /// An error that ends nothing.
+    WatchRefused,
     /// And whether it watched something.
     Exec(Vec<Part>, bool),
     Discard(Vec<Part>),
@@ -301,6 +303,7 @@ impl Actor {
             Expect::Watch
             | Expect::Multi
             | Expect::Queued
+            | Expect::WatchRefused
             | Expect::Exec(..)
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
             Expect::Login(login) => return self.judge_login(*login, frame, ledger),

@@ -7,6 +7,7 @@ use super::chance::Chance;
 use super::ledger::{Ledger, Tag, Told};
 use super::models::{COUNTERS, LISTS};
 use super::requests::huge_value;
+use super::server::DATABASES;
 use super::world::EARLY;
 
 /// A request inside a transaction, and what its element of `EXEC`'s reply has to be.
@@ -56,11 +57,18 @@ impl Actor {
         self.say(multi, &["MULTI"], Expect::Multi);
         let runs = chance.hits(85);
         // With its tag a counter has an argument too many for narrows: not a block for a pipe.
-        let kinds = chance.one_of(&[3, 4]);
+        // What narrows itself carries out makes it none either.
+        let kinds = chance.one_of(&[3, 4, 6]);
         let parts: Vec<Part> = (0..chance.below(5))
             .map(|_| self.part(chance, kinds, ledger))
             .collect();
-        let tags = parts.iter().map(|part| part.tag).collect();
+        if kinds == 6 && chance.hits(20) {
+            // Refused, and neither queued nor the end of it.
+            let tag = self.next_tag();
+            self.say(tag, &["WATCH", "x", &tag.text()], Expect::WatchRefused);
+        }
+        let reaches = |part: &&Part| !matches!(part.expect, Expect::Select(_) | Expect::Exactly(_));
+        let tags = parts.iter().filter(reaches).map(|part| part.tag).collect();
         ledger.transactions.declare(tags, watch, runs);
         let end = self.next_tag();
         match runs {
@@ -88,6 +96,15 @@ impl Actor {
                 };
                 self.say(tag, &["SET", &name, &value, &text], Expect::Queued);
                 Expect::Written(key)
+            }
+            4 => {
+                let db = chance.below(DATABASES as usize + 1) as u32;
+                self.say(tag, &["SELECT", &db.to_string()], Expect::Queued);
+                Expect::Select(db)
+            }
+            5 => {
+                self.say(tag, &["CLIENT", "ID"], Expect::Queued);
+                Expect::Exactly(format!(":{}\r\n", self.id).into_bytes())
             }
             3 => {
                 let counter = chance.one_of(&COUNTERS);
@@ -151,6 +168,10 @@ impl Actor {
                 Ok(())
             }
             Expect::Multi if frame == b"+OK\r\n" => Ok(()),
+            Expect::WatchRefused if failed || frame.starts_with(b"-ERR WATCH inside MULTI") => {
+                Ok(())
+            }
+            Expect::Queued if frame.starts_with(b"-NOPERM") => Ok(()),
             Expect::Queued if failed || frame == b"+QUEUED\r\n" => Ok(()),
             Expect::Queued if frame.starts_with(b"-LOADING") => Ok(()),
             Expect::Queued if frame.starts_with(b"-READONLY") => Ok(()),
@@ -163,6 +184,10 @@ impl Actor {
                     return Err("another number of replies than commands");
                 }
                 for (part, element) in parts.iter().zip(elements) {
+                    if let Expect::Exactly(_) | Expect::Select(_) = part.expect {
+                        self.judge_place(&part.expect, element)?;
+                        continue;
+                    }
                     let expect = part.expect.plain();
                     let pending = Pending {
                         tag: part.tag,
@@ -185,6 +210,21 @@ impl Actor {
             }
             Expect::Exec(..) if failed => self.parts_end(pending, Told::Unknown, ledger),
             _ => Err("no answer to this step of a transaction"),
+        }
+    }
+
+    /// An element of `EXEC`'s reply that narrows itself has filled, or that moves its client.
+    fn judge_place(&mut self, expect: &Expect, element: &[u8]) -> Result<(), &'static str> {
+        match expect {
+            Expect::Exactly(bytes) if element == bytes => Ok(()),
+            Expect::Select(db) if *db < DATABASES && element == b"+OK\r\n" => {
+                self.setting.db = *db;
+                Ok(())
+            }
+            Expect::Select(db) if *db >= DATABASES && element.starts_with(b"-ERR DB index") => {
+                Ok(())
+            }
+            _ => Err("another element than its own"),
         }
     }
 

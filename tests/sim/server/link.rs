@@ -117,6 +117,7 @@ impl Link {
             self.answer(reply, Asker::Client);
         } else if self.transaction.is_queueing() {
             let refusal = server.refusal(&name, is_write(&name));
+            let refusal = refusal.or(server.users.refusal(self, &name, &args));
             let mut reply = Vec::new();
             self.transaction.queue(&frame, refusal, &mut reply);
             self.answer(reply, Asker::Client);
@@ -204,6 +205,13 @@ impl Link {
             life: server.lives,
         });
         reply
+    }
+
+    /// Runs a command without a tag inside a transaction: its reply.
+    pub fn untagged(&mut self, name: &str, args: &[&[u8]], ledger: &mut Ledger) -> Vec<u8> {
+        let before = self.out.len();
+        connection::own_command(self, name, args, ledger);
+        self.out.split_off(before)
     }
 
     pub fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
