@@ -14,6 +14,8 @@ mod acknowledgements;
 mod census;
 #[path = "leases/crowd.rs"]
 mod crowd;
+#[path = "leases/errands.rs"]
+mod errands;
 #[path = "leases/loss.rs"]
 mod loss;
 #[path = "faults/setup.rs"]

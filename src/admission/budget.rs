@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 
 use super::planted::{self, Bug};
 
+/// The smallest budget that keeps a place back.
+const KEEPS_BACK_FROM: u32 = 4;
+
 /// Who asks for a permit: decides which reserve it may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -20,6 +23,9 @@ pub enum Claim {
     /// nobody else can take, so that every worker can serve all of its clients, if in
     /// turns; further ones come from the part that all share.
     Worker(usize),
+    /// What has to get through when everything else is in use: the one place that is kept back
+    /// for that. Used once and given back.
+    Reserve,
 }
 
 /// The budget: `total` places, of which one is control's and one is each worker's.
@@ -43,6 +49,7 @@ pub struct Budget {
 #[derive(Debug)]
 struct State {
     control: bool,
+    reserve: bool,
     /// Permits held, by worker.
     held: Vec<u32>,
     /// Those of them whose connections are lent to clients for as long as they like.
@@ -70,6 +77,7 @@ impl Budget {
             total: AtomicU32::new(total),
             state: Mutex::new(State {
                 control: false,
+                reserve: false,
                 held: vec![0; workers],
                 lent: vec![0; workers],
             }),
@@ -94,7 +102,7 @@ impl Budget {
     /// Whether more is held than the bound, which was lowered.
     pub fn is_exceeded(&self) -> bool {
         let state = self.state.lock();
-        state.beyond_first() > self.total().saturating_sub(self.least)
+        state.beyond_first() > self.common()
     }
 
     /// The most workers that a budget of `total` can serve: one place is control's.
@@ -112,12 +120,18 @@ impl Budget {
                 }
                 state.control = true;
             }
+            Claim::Reserve => {
+                if state.reserve || !self.keeps_one_back() {
+                    return None;
+                }
+                state.reserve = true;
+            }
             Claim::Worker(worker) => {
                 let first = state.unlent(worker)? == 0;
                 let ceiling = self.ceiling.load(Ordering::Relaxed);
                 let may_grow = !self.growth_stopped()
                     && state.out() < ceiling
-                    && state.beyond_first() < self.total().saturating_sub(self.least);
+                    && state.beyond_first() < self.common();
                 if !first && !may_grow {
                     return None;
                 }
@@ -160,7 +174,23 @@ impl Budget {
         // Of two that are not lent one may be. Otherwise the worker's first place becomes free
         // again, and the connection takes one of those that all share.
         state.unlent(worker).is_some_and(|unlent| unlent > 1)
-            || state.beyond_first() < self.total().saturating_sub(self.least)
+            || state.beyond_first() < self.common()
+    }
+
+    /// Whether a place is kept back for [`Claim::Reserve`]: of few places none can be spared.
+    pub fn keeps_one_back(&self) -> bool {
+        self.kept_back() > 0
+    }
+
+    fn kept_back(&self) -> u32 {
+        let total = self.total();
+        u32::from(total >= KEEPS_BACK_FROM && total > self.least)
+    }
+
+    /// Places that all workers share, beyond the first of each.
+    fn common(&self) -> u32 {
+        let total = self.total();
+        total.saturating_sub(self.least + self.kept_back())
     }
 
     /// The bound itself.
@@ -179,7 +209,7 @@ impl Budget {
     pub fn surplus(&self, worker: usize) -> u32 {
         let state = self.state.lock();
         let workers = u32::try_from(state.held.len()).unwrap_or(u32::MAX).max(1);
-        let fair = (self.total().saturating_sub(1) / workers).max(1);
+        let fair = (self.total().saturating_sub(1 + self.kept_back()) / workers).max(1);
         state
             .held
             .get(worker)
@@ -237,7 +267,7 @@ impl Budget {
 
 impl State {
     fn out(&self) -> u32 {
-        self.held.iter().sum::<u32>() + u32::from(self.control)
+        self.held.iter().sum::<u32>() + u32::from(self.control) + u32::from(self.reserve)
     }
 
     /// Permits of a worker whose connections are its own.
@@ -262,6 +292,7 @@ impl Drop for Permit {
         let mut state = self.budget.state.lock();
         match self.claim {
             Claim::Control => state.control = false,
+            Claim::Reserve => state.reserve = false,
             Claim::Worker(worker) => {
                 if let Some(held) = state.held.get_mut(worker) {
                     *held = held.saturating_sub(1 + u32::from(planted::has(Bug::PermitTwice)));

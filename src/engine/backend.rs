@@ -95,6 +95,8 @@ pub struct Backend {
     pub context: ContextId,
     /// As whom it is logged in. Never changes, once that is known.
     pub credential: CredentialId,
+    /// It was dialled within the place of the budget that is kept back: it is used once.
+    pub kept_back: bool,
     /// Whom it was dialled or drained for, until it reaches them.
     pub made_for: Option<Want>,
     /// Expected replies, oldest first.
@@ -132,6 +134,7 @@ impl Backend {
             phase: Phase::Dialling,
             context,
             credential,
+            kept_back: false,
             made_for: None,
             in_flight: VecDeque::new(),
             out: Outgoing::default(),

@@ -30,16 +30,19 @@ pub enum LeaseFor {
     Pin,
     /// What the server sends unasked: until it sends nothing any more.
     Feed,
+    /// A command that has to get through while pipes are stuck.
+    Errand,
 }
 
 impl LeaseFor {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Upload,
         Self::Bracket,
         Self::Blocking,
         Self::Pin,
         Self::Feed,
+        Self::Errand,
     ];
 
     /// The label in metrics.
@@ -50,6 +53,7 @@ impl LeaseFor {
             Self::Blocking => "blocking",
             Self::Pin => "pin",
             Self::Feed => "subscriber",
+            Self::Errand => "own_connection",
         }
     }
 
@@ -61,6 +65,7 @@ impl LeaseFor {
             Self::Blocking => Way::Blocking,
             Self::Pin => Way::Pinned,
             Self::Feed => Way::Subscriber,
+            Self::Errand => Way::OwnConnection,
         }
     }
 
@@ -69,12 +74,13 @@ impl LeaseFor {
         match self {
             Self::Upload | Self::Bracket | Self::Pin | Self::Feed => "exclusive",
             Self::Blocking => "blocking",
+            Self::Errand => "own_connection",
         }
     }
 
     /// Whether it ends by itself, or by a deadline of narrows.
     pub fn is_bounded(self) -> bool {
-        matches!(self, Self::Upload | Self::Bracket)
+        matches!(self, Self::Upload | Self::Bracket | Self::Errand)
     }
 
     /// Whether what the client has pipelined behind the request means something else without it.

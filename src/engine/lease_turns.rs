@@ -18,7 +18,8 @@ impl Engine {
     /// How many more leases there may be for `purpose`.
     fn lease_room(&self, purpose: LeaseFor) -> usize {
         let pool = &self.rules.settings.pool;
-        let exclusive = self.leases.total() - self.leases.of(LeaseFor::Blocking);
+        let apart = self.leases.of(LeaseFor::Blocking) + self.leases.of(LeaseFor::Errand);
+        let exclusive = self.leases.total() - apart;
         let left = pool.leases_max.saturating_sub(exclusive);
         match purpose {
             // Uploads get half at most.
@@ -27,6 +28,8 @@ impl Engine {
                 left.min(uploads.saturating_sub(self.leases.of(purpose)))
             }
             LeaseFor::Bracket | LeaseFor::Pin | LeaseFor::Feed => left,
+            // There is one place for them in the whole process.
+            LeaseFor::Errand => 1_usize.saturating_sub(self.leases.of(purpose)),
             LeaseFor::Blocking => pool.blocking_max.saturating_sub(self.leases.of(purpose)),
         }
     }

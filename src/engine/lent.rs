@@ -117,10 +117,7 @@ impl Engine {
                 self.refuse_queued(id, &Refusal::NotForwarded { command })
             }
             Route::Subscriber => self.refuse_queued(id, &Refusal::NotInsideTransaction),
-            Route::OwnConnection => {
-                let command = &*spec.name;
-                self.refuse_queued(id, &Refusal::NeedsLease { command })
-            }
+            Route::OwnConnection => self.errand_on_lease(id, rules, bytes, spec),
         }
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::telemetry::Leave;
 
+use crate::admission::Claim;
+
 use super::Engine;
 use super::backend::{Phase, Rotation, Want};
 use super::context::Context;
@@ -42,9 +44,15 @@ impl Engine {
             },
             ..Context::default()
         });
-        if !self.dial(want, nobody) && self.server.dial_at <= self.now {
-            *starved = true;
+        if self.dial(want, nobody) || self.server.dial_at > self.now {
+            return Provided::Waits;
+        }
+        // Whoever guesses must not push another user's connection out.
+        *starved = true;
+        if !self.shared.budget.keeps_one_back() {
             self.make_place(want, nobody);
+        } else {
+            self.dial_with(Claim::Reserve, want, nobody);
         }
         Provided::Waits
     }

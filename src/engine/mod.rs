@@ -16,6 +16,7 @@ mod context;
 mod credential;
 mod door;
 mod effect;
+mod errand;
 mod feed;
 mod gather;
 mod handshake;

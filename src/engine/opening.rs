@@ -35,7 +35,7 @@ impl Engine {
             // Nobody waits for it any more.
             return self.lose(id, Loss::Retired);
         };
-        let own = self.is_own(id);
+        let own = self.is_own(id) && !self.is_for_errand(id);
         let steps = handshake::opening(&self.identity, &login, context, own);
         self.begin_handshake(id, target, steps, true);
     }

@@ -119,6 +119,11 @@ impl Engine {
         if let Want::Login(check) = want {
             return self.provide_login(check, starved);
         }
+        if let Want::Lease(client) = want
+            && self.awaited_lease(client) == Some(LeaseFor::Errand)
+        {
+            return self.provide_errand(client, starved);
+        }
         let Some((context, growth)) = self.need(want) else {
             return Provided::Done;
         };
@@ -259,28 +264,38 @@ impl Engine {
 
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
     pub(super) fn dial(&mut self, want: Want, context: ContextId) -> bool {
+        self.dial_with(Claim::Worker(self.worker), want, context)
+            .is_some()
+    }
+
+    /// The same within another part of the budget.
+    pub(super) fn dial_with(
+        &mut self,
+        claim: Claim,
+        want: Want,
+        context: ContextId,
+    ) -> Option<BackendId> {
         let now = self.now;
         if self.server.dial_at > now {
             let at = self.server.dial_at.max(now + Duration::from_millis(1));
             self.wake_at(at);
-            return false;
+            return None;
         }
         if let Want::Lease(client) = want
             && !(self.awaited_lease(client)).is_some_and(|purpose| self.has_room(purpose))
         {
-            return false;
+            return None;
         }
-        let Some(permit) = self.shared.budget.acquire(Claim::Worker(self.worker)) else {
-            return false;
-        };
+        let permit = self.shared.budget.acquire(claim)?;
         if let Err(wait) = self.shared.dials.take(now) {
             self.server.dial_at = now + wait;
             self.wake_at(now + wait);
-            return false;
+            return None;
         }
         let credential = self.contexts.credential(context).unwrap_or_default();
         let mut backend = Backend::new(context, credential, now);
         backend.made_for = Some(want);
+        backend.kept_back = claim == Claim::Reserve;
         let pool = &self.rules.settings.pool;
         if !pool.max_lifetime.is_zero() {
             let life = self
@@ -292,7 +307,7 @@ impl Engine {
         let id = self.backends.insert(backend);
         self.counters.dials += 1;
         self.effects.push(Effect::Dial(id, permit));
-        true
+        Some(id)
     }
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
@@ -413,6 +428,10 @@ impl Engine {
     /// A clean backend that nobody holds.
     pub(super) fn make_spare(&mut self, id: BackendId) {
         let now = self.now;
+        if self.backends.get(id).is_some_and(|b| b.kept_back) {
+            // Its place is kept for the next one who needs it.
+            return self.run_errand(id);
+        }
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };

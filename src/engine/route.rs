@@ -127,10 +127,7 @@ impl Engine {
             Route::Pinned(Pin::Tracking) if feed::is_redirected(Args::new(bytes)) => {
                 self.not_carried(id, bytes, frame, spec, &Refusal::TrackingRedirect)
             }
-            Route::OwnConnection => {
-                let refusal = Refusal::NeedsLease { command };
-                self.not_carried(id, bytes, frame, spec, &refusal)
-            }
+            Route::OwnConnection => self.errand(id, bytes, frame, spec),
             Route::Pinned(_) => self.needs_lease(id, bytes, frame, spec, LeaseFor::Pin),
         }
     }

@@ -45,6 +45,11 @@ pub enum Refusal<'a> {
     WrongPass,
     /// As many logins from this address have failed as may.
     TooManyFailures,
+    /// A command that needs a connection for itself by a client that holds one for something else.
+    NotOnLease {
+        /// The full name in lower case.
+        command: &'a str,
+    },
     /// A login as another user by a client that holds a connection as this one.
     LoginOnLease,
     /// `AUTH <password>` where no password is configured.
@@ -191,6 +196,12 @@ impl Refusal<'_> {
                 command.as_bytes(),
                 &[b"' needs a connection of its own, which this version does not lend yet"],
             ),
+            Self::NotOnLease { command } => quoted(
+                out,
+                b"ERR narrows: '",
+                command.as_bytes(),
+                &[b"' is not possible while a transaction or subscription is open"],
+            ),
             Self::NotForwarded { command } => quoted(
                 out,
                 b"ERR narrows: '",
@@ -302,6 +313,7 @@ impl Refusal<'_> {
             Self::OffsetUnmoved => ("offset_unmoved", OFFSET_UNMOVED),
             Self::TrackingRedirect => ("tracking_redirect", TRACKING_REDIRECT),
             Self::NotForwarded { .. } => ("not_forwarded", ""),
+            Self::NotOnLease { .. } => ("not_on_lease", ""),
             Self::Forbidden { .. } => ("forbidden", ""),
             Self::Cluster => (
                 "cluster",

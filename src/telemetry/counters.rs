@@ -32,13 +32,15 @@ pub enum Way {
     Subscriber,
     /// On a connection lent for one huge request.
     Upload,
+    /// On a connection dialled for one command that has to get through.
+    OwnConnection,
     /// Answered with an error of narrows' own; it has not run.
     Refused,
 }
 
 impl Way {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Shared,
         Self::Local,
         Self::Bracket,
@@ -46,6 +48,7 @@ impl Way {
         Self::Pinned,
         Self::Subscriber,
         Self::Upload,
+        Self::OwnConnection,
         Self::Refused,
     ];
 
@@ -58,6 +61,7 @@ impl Way {
             Self::Blocking => "blocking",
             Self::Pinned => "pinned",
             Self::Subscriber => "subscriber",
+            Self::OwnConnection => "own_connection",
             Self::Upload => "upload",
             Self::Refused => "refused",
         }

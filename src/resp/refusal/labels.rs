@@ -27,6 +27,7 @@ impl Refusal<'_> {
         "noauth",
         "noperm",
         "not_forwarded",
+        "not_on_lease",
         "offset_unmoved",
         "protected",
         "protocol",

@@ -3,6 +3,12 @@
 use super::*;
 
 fn text(refusal: &Refusal<'_>) -> String {
+    // Whoever is turned away at the door is counted there.
+    let label = refusal.label();
+    assert!(
+        label == "max_clients" || Refusal::LABELS.contains(&label),
+        "{label} is missing in Refusal::LABELS"
+    );
     let mut out = Vec::new();
     refusal.write(&mut out);
     let text = String::from_utf8_lossy(&out).into_owned();
@@ -318,4 +324,12 @@ fn narrows_own_refusals_say_who_speaks() {
     for (refusal, words) in cases {
         assert_eq!(text(&refusal), words);
     }
+}
+
+#[test]
+fn a_subscriber_is_told_what_it_may_ask() {
+    assert_eq!(
+        text(&Refusal::Subscribed { command: "auth" }),
+        "-ERR Can't execute 'auth': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    );
 }

@@ -119,6 +119,21 @@ impl Request {
         command(&words)
     }
 
+    /// The client that it names by its id.
+    pub(crate) fn other(&self) -> Option<usize> {
+        let word = self.words.get(2)?.strip_prefix(b"{id")?;
+        Some(usize::from(word.first()?.checked_sub(b'1')?))
+    }
+
+    /// Whether keys may be watched behind it. An `UNWATCH` may have been queued.
+    pub(crate) fn leaves_watches(&self, before: bool) -> bool {
+        match self.words.as_slice() {
+            [word] => before && ![b"EXEC".as_slice(), b"DISCARD", b"RESET"].contains(&&word[..]),
+            [word, ..] => before || word == b"WATCH",
+            [] => before,
+        }
+    }
+
     /// For naming away.
     pub(crate) fn text(&self) -> String {
         let words = self

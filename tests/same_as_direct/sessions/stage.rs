@@ -23,6 +23,8 @@ struct Actor {
     waits: VecDeque<Request>,
     /// It may hear what it has not asked for.
     listens: bool,
+    /// It may watch keys.
+    watches: bool,
     is_closed: bool,
 }
 
@@ -69,6 +71,7 @@ impl Actor {
             conn,
             waits: VecDeque::new(),
             listens: false,
+            watches: false,
             is_closed: false,
         }
     }
@@ -125,24 +128,38 @@ impl Stage<'_> {
             return;
         }
         actor.listens |= turn.requests.iter().any(|request| request.listens);
-        let listens = actor.listens;
-        // Whose id it is cannot be told among what is heard.
-        let requests = turn
-            .requests
-            .iter()
-            .filter(|request| !listens || request.text() != "CLIENT ID");
-        let bytes: Vec<u8> = requests
-            .flat_map(|request| request.bytes(&self.ids))
+        let requests = turn.requests.iter();
+        let requests: VecDeque<Request> = requests
+            .filter(|request| self.may_be_compared(turn.client, request))
+            .cloned()
             .collect();
+        let bytes = requests.iter().flat_map(|request| request.bytes(&self.ids));
+        let bytes: Vec<u8> = bytes.collect();
+        let actor = &mut self.actors[turn.client];
         let _ = actor.conn.try_send(bytes);
-        if !listens {
-            actor.waits = turn.requests.iter().cloned().collect();
+        for request in &requests {
+            actor.watches = request.leaves_watches(actor.watches);
+        }
+        if !actor.listens {
+            actor.waits = requests;
         }
         self.settle();
         self.hear_what_was_heard_before();
         self.listen();
         if self.has_killed(turn) {
             self.settle_the_killed();
+        }
+    }
+
+    fn may_be_compared(&self, client: usize, request: &Request) -> bool {
+        match request.text().as_str() {
+            // Whose id it is cannot be told among what is heard.
+            "CLIENT ID" => !self.actors[client].listens,
+            // A wait that is ended takes what its client watches with it.
+            "CLIENT UNBLOCK" => request
+                .other()
+                .is_none_or(|other| !self.actors[other].watches),
+            _ => true,
         }
     }
 
