@@ -93,6 +93,28 @@ impl Engine {
         true
     }
 
+    /// Whether a pipe that was taken out of use to check a login is about to serve again those who
+    /// want one: none is dialled meanwhile.
+    pub(super) fn comes_back_soon(&mut self, want: Want) -> bool {
+        let Want::Pipe(context) = want else {
+            return false;
+        };
+        let checks = |b: &super::Backend| {
+            b.context == context && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
+        };
+        let Some(backend) = self.backends.values().find(|b| checks(b)) else {
+            return false;
+        };
+        let known = self.credentials.get(backend.credential);
+        let until = known.and_then(|known| known.checked_at);
+        let until = until.map(|at| at + self.rules.settings.pool.slice);
+        let soon = until.filter(|until| *until > self.now);
+        if let Some(until) = soon {
+            self.wake_at(until);
+        }
+        soon.is_some()
+    }
+
     /// The budget is spent: an idle backend of another user gives its place, or one that has had
     /// its turn.
     pub(super) fn make_place(&mut self, want: Want, context: ContextId) {

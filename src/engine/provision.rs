@@ -130,6 +130,9 @@ impl Engine {
         if self.backends.values().any(|b| b.made_for == Some(want)) {
             return Provided::Waits;
         }
+        if self.comes_back_soon(want) {
+            return Provided::Waits;
+        }
         let may_take = self.may_take(want);
         let credential = self.contexts.credential(context);
         let fits = |spare: &Backend| {
