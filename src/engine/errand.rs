@@ -40,7 +40,13 @@ impl Engine {
     ) -> Outcome {
         let purpose = self.lent(id).map(|lent| lent.purpose);
         match purpose {
-            Some(LeaseFor::Errand) => self.lend(id, rules, bytes, spec, Receiver::Client),
+            Some(LeaseFor::Errand) => {
+                let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+                if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
+                    lent.errand_to_come = false;
+                }
+                outcome
+            }
             _ => {
                 let command = &*spec.name;
                 self.refuse_queued(id, &Refusal::NotOnLease { command })

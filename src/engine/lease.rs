@@ -130,6 +130,8 @@ pub struct Lent {
     pub waits: bool,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
     pub switch: Option<Context>,
+    /// It was lent for an errand that has not been sent yet.
+    pub errand_to_come: bool,
     /// The server has refused what moves it behind its client's writes.
     pub offset_unmoved: bool,
     /// What the server sends unasked.
@@ -144,6 +146,7 @@ impl Lent {
             pins: Vec::new(),
             waits: false,
             switch: None,
+            errand_to_come: purpose == LeaseFor::Errand,
             offset_unmoved: false,
             feed: None,
         }

@@ -235,7 +235,8 @@ impl Engine {
                 }
                 if answered && unfinished {
                     self.lose(id, Loss::Early);
-                } else {
+                } else if !self.lent(client).is_some_and(|lent| lent.errand_to_come) {
+                    // One that was lent just now, by the last reply of its handshake, is not done.
                     self.end_lease_if_done(client);
                 }
             }

@@ -184,12 +184,7 @@ impl Refusal<'_> {
             ),
             Self::Argument(argument) => argument.write(out),
             Self::NotExecuted(why) => why.write(out),
-            Self::Subscribed { command } => quoted(
-                out,
-                b"ERR Can't execute '",
-                command.as_bytes(),
-                &[SUBSCRIBED.as_bytes()],
-            ),
+            Self::Subscribed { command } => subscribed(out, command),
             Self::NeedsLease { command } => quoted(
                 out,
                 b"ERR narrows: '",
@@ -388,6 +383,11 @@ fn unknown_command(out: &mut Vec<u8>, frame: &[u8]) {
         printed(name),
         &[b"', with args beginning with: ", &beginning],
     );
+}
+
+fn subscribed(out: &mut Vec<u8>, command: &str) {
+    let tail = [SUBSCRIBED.as_bytes()];
+    quoted(out, b"ERR Can't execute '", command.as_bytes(), &tail);
 }
 
 fn quoted(out: &mut Vec<u8>, head: &[u8], middle: &[u8], tail: &[&[u8]]) {

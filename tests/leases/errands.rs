@@ -21,7 +21,7 @@ fn a_script_that_runs_for_ever_is_killed_through_narrows() {
             busy.send_command(&["EVAL", FOR_EVER, "0"]);
             wait_until("the server is busy", PATIENCE, || {
                 let mut direct = server.connect();
-                direct.call(&["GET", "k"]).text().starts_with("BUSY")
+                direct.call(&["GET", "k"]).raw().starts_with(b"-BUSY")
             });
             narrows.connect().expect(&["SCRIPT", "KILL"], "+OK\r\n");
             let killed = busy.reply().text();
@@ -52,8 +52,8 @@ fn a_function_that_runs_for_ever_is_killed_through_narrows() {
         server
             .connect()
             .call(&["GET", "k"])
-            .text()
-            .starts_with("BUSY")
+            .raw()
+            .starts_with(b"-BUSY")
     });
     narrows.connect().expect(&["FUNCTION", "KILL"], "+OK\r\n");
     assert_eq!(busy.reply().raw()[0], b'-');

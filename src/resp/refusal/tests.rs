@@ -304,6 +304,15 @@ fn narrows_own_refusals_say_who_speaks() {
             "-ERR narrows: the request came in too slowly and has been dropped",
         ),
         (
+            Refusal::OffsetUnmoved,
+            "-ERR narrows: WAIT needs the right to PUBLISH to the channel __narrows:offset",
+        ),
+        (
+            Refusal::Subscribed { command: "auth" },
+            "-ERR Can't execute 'auth': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+        ),
+        (
             Refusal::TrackingRedirect,
             "-ERR narrows: REDIRECT is not supported; track over RESP3 without it",
         ),
