@@ -41,7 +41,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arena::{Arena, Pace, hold, shown};
-use differences::{ACCEPTED, NEEDS_A_LEASE, NEVER_CARRIED, NOT_ALLOWED};
+use differences::{ACCEPTED, NEVER_CARRIED, NOT_ALLOWED};
 use random::Session;
 use support::{Conn, Flavor, Reply, command};
 use talk::{Talk, talks, words};
@@ -129,11 +129,6 @@ fn accepted_differences_are_those_that_are_listed() {
 #[test]
 fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
     let cases = [
-        (
-            NEEDS_A_LEASE,
-            "-ERR narrows: ",
-            " needs a connection of its own, which this version does not lend yet\r\n",
-        ),
         (
             NEVER_CARRIED,
             "-ERR narrows: ",

@@ -2,7 +2,7 @@
 //! subcommand. It holds facts and the few questions that the facts and the arguments answer alone;
 //! it decides nothing.
 
-use super::class::Route;
+use super::class::{Pin, Route};
 use super::flags::Flags;
 use super::keys::{KeyRule, waits_for_streams};
 use super::shape::Shape;
@@ -49,6 +49,22 @@ pub enum Subcommands {
 }
 
 impl Spec {
+    /// A command of which nothing is known but its name, in lower case, since the server's
+    /// `COMMAND` could not be learned: it may do anything to its connection.
+    pub fn unknown(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            arity: -1,
+            flags: Flags::NONE,
+            route: Route::Pinned(Pin::UnknownCommand),
+            keys: KeyRule::Unknown,
+            replay: false,
+            shape: Shape::ANY,
+            on_server: None,
+            subcommands: Subcommands::None,
+        }
+    }
+
     /// The way that this request takes. `frame` is the complete canonical request.
     #[inline]
     pub fn route_of(&self, frame: &[u8]) -> Route {

@@ -197,13 +197,14 @@ impl Engine {
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
+        frame: &Frame,
     ) -> Outcome {
         if rules.commands.is_learned() {
             return self.refuse(id, &Refusal::UnknownCommand { frame: bytes });
         }
         match self.stranger(id, &Refusal::NoAuth, false) {
             Some(outcome) => outcome,
-            None => self.unknown(id, rules, bytes),
+            None => self.unknown(id, rules, bytes, frame),
         }
     }
 

@@ -66,7 +66,7 @@ impl Engine {
     fn subscribe(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec) -> Outcome {
         let Some(verb) = Verb::named(spec.name.as_bytes()) else {
             let command = &*spec.name;
-            return self.refuse(id, &Refusal::NeedsLease { command });
+            return self.refuse(id, &Refusal::NotForwarded { command });
         };
         let named = Args::new(bytes).remaining().saturating_sub(1);
         let outcome = self.begin(id, rules, bytes, spec, Mark::Subscribe);

@@ -293,7 +293,13 @@ impl Engine {
 
     /// A name that the table does not have. The backend's `COMMAND` is asked at most once
     /// a second; a name that it does not know either is unknown to the server.
-    pub(super) fn unknown(&mut self, id: ClientId, rules: &super::Rules, bytes: &[u8]) -> Outcome {
+    pub(super) fn unknown(
+        &mut self,
+        id: ClientId,
+        rules: &super::Rules,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Outcome {
         let now = self.now;
         let name = Args::new(bytes).next().unwrap_or_default();
         if self.policy(id, rules).verdict_of_unknown(name, None) == Verdict::Denied {
@@ -324,9 +330,9 @@ impl Engine {
         if rules.commands.is_learned() {
             return self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes });
         }
-        let name = Args::new(bytes).next().unwrap_or_default();
-        let command = String::from_utf8_lossy(name).to_ascii_lowercase();
-        self.refuse_queued(id, &Refusal::NeedsLease { command: &command })
+        // Nobody can say what it does to its connection.
+        let spec = Spec::unknown(&String::from_utf8_lossy(name).to_ascii_lowercase());
+        self.known(id, rules, bytes, frame, &spec)
     }
 
     /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]

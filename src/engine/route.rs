@@ -49,13 +49,13 @@ impl Engine {
                 self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes })
             }
             Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {
-                self.unknown_to_strangers(id, rules, bytes)
+                self.unknown_to_strangers(id, rules, bytes, frame)
             }
-            Lookup::Unknown => self.unknown(id, rules, bytes),
+            Lookup::Unknown => self.unknown(id, rules, bytes, frame),
         }
     }
 
-    fn known(
+    pub(super) fn known(
         &mut self,
         id: ClientId,
         rules: &Rules,

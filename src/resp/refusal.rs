@@ -86,11 +86,6 @@ pub enum Refusal<'a> {
     UnknownOutcome,
     /// `request_timeout` has passed with the command on its way: it may have run.
     RequestTimeout,
-    /// The command needs a connection of its own, which this version does not lend.
-    NeedsLease {
-        /// The full name in lower case.
-        command: &'a str,
-    },
     /// A login of a client that is subscribed in RESP2.
     Subscribed {
         /// The full name in lower case.
@@ -185,12 +180,6 @@ impl Refusal<'_> {
             Self::Argument(argument) => argument.write(out),
             Self::NotExecuted(why) => why.write(out),
             Self::Subscribed { command } => subscribed(out, command),
-            Self::NeedsLease { command } => quoted(
-                out,
-                b"ERR narrows: '",
-                command.as_bytes(),
-                &[b"' needs a connection of its own, which this version does not lend yet"],
-            ),
             Self::NotOnLease { command } => quoted(
                 out,
                 b"ERR narrows: '",
@@ -303,7 +292,6 @@ impl Refusal<'_> {
                 "request_timeout",
                 "ERR narrows: no reply within request_timeout; the command may have run",
             ),
-            Self::NeedsLease { .. } => ("needs_lease", ""),
             Self::Subscribed { .. } => ("subscribed", ""),
             Self::OffsetUnmoved => ("offset_unmoved", OFFSET_UNMOVED),
             Self::TrackingRedirect => ("tracking_redirect", TRACKING_REDIRECT),

@@ -90,14 +90,6 @@ pub const ACCEPTED: &[Accepted] = &[
     },
 ];
 
-/// What this version does not carry: the connection stays, and the server has not heard of it.
-pub const NEEDS_A_LEASE: &[&str] = &[
-    "SCRIPT KILL",
-    "FUNCTION KILL",
-    "CLIENT PAUSE 1",
-    "CLIENT UNPAUSE",
-];
-
 /// What no multiplexer can carry.
 pub const NEVER_CARRIED: &[&str] = &["SYNC", "PSYNC ? -1", "REPLCONF x y", "SCRIPT DEBUG YES"];
 

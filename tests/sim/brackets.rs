@@ -179,24 +179,7 @@ impl Actor {
                 self.parts_end(pending, Told::NotRun, ledger)
             }
             Expect::Exec(parts, _) if frame.starts_with(b"*") && frame != b"*-1\r\n" => {
-                let elements = elements(frame).ok_or("no array")?;
-                if elements.len() != parts.len() {
-                    return Err("another number of replies than commands");
-                }
-                for (part, element) in parts.iter().zip(elements) {
-                    if let Expect::Exactly(_) | Expect::Select(_) = part.expect {
-                        self.judge_place(&part.expect, element)?;
-                        continue;
-                    }
-                    let expect = part.expect.plain();
-                    let pending = Pending {
-                        tag: part.tag,
-                        silent: false,
-                        expect,
-                    };
-                    self.served(&pending, element, ledger)?;
-                }
-                Ok(())
+                self.judge_parts(parts, frame, ledger)
             }
             Expect::Exec(_, watched) if matches!(frame, b"*-1\r\n" | b"_\r\n") => match watched {
                 true => self.parts_end(pending, Told::NotRun, ledger),
@@ -211,6 +194,33 @@ impl Actor {
             Expect::Exec(..) if failed => self.parts_end(pending, Told::Unknown, ledger),
             _ => Err("no answer to this step of a transaction"),
         }
+    }
+
+    /// What `EXEC` has run.
+    fn judge_parts(
+        &mut self,
+        parts: &[Part],
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let elements = elements(frame).ok_or("no array")?;
+        if elements.len() != parts.len() {
+            return Err("another number of replies than commands");
+        }
+        for (part, element) in parts.iter().zip(elements) {
+            if let Expect::Exactly(_) | Expect::Select(_) = part.expect {
+                self.judge_place(&part.expect, element)?;
+                continue;
+            }
+            let expect = part.expect.plain();
+            let pending = Pending {
+                tag: part.tag,
+                silent: false,
+                expect,
+            };
+            self.served(&pending, element, ledger)?;
+        }
+        Ok(())
     }
 
     /// An element of `EXEC`'s reply that narrows itself has filled, or that moves its client.

@@ -22,7 +22,6 @@ impl Refusal<'_> {
         "huge_request",
         "login_on_lease",
         "max_clients_of_user",
-        "needs_lease",
         "no_backend",
         "noauth",
         "noperm",

@@ -282,8 +282,10 @@ fn an_unknown_outcome_is_never_a_code_that_libraries_replay_on() {
 fn narrows_own_refusals_say_who_speaks() {
     let cases = [
         (
-            Refusal::NeedsLease { command: "blpop" },
-            "-ERR narrows: 'blpop' needs a connection of its own, which this version does not lend yet",
+            Refusal::NotOnLease {
+                command: "script|kill",
+            },
+            "-ERR narrows: 'script|kill' is not possible while a transaction or subscription is open",
         ),
         (
             Refusal::NotForwarded { command: "psync" },
