@@ -90,11 +90,11 @@ planted! {
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Transacting;
     a_block_that_is_torn_is_found: BlockTorn, 2000, Transacting;
-    a_watch_that_is_forgotten_is_found: WatchForgotten, 2000, Transacting;
+    a_watch_that_is_forgotten_is_found: WatchForgotten, 4000, Transacting;
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
     confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Listening;
     a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Listening;
-    a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 100, Transacting;
+    a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
 }
 

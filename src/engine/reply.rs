@@ -111,7 +111,8 @@ impl Engine {
             Receiver::Lent(Mark::ExecFilled) => self.rules.settings.clients.output_bytes_max,
             _ => COLLECT_BYTES_MAX,
         };
-        if backend.collected.len() > limit {
+        // One that is whole has been taken from the queue: its client gets it.
+        if run.ended == 0 && backend.collected.len() > limit {
             return self.lose(id, Loss::Oversized);
         }
         if run.ended == 0 {

@@ -247,12 +247,17 @@ impl Actor {
         let (Expect::Exec(parts, _) | Expect::Discard(parts)) = &pending.expect else {
             return Ok(());
         };
+        // Behind a SELECT that may have run the others may have run there.
+        let before = self.setting;
         for part in parts {
-            if let (Expect::Written(key), Told::Unknown) = (&part.expect, told) {
-                self.wrote(*key, part.tag, false);
+            match (&part.expect, told) {
+                (Expect::Written(key), Told::Unknown) => self.wrote(*key, part.tag, false),
+                (Expect::Select(db), Told::Unknown) if *db < DATABASES => self.setting.db = *db,
+                _ => {}
             }
             ledger.told(part.tag, told, self.setting);
         }
+        self.setting = before;
         Ok(())
     }
 }
