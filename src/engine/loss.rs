@@ -343,15 +343,17 @@ impl Engine {
         let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
             return false;
         };
-        if let Some(lent) = self.lent(id)
-            && matches!(
-                mark,
-                Mark::Exec | Mark::ExecFilled | Mark::Abort | Mark::Discard
-            )
-        {
+        let ends = matches!(
+            mark,
+            Mark::Exec | Mark::ExecFilled | Mark::Abort | Mark::Discard
+        );
+        let mut moves = false;
+        if let Some(lent) = self.lent(id).filter(|_| ends) {
+            // Which db its client would be in then nobody knows.
+            moves = mark == Mark::ExecFilled && lent.bracket.moves();
             lent.bracket.over();
         }
-        matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch)
+        moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch)
     }
 
     /// The requests are dealt with again, before everything else of this client.

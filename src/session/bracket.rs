@@ -169,6 +169,12 @@ impl Bracket {
         !self.places.is_empty()
     }
 
+    /// Whether `EXEC` is to move its client to another db.
+    pub fn moves(&self) -> bool {
+        let moves = |place: &Place| matches!(place.what, Filled::Select(_));
+        self.places.iter().any(moves)
+    }
+
     /// The places to be filled, in order.
     pub fn take_places(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.places)

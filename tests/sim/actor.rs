@@ -103,6 +103,8 @@ pub struct Actor {
     pub doomed: bool,
     /// A SELECT or HELLO of it could not be carried out: it is closed after being told so.
     pub stranded: bool,
+    /// A transaction may have moved it to another db: nothing of it is served any more.
+    pub moved: bool,
     /// A transaction of it could not begin: it may be closed.
     pub loose: bool,
     pub half_closed: bool,
@@ -156,6 +158,7 @@ impl Actor {
             done: false,
             doomed: false,
             stranded: false,
+            moved: false,
             loose: false,
             half_closed: false,
             half_close_told: false,
@@ -391,6 +394,10 @@ impl Actor {
             if let Expect::Written(key) = pending.expect {
                 self.wrote(key, tag, false);
             }
+            let ran = ledger
+                .entry(tag)
+                .filter(|entry| self.moved && entry.times > 0);
+            let setting = ran.map_or(setting, |entry| entry.setting);
             ledger.told(tag, Told::Unknown, setting);
             return Ok(());
         }
@@ -399,6 +406,9 @@ impl Actor {
         if unblocked && pending.expect.is_wait() && ledger.unblocked.contains(&self.id) {
             ledger.told(tag, Told::Unknown, setting);
             return Ok(());
+        }
+        if self.moved {
+            return Err("served in a db that nobody knows");
         }
         let Some(reply) = ledger.reply(tag) else {
             return Err("it never ran");

@@ -249,6 +249,8 @@ impl Actor {
         };
         // Behind a SELECT that may have run the others may have run there.
         let before = self.setting;
+        let moves = |part: &Part| matches!(part.expect, Expect::Select(db) if db < DATABASES);
+        self.moved |= told == Told::Unknown && parts.iter().any(moves);
         for part in parts {
             match (&part.expect, told) {
                 (Expect::Written(key), Told::Unknown) => self.wrote(*key, part.tag, false),

@@ -25,6 +25,8 @@ pub struct Feeds {
     by_client: BTreeMap<u32, VecDeque<Sent>>,
     /// Confirmations that nothing is subscribed, which name nobody.
     to_somebody: Vec<Vec<u8>>,
+    /// What clients have heard last, as if of the connection that is next to be heard of.
+    lately: BTreeMap<u32, Vec<Vec<u8>>>,
     /// Connections over which something may still come.
     pub alive: BTreeSet<u64>,
     /// How many frames have been heard.
@@ -49,9 +51,11 @@ impl Feeds {
             return Some(Kind::Confirmation { last: true });
         }
         let queue = self.by_client.get_mut(&client)?;
+        let lately = self.lately.entry(client).or_default();
         while let Some(next) = queue.front() {
             if next.frame == frame {
                 self.heard += 1;
+                lately.push(frame.to_vec());
                 return queue.pop_front().map(|sent| sent.kind);
             }
             let link = next.link;
@@ -59,6 +63,12 @@ impl Feeds {
                 return None;
             }
             queue.retain(|sent| sent.link != link);
+            // What was taken for the lost connection's may have been the same of the next one.
+            for heard in lately.drain(..) {
+                if queue.front().is_some_and(|sent| sent.frame == heard) {
+                    queue.pop_front();
+                }
+            }
         }
         None
     }

@@ -88,7 +88,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::All => true,
         Worlds::OutOfStep => world.slips,
         Worlds::WithUsers => world.users,
-        Worlds::Transacting => world.transacting && world.faults > 0,
+        Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
         Worlds::Listening => world.listening,
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
     }

@@ -358,6 +358,7 @@ impl World {
             || actor.half_closed
             || actor.huge
             || actor.loose
+            || actor.moved
             || (actor.users && !settings.handshake_timeout.is_zero())
             || (actor.setting.user > 0 && self.server.users.changes > 0)
             || settings.output_subscriber_bytes_max < 1 << 20
@@ -470,7 +471,11 @@ impl World {
         actor.transacts_percent = if self.transacting { 50 } else { 12 };
         actor.stranger = self.server.users.default_is_closed;
         actor.users = self.users;
-        let most = if self.listening { 90 } else { 25 };
+        let most = match (self.listening, self.transacting) {
+            (true, _) => 90,
+            (_, true) => 5,
+            _ => 25,
+        };
         actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.listens_percent = if self.listening { 60 } else { 10 };
         self.actors.push(actor);
