@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{Narrows, PATIENCE, RedisServer};
+use crate::support::{Narrows, PATIENCE, RedisServer, wait_until};
 
 /// What a path answers: the status, the head in lower case, the body.
 #[derive(Debug)]
@@ -38,11 +38,19 @@ pub fn get(address: &str, path: &str) -> Page {
     )
 }
 
+/// The server's health has been asked for.
+fn becomes_ready(address: &str) {
+    wait_until("it is ready", PATIENCE, || {
+        get(address, "/readyz").status == 200
+    });
+}
+
 #[test]
 fn only_known_paths_are_answered_and_only_to_be_read() {
     let server = RedisServer::start();
     let narrows = Narrows::in_front_of(&server, &[]);
     let address = narrows.admin_address();
+    becomes_ready(&address);
     let index = get(&address, "/");
     assert_eq!(index.status, 200);
     for path in ["/metrics", "/healthz", "/readyz"] {
@@ -121,7 +129,7 @@ fn those_who_hold_connections_open_keep_neither_clients_nor_others_out() {
     let silent: Vec<TcpStream> = (0..40)
         .map(|_| TcpStream::connect(&address).unwrap())
         .collect();
-    assert_eq!(get(&address, "/readyz").status, 200);
+    becomes_ready(&address);
     client.expect(&["PING"], "+PONG\r\n");
     drop(silent);
 }

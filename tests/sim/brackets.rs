@@ -58,7 +58,7 @@ impl Actor {
         let runs = chance.hits(85);
         // With its tag a counter has an argument too many for narrows: not a block for a pipe.
         // What narrows itself carries out makes it none either.
-        let kinds = chance.one_of(&[3, 4, 6]);
+        let kinds = chance.one_of(&[3, 3, 4, 6]);
         let parts: Vec<Part> = (0..chance.below(5))
             .map(|_| self.part(chance, kinds, ledger))
             .collect();

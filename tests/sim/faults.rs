@@ -36,7 +36,7 @@ impl World {
             7 if !link.input.is_empty() && link.state == State::Well => {
                 while link.execute(&mut self.server, &mut self.ledger) {}
                 // An error to a MULTI would let what follows run, as on a direct connection.
-                if !link.input.is_empty() && !link.input.starts_with(b"*1") {
+                if link.input.len() > 1 && !link.input.starts_with(b"*1") {
                     link.out.extend_from_slice(EARLY);
                     conn.closes_after = Some(link.out.len());
                 }

@@ -468,7 +468,7 @@ impl World {
         actor.huge = self.chance.hits(4);
         let most = if self.transacting { 90 } else { 40 };
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
-        actor.transacts_percent = if self.transacting { 50 } else { 12 };
+        actor.transacts_percent = if self.transacting { 80 } else { 12 };
         actor.stranger = self.server.users.default_is_closed;
         actor.users = self.users;
         let most = match (self.listening, self.transacting) {
