@@ -1,5 +1,5 @@
-//! Every limit is reached here, and each says so three times: to the client in Redis' own words
-//! where Redis has any, in a figure, and in a line of the log that names its key.
+//! Limits, each of which says so three times: to the client in Redis' own words where Redis has any,
+//! in a figure, and, where it closes somebody, in a line of the log that names its key.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,8 @@ mod clients;
 mod door;
 #[path = "limits/figures.rs"]
 mod figures;
+#[path = "limits/lent.rs"]
+mod lent;
 #[path = "limits/proxy_header.rs"]
 mod proxy_header;
 #[path = "faults/setup.rs"]

@@ -12,6 +12,7 @@ use super::kind::{Kind, Raw, Wrong};
 use super::mistake::{Mistake, Mistakes, Origin, Origins, one_line};
 use super::resolve::Resolving;
 use super::{Loaded, Sources, summary, users};
+use crate::session::AuthMode;
 
 /// See [`super::load`].
 pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
@@ -33,9 +34,14 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     let mut draft = Draft::default();
     visit(&mut draft, &mut reading);
     let mut warnings = Vec::new();
+    // What users may say depends on it; one that is wrong has been told.
+    let mode = match reading.broken.contains("auth.mode") {
+        true => AuthMode::Local,
+        false => draft.config.auth.mode,
+    };
     draft.config.auth.users = users::read(
         &reading.document,
-        draft.config.auth.mode,
+        mode,
         &mut reading.mistakes,
         &mut warnings,
     );

@@ -7,12 +7,17 @@ use super::kind::Kind;
 use super::mistake::{Origin, Origins, one_line};
 use super::{Config, listen};
 use crate::runtime::settings::Listen;
+use crate::session::AuthMode;
+use crate::session::access::AuthSettings;
 
 /// The lines about `draft`, whose values come from `origins`.
 pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
     let mut text = String::new();
     for (name, value) in headlines(draft) {
         let _ = writeln!(text, "  {name:<12} {}", one_line(&value));
+    }
+    if let Some(users) = users(&draft.config.auth) {
+        let _ = writeln!(text, "  {:<12} {}", "users", one_line(&users));
     }
     let mut changed = Changed {
         origins,
@@ -28,6 +33,30 @@ pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
         }
     }
     text
+}
+
+/// Who may log in, where anybody has to.
+fn users(auth: &AuthSettings) -> Option<String> {
+    let mut names = Vec::new();
+    for user in &auth.users {
+        let also = match (user.admin, user.nopass) {
+            (true, true) => " (admin, no password)",
+            (true, false) => " (admin)",
+            (false, true) => " (no password)",
+            (false, false) => "",
+        };
+        names.push(format!("{}{also}", user.name));
+    }
+    match auth.mode {
+        AuthMode::None => None,
+        AuthMode::Local if names.is_empty() => Some("none: nobody can log in".to_owned()),
+        AuthMode::Local => Some(names.join(", ")),
+        AuthMode::Passthrough if names.is_empty() => Some("the server's".to_owned()),
+        AuthMode::Passthrough => Some(format!(
+            "the server's; more is said of {}",
+            names.join(", ")
+        )),
+    }
 }
 
 fn headlines(draft: &Draft) -> [(&'static str, String); 5] {

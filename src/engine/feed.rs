@@ -330,7 +330,11 @@ impl Engine {
     }
 
     fn too_far_behind(&mut self, owner: ClientId, limit_bytes: usize) {
+        let client_id = self.clients.get(owner).map(|client| client.session.id);
+        let key = "clients.output_subscriber_bytes_max";
         tracing::warn!(
+            client_id,
+            key,
             limit_bytes,
             "client closed: it does not read what it has subscribed to"
         );

@@ -226,8 +226,10 @@ impl Engine {
             .failures
             .is_blocked(ip, self.rules.access.failures_max, self.now)
         {
+            let key = "auth.failures_max";
             tracing::warn!(
                 addr,
+                key,
                 "too many failed logins: refused unchecked for a while"
             );
         } else {

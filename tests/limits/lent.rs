@@ -1,0 +1,98 @@
+//! What is lent has bounds too: whoever waits in vain is told and counted, and who does not read
+//! what it has subscribed to is closed.
+
+use crate::figures::{expect_logged, figure};
+use crate::setup::narrows;
+use crate::support::{PATIENCE, RedisServer, wait_until};
+
+#[test]
+fn who_waits_in_vain_for_what_is_lent_is_told_and_counted() {
+    let server = RedisServer::start();
+    let toml = "[pool]\nleases_max = 1\nblocking_max = 1\nqueue_timeout = \"200ms\"\n";
+    let narrows = narrows(&server.url(), toml, &[]);
+    let (mut holder, mut other) = (narrows.connect(), narrows.connect());
+    holder.expect(&["WATCH", "k"], "+OK\r\n");
+    let told = other.call(&["SUBSCRIBE", "c"]).text();
+    assert!(told.starts_with("TRYAGAIN narrows: "), "{told}");
+    let mut waits = narrows.connect();
+    waits.send_command(&["BLPOP", "jobs", "0"]);
+    wait_until("it waits", PATIENCE, || {
+        figure(&mut narrows.connect(), "narrows_waiting") == 0
+            && server.info_number("blocked_clients") == 1
+    });
+    let mut third = narrows.connect();
+    let told = third.call(&["BLPOP", "jobs", "0"]).text();
+    assert!(told.starts_with("TRYAGAIN narrows: "), "{told}");
+    assert_eq!(figure(&mut third, "narrows_refusals_total"), 2);
+    holder.expect(&["UNWATCH"], "+OK\r\n");
+    third.expect(&["WATCH", "k"], "+OK\r\n");
+}
+
+#[test]
+fn a_huge_request_that_comes_too_slowly_is_refused_and_counted() {
+    let server = RedisServer::start();
+    let toml = "[clients]\nbig_request_bytes = \"64KiB\"\nupload_bytes_per_second_min = \"1MiB\"\n";
+    let narrows = narrows(&server.url(), toml, &[]);
+    let mut slow = narrows.connect();
+    slow.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n");
+    slow.send(vec![b'x'; 100_000]);
+    let told = slow.reply().text();
+    assert_eq!(
+        told,
+        "ERR narrows: the request came in too slowly and has been dropped"
+    );
+    slow.expect_closed();
+    let mut other = narrows.connect();
+    assert_eq!(figure(&mut other, "narrows_refusals_total"), 1);
+    other.expect(&["EXISTS", "k"], ":0\r\n");
+}
+
+#[test]
+fn a_subscriber_that_stays_too_far_behind_is_closed_counted_and_logged() {
+    let server = RedisServer::start();
+    let toml = "[clients]\noutput_subscriber_bytes_max = \"64MiB\"\n\
+                output_subscriber_soft_bytes = \"64KiB\"\noutput_subscriber_soft_time = \"300ms\"\n";
+    let narrows = narrows(&server.url(), toml, &[]);
+    let mut lazy = narrows.connect();
+    lazy.expect(
+        &["SUBSCRIBE", "c"],
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n",
+    );
+    let (mut publisher, message) = (server.connect(), "m".repeat(1 << 20));
+    // Beyond what the sockets of both sides hold, and below the bound that closes at once.
+    for _ in 0..20 {
+        publisher.expect(&["PUBLISH", "c", &message], ":1\r\n");
+    }
+    let mut other = narrows.connect();
+    wait_until("its end", PATIENCE, || {
+        figure(&mut other, "narrows_clients_closed_output_total") == 1
+    });
+    expect_logged(&narrows, &["WARN", "client closed", "subscribed to"]);
+}
+
+#[test]
+fn failed_logins_are_counted_and_logged() {
+    let server = RedisServer::start();
+    let toml = "[auth]\nmode = \"local\"\nfailures_max = 2\n[users.default]\nnopass = true\n\
+                [users.a]\npassword_sha256 = [\"5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8\"]\n";
+    let narrows = narrows(&server.url(), toml, &[]);
+    let mut guesses = narrows.connect();
+    for _ in 0..2 {
+        assert!(
+            guesses
+                .call(&["AUTH", "a", "x"])
+                .text()
+                .starts_with("WRONGPASS")
+        );
+    }
+    let told = guesses.call(&["AUTH", "a", "password"]).text();
+    assert!(
+        told.starts_with("ERR narrows: too many failed logins"),
+        "{told}"
+    );
+    assert_eq!(figure(&mut guesses, "narrows_refusals_total"), 3);
+    expect_logged(
+        &narrows,
+        &["WARN", "too many failed logins", "auth.failures_max"],
+    );
+}
