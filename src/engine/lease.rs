@@ -126,6 +126,8 @@ pub struct Lent {
     pub bracket: Bracket,
     /// Why it cannot be given back: state that stays on it.
     pub pins: Vec<Pin>,
+    /// When it was lent.
+    pub since: Duration,
     /// A command is under way that may wait on the server.
     pub waits: bool,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
@@ -139,11 +141,12 @@ pub struct Lent {
 }
 
 impl Lent {
-    fn new(purpose: LeaseFor) -> Self {
+    fn new(purpose: LeaseFor, since: Duration) -> Self {
         Self {
             purpose,
             bracket: Bracket::default(),
             pins: Vec::new(),
+            since,
             waits: false,
             switch: None,
             errand_to_come: purpose == LeaseFor::Errand,
@@ -156,6 +159,19 @@ impl Lent {
     pub fn is_kept(&self) -> bool {
         let fed = |feed: &Feed| feed.is_live() || feed.is_changing();
         self.bracket.is_open() || !self.pins.is_empty() || self.feed.as_deref().is_some_and(fed)
+    }
+
+    /// Why its client keeps it, as metrics and logs name it.
+    pub fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        let feed = self.feed.as_deref();
+        let monitors = feed
+            .is_some_and(|feed| feed.monitoring)
+            .then_some(Pin::Monitor);
+        let tracks = feed
+            .is_some_and(|feed| feed.tracking)
+            .then_some(Pin::Tracking);
+        let pins = self.pins.iter().copied();
+        pins.chain(monitors).chain(tracks).map(Pin::label)
     }
 
     /// Whether nothing of its client is left on it, once nothing is in flight.
@@ -310,7 +326,7 @@ impl Engine {
             return;
         };
         backend.phase = Phase::Leased(client_id);
-        let mut lent = Lent::new(purpose);
+        let mut lent = Lent::new(purpose, self.now);
         // An upload is one request: it opens and closes nothing.
         if purpose != LeaseFor::Upload && std::mem::take(&mut client.watch_lost) {
             lent.bracket = Bracket::after_lost_watch();
@@ -386,6 +402,10 @@ impl Engine {
     }
 
     fn lease_over(&mut self, lent: &Lent) {
+        for reason in lent.reasons() {
+            let seconds = self.now.saturating_sub(lent.since).as_secs();
+            tracing::debug!(reason, seconds, "a client keeps its connection no more");
+        }
         self.leases.sub(lent.purpose);
         if !lent.purpose.is_bounded() {
             self.shared.budget.lent_no_more(self.worker);

@@ -426,6 +426,11 @@ impl Engine {
             && !lent.pins.contains(&pin)
         {
             lent.pins.push(pin);
+            if let Some(client) = self.clients.get(id) {
+                let (client_id, addr) = (client.session.id, client.address.peer());
+                let reason = pin.label();
+                tracing::info!(client_id, addr, reason, "a client keeps a connection");
+            }
         }
         outcome
     }

@@ -7,7 +7,7 @@ use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
 
 use super::Engine;
 use super::backend::Phase;
-use super::lease::{LeaseFor, Lent};
+use super::lease::LeaseFor;
 
 impl Phase {
     /// All labels.
@@ -58,6 +58,7 @@ impl Engine {
             buffered_bytes_max: clients.memory_bytes_max as u64,
             backends: zeros(Phase::LABELS),
             pins: zeros(Pin::ALL.map(Pin::label)),
+            pin_age_seconds: zeros(Pin::ALL.map(Pin::label)),
             leases: zeros(LeaseFor::ALL.map(LeaseFor::label)),
             lease_waiters: zeros(LeaseFor::ALL.map(LeaseFor::label)),
             pool_in_use: zeros(LeaseFor::ALL.map(LeaseFor::pool)),
@@ -69,10 +70,13 @@ impl Engine {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(lease) = self.clients.get(owner).and_then(|c| c.lease.as_ref())
             {
-                let Lent { pins, waits, .. } = &lease.lent;
-                gauges.blocked += u64::from(*waits);
-                for pin in pins {
-                    add(&mut gauges.pins, pin.label(), 1);
+                let lent = &lease.lent;
+                gauges.blocked += u64::from(lent.waits);
+                let age = self.now.saturating_sub(lent.since).as_secs();
+                for reason in lent.reasons() {
+                    add(&mut gauges.pins, reason, 1);
+                    let oldest = gauges.pin_age_seconds.entry(reason).or_default();
+                    *oldest = age.max(*oldest);
                 }
             }
         }

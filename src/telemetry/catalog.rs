@@ -136,6 +136,8 @@ catalog! {
     LEASE_WAITERS = gauge("narrows_lease_waiters", "purpose",
         "Clients that wait for a connection of their own.");
     PINS = gauge("narrows_pins", "reason", "Reasons for which clients keep a connection.");
+    PIN_AGE = gauge("narrows_pin_age_seconds", "reason",
+        "For how long the client that has kept one the longest for this reason has had it.");
 
     REDIS_UP = gauge("redis_up", "", "1 while the server answers narrows' health check, else 0.");
     REDIS_CLIENTS = gauge("redis_connected_clients", "",

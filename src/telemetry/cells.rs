@@ -34,6 +34,8 @@ pub struct Gauges {
     pub lease_waiters: Labelled,
     /// Reasons for which leases are kept, by reason.
     pub pins: Labelled,
+    /// For how long the oldest of them has been kept, in seconds, by reason.
+    pub pin_age_seconds: Labelled,
     /// Backends, by phase.
     pub backends: Labelled,
     /// Backends, by pool.
@@ -56,6 +58,7 @@ impl Gauges {
             leases,
             lease_waiters,
             pins,
+            pin_age_seconds,
             backends,
             pool_in_use,
             pool_max,
@@ -70,6 +73,10 @@ impl Gauges {
         add_labelled(&mut self.leases, leases);
         add_labelled(&mut self.lease_waiters, lease_waiters);
         add_labelled(&mut self.pins, pins);
+        for (reason, age) in pin_age_seconds {
+            let oldest = self.pin_age_seconds.entry(reason).or_default();
+            *oldest = (*oldest).max(*age);
+        }
         add_labelled(&mut self.backends, backends);
         add_labelled(&mut self.pool_in_use, pool_in_use);
         add_labelled(&mut self.pool_max, pool_max);

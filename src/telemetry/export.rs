@@ -155,6 +155,7 @@ impl Page {
         self.map(&catalog::LEASES, &gauges.leases);
         self.map(&catalog::LEASE_WAITERS, &gauges.lease_waiters);
         self.map(&catalog::PINS, &gauges.pins);
+        self.map(&catalog::PIN_AGE, &gauges.pin_age_seconds);
     }
 
     fn server(&mut self, picture: &Picture) {
