@@ -139,9 +139,7 @@ fn a_half_open_pipe_that_owes_a_read_is_given_up_and_no_write_waits_behind_it() 
     let begin = Instant::now();
     reader.send_command(&["GET", "key"]);
     // The health check has a new connection by then, and is answered on it.
-    wait_until("the silence to be noticed", PATIENCE, || {
-        narrows.log().contains("a connection says nothing")
-    });
+    narrows.expect_logged(&["a connection says nothing"]);
     writer.expect(&["SET", "key", "other"], "+OK\r\n");
     reader.expect_reply("$5\r\nother\r\n");
     // Ten times as much, as for writes that somebody has paused, would be fifty.

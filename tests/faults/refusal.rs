@@ -98,6 +98,7 @@ fn without_the_servers_command_the_own_table_rules() {
             clients.iter().any(|line| line.contains(":control "))
         });
         client.expect(&["GET", "k"], "$1\r\nv\r\n");
+        narrows.expect_logged(&["COMMAND is refused"]);
         let warnings = narrows.log().matches("COMMAND is refused").count();
         assert_eq!(warnings, 1, "{}", narrows.log());
     }

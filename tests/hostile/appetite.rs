@@ -65,9 +65,7 @@ fn load_clients_that_do_not_read_huge_replies_are_closed_at_their_limit_and_cost
         assert!(most < before + 176 * MIB, "{} MiB resident", most / MIB);
         afterwards.push(narrows.rss_bytes() / MIB);
     }
-    wait_until("their cause in the log", PATIENCE, || {
-        narrows.log().contains("it does not read its replies")
-    });
+    narrows.expect_logged(&["it does not read its replies"]);
     bystander.noticed_nothing(Duration::from_secs(3));
     println!("{} MiB resident before, then {afterwards:?}", before / MIB);
     // The allocator keeps some of it for the next time, within the bound of all buffers.
@@ -90,9 +88,7 @@ fn load_the_bound_of_all_memory_closes_the_largest_debtor_first() {
     wait_until("the end of the greedy one", PATIENCE, || {
         client_count(&narrows) == 1
     });
-    wait_until("its cause in the log", PATIENCE, || {
-        narrows.log().contains("out of memory for buffers")
-    });
+    narrows.expect_logged(&["out of memory for buffers"]);
     modest.expect_reply(format!("${}\r\n{value}\r\n", value.len()));
     expect_no_poison(&narrows);
 }

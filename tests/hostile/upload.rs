@@ -62,9 +62,7 @@ fn an_upload_that_is_too_slow_is_cut_off_with_its_reason() {
     expect_served(&narrows);
     bystander.noticed_nothing(Duration::from_secs(1));
     let cause = "a huge request came too slowly";
-    wait_until("its cause in the log", PATIENCE, || {
-        narrows.log().contains(cause)
-    });
+    narrows.expect_logged(&[cause]);
     expect_no_poison(&narrows);
 }
 

@@ -198,11 +198,7 @@ fn a_subscriber_that_does_not_read_is_cut_off_and_holds_up_nobody() {
         // What it was sent before is whole up to the place where it was cut.
         slow.expect_reply(message("a", "first"));
     }
-    assert!(
-        narrows
-            .log()
-            .contains("does not read what it has subscribed to")
-    );
+    narrows.expect_logged(&["does not read what it has subscribed to"]);
 }
 
 #[test]

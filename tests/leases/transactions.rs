@@ -85,9 +85,7 @@ fn a_client_that_sits_in_a_transaction_is_closed_and_others_have_its_place() {
     other.expect(&["WATCH", "k"], "+OK\r\n");
     sits.expect_closed();
     other.expect(&["UNWATCH"], "+OK\r\n");
-    wait_until("it is told in the log", PATIENCE, || {
-        narrows.log().contains("idle in a transaction")
-    });
+    narrows.expect_logged(&["idle in a transaction"]);
 }
 
 #[test]

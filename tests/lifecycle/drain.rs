@@ -125,9 +125,7 @@ fn what_is_not_finished_in_time_is_cut_off() {
         took >= Duration::from_millis(400) && took < Duration::from_secs(2),
         "{took:?}"
     );
-    wait_until("its cause in the log", PATIENCE, || {
-        narrows.log().contains("drain timeout")
-    });
+    narrows.expect_logged(&["drain timeout"]);
     client.expect_closed();
 }
 
@@ -140,9 +138,7 @@ fn a_client_that_waits_for_a_connection_is_still_given_one() {
     client.expect(&["PING"], "+PONG\r\n");
     server.kill9();
     // Nothing has been written of it: it waits for a connection.
-    wait_until("the loss", PATIENCE, || {
-        narrows.log().contains("health check")
-    });
+    narrows.expect_logged(&["health check"]);
     client.send_command(&["INCR", "k"]);
     let mut watch = narrows.connect();
     wait_until("it to wait", PATIENCE, || {
@@ -185,7 +181,7 @@ fn an_open_transaction_is_finished_and_an_abandoned_one_is_cut_off() {
             "clients are cut off clients=1 ",
             "cut off client=\"id=1 addr=127.0.0.1:",
         ] {
-            wait_until(line, PATIENCE, || narrows.log().contains(line));
+            narrows.expect_logged(&[line]);
         }
     }
     server.connect().expect(&["GET", "k"], "$1\r\n1\r\n");
@@ -207,9 +203,7 @@ fn a_second_signal_cuts_off_at_once() {
             .contains(" cmd=incr ")
     });
     narrows.signal(Signal::TERM);
-    wait_until("the first signal is heard", PATIENCE, || {
-        narrows.log().contains("draining")
-    });
+    narrows.expect_logged(&["draining"]);
     let begin = Instant::now();
     narrows.signal(Signal::TERM);
     assert_eq!(narrows.wait(PATIENCE).code(), Some(1), "{}", narrows.log());

@@ -52,9 +52,7 @@ fn json_logs_are_one_object_a_line() {
     client.send("*1\r\n%\"\\\x1b[31m\r\n");
     client.expect_reply("-ERR Protocol error: expected '$', got '%'\r\n");
     server.kill9();
-    wait_until("the loss to be logged", PATIENCE, || {
-        narrows.log().contains("health check")
-    });
+    narrows.expect_logged(&["health check"]);
     narrows.signal(rustix::process::Signal::TERM);
     narrows.wait(PATIENCE);
     let log = narrows.log();

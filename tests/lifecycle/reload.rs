@@ -171,9 +171,7 @@ fn a_new_password_serves_new_connections_and_leaves_the_others() {
     admin.expect(&["ACL", "SETUSER", "app", "<first", ">second"], "+OK\r\n");
     std::fs::write(&password, "second").unwrap();
     narrows.signal(Signal::HUP);
-    wait_until("the reload", PATIENCE, || {
-        narrows.log().contains("1 key changed: the login")
-    });
+    narrows.expect_logged(&["1 key changed: the login"]);
     client.expect(&["GET", "k"], "$1\r\n1\r\n");
     assert_eq!(pipe_ids(&mut admin), before, "connections stay");
     for secret in ["first", "second"] {
@@ -221,9 +219,7 @@ fn after_a_new_user_nothing_runs_as_the_old_one() {
     other.expect(&["WATCH", "k"], "+OK\r\n");
     std::fs::write(&file, url("two")).unwrap();
     narrows.signal(Signal::HUP);
-    wait_until("the reload", PATIENCE, || {
-        narrows.log().contains("1 key changed: the login")
-    });
+    narrows.expect_logged(&["1 key changed: the login"]);
     wait_until("the new user", PATIENCE, || {
         client.call(&["ACL", "WHOAMI"]).raw() == b"$3\r\ntwo\r\n"
     });

@@ -140,9 +140,7 @@ fn the_embedded_server_serves_and_ends_with_narrows() {
     client.expect(&["SET", "k", "v"], "+OK\r\n");
     client.expect(&["GET", "k"], "$1\r\nv\r\n");
     let (pid, socket) = embedded_server(&narrows);
-    wait_until("the greeting", PATIENCE, || {
-        narrows.log().contains("  end:      Ctrl-C")
-    });
+    narrows.expect_logged(&["  end:      Ctrl-C"]);
     let greeting = format!("  connect:  redis-cli -h 127.0.0.1 -p {}\n", narrows.port());
     assert!(narrows.log().contains(&greeting), "{}", narrows.log());
     narrows.signal(Signal::TERM);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::figures::{expect_logged, figure};
+use crate::figures::figure;
 use crate::setup::narrows;
 use crate::support::{Conn, PATIENCE, RedisServer, command, wait_until};
 
@@ -29,10 +29,7 @@ fn an_idle_client_is_closed_without_a_word_and_one_that_waits_or_works_is_not() 
     for client in &mut idle {
         client.expect_closed();
     }
-    expect_logged(
-        &narrows,
-        &["DEBUG", "client closed: idle", "clients.idle_timeout"],
-    );
+    narrows.expect_logged(&["DEBUG", "client closed: idle", "clients.idle_timeout"]);
     // Longer than the limit for the one that waits, and once more for its answer to count.
     let begin = std::time::Instant::now();
     wait_until("twice the limit", PATIENCE, || {
@@ -72,10 +69,7 @@ fn a_client_that_does_not_log_in_is_closed_and_one_that_does_stays() {
     });
     silent.expect_closed();
     assert_eq!(figure(&mut inside, "narrows_clients_closed_login_total"), 2);
-    expect_logged(
-        &narrows,
-        &["DEBUG", "it has not logged in", "clients.handshake_timeout"],
-    );
+    narrows.expect_logged(&["DEBUG", "it has not logged in", "clients.handshake_timeout"]);
     inside.expect(&["PING"], "+PONG\r\n");
 }
 
@@ -99,7 +93,7 @@ fn who_sits_in_a_transaction_is_closed_counted_and_logged() {
         "clients.idle_in_transaction",
         "client_id=1",
     ];
-    expect_logged(&narrows, &words);
+    narrows.expect_logged(&words);
 }
 
 #[test]
@@ -125,7 +119,7 @@ fn who_does_not_read_is_closed_counted_and_logged() {
         let mut other = narrows.connect();
         let name = format!("narrows_clients_closed_{reason}_total");
         wait_until("its end", PATIENCE, || figure(&mut other, &name) == 1);
-        expect_logged(&narrows, &["WARN", "client closed", key, "client_id=1"]);
+        narrows.expect_logged(&["WARN", "client closed", key, "client_id=1"]);
     }
 }
 
@@ -164,9 +158,7 @@ fn who_waits_in_a_line_that_is_full_is_told_at_once() {
     let toml = "[pool]\nqueue_clients_max = 2\nqueue_timeout = \"1s\"\n";
     let narrows = narrows(&server.url(), toml, &[]);
     server.kill9();
-    wait_until("the loss", PATIENCE, || {
-        narrows.log().contains("health check")
-    });
+    narrows.expect_logged(&["health check"]);
     let mut clients: Vec<Conn> = (0..3).map(|_| narrows.connect()).collect();
     for client in &mut clients {
         client.send_command(&["INCR", "k"]);

@@ -1,6 +1,6 @@
 //! Who may come in: all clients, those of one address, and those of other machines.
 
-use crate::figures::{expect_logged, figure};
+use crate::figures::figure;
 use crate::proxy_header::through_a_balancer;
 use crate::setup::narrows;
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
@@ -30,7 +30,7 @@ fn one_client_too_many_is_refused_counted_and_logged() {
         "clients.max_clients",
         "max=3",
     ];
-    expect_logged(&narrows, &words);
+    narrows.expect_logged(&words);
     assert_eq!(
         narrows.log().matches("max number of clients").count(),
         1,
@@ -74,7 +74,7 @@ fn one_client_too_many_of_an_address_is_refused_and_others_are_not() {
         "clients=2",
         "max=2",
     ];
-    expect_logged(&narrows, &words);
+    narrows.expect_logged(&words);
     // A place is free again when its client has left.
     clients.pop();
     wait_until("room for one more", PATIENCE, || {
@@ -105,7 +105,7 @@ fn an_ipv6_address_counts_with_its_whole_network() {
     let pong = b"+PONG\r\n".to_vec();
     let expected = [pong.clone(), pong.clone(), MAX_CLIENTS.into(), pong];
     assert_eq!(replies, expected);
-    expect_logged(&narrows, &["address=2001:db8:0:7::/64", "clients=2"]);
+    narrows.expect_logged(&["address=2001:db8:0:7::/64", "clients=2"]);
 }
 
 #[test]
@@ -126,10 +126,7 @@ fn who_comes_from_another_machine_is_turned_away_unless_that_is_meant() {
     let mut local = Conn::connect_from("127.0.0.2", closed.address());
     local.expect(&["PING"], "+PONG\r\n");
     assert_eq!(figure(&mut local, "narrows_turned_away_protected_total"), 2);
-    expect_logged(
-        &closed,
-        &["WARN", "listen.allow_open", "peer=203.0.113.9:40000"],
-    );
+    closed.expect_logged(&["WARN", "listen.allow_open", "peer=203.0.113.9:40000"]);
 
     let open = narrows(&server.url(), &toml(true), &[]);
     let mut served = through_a_balancer(&open, "203.0.113.9:40000");
@@ -167,10 +164,7 @@ fn a_server_that_asks_nobody_for_a_login_is_not_opened_to_other_machines_by_narr
     let mut local = Conn::connect_from("127.0.0.2", narrows_of_open.address());
     local.expect(&["GET", "k"], "$-1\r\n");
     assert_eq!(figure(&mut local, "narrows_turned_away_protected_total"), 1);
-    expect_logged(
-        &narrows_of_open,
-        &["listen.allow_open", "peer=\"203.0.113.9:40000\""],
-    );
+    narrows_of_open.expect_logged(&["listen.allow_open", "peer=\"203.0.113.9:40000\""]);
 
     let closed = RedisServer::start_with(&["--requirepass", "word"]);
     let narrows = narrows(&closed.url(), toml, &[]);
@@ -187,7 +181,7 @@ fn an_address_for_other_machines_is_told_at_the_start() {
     let arguments = ["--backend", &url, "--listen", "127.0.0.1:0,0.0.0.0:0"];
     let closed = Narrows::start(&arguments);
     let words = ["WARN", "0.0.0.0:0", "only those of this machine are served"];
-    expect_logged(&closed, &words);
+    closed.expect_logged(&words);
     closed.connect().expect(&["PING"], "+PONG\r\n");
     let open = Narrows::start(&[&arguments[..], &["--allow-open"]].concat());
     let words = [
@@ -195,5 +189,5 @@ fn an_address_for_other_machines_is_told_at_the_start() {
         "0.0.0.0:0",
         "whoever reaches it acts as narrows' own user",
     ];
-    expect_logged(&open, &words);
+    open.expect_logged(&words);
 }

@@ -1,7 +1,7 @@
 //! What is lent has bounds too: whoever waits in vain is told and counted, and who does not read
 //! what it has subscribed to is closed.
 
-use crate::figures::{expect_logged, figure};
+use crate::figures::figure;
 use crate::setup::narrows;
 use crate::support::{PATIENCE, RedisServer, wait_until};
 
@@ -67,7 +67,7 @@ fn a_subscriber_that_stays_too_far_behind_is_closed_counted_and_logged() {
     wait_until("its end", PATIENCE, || {
         figure(&mut other, "narrows_clients_closed_output_total") == 1
     });
-    expect_logged(&narrows, &["WARN", "client closed", "subscribed to"]);
+    narrows.expect_logged(&["WARN", "client closed", "subscribed to"]);
 }
 
 #[test]
@@ -91,8 +91,5 @@ fn failed_logins_are_counted_and_logged() {
         "{told}"
     );
     assert_eq!(figure(&mut guesses, "narrows_refusals_total"), 3);
-    expect_logged(
-        &narrows,
-        &["WARN", "too many failed logins", "auth.failures_max"],
-    );
+    narrows.expect_logged(&["WARN", "too many failed logins", "auth.failures_max"]);
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::figures::{expect_logged, figure};
+use crate::figures::figure;
 use crate::setup::{field, narrows};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
 
@@ -99,7 +99,7 @@ fn whoever_does_not_begin_with_a_header_is_closed_counted_and_logged() {
         let mut conn = narrows.connect();
         conn.send(&bytes);
         conn.expect_closed();
-        expect_logged(&narrows, &["WARN", "listen.proxy_protocol_from", why]);
+        narrows.expect_logged(&["WARN", "listen.proxy_protocol_from", why]);
         // Others are not looked at for a header.
         let mut other = Conn::connect_from("127.0.0.2", narrows.address());
         assert_eq!(

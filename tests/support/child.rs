@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::wait_for;
+use super::{PATIENCE, wait_for, wait_until};
 
 /// A running program. Its standard output and error go line by line into one log.
 pub struct Child {
@@ -51,6 +51,17 @@ impl Child {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits for a line of its log that holds all of these: what it writes is read some moments
+    /// later.
+    #[track_caller]
+    pub fn expect_logged(&self, words: &[&str]) {
+        wait_until(&format!("a line with {words:?}"), PATIENCE, || {
+            let log = self.log();
+            log.lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
+        });
+    }
+
     /// Sends it a signal; nothing when it has ended already.
     pub fn signal(&mut self, signal: Signal) {
         if self.ended().is_none() {
@@ -63,11 +74,15 @@ impl Child {
         self.process.try_wait().unwrap()
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for it to end by itself, and for all that it wrote to be in the log.
     #[track_caller]
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         let what = format!("the end of {}", self.name);
-        wait_for(&what, patience, || self.ended())
+        wait_for(&what, patience, || {
+            let status = self.ended()?;
+            let all_read = self.collectors.iter().all(JoinHandle::is_finished);
+            all_read.then_some(status)
+        })
     }
 
     /// Polls until a line of the log gives a value. Fails with the whole log, at once when the

@@ -90,6 +90,12 @@ impl Narrows {
         self.child.log()
     }
 
+    /// Waits for a line of its log that holds all of these.
+    #[track_caller]
+    pub fn expect_logged(&self, words: &[&str]) {
+        self.child.expect_logged(words);
+    }
+
     /// A new client.
     pub fn connect(&self) -> Conn {
         Conn::connect(&self.address)

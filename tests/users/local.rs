@@ -138,11 +138,7 @@ fn rules_and_limits_are_of_each_user() {
         "-ERR max number of clients reached\r\n",
     );
     second.expect_closed();
-    let log = narrows.log();
-    assert!(
-        log.contains("max number of clients of this user reached"),
-        "{log}"
-    );
+    narrows.expect_logged(&["max number of clients of this user reached"]);
     let mut bobs: Vec<_> = (0..3).map(|_| narrows.connect()).collect();
     for bob in &mut bobs {
         bob.expect(&["AUTH", "bob", "world"], "+OK\r\n");

@@ -259,9 +259,7 @@ fn whoever_guesses_is_refused_unchecked_for_a_while_and_disturbs_nobody() {
         "{refused}"
     );
     alice.expect(&["SET", "a:1", "x"], "+OK\r\n");
-    wait_until("it is logged", PATIENCE, || {
-        narrows.log().contains("too many failed logins")
-    });
+    narrows.expect_logged(&["too many failed logins"]);
     let log = narrows.log();
     assert!(
         !log.contains("alicepw") && !log.contains("adminpw"),

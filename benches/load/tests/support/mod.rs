@@ -52,6 +52,12 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Op
     }
 }
 
+/// [`wait_for`] of a condition.
+#[track_caller]
+pub fn wait_until(what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
+    wait_for(what, patience, || condition().then_some(()));
+}
+
 /// A short run of twenty clients on two threads.
 pub fn plan(address: &str) -> Plan {
     let mut plan = Plan::new(Target::Tcp(address.parse().unwrap()));
