@@ -94,6 +94,7 @@ planted! {
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
     confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Listening;
     a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Listening;
+    a_connection_of_an_errand_that_is_shared_is_found: ErrandShared, 400, All;
     a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
 }

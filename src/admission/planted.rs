@@ -60,6 +60,8 @@ pub enum Bug {
     ConfirmedOnce,
     /// A connection is given back while it is subscribed.
     LeaseWhileSubscribed,
+    /// What follows an errand goes down its connection, which is in no db.
+    ErrandShared,
 }
 
 #[cfg(feature = "planted")]

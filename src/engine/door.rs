@@ -127,13 +127,7 @@ impl Engine {
             client.session.account = Some(account);
             client.credential = credential;
         }
-        if self
-            .clients
-            .get(id)
-            .is_some_and(|client| client.lease.is_none())
-        {
-            self.enter_context(id);
-        }
+        self.enter_context_unless_lent(id);
         Ok(())
     }
 
@@ -184,7 +178,11 @@ impl Engine {
         }
         let matters = match spec.route {
             Route::Local(local) => local.matters_to_what_follows(),
-            Route::Shared | Route::Restricted | Route::Info | Route::Blocking => false,
+            Route::Shared
+            | Route::Restricted
+            | Route::Info
+            | Route::Blocking
+            | Route::OwnConnection => false,
             _ => true,
         };
         self.stranger(id, &Refusal::NoAuth, matters)
@@ -305,13 +303,7 @@ impl Engine {
             }
             (AuthMode::Local | AuthMode::Passthrough, None) => {}
         }
-        if self
-            .clients
-            .get(id)
-            .is_some_and(|client| client.lease.is_none())
-        {
-            self.enter_context(id);
-        }
+        self.enter_context_unless_lent(id);
     }
 
     /// Nothing new goes to backends of this credential; they are closed once they are empty.
@@ -338,6 +330,13 @@ impl Engine {
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
+        }
+    }
+
+    /// The same for one that may hold a backend, which keeps what it is until it is given back.
+    fn enter_context_unless_lent(&mut self, id: ClientId) {
+        if self.clients.get(id).is_some_and(|c| c.lease.is_none()) {
+            self.enter_context(id);
         }
     }
 }

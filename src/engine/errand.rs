@@ -5,9 +5,9 @@
 
 use crate::admission::Claim;
 use crate::command::Spec;
-use crate::resp::{Frame, Refusal};
+use crate::resp::Frame;
 
-use super::backend::{Phase, Want};
+use super::backend::{Backend, Phase, Want};
 use super::context::Context;
 use super::hold::Outcome;
 use super::key::{BackendId, ClientId};
@@ -19,39 +19,24 @@ use super::slot::Receiver;
 use super::{Engine, Rules};
 
 impl Engine {
-    /// Such a command of a client that holds no backend of its own.
+    /// Such a command, of a client that holds no backend, or the one for this. That one carries
+    /// nothing else: it is in no db, and what follows waits until it is gone.
     pub(super) fn errand(
-        &mut self,
-        id: ClientId,
-        bytes: &[u8],
-        frame: &Frame,
-        spec: &Spec,
-    ) -> Outcome {
-        self.needs_lease(id, bytes, frame, spec, LeaseFor::Errand)
-    }
-
-    /// The same for one that holds one: the one for this, or another that is in use.
-    pub(super) fn errand_on_lease(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
+        frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        let purpose = self.lent(id).map(|lent| lent.purpose);
-        match purpose {
-            Some(LeaseFor::Errand) => {
-                let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
-                if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
-                    lent.errand_to_come = false;
-                }
-                outcome
-            }
-            _ => {
-                let command = &*spec.name;
-                self.refuse_queued(id, &Refusal::NotOnLease { command })
-            }
+        if !self.lent(id).is_some_and(|lent| lent.errand_to_come) {
+            return self.needs_lease(id, bytes, frame, spec, LeaseFor::Errand);
         }
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
+            lent.errand_to_come = false;
+        }
+        outcome
     }
 
     /// A connection for the client's errand.
@@ -65,7 +50,11 @@ impl Engine {
             protocol: client.session.protocol,
             db: 0,
         };
-        if self.backends.values().any(|b| b.made_for == Some(want)) {
+        let mut for_it = self.backends.values().filter(|b| b.made_for == Some(want));
+        // What a pipe owes that is being drained for it may be what the errand is to end.
+        let draining = |backend: &Backend| matches!(backend.phase, Phase::Draining(_));
+        let place_is_made = for_it.clone().any(draining);
+        if !for_it.all(draining) {
             return Provided::Waits;
         }
         let context = self.contexts.key(nowhere);
@@ -80,7 +69,7 @@ impl Engine {
         };
         if self.dial_with(claim, want, context).is_none() && self.server.dial_at <= self.now {
             *starved = true;
-            if !kept_back {
+            if !kept_back && !place_is_made {
                 self.make_place(want, context);
             }
         }
@@ -88,7 +77,8 @@ impl Engine {
     }
 
     /// A connection for an errand, or one that was dialled to check a login within the place that
-    /// is kept back, has finished its handshake.
+    /// is kept back, has finished its handshake. An errand has no db: any connection of its user
+    /// does.
     pub(super) fn run_errand(&mut self, id: BackendId) {
         let Some(backend) = self.backends.get(id) else {
             return;

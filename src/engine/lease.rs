@@ -83,6 +83,11 @@ impl LeaseFor {
         matches!(self, Self::Upload | Self::Bracket | Self::Errand)
     }
 
+    /// Whether it carries just the one request that it is lent for.
+    pub fn is_one_request(self) -> bool {
+        matches!(self, Self::Upload | Self::Errand)
+    }
+
     /// Whether what the client has pipelined behind the request means something else without it.
     pub fn opens_a_bracket(self) -> bool {
         matches!(self, Self::Bracket | Self::Pin)
@@ -234,10 +239,13 @@ impl Drop for Lease {
 }
 
 impl Client {
-    /// Whether it holds a backend for more than the one huge request.
+    /// Whether it holds a backend for whatever it asks for, and not just for one request.
     pub(super) fn has_session_lease(&self) -> bool {
-        let purpose = self.lease.as_ref().map(|lease| lease.lent.purpose);
-        purpose.is_some_and(|purpose| purpose != LeaseFor::Upload)
+        self.lease.as_ref().is_some_and(|lease| {
+            let lent = &lease.lent;
+            !lent.purpose.is_one_request()
+                || (planted::has(Bug::ErrandShared) && !lent.errand_to_come)
+        })
     }
 }
 

@@ -117,7 +117,10 @@ impl Engine {
                 self.refuse_queued(id, &Refusal::NotForwarded { command })
             }
             Route::Subscriber => self.refuse_queued(id, &Refusal::NotInsideTransaction),
-            Route::OwnConnection => self.errand_on_lease(id, rules, bytes, spec),
+            Route::OwnConnection => {
+                let command = &*spec.name;
+                self.refuse_queued(id, &Refusal::NotOnLease { command })
+            }
         }
     }
 

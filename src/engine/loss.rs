@@ -203,14 +203,17 @@ impl Engine {
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
             let sent = backend.out.was_sent_whole(offset, settled.bytes);
-            // One that is being closed asks nothing again: what it waits for comes first.
+            // One that is being closed asks nothing again: what it waits for comes first. Nor does
+            // one that has given this connection up: it is answered already.
             let client = self.clients.get(settled.client);
             let ending = client.is_some_and(|client| client.is_ending());
+            let given_up = loss == Loss::ClientGone;
             // What was not kept cannot be asked again.
             let kept = backend.out.request(offset, settled.bytes).len() == settled.bytes;
             let again = settled.bytes > 0
                 && kept
                 && !ending
+                && !given_up
                 && match settled.receiver {
                     // A block runs as a whole or not at all.
                     Receiver::Client if settled.fate == Fate::BlockBegins => {
@@ -368,6 +371,8 @@ impl Engine {
             return self.close_if_done(id);
         }
         client.input.rewind(requests);
+        // What is judged of a request is of the one that stands first.
+        client.verdict = None;
         client.replays = client.replays.saturating_add(count);
         client.waiting_since = None;
         client.overdue_bytes = 0;

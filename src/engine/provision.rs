@@ -431,8 +431,9 @@ impl Engine {
     /// A clean backend that nobody holds.
     pub(super) fn make_spare(&mut self, id: BackendId) {
         let now = self.now;
-        if self.backends.get(id).is_some_and(|b| b.kept_back) {
-            // Its place is kept for the next one who needs it.
+        let kept_back = self.backends.get(id).is_some_and(|b| b.kept_back);
+        if kept_back || self.is_for_errand(id) {
+            // A place that is kept back is kept for the next one who needs it.
             return self.run_errand(id);
         }
         let Some(backend) = self.backends.get_mut(id) else {

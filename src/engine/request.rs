@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Shape, Spec};
+use crate::command::{Flags, Route, Shape, Spec};
 use crate::resp::{
     Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
 };
@@ -23,7 +23,7 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
-use super::planted;
+use super::planted::{self, Bug};
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -328,6 +328,12 @@ impl Engine {
         else {
             return;
         };
+        assert!(
+            backend.context == client.context
+                || spec.route == Route::OwnConnection
+                || planted::has(Bug::ErrandShared),
+            "a command runs as its client's user and in its db"
+        );
         let receiver = if client.session.reply_mode.begin_command() {
             receiver.silenced()
         } else {

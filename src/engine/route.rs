@@ -127,7 +127,7 @@ impl Engine {
             Route::Pinned(Pin::Tracking) if feed::is_redirected(Args::new(bytes)) => {
                 self.not_carried(id, bytes, frame, spec, &Refusal::TrackingRedirect)
             }
-            Route::OwnConnection => self.errand(id, bytes, frame, spec),
+            Route::OwnConnection => self.errand(id, rules, bytes, frame, spec),
             Route::Pinned(_) => self.needs_lease(id, bytes, frame, spec, LeaseFor::Pin),
         }
     }

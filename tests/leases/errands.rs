@@ -13,7 +13,7 @@ const FOR_EVER: &str = "while true do end";
 fn a_script_that_runs_for_ever_is_killed_through_narrows() {
     for flavor in Flavor::installed() {
         let server = RedisServer::start_flavor(flavor, &["--busy-reply-threshold", "50"]);
-        for connections in ["4", "16"] {
+        for connections in ["3", "4", "16"] {
             let narrows =
                 Narrows::in_front_of(&server, &["--max-backend-connections", connections]);
             let (mut busy, mut other) = (narrows.connect(), narrows.connect());
@@ -35,6 +35,31 @@ fn a_script_that_runs_for_ever_is_killed_through_narrows() {
             let text = other.call(&["SCRIPT", "KILL"]).text();
             assert!(text.starts_with("NOTBUSY"), "{text}");
         }
+    }
+}
+
+#[test]
+fn what_follows_it_runs_in_the_db_of_its_client_with_few_connections_too() {
+    let server = RedisServer::start();
+    for connections in ["2", "3", "4", "16"] {
+        let options = ["--max-backend-connections", connections];
+        let narrows = narrows(&server.url(), SHORT_DEADLINES, &options);
+        let (mut client, mut other) = (narrows.connect(), narrows.connect());
+        // A connection that is dialled for this is in no db yet.
+        client.expect(&["SELECT", "5"], "+OK\r\n");
+        client.expect(&["SET", "mine", "5"], "+OK\r\n");
+        // The first time one more can be had, later each of the two has one.
+        client.send(b"SCRIPT KILL\r\n");
+        assert!(client.reply().text().starts_with("NOTBUSY"));
+        for _ in 0..5 {
+            client.send(b"SET mine 5\r\nSCRIPT KILL\r\nGET mine\r\n");
+            client.expect_reply("+OK\r\n");
+            let text = client.reply().text();
+            assert!(text.starts_with("NOTBUSY"), "{connections}: {text}");
+            client.expect_reply("$1\r\n5\r\n");
+            other.expect(&["GET", "mine"], "$-1\r\n");
+        }
+        server.connect().expect(&["DBSIZE"], ":0\r\n");
     }
 }
 

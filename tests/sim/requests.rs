@@ -77,6 +77,10 @@ impl Actor {
             92..95 if !self.users => self.silence_next(chance, tag),
             95..98 => return self.kill(chance, tag, others, ledger),
             98 => self.say_last_word(chance, tag, ledger),
+            // No script runs.
+            _ if chance.hits(60) => {
+                self.send(chance, tag, &["SCRIPT", "KILL"], Expect::Beginning("-"));
+            }
             _ => self.send(chance, tag, &["PING", &text], Expect::Served),
         }
         None

@@ -53,6 +53,9 @@ pub fn own_command(link: &mut Link, name: &str, args: &[&[u8]], ledger: &mut Led
             _ => write::error(&mut link.out, "ERR DB index is out of range"),
         },
         ("CLIENT", _) => write::status(&mut link.out, "OK"),
+        ("SCRIPT", _) => {
+            write::error(&mut link.out, "NOTBUSY No scripts in execution right now.");
+        }
         ("PING", Some(nonce)) => write::bulk(&mut link.out, nonce),
         ("PING", None) => write::status(&mut link.out, "PONG"),
         _ => ledger.offend(format!("an untagged {name} reached the server")),

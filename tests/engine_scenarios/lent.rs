@@ -1,0 +1,49 @@
+//! What is lent a connection, and what happens to it at the wrong moment.
+
+use crate::desk::{Desk, without_alarms};
+
+#[test]
+fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
+    let mut desk = Desk::new(2, without_alarms);
+    let (waiter, other) = (desk.client(), desk.client());
+    desk.says(other, "GET a\r\n");
+    let pipe = desk.opens();
+    desk.written(pipe);
+    desk.answers(pipe, b"$-1\r\n");
+    desk.says(waiter, "BLPOP q 0\r\nPING\r\n");
+    // Lent, and nothing of the wait written.
+    let lease = desk.opens();
+    desk.says(other, "CLIENT UNBLOCK 1 ERROR\r\n");
+    assert_eq!(desk.closed, [lease]);
+    assert_eq!(
+        desk.hears(waiter),
+        "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
+    );
+    let written = desk.written(pipe);
+    assert_eq!(written, "*1\r\n$4\r\nPING\r\n");
+    desk.answers(pipe, b"+PONG\r\n");
+    assert_eq!(desk.hears(waiter), "+PONG\r\n");
+    assert_eq!(desk.hears(other), "$-1\r\n:1\r\n");
+}
+
+#[test]
+fn what_follows_an_errand_waits_until_its_connection_which_is_in_no_db_is_gone() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    desk.says(client, "SELECT 5\r\nSET a 1\r\n");
+    let pipe = desk.opens();
+    desk.answers(pipe, b"+OK\r\n");
+    assert!(desk.written(pipe).contains("SET"));
+    desk.answers(pipe, b"+OK\r\n");
+    desk.says(client, "SCRIPT KILL\r\nGET a\r\nSCRIPT KILL\r\n");
+    let errand = desk.permits.last().expect("a dial under way").0;
+    assert_ne!(errand, pipe);
+    desk.engine.dialled(errand, desk.now);
+    desk.written(errand);
+    desk.answers(errand, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    assert_eq!(desk.written(errand), "*2\r\n$6\r\nSCRIPT\r\n$4\r\nKILL\r\n");
+    assert_eq!(desk.written(pipe), "");
+    desk.answers(errand, b"-NOTBUSY no script\r\n");
+    assert_eq!(desk.closed, [errand]);
+    assert_eq!(desk.written(pipe), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+}
