@@ -27,6 +27,9 @@ const RENAMED: &[&str] = &[
 
 const TOML: &str = "[commands]\nrename = ['CONFIG=sec-name', 'LRANGE=sec-range', 'SET=SEC-SET']\n";
 
+/// SHA-256 of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
 /// Each server that is installed, with narrows in front of it.
 fn each(mut story: impl FnMut(&mut RedisServer, &Narrows)) {
     for flavor in Flavor::installed() {
@@ -144,4 +147,38 @@ fn a_read_whose_connection_is_lost_is_asked_again_under_the_right_name() {
         let info = client.call(&["INFO", "narrows"]).text();
         assert!(info.contains("narrows_replays_total:1\r\n"), "{info}");
     });
+}
+
+#[test]
+fn a_user_may_know_commands_by_their_usual_names_that_others_do_not() {
+    let toml = format!(
+        "[auth]\nmode = 'local'\n[users.default]\nnopass = true\nadmin = true\n\
+         [users.ops]\npassword_sha256 = ['{HELLO}']\nrename = ['CONFIG=sec-name', 'LRANGE=sec-range']\n\
+         [commands]\nrename = ['SET=sec-set']\n"
+    );
+    for flavor in Flavor::installed() {
+        let mut server = RedisServer::start_flavor(flavor, RENAMED);
+        let narrows = narrows(&server.url(), &toml, &["--workers", "1"]);
+        let (mut plain, mut ops) = (narrows.connect(), narrows.connect());
+        expect_learned(&mut plain);
+        ops.expect(&["AUTH", "ops", "hello"], "+OK\r\n");
+        for client in [&mut plain, &mut ops] {
+            client.expect(&["SET", "k", "v"], "+OK\r\n");
+        }
+        ops.expect(&["RPUSH", "l", "a"], ":1\r\n");
+        ops.expect(&["LRANGE", "l", "0", "-1"], "*1\r\n$1\r\na\r\n");
+        let text = ops.call(&["sec-range", "l", "0", "-1"]).text();
+        assert!(text.starts_with("ERR unknown command"), "{text}");
+        let text = plain.call(&["LRANGE", "l", "0", "-1"]).text();
+        assert!(text.starts_with("ERR unknown command 'LRANGE'"), "{text}");
+        // Asked again after a loss it is the right command still.
+        server.stop();
+        ops.send_command(&["LRANGE", "l", "0", "-1"]);
+        wait_until("the request to be under way", PATIENCE, || {
+            let list = plain.call(&["CLIENT", "LIST"]).text();
+            list.contains(" cmd=lrange ")
+        });
+        server.restart();
+        ops.expect_reply("*0\r\n");
+    }
 }

@@ -137,7 +137,7 @@ fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
         (
             NOT_ALLOWED,
             "-NOPERM narrows: ",
-            " is not allowed here; see [commands] in the configuration\r\n",
+            " is not allowed; see [commands] and the user in the configuration\r\n",
         ),
     ];
     for flavor in Flavor::installed() {

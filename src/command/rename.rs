@@ -61,6 +61,16 @@ impl Renames {
         Ok(())
     }
 
+    /// These and others, which may say other things of the same command.
+    pub fn with(mut self, others: &Self) -> Self {
+        for pair in &others.pairs {
+            if !self.pairs.contains(pair) {
+                self.pairs.push(pair.clone());
+            }
+        }
+        self
+    }
+
     /// Whether nothing is renamed.
     #[inline]
     pub fn is_empty(&self) -> bool {

@@ -54,6 +54,7 @@ pub fn changes(old: &Config, new: &mut Config) -> Vec<Change> {
     *new = draft.config;
     let mut changes = comparing.changes;
     server(&old.runtime, &mut new.runtime, &mut changes);
+    renames_of_users(old, new, &mut changes);
     if old.auth.users != new.auth.users {
         let count = |config: &Config| format!("{} (not shown)", config.auth.users.len());
         changes.push(Change {
@@ -64,6 +65,23 @@ pub fn changes(old: &Config, new: &mut Config) -> Vec<Change> {
         });
     }
     changes
+}
+
+/// As `commands.rename`, so that of a user: it stays, and who is new has none.
+fn renames_of_users(old: &Config, new: &mut Config, changes: &mut Vec<Change>) {
+    for user in &mut new.auth.users {
+        let before = old.auth.users.iter().find(|known| known.name == user.name);
+        let before = before.map_or(&[][..], |known| &known.commands.rename);
+        if before != user.commands.rename {
+            changes.push(Change {
+                key: "users.NAME.rename",
+                from: format!("{before:?} of {}", user.name),
+                to: format!("{:?}", user.commands.rename),
+                needs_restart: true,
+            });
+            user.commands.rename = before.to_vec();
+        }
+    }
 }
 
 /// The server's address and database stay; the login may change. The URL is all three in one.
@@ -147,8 +165,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::command::PolicySettings;
     use crate::config::keys::paths;
     use crate::runtime::settings::{Credentials, Endpoint, Listen};
+    use crate::session::access::UserSettings;
 
     #[test]
     fn every_key_read_at_the_start_only_is_a_key() {
@@ -191,6 +211,27 @@ mod tests {
             ("runtime.workers", "0", "3", true),
         ];
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_a_user_calls_differently_stays_and_a_new_user_has_nothing_of_that() {
+        let user = |name: &str, rename: &[&str], max_clients| UserSettings {
+            commands: PolicySettings {
+                rename: rename.iter().map(|entry| (*entry).to_owned()).collect(),
+                ..PolicySettings::default()
+            },
+            max_clients,
+            ..UserSettings::new(name)
+        };
+        let (mut old, mut new) = (Config::default(), Config::default());
+        old.auth.users = vec![user("ops", &["KEYS=a"], 1)];
+        new.auth.users = vec![user("ops", &[], 2), user("new", &["KEYS=b"], 3)];
+        let found = changes(&old, &mut new);
+        let kept = [user("ops", &["KEYS=a"], 2), user("new", &[], 3)];
+        assert_eq!(new.auth.users, kept);
+        let said: Vec<_> = found.iter().map(|c| (c.key, c.needs_restart)).collect();
+        let renamed = ("users.NAME.rename", true);
+        assert_eq!(said, [renamed, renamed, ("users", false)]);
     }
 
     #[test]

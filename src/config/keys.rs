@@ -166,12 +166,17 @@ pub(super) fn patterns() -> impl Kind<Value = Vec<String>> {
     list(text(PATTERN, pattern), 0, 1024)
 }
 
+/// The kind of the lists of commands that the server calls differently.
+pub(super) fn renamings() -> impl Kind<Value = Vec<String>> {
+    list(text(RENAME, rename), 0, 64)
+}
+
 fn commands(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.commands;
         "commands.allow"        allow       patterns();
         "commands.deny"         deny        patterns();
         "commands.dedicated"    dedicated   patterns();
-        "commands.rename"       rename      list(text(RENAME, rename), 0, 64);
+        "commands.rename"       rename      renamings();
     }
 }
 

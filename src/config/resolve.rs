@@ -45,10 +45,22 @@ impl Resolving<'_> {
     }
 
     fn renames(&mut self) {
-        let found = Renames::new(&self.draft.config.commands.rename).err();
-        for mistake in found.into_iter().flatten() {
+        let everybody = self.draft.config.commands.rename.clone();
+        let found = Renames::new(&everybody).err();
+        for mistake in found.iter().flatten() {
             let text = format!("{:?} {}", mistake.entry, mistake.why);
             self.contradiction(&["commands.rename"], text);
+        }
+        let users = match found {
+            None => self.draft.config.auth.users.clone(),
+            Some(_) => Vec::new(),
+        };
+        for user in users {
+            let both = [&everybody[..], &user.commands.rename].concat();
+            for mistake in Renames::new(&both).err().into_iter().flatten() {
+                let text = format!("{:?} of users.{} {}", mistake.entry, user.name, mistake.why);
+                self.contradiction(&["commands.rename"], text);
+            }
         }
     }
 

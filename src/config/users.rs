@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Document;
-use super::keys::{MILLION, patterns};
+use super::keys::{MILLION, patterns, renamings};
 use super::kind::{Kind, Raw, boolean, count, list, path, text};
 use super::mistake::{Mistake, Origin};
 use super::secret;
@@ -18,7 +18,7 @@ use crate::session::access::{AuthMode, BackendLogin, PasswordHash, UserSettings}
 pub(super) const SECTION: &str = "users";
 
 /// The keys of one user.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "password_file",
     "password_sha256",
     "nopass",
@@ -28,6 +28,7 @@ pub(super) const KEYS: [&str; 9] = [
     "max_clients",
     "allow",
     "deny",
+    "rename",
 ];
 
 /// Keys that mean nothing where the server checks logins.
@@ -117,6 +118,7 @@ impl User<'_, '_> {
         );
         self.key(table, "allow", &patterns(), &mut user.commands.allow);
         self.key(table, "deny", &patterns(), &mut user.commands.deny);
+        self.key(table, "rename", &renamings(), &mut user.commands.rename);
         user.passwords = hashes
             .iter()
             .filter_map(|hex| PasswordHash::from_hex(hex))

@@ -224,11 +224,8 @@ impl Engine {
 
     /// What the operator allows this client.
     pub(super) fn policy<'a>(&'a self, id: ClientId, rules: &'a Rules) -> &'a Policy {
-        let account = self
-            .clients
-            .get(id)
-            .and_then(|client| client.session.account.as_deref());
-        account.map_or(&rules.policy, |account| &account.policy)
+        let client = self.clients.get(id);
+        client.map_or(&rules.policy, |client| client.policy(rules))
     }
 
     /// Why this client may not use a command, if it may not.
@@ -342,6 +339,13 @@ impl Engine {
 }
 
 impl Client {
+    /// What the operator allows it.
+    #[inline]
+    pub(super) fn policy<'a>(&'a self, rules: &'a Rules) -> &'a Policy {
+        let account = self.session.account.as_deref();
+        account.map_or(&rules.policy, |account| &account.policy)
+    }
+
     /// Whether it may use commands.
     #[inline]
     pub(super) fn is_in(&self) -> bool {

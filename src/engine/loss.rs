@@ -271,7 +271,7 @@ impl Engine {
                 Outcome::Again => {
                     let (bytes, requests) = rewound.entry(id).or_default();
                     let sent = backend.out.request(request.offset, settled.bytes);
-                    let restored = self.rules.policy.renames().restored(sent);
+                    let restored = self.policy(id, &self.rules).renames().restored(sent);
                     bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
                     requests.push(settled);
                     continue;

@@ -60,7 +60,7 @@ use std::time::Duration;
 use slotmap::SlotMap;
 
 use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
-use crate::command::{CommandTable, Policy};
+use crate::command::{CommandTable, Policy, Renames};
 use crate::resp::{Protocol, Refusal};
 use crate::session::Access;
 use crate::telemetry::door::DoorCounts;
@@ -95,6 +95,16 @@ pub struct Rules {
     pub policy: Policy,
     /// Who may come in, and as whom.
     pub access: Access,
+}
+
+impl Rules {
+    /// All that the server calls differently, for any user.
+    pub fn renames(&self) -> Renames {
+        let users = self.access.users.values();
+        users.fold(self.policy.renames().clone(), |all, user| {
+            all.with(user.policy.renames())
+        })
+    }
 }
 
 /// What one worker shares with the others.

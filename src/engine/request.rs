@@ -317,17 +317,17 @@ impl Engine {
         fate: Fate,
     ) {
         let now = self.now;
-        let renames = self.rules.policy.renames();
-        let renamed = match renames.is_empty() {
-            true => None,
-            false => renames.sent(bytes),
-        };
-        let bytes = renamed.as_deref().unwrap_or(bytes);
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(id), self.backends.get_mut(carrier))
         else {
             return;
         };
+        let renames = client.policy(&self.rules).renames();
+        let renamed = match renames.is_empty() {
+            true => None,
+            false => renames.sent(bytes),
+        };
+        let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
             backend.context == client.context
                 || spec.route == Route::OwnConnection

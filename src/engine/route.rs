@@ -45,7 +45,7 @@ impl Engine {
                 self.refuse_queued(id, &refusal)
             }
             // To clients that is no command, and the server is not asked for it.
-            Lookup::Unknown if rules.policy.renames().hides(name) => {
+            Lookup::Unknown if self.policy(id, rules).renames().hides(name) => {
                 self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes })
             }
             Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {

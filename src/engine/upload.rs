@@ -160,7 +160,7 @@ impl Engine {
         );
         backend.out.stream(true);
         // Its name has come: the request was judged by it.
-        let renamed = self.rules.policy.renames().sent(partial);
+        let renamed = client.policy(&self.rules).renames().sent(partial);
         backend.out.push(renamed.as_deref().unwrap_or(partial));
         client.stream = Some(Box::new(Stream {
             scanner,

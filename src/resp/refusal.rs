@@ -196,7 +196,7 @@ impl Refusal<'_> {
                 out,
                 b"NOPERM narrows: '",
                 command.as_bytes(),
-                &[b"' is not allowed here; see [commands] in the configuration"],
+                &[b"' is not allowed; see [commands] and the user in the configuration"],
             ),
             other => write::error(out, other.fixed().1),
         }

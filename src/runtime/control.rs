@@ -199,7 +199,7 @@ impl Control {
             return Ok(true);
         }
         let rules = self.current.rules();
-        let learned = CommandTable::builtin().learned_with(&reply, rules.policy.renames());
+        let learned = CommandTable::builtin().learned_with(&reply, &rules.renames());
         match learned {
             Ok(commands) => {
                 let rules = self.current.change_rules(|rules| Rules {

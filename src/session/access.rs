@@ -185,7 +185,8 @@ impl UserSettings {
         }
     }
 
-    /// The account. What `everybody` is allowed or denied is so for this user too.
+    /// The account. What `everybody` is allowed, denied or knows by another name is so for this
+    /// user too.
     fn account(
         &self,
         everybody: &PolicySettings,
@@ -195,7 +196,8 @@ impl UserSettings {
         let policy = Policy::new(&PolicySettings {
             allow: both(&everybody.allow, &self.commands.allow),
             deny: both(&everybody.deny, &self.commands.deny),
-            ..everybody.clone()
+            dedicated: everybody.dedicated.clone(),
+            rename: both(&everybody.rename, &self.commands.rename),
         })?;
         Ok(Account {
             name: self.name.as_bytes().into(),

@@ -73,11 +73,11 @@ fn an_upload_to_a_command_that_is_not_allowed_is_refused_and_the_connection_stay
     let refused = [
         (
             "SET",
-            "-NOPERM narrows: 'set' is not allowed here; see [commands] in the configuration\r\n",
+            "-NOPERM narrows: 'set' is not allowed; see [commands] and the user in the configuration\r\n",
         ),
         (
             "DEBUG",
-            "-NOPERM narrows: 'debug' is not allowed here; see [commands] in the configuration\r\n",
+            "-NOPERM narrows: 'debug' is not allowed; see [commands] and the user in the configuration\r\n",
         ),
         (
             "REPLCONF",

@@ -61,7 +61,7 @@ fn what_may_change_holds_for_the_next_request_and_nobody_is_disconnected() {
     assert!(log.contains(changed), "{log}");
     assert!(log.contains("DEBUG") && !log.contains("WARN"), "{log}");
     for client in &mut clients {
-        let refused = "-NOPERM narrows: 'keys' is not allowed here; see [commands] in the \
+        let refused = "-NOPERM narrows: 'keys' is not allowed; see [commands] and the user in the \
                        configuration\r\n";
         // The worker may not have come to the message yet.
         wait_until("the new rules", PATIENCE, || {

@@ -295,7 +295,7 @@ fn narrows_own_refusals_say_who_speaks() {
             Refusal::Forbidden {
                 command: "shutdown",
             },
-            "-NOPERM narrows: 'shutdown' is not allowed here; see [commands] in the configuration",
+            "-NOPERM narrows: 'shutdown' is not allowed; see [commands] and the user in the configuration",
         ),
         (
             Refusal::Cluster,
