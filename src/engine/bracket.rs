@@ -73,6 +73,9 @@ impl Engine {
         if let Some(void) = self.wait_is_void(id, mark) {
             hears = Hears::Instead(void);
         }
+        if let Some(order) = self.lent(id).and_then(|lent| lent.pause.take()) {
+            self.pause_answered(order, reply);
+        }
         if mark == Mark::Switch {
             hears = self.switched(backend, id, reply);
         }

@@ -6,6 +6,7 @@
 use crate::admission::Claim;
 use crate::command::Spec;
 use crate::resp::Frame;
+use crate::session::Mark;
 
 use super::backend::{Backend, Phase, Want};
 use super::context::Context;
@@ -14,6 +15,7 @@ use super::key::{BackendId, ClientId};
 use super::lease::LeaseFor;
 use super::logins::REFUSED_USER;
 use super::loss::Loss;
+use super::pause::PauseOrder;
 use super::provision::Provided;
 use super::slot::Receiver;
 use super::{Engine, Rules};
@@ -32,9 +34,15 @@ impl Engine {
         if !self.lent(id).is_some_and(|lent| lent.errand_to_come) {
             return self.needs_lease(id, bytes, frame, spec, LeaseFor::Errand);
         }
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        let pause = PauseOrder::of(bytes);
+        let receiver = match pause {
+            Some(_) => Receiver::Lent(Mark::Pause),
+            None => Receiver::Client,
+        };
+        let outcome = self.lend(id, rules, bytes, spec, receiver);
         if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.errand_to_come = false;
+            lent.pause = pause;
         }
         outcome
     }

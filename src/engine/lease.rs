@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::admission::Paused;
 use crate::command::Pin;
 use crate::resp::NotExecuted;
 use crate::session::Bracket;
@@ -15,6 +16,7 @@ use super::feed::Feed;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
+use super::pause::PauseOrder;
 use super::planted::{self, Bug};
 
 /// What a backend is lent for. Each has a bound of its own.
@@ -139,6 +141,8 @@ pub struct Lent {
     pub switch: Option<Context>,
     /// It was lent for an errand that has not been sent yet.
     pub errand_to_come: bool,
+    /// `CLIENT PAUSE` or `CLIENT UNPAUSE` is under way.
+    pub pause: Option<PauseOrder>,
     /// The server has refused what moves it behind its client's writes.
     pub offset_unmoved: bool,
     /// What the server sends unasked.
@@ -155,6 +159,7 @@ impl Lent {
             waits: false,
             switch: None,
             errand_to_come: purpose == LeaseFor::Errand,
+            pause: None,
             offset_unmoved: false,
             feed: None,
         }
@@ -459,8 +464,10 @@ impl Engine {
     pub(super) fn expire_lease_waiters(&mut self, limit: Duration) {
         while let Some((id, since)) = self.lease_waiters.front().copied() {
             let awaited = self.awaited_lease(id);
-            if awaited.is_some() && self.now.saturating_sub(since) < limit {
-                self.wake_at(since + limit);
+            let held_by = Paused::Writes;
+            let at = self.shared.pause.counts_from(since, held_by) + limit;
+            if awaited.is_some() && self.now < at {
+                self.wake_at(at);
                 return;
             }
             self.lease_waiters.pop_front();

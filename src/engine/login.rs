@@ -377,7 +377,7 @@ impl Engine {
     /// Logins that have waited for the server as long as they may.
     pub(super) fn expire_logins(&mut self, limit: Duration) {
         let now = self.now;
-        let expired = |check: &LoginCheck| now.saturating_sub(check.since) >= limit;
+        let expired = |check: &LoginCheck| now >= self.counts_from(check.since) + limit;
         let late = self.logins.iter().filter(|(_, check)| expired(check));
         let late: Vec<LoginId> = late.map(|(id, _)| id).collect();
         for check in late {
@@ -392,7 +392,7 @@ impl Engine {
             self.login_over(check);
         }
         if let Some(since) = self.logins.values().map(|check| check.since).min() {
-            self.wake_at(since + limit);
+            self.wake_at(self.counts_from(since) + limit);
         }
     }
 }

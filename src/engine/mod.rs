@@ -37,6 +37,7 @@ mod opening;
 mod outbox;
 mod outgoing;
 mod output;
+mod pause;
 mod permission;
 pub mod planted;
 mod probe;
@@ -59,7 +60,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats};
+use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats, ServerPause};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::resp::{Protocol, Refusal};
 use crate::session::Access;
@@ -118,6 +119,8 @@ pub struct Shared {
     pub door: Arc<DoorCounts>,
     /// How many clients each user has.
     pub seats: Arc<Seats>,
+    /// For how long clients have paused the server.
+    pub pause: Arc<ServerPause>,
 }
 
 impl Shared {
@@ -128,6 +131,7 @@ impl Shared {
             dials: Arc::new(dials),
             door: Arc::default(),
             seats: Arc::default(),
+            pause: Arc::default(),
         }
     }
 }

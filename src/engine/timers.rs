@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::admission::Paused;
 use crate::telemetry::Leave;
 
 use super::Engine;
@@ -36,6 +37,10 @@ impl Engine {
             return;
         }
         self.alarm = None;
+        if self.shared.pause.is_on(now) {
+            // It may be ended by anybody at any moment.
+            self.wake_at(now + SECOND);
+        }
         let pool = &self.rules.settings.pool;
         let queue_timeout = pool.queue_timeout;
         self.expire_backends();
@@ -131,10 +136,13 @@ impl Engine {
         let settings = &self.rules.settings;
         let mut next = Earliest::default();
         if let Phase::Handshake(handshake) = &backend.phase {
-            if handshake.deadline <= now {
+            let timeout = settings.backend.handshake_timeout;
+            let begun = handshake.deadline.saturating_sub(timeout);
+            let deadline = self.counts_from(begun) + timeout;
+            if deadline <= now {
                 return (Some(Due::Lose(Loss::HandshakeTimeout)), None);
             }
-            return (None, Some(handshake.deadline));
+            return (None, Some(deadline));
         }
         if matches!(backend.phase, Phase::Dialling) {
             return (None, None);
@@ -153,7 +161,7 @@ impl Engine {
             return (None, next.at);
         }
         if !backend.in_flight.is_empty() && !planted::has(Bug::StallMissed) {
-            let at = backend.heard_at + self.stall_limit(backend);
+            let at = self.silent_since(backend) + self.stall_limit(backend);
             if at <= now {
                 return (Some(Due::Lose(Loss::Stalled)), None);
             }
@@ -221,6 +229,16 @@ impl Engine {
             return;
         }
         let now = self.now;
+        if self
+            .shared
+            .pause
+            .counts_from(Duration::ZERO, Paused::Writes)
+            + limit
+            > now
+        {
+            // Which of them the server held up nobody knows.
+            return self.wake_at(now + limit);
+        }
         let mut late: Vec<(ClientId, Receiver)> = Vec::new();
         let mut given_up: Vec<BackendId> = Vec::new();
         for (id, backend) in &mut self.backends {
@@ -326,7 +344,7 @@ impl Engine {
 
     fn expire_command_waiters(&mut self, limit: Duration) {
         if let Some((_, since)) = self.command_waiters.first() {
-            let at = *since + limit;
+            let at = self.counts_from(*since) + limit;
             if at <= self.now {
                 self.commands_learned(self.now);
             } else {

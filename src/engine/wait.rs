@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::admission::Paused;
 use crate::resp::NotExecuted;
 use crate::telemetry::Way;
 
@@ -240,7 +241,10 @@ impl Engine {
     /// Clients that have waited for a pipe as long as they may are told so.
     pub(super) fn expire_waiters(&mut self, limit: Duration) {
         let now = self.now;
-        let expired = |since: Duration| now.saturating_sub(since) >= limit;
+        let pause = &self.shared.pause;
+        // What would have to be free for it may be held up by writes.
+        let counted = |since| pause.counts_from(since, Paused::Writes);
+        let expired = |since: Duration| now.saturating_sub(counted(since)) >= limit;
         let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
         let mut next = None;
         for context in ids {
@@ -267,7 +271,7 @@ impl Engine {
             }
         }
         if let Some(since) = next {
-            self.wake_at(since + limit);
+            self.wake_at(counted(since) + limit);
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, timeout};
 
-use crate::admission::{Backoff, Budget, Claim, Jitter};
+use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::Rules;
 use crate::resp::{ReplyScanner, write};
@@ -58,6 +58,10 @@ pub struct Control {
     pub command_refused: bool,
     /// Where it is told what the server says of itself.
     pub server: Arc<Server>,
+    /// For how long clients have paused the server.
+    pub pause: Arc<ServerPause>,
+    /// When the process' own clock began.
+    pub epoch: std::time::Instant,
 }
 
 impl Control {
@@ -298,9 +302,19 @@ impl Control {
                 }
             }
         };
-        timeout(limit, exchange)
-            .await
-            .map_err(|_| "no answer in time".to_owned())?
+        let begun = self.epoch.elapsed();
+        let mut exchange = std::pin::pin!(exchange);
+        loop {
+            // A pause may begin while it waits, and may be ended early.
+            let deadline = self.pause.counts_from(begun, Paused::All) + limit;
+            let left = deadline.saturating_sub(self.epoch.elapsed());
+            if left.is_zero() {
+                return Err("no answer in time".to_owned());
+            }
+            if let Ok(outcome) = timeout(left.min(limit), &mut exchange).await {
+                return outcome;
+            }
+        }
     }
 }
 

@@ -130,6 +130,8 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         orders,
         command_refused: false,
         server: observer.server(),
+        pause: Arc::clone(&shared.pause),
+        epoch,
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));

@@ -37,6 +37,8 @@ pub enum Mark {
     Wait,
     /// `WAITAOF`.
     WaitAof,
+    /// `CLIENT PAUSE` or `CLIENT UNPAUSE`.
+    Pause,
 }
 
 /// Why an `EXEC` must not run.
@@ -235,7 +237,7 @@ impl Bracket {
             Mark::Unwatch | Mark::Switch => {}
             // See the connection's feed.
             Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
-            Mark::Wait | Mark::WaitAof => {}
+            Mark::Wait | Mark::WaitAof | Mark::Pause => {}
         }
         Hears::AsIs
     }

@@ -1,7 +1,7 @@
 //! Commands that have to get through while pipes are stuck: they travel on a connection of their own,
 //! as their client's own user.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::setup::{SHORT_DEADLINES, narrows, other_clients};
 use crate::support::{Flavor, Narrows, PATIENCE, RedisServer, wait_until};
@@ -102,6 +102,45 @@ fn a_pause_begins_and_ends_through_narrows_and_reads_go_on_under_a_pause_of_writ
     operator.expect(&["CLIENT", "UNPAUSE"], "+OK\r\n");
     writer.expect_reply("+OK\r\n");
     reader.expect(&["GET", "k"], "$1\r\nw\r\n");
+}
+
+#[test]
+fn nothing_is_late_or_dead_in_a_pause_that_is_longer_than_every_deadline() {
+    for (what, length) in [("ALL", "3500"), ("WRITE", "3500")] {
+        let server = RedisServer::start();
+        let options = ["--max-backend-connections", "6"];
+        let narrows = narrows(&server.url(), SHORT_DEADLINES, &options);
+        let mut operator = narrows.connect();
+        let mut clients: Vec<_> = (0..10).map(|_| narrows.connect()).collect();
+        for client in &mut clients {
+            client.expect(&["GET", "k"], "$-1\r\n");
+        }
+        let begin = Instant::now();
+        operator.expect(&["CLIENT", "PAUSE", length, what], "+OK\r\n");
+        for (at, client) in clients.iter_mut().enumerate() {
+            // Some need a connection that is dialled now, and some a lease.
+            match at % 3 {
+                0 => client.send(b"INCR k\r\n"),
+                1 => client.send(b"SELECT 5\r\nINCR k\r\n"),
+                _ => client.send(b"WATCH k\r\nMULTI\r\nINCR k\r\nEXEC\r\n"),
+            }
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            if at % 3 == 1 {
+                client.expect_reply("+OK\r\n");
+            }
+            if at % 3 == 2 {
+                client.expect_reply("+OK\r\n");
+                client.expect_reply("+OK\r\n");
+                client.expect_reply("+QUEUED\r\n");
+            }
+            let reply = client.reply();
+            assert!(!reply.is_error(), "{at}: {}", reply.text());
+        }
+        assert!(begin.elapsed() > Duration::from_secs(3), "{what}");
+        assert!(!narrows.log().contains("WARN"), "{}", narrows.log());
+        operator.expect(&["PING"], "+PONG\r\n");
+    }
 }
 
 #[test]
