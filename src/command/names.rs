@@ -1,5 +1,6 @@
-//! The names of all commands as one open-addressing table: a name of up to 32 bytes is folded to
-//! lower case on the stack, hashed once and compared as five words. It knows indexes, not commands.
+//! The names of all commands as open-addressing tables: a name of up to 32 bytes is folded to
+//! lower case on the stack, hashed once and compared as five words; one of a command of up to eight
+//! bytes, as nearly all have that are used a lot, as a single word. It knows indexes, not commands.
 //! The hash is fixed, so a table is the same in every run; a server that wished to could make it
 //! slow, but a server can do worse.
 
@@ -10,6 +11,9 @@ pub(super) struct Names {
     slots: Box<[Slot]>,
     /// How far a hash is shifted to give the number of a slot.
     shift: u32,
+    /// Commands whose names fit into one word; as above, but three of four are empty.
+    short: Box<[Short]>,
+    short_shift: u32,
     /// Names longer than [`NAME_BYTES_MAX`]: no server has any of its own, a module may.
     long: Vec<(Scope, Box<[u8]>, u32)>,
 }
@@ -28,6 +32,8 @@ impl Names {
         Names {
             slots: vec![Slot::default(); slots].into_boxed_slice(),
             shift: u64::BITS - slots.trailing_zeros(),
+            short: vec![Short::default(); slots * 2].into_boxed_slice(),
+            short_shift: u64::BITS - (slots * 2).trailing_zeros(),
             long: Vec::new(),
         }
     }
@@ -35,6 +41,15 @@ impl Names {
     /// Adds a name, given in lower case. A name that is there already stays as it is.
     pub(super) fn insert(&mut self, scope: Scope, name: &str, index: u32) {
         if self.find(scope, name.as_bytes()).is_some() {
+            return;
+        }
+        if let Some(short) = Short::of(scope, name.as_bytes(), index) {
+            let home = short.home(self.short_shift);
+            let (front, back) = self.short.split_at_mut(home.min(self.short.len()));
+            let mut places = back.iter_mut().chain(front);
+            if let Some(place) = places.find(|place| place.length == 0) {
+                *place = short;
+            }
             return;
         }
         let Some(key) = Key::of(scope, name.as_bytes()) else {
@@ -56,6 +71,28 @@ impl Names {
     /// The index of a name in any case of letters.
     #[inline]
     pub(super) fn find(&self, scope: Scope, name: &[u8]) -> Option<u32> {
+        match Short::of(scope, name, 0) {
+            Some(short) => self.find_short(short),
+            None => self.find_key(scope, name),
+        }
+    }
+
+    #[inline]
+    fn find_short(&self, name: Short) -> Option<u32> {
+        let home = name.home(self.short_shift);
+        for at in home..home + self.short.len() {
+            let place = self.short.get(at & (self.short.len() - 1))?;
+            if (place.word, place.length) == (name.word, name.length) {
+                return Some(place.index);
+            }
+            if place.length == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn find_key(&self, scope: Scope, name: &[u8]) -> Option<u32> {
         let Some(key) = Key::of(scope, name) else {
             return self.find_long(scope, name);
         };
@@ -85,6 +122,41 @@ impl Names {
     fn home(&self, key: &Key) -> usize {
         // The high bits of a product depend on all bits of its factors.
         usize::try_from(key.hash() >> self.shift).unwrap_or(0)
+    }
+}
+
+/// The name of a command as one word, and its index.
+#[derive(Clone, Copy, Debug, Default)]
+struct Short {
+    /// Folded, and padded with zeros.
+    word: u64,
+    /// One more than the name's: it tells `get` from `get\0`, and 0 says that the place is empty.
+    length: u32,
+    index: u32,
+}
+
+impl Short {
+    #[inline]
+    fn of(scope: Scope, name: &[u8], index: u32) -> Option<Self> {
+        if scope != Scope::Commands || name.len() > 8 {
+            return None;
+        }
+        let word = match name.first_chunk() {
+            Some(whole) => u64::from_le_bytes(*whole),
+            None => padded(name),
+        };
+        Some(Self {
+            word: lower_case(word),
+            length: name.len() as u32 + 1,
+            index,
+        })
+    }
+
+    /// The place where the search for it begins.
+    #[inline]
+    fn home(&self, shift: u32) -> usize {
+        let hash = self.word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        usize::try_from(hash >> shift).unwrap_or(0)
     }
 }
 
