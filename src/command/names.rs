@@ -312,17 +312,30 @@ mod tests {
 
     #[test]
     fn a_full_table_still_answers() {
-        let mut names = Names::with_room(500);
-        for index in 0..500 {
-            names.insert(Scope::Commands, &format!("command.{index}"), index);
+        // Of names that fit into one word, just fit, just do not, and of longer ones.
+        for (lower, upper) in [("c", "C"), ("cmds.", "CMDS."), ("command.", "COMMAND.")] {
+            let mut names = Names::with_room(500);
+            for index in 0..500 {
+                names.insert(Scope::Commands, &format!("{lower}{index}"), index);
+            }
+            for index in 0..500 {
+                let name = format!("{upper}{index}");
+                let found = names.find(Scope::Commands, name.as_bytes());
+                assert_eq!(found, Some(index), "{name}");
+            }
+            let missing = format!("{lower}500");
+            assert_eq!(names.find(Scope::Commands, missing.as_bytes()), None);
         }
-        for index in 0..500 {
-            assert_eq!(
-                names.find(Scope::Commands, format!("COMMAND.{index}").as_bytes()),
-                Some(index)
-            );
-        }
-        assert_eq!(names.find(Scope::Commands, b"command.500"), None);
+    }
+
+    #[test]
+    fn names_of_eight_bytes_are_told_from_those_of_nine() {
+        let mut names = Names::with_room(2);
+        names.insert(Scope::Commands, "bitcount", 1);
+        names.insert(Scope::Commands, "bitcounts", 2);
+        assert_eq!(names.find(Scope::Commands, b"BITCOUNT"), Some(1));
+        assert_eq!(names.find(Scope::Commands, b"BITCOUNTS"), Some(2));
+        assert_eq!(names.find(Scope::Commands, b"bitcount\0"), None);
     }
 
     #[test]

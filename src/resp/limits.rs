@@ -29,6 +29,11 @@ pub const UNAUTHENTICATED_ARGS_MAX: u32 = 10;
 /// Bytes of an argument before login. Redis: `authRequired(c) && ll > 16384`.
 pub const UNAUTHENTICATED_BULK_BYTES_MAX: u64 = 16_384;
 
+/// Elements that an aggregate in a reply may announce, or pairs: as many as Redis' own client
+/// library takes (`REDIS_READER_MAX_ARRAY_ELEMENTS`, hiredis' read.h). What says more is no reply, and
+/// whatever came behind it would be taken for its elements.
+pub const REPLY_ELEMENTS_MAX: u64 = (1 << 32) - 1;
+
 /// Room for every 64-bit number with its sign and type.
 pub const HEADER_BYTES_MIN: usize = 32;
 

@@ -4,7 +4,7 @@
 //! resynchronised on. It knows nothing of requests, so nothing of whose reply this is.
 
 use self::nesting::{Level, Nesting};
-use super::limits::Limits;
+use super::limits::{Limits, REPLY_ELEMENTS_MAX};
 use super::number::Decimal;
 use super::violation::ReplyError;
 
@@ -365,10 +365,13 @@ impl ReplyScanner {
         if self.first == b'>' && self.nesting.level() != Level::Reply {
             return Err(ReplyError::NestedPush);
         }
+        if count > REPLY_ELEMENTS_MAX {
+            return Err(ReplyError::InvalidLength);
+        }
         self.note();
         let attribute = self.first == b'|';
         let values = match self.first {
-            b'%' | b'|' => count.checked_mul(2).ok_or(ReplyError::InvalidLength)?,
+            b'%' | b'|' => count * 2,
             _ => count,
         };
         if values == 0 {

@@ -14,6 +14,8 @@ pub enum Kind {
 
 #[derive(Debug)]
 struct Sent {
+    /// By the clock of sending and hearing.
+    at: u64,
     link: u64,
     frame: Vec<u8>,
     kind: Kind,
@@ -25,8 +27,10 @@ pub struct Feeds {
     by_client: BTreeMap<u32, VecDeque<Sent>>,
     /// Confirmations that nothing is subscribed, which name nobody.
     to_somebody: Vec<Vec<u8>>,
-    /// What clients have heard last, as if of the connection that is next to be heard of.
-    lately: BTreeMap<u32, Vec<Vec<u8>>>,
+    /// What clients have heard last, and when, as if of a connection that was lost by then.
+    lately: BTreeMap<u32, Vec<(u64, Vec<u8>)>>,
+    /// Goes on with everything that is sent or heard.
+    clock: u64,
     /// Connections over which something may still come.
     pub alive: BTreeSet<u64>,
     /// How many frames have been heard.
@@ -35,8 +39,15 @@ pub struct Feeds {
 
 impl Feeds {
     pub fn sent(&mut self, client: u32, link: u64, frame: Vec<u8>, kind: Kind) {
+        self.clock += 1;
+        let at = self.clock;
         let queue = self.by_client.entry(client).or_default();
-        queue.push_back(Sent { link, frame, kind });
+        queue.push_back(Sent {
+            at,
+            link,
+            frame,
+            kind,
+        });
     }
 
     pub fn sent_to_somebody(&mut self, frame: Vec<u8>) {
@@ -50,12 +61,15 @@ impl Feeds {
             self.to_somebody.swap_remove(at);
             return Some(Kind::Confirmation { last: true });
         }
+        self.clock += 1;
         let queue = self.by_client.get_mut(&client)?;
         let lately = self.lately.entry(client).or_default();
         while let Some(next) = queue.front() {
             if next.frame == frame {
                 self.heard += 1;
-                lately.push(frame.to_vec());
+                if !self.alive.contains(&next.link) {
+                    lately.push((self.clock, frame.to_vec()));
+                }
                 return queue.pop_front().map(|sent| sent.kind);
             }
             let link = next.link;
@@ -64,13 +78,20 @@ impl Feeds {
             }
             queue.retain(|sent| sent.link != link);
             // What was taken for the lost connection's may have been the same of the next one.
-            for heard in lately.drain(..) {
-                if queue.front().is_some_and(|sent| sent.frame == heard) {
+            for (at, heard) in lately.drain(..) {
+                let same = |sent: &Sent| sent.frame == heard && sent.at < at;
+                if queue.front().is_some_and(same) {
                     queue.pop_front();
                 }
             }
         }
         None
+    }
+
+    /// What a client is to hear next.
+    pub fn next(&self, client: u32) -> String {
+        let next = self.by_client.get(&client).and_then(VecDeque::front);
+        next.map_or_else(String::new, |next| next.frame.escape_ascii().to_string())
     }
 
     /// Something that a client should have heard by now, if its connection lives.

@@ -86,7 +86,8 @@ impl Actor {
         }
         let Some(kind) = ledger.feeds.heard(self.number, frame) else {
             let (number, frame) = (self.number, frame.escape_ascii());
-            ledger.offend(format!("client {number} hears {frame}, which is not next"));
+            let next = ledger.feeds.next(number);
+            ledger.offend(format!("client {number} hears {frame}; {next} is next"));
             return true;
         };
         let Kind::Confirmation { last } = kind else {

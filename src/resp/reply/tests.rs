@@ -229,6 +229,15 @@ fn what_no_reply_begins_with_is_refused() {
 }
 
 #[test]
+fn an_aggregate_that_no_client_would_take_is_no_reply() {
+    for first in ["*", "%", "~", ">", "|"] {
+        let error = error_of(&format!("{first}4294967296\r\n"));
+        assert_eq!(error, Some(ReplyError::InvalidLength), "{first}");
+        assert_eq!(error_of(&format!("{first}4294967295\r\n")), None, "{first}");
+    }
+}
+
+#[test]
 fn lengths_are_strict() {
     for length in ["", "x", "+1", "01", "-0", "-2", "1 ", "9223372036854775808"] {
         for first in ["$", "*", "!", "=", "%", "~", ">", "|"] {
