@@ -229,22 +229,19 @@ impl Engine {
             return;
         }
         let now = self.now;
-        if self
-            .shared
-            .pause
-            .counts_from(Duration::ZERO, Paused::Writes)
-            + limit
-            > now
-        {
-            // Which of them the server held up nobody knows.
-            return self.wake_at(now + limit);
+        // Which of them the server held up nobody knows.
+        let pause = &self.shared.pause;
+        let first = pause.counts_from(Duration::ZERO, Paused::Writes) + limit;
+        if first > now {
+            return self.wake_at(first);
         }
         let mut late: Vec<(ClientId, Receiver)> = Vec::new();
         let mut given_up: Vec<BackendId> = Vec::new();
         for (id, backend) in &mut self.backends {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(client) = self.clients.get(owner)
-                && client.has_session_lease()
+                && let Some(lease) = &client.lease
+                && lease.lent.purpose != LeaseFor::Upload
             {
                 // What it holds for its client would not be known any more.
                 let oldest = backend.in_flight.front();
