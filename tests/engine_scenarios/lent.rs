@@ -1,5 +1,9 @@
 //! What is lent a connection, and what happens to it at the wrong moment.
 
+use std::time::Duration;
+
+use narrows::engine::{BackendId, ClientId};
+
 use crate::desk::{Desk, without_alarms};
 
 #[test]
@@ -24,6 +28,69 @@ fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
     desk.answers(pipe, b"+PONG\r\n");
     assert_eq!(desk.hears(waiter), "+PONG\r\n");
     assert_eq!(desk.hears(other), "$-1\r\n:1\r\n");
+}
+
+/// A client that has asked for `errand`, which is on its way.
+fn on_an_errand(desk: &mut Desk, errand: &str) -> (ClientId, BackendId) {
+    let client = desk.client();
+    desk.says(client, errand);
+    let backend = desk.permits.last().expect("a dial under way").0;
+    desk.engine.dialled(backend, desk.now);
+    desk.written(backend);
+    desk.answers(backend, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    assert_ne!(desk.written(backend), "");
+    (client, backend)
+}
+
+#[test]
+fn an_errand_that_takes_longer_than_a_request_may_ends_its_connection() {
+    for errand in ["SCRIPT KILL\r\n", "CLIENT PAUSE 10\r\n"] {
+        let mut desk = Desk::new(4, |settings| {
+            without_alarms(settings);
+            settings.clients.request_timeout = Duration::from_millis(100);
+        });
+        let (client, backend) = on_an_errand(&mut desk, errand);
+        desk.sleeps(Duration::from_millis(90));
+        assert_eq!(desk.hears(client), "");
+        desk.sleeps(Duration::from_millis(30));
+        let heard = desk.hears(client);
+        assert!(heard.starts_with("-ERR narrows: "), "{heard}");
+        assert_eq!(desk.closed, [backend]);
+    }
+}
+
+#[test]
+fn nothing_is_late_while_the_server_is_paused_and_all_is_again_when_it_goes_on() {
+    let mut desk = Desk::new(4, |settings| {
+        without_alarms(settings);
+        settings.clients.request_timeout = Duration::from_millis(100);
+        settings.backend.stall_timeout = Duration::from_secs(1);
+    });
+    let other = desk.client();
+    desk.says(other, "INCR k\r\n");
+    let pipe = desk.opens();
+    desk.written(pipe);
+    let (operator, backend) = on_an_errand(&mut desk, "CLIENT PAUSE 60000\r\n");
+    desk.answers(backend, b"+OK\r\n");
+    assert_eq!(desk.hears(operator), "+OK\r\n");
+    // Control is held up too.
+    desk.engine.health_checked(false, desk.now);
+    desk.sleeps(Duration::from_secs(60));
+    assert_eq!(desk.hears(other), "");
+    desk.sleeps(Duration::from_millis(120));
+    assert!(desk.hears(other).contains("request_timeout"));
+    desk.sleeps(Duration::from_secs(2));
+    assert_eq!(desk.closed, [backend, pipe]);
+
+    // A pause that the server refuses is none.
+    desk.says(other, "INCR k\r\n");
+    let pipe = desk.opens();
+    desk.written(pipe);
+    let (operator, backend) = on_an_errand(&mut desk, "CLIENT PAUSE 60000\r\n");
+    desk.answers(backend, b"-NOPERM no\r\n");
+    assert_eq!(desk.hears(operator), "-NOPERM no\r\n");
+    desk.sleeps(Duration::from_millis(120));
+    assert!(desk.hears(other).contains("request_timeout"));
 }
 
 #[test]
