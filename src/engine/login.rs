@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::Paused;
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
@@ -30,8 +31,9 @@ pub struct LoginCheck {
     pub login: BackendLogin,
     /// The credential that backends may be logged in with already.
     pub credential: Option<CredentialId>,
-    /// Who wants to know.
-    waiting: Vec<ClientId>,
+    /// Who wants to know, and since when: whoever comes to a check that is under way may wait as
+    /// long as anybody.
+    waiting: Vec<(ClientId, Duration)>,
     since: Duration,
 }
 
@@ -272,7 +274,7 @@ impl Engine {
             }
         };
         if let Some(check) = self.logins.get_mut(check) {
-            check.waiting.push(id);
+            check.waiting.push((id, now));
         }
         self.want(super::backend::Want::Login(check));
         self.wake_at(now + limit);
@@ -340,7 +342,7 @@ impl Engine {
             return self.login_over(check);
         }
         let waiting = self.logins.get(check).map(|check| check.waiting.clone());
-        for id in waiting.unwrap_or_default() {
+        for (id, _) in waiting.unwrap_or_default() {
             self.login_failed(id);
         }
         self.login_decided(check, &Verdict::Refused(reply.into()));
@@ -352,7 +354,7 @@ impl Engine {
             .get(check)
             .is_some_and(|c| c.login.password.is_none());
         if !about_strangers && let Some(check_of) = self.logins.get(check) {
-            for id in &check_of.waiting {
+            for (id, _) in &check_of.waiting {
                 if let Some(client) = self.clients.get_mut(*id)
                     && client.hold == Some(Hold::Login(check))
                 {
@@ -364,35 +366,48 @@ impl Engine {
     }
 
     fn login_over(&mut self, check: LoginId) {
-        for id in self
-            .logins
-            .remove(check)
-            .map(|check| check.waiting)
-            .unwrap_or_default()
-        {
+        let over = self.logins.remove(check);
+        for (id, _) in over.map(|check| check.waiting).unwrap_or_default() {
             self.end_hold(id, Hold::Login(check));
         }
     }
 
-    /// Logins that have waited for the server as long as they may.
+    /// Clients that have waited for a login as long as they may are told so. A check that nobody
+    /// waits for any more, or ever did, is given up.
     pub(super) fn expire_logins(&mut self, limit: Duration) {
         let now = self.now;
-        let expired = |check: &LoginCheck| now >= self.counts_from(check.since) + limit;
-        let late = self.logins.iter().filter(|(_, check)| expired(check));
-        let late: Vec<LoginId> = late.map(|(id, _)| id).collect();
-        for check in late {
-            let waiting = self.logins.get(check).map(|check| check.waiting.clone());
-            for id in waiting.unwrap_or_default() {
-                if let Some(client) = self.clients.get_mut(id)
-                    && client.hold == Some(Hold::Login(check))
-                {
-                    client.overdue_bytes = client.input.len().max(1);
-                }
+        let pause = &self.shared.pause;
+        let deadline = |since| pause.counts_from(since, Paused::All) + limit;
+        let mut late = Vec::new();
+        let mut over = Vec::new();
+        let mut next: Option<Duration> = None;
+        for (check, login) in &mut self.logins {
+            let expired = |since: &Duration| deadline(*since) <= now;
+            late.extend(
+                login
+                    .waiting
+                    .extract_if(.., |(_, since)| expired(since))
+                    .map(|(id, _)| (id, check)),
+            );
+            let oldest = login.waiting.iter().map(|(_, since)| *since).min();
+            match oldest.unwrap_or(login.since) {
+                since if expired(&since) => over.push(check),
+                since => next = Some(next.map_or(deadline(since), |n| n.min(deadline(since)))),
             }
+        }
+        for (id, check) in late {
+            if let Some(client) = self.clients.get_mut(id)
+                && client.hold == Some(Hold::Login(check))
+            {
+                client.overdue_bytes = client.input.len().max(1);
+                self.end_hold(id, Hold::Login(check));
+            }
+        }
+        for check in over {
             self.login_over(check);
         }
-        if let Some(since) = self.logins.values().map(|check| check.since).min() {
-            self.wake_at(self.counts_from(since) + limit);
+        if let Some(at) = next {
+            self.wake_at(at);
         }
     }
 }

@@ -394,11 +394,7 @@ impl Actor {
             if let Expect::Written(key) = pending.expect {
                 self.wrote(key, tag, false);
             }
-            let ran = ledger
-                .entry(tag)
-                .filter(|entry| self.moved && entry.times > 0);
-            let setting = ran.map_or(setting, |entry| entry.setting);
-            ledger.told(tag, Told::Unknown, setting);
+            ledger.told(tag, Told::Unknown, self.setting_of(tag, ledger));
             return Ok(());
         }
         // An element may have been on its way: that cannot be told.

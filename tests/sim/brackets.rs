@@ -4,7 +4,7 @@ use narrows::resp::{Limits, ReplyScanner, write};
 
 use super::actor::{Actor, Expect, Mode, Pending};
 use super::chance::Chance;
-use super::ledger::{Ledger, Tag, Told};
+use super::ledger::{Ledger, Setting, Tag, Told};
 use super::models::{COUNTERS, LISTS};
 use super::requests::huge_value;
 use super::server::DATABASES;
@@ -250,17 +250,27 @@ impl Actor {
         // Behind a SELECT that may have run the others may have run there.
         let before = self.setting;
         let moves = |part: &Part| matches!(part.expect, Expect::Select(db) if db < DATABASES);
-        self.moved |= told == Told::Unknown && parts.iter().any(moves);
         for part in parts {
             match (&part.expect, told) {
                 (Expect::Written(key), Told::Unknown) => self.wrote(*key, part.tag, false),
                 (Expect::Select(db), Told::Unknown) if *db < DATABASES => self.setting.db = *db,
                 _ => {}
             }
-            ledger.told(part.tag, told, self.setting);
+            let setting = self.setting_of(part.tag, ledger);
+            ledger.told(part.tag, told, setting);
         }
         self.setting = before;
+        self.moved |= told == Told::Unknown && parts.iter().any(moves);
         Ok(())
+    }
+
+    /// The setting that a request of unknown outcome had to run in: any, if a transaction may have
+    /// moved it.
+    pub fn setting_of(&self, tag: Tag, ledger: &Ledger) -> Setting {
+        let ran = ledger
+            .entry(tag)
+            .filter(|entry| self.moved && entry.times > 0);
+        ran.map_or(self.setting, |entry| entry.setting)
     }
 }
 
