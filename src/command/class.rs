@@ -87,13 +87,14 @@ impl Local {
         Some(match self {
             Self::ClientId => &[b"CLIENT", b"ID"],
             Self::ClientInfo => &[b"CLIENT", b"INFO"],
-            Self::ClientList => &[b"CLIENT", b"LIST", b"TYPE", b"-"],
-            Self::ClientKill => &[b"CLIENT", b"KILL", b"ID", b"-"],
+            // No client is of this type, or has this id.
+            Self::ClientList => &[b"CLIENT", b"LIST", b"TYPE", b"master"],
+            Self::ClientKill => &[b"CLIENT", b"KILL", b"ID", b"9223372036854775807"],
             Self::ClientSetname => &[b"CLIENT", b"SETNAME", b" "],
             Self::ClientGetname => &[b"CLIENT", b"GETNAME"],
             Self::ClientSetinfo => &[b"CLIENT", b"SETINFO", b"-", b"-"],
-            Self::ClientReply => &[b"CLIENT", b"REPLY", b"-"],
-            Self::ClientUnblock => &[b"CLIENT", b"UNBLOCK", b"-"],
+            Self::ClientReply => &[b"CLIENT", b"REPLY", b"ON"],
+            Self::ClientUnblock => &[b"CLIENT", b"UNBLOCK", b"9223372036854775807"],
             Self::ClientNoEvict => &[b"CLIENT", b"NO-EVICT", b"-"],
             Self::ClientGetredir => &[b"CLIENT", b"GETREDIR"],
             Self::ClientTrackinginfo => &[b"CLIENT", b"TRACKINGINFO"],
@@ -103,6 +104,16 @@ impl Local {
             // Redis' own flag `no_auth`.
             Self::Quit | Self::Reset | Self::Auth | Self::Hello => return None,
         })
+    }
+
+    /// Whether the server runs the harmless form of a command if it lets the user: an error is no
+    /// permission then. The others touch their client alone, and have no form without an effect but
+    /// one with wrong arguments.
+    pub fn runs_harmlessly(self) -> bool {
+        !matches!(
+            self,
+            Self::ClientSetname | Self::ClientSetinfo | Self::ClientNoEvict | Self::Select
+        )
     }
 }
 

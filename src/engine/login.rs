@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admission::Paused;
+use crate::command::Local;
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
@@ -40,8 +41,8 @@ pub struct LoginCheck {
 /// What the server has said of a client's next request, which is a login or needs a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing yet: it is asked whether its user may use the command of this name.
-    Asked(Box<str>),
+    /// Nothing yet: it is asked whether its user may use this command, and what that is called.
+    Asked(Box<str>, Local),
     /// It is right, and the client's commands run with this credential.
     Accepted(CredentialId),
     /// It is wrong: the error reply.
@@ -107,7 +108,7 @@ impl Engine {
                 }
             }
             Some(Verdict::Refused(reply)) => Err(self.answer_error(id, reply)),
-            Some(Verdict::Asked(_)) | None => {
+            Some(Verdict::Asked(..)) | None => {
                 self.not_blocked(id)?;
                 self.not_another(id, &login)?;
                 Err(self.wait_for_login(id, login, true))

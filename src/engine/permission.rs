@@ -1,7 +1,7 @@
 //! Rights to what narrows answers itself, in mode `passthrough`: the server is asked, by sending it
 //! the client's own command in a form that changes nothing, as the client's own user. Its `NOPERM`
 //! is the answer, and stands in its `ACL LOG` as it would have directly. A right is believed for
-//! [`BELIEVED`]; a refusal is asked for again each time.
+//! [`BELIEVED`]; a refusal is asked for again each time. Whatever is not clearly a permission is none.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl Engine {
         backend.out.push(&request);
         self.mark_backend(carrier);
         if let Some(client) = self.clients.get_mut(id) {
-            client.verdict = Some(Box::new(Verdict::Asked(spec.name.clone())));
+            client.verdict = Some(Box::new(Verdict::Asked(spec.name.clone(), local)));
         }
         Some(self.hold(id, Hold::Permission))
     }
@@ -90,17 +90,63 @@ impl Engine {
         if client.hold != Some(Hold::Permission) {
             return;
         }
-        let asked = client.verdict.take().map(|verdict| *verdict);
-        if ["-NOPERM", "-NOAUTH"]
-            .iter()
-            .any(|no| reply.starts_with(no.as_bytes()))
-        {
-            client.verdict = Some(Box::new(Verdict::Refused(reply.into())));
-        } else if let Some(Verdict::Asked(name)) = asked
-            && let Some(known) = self.credentials.get_mut(client.credential)
-        {
-            known.rights.insert(name, now);
+        let Some(Verdict::Asked(name, local)) = client.verdict.take().map(|verdict| *verdict)
+        else {
+            // It is asked again.
+            return self.end_hold(id, Hold::Permission);
+        };
+        match is_permission(local, reply) {
+            false => client.verdict = Some(Box::new(Verdict::Refused(reply.into()))),
+            true => {
+                if let Some(known) = self.credentials.get_mut(client.credential) {
+                    known.rights.insert(name, now);
+                }
+            }
         }
         self.end_hold(id, Hold::Permission);
+    }
+}
+
+/// Whether the server lets a user run a command, to whose harmless form it says `reply`. It looks at
+/// rights before it says that it is loading, busy or a replica (`processCommand`, server.c); those
+/// errors have a code of their own.
+fn is_permission(local: Local, reply: &[u8]) -> bool {
+    let begins = |code: &str| reply.starts_with(code.as_bytes());
+    let refused = begins("-NOPERM") || begins("-NOAUTH");
+    !(refused || (begins("-ERR") && local.runs_harmlessly()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_clearly_a_permission_is_none() {
+        let cases: [(Local, &str, bool); 9] = [
+            (Local::ClientId, ":7\r\n", true),
+            (Local::ClientId, "-NOPERM no\r\n", false),
+            (
+                Local::ClientList,
+                "-NOAUTH Authentication required.\r\n",
+                false,
+            ),
+            (
+                Local::ClientList,
+                "-ERR max number of clients reached\r\n",
+                false,
+            ),
+            (Local::ClientKill, "-ERR unknown subcommand\r\n", false),
+            (Local::ClientKill, "-LOADING Redis is loading\r\n", true),
+            (Local::ClientReply, "+OK\r\n", true),
+            (
+                Local::ClientSetname,
+                "-ERR Client names cannot contain spaces\r\n",
+                true,
+            ),
+            (Local::Select, "-ERR invalid DB index\r\n", true),
+        ];
+        for (local, reply, permits) in cases {
+            assert_eq!(is_permission(local, reply.as_bytes()), permits, "{reply}");
+        }
     }
 }

@@ -312,7 +312,8 @@ impl Actor {
             Expect::Login(login) => return self.judge_login(*login, frame, ledger),
             // A right that its user does not have.
             Expect::Exactly(bytes) if self.setting.user == RESTRICTED && is_id(bytes) => {
-                if frame != format!("-{NOPERM}\r\n").as_bytes() && !not_run {
+                let refused = frame == format!("-{NOPERM}\r\n").as_bytes() || frame == EARLY;
+                if !refused && !not_run {
                     return Err("not kept from what it has no right to");
                 }
             }

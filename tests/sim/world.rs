@@ -201,7 +201,7 @@ impl World {
 
     fn tell(&self, what: &str, bytes: &[u8]) {
         let text = bytes.escape_ascii().to_string();
-        let text = text.get(..3000).unwrap_or(&text);
+        let text = text.get(..160).unwrap_or(&text);
         let line = format!("{:>5} {:?} {what} {text}", self.step, self.now);
         if self.told {
             eprintln!("{line}");

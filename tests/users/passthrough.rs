@@ -93,7 +93,7 @@ fn hello_logs_in_as_well() {
 }
 
 #[test]
-fn short_connections_that_log_in_need_no_dial_once_the_user_is_known() {
+fn load_short_connections_that_log_in_need_no_dial_once_the_user_is_known() {
     let server = server_with_users(Flavor::installed()[0]);
     let narrows = passthrough(&server, "[backend]\nmax_connections = 6\n");
     let once = |user: &str, password: &str| {
