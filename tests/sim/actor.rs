@@ -113,6 +113,8 @@ pub struct Actor {
     pub users: bool,
     /// It has to log in before anything else.
     pub stranger: bool,
+    /// Servers get out of step, which is found on connections that are shared.
+    pub slips: bool,
     /// It sends huge requests.
     pub huge: bool,
     /// It uses transactions, and commands that wait.
@@ -167,6 +169,7 @@ impl Actor {
             huge: false,
             transacts: false,
             transacts_percent: 0,
+            slips: false,
             listens: false,
             listens_percent: 0,
             listening: false,
@@ -317,7 +320,8 @@ impl Actor {
                     return Err("not kept from what it has no right to");
                 }
             }
-            Expect::Exactly(_) | Expect::Beginning(_) | Expect::List if not_run && self.users => {}
+            Expect::Exactly(_) | Expect::Beginning(_) | Expect::List
+                if self.users && (not_run || frame == EARLY) => {}
             Expect::Subscribe | Expect::Tracking => {
                 return self.judge_listening(pending, frame, ledger);
             }

@@ -191,7 +191,7 @@ impl Actor {
             }
             4 => self.send(chance, tag, &["CLIENT", "LIST"], Expect::List),
             // Nobody knows what it does: it is lent a connection for good, if there is one.
-            5 if chance.hits(10) && !self.transacts => {
+            5 if chance.hits(10) && !self.transacts && !self.slips => {
                 self.loose = true;
                 self.send(chance, tag, &["NOSUCH", &tag.text()], Expect::Served);
             }

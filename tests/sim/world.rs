@@ -467,6 +467,7 @@ impl World {
         let mut actor = Actor::new(w, key, number, id);
         actor.huge = self.chance.hits(4);
         let most = if self.transacting { 90 } else { 40 };
+        actor.slips = self.slips;
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.transacts_percent = if self.transacting { 80 } else { 12 };
         actor.stranger = self.server.users.default_is_closed;
