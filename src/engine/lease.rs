@@ -385,8 +385,17 @@ impl Engine {
                 }
             }
             _ => {
+                let errand = lease.lent.purpose == LeaseFor::Errand;
                 let backend = lease.broken();
-                self.lose(backend, Loss::Dirty);
+                let quiet = self.backends.get(backend).is_some_and(Backend::is_quiet);
+                self.lose(
+                    backend,
+                    match errand && quiet {
+                        // It is in no db, so that nobody else has a use for it.
+                        true => Loss::Retired,
+                        false => Loss::Dirty,
+                    },
+                );
             }
         }
         // A reload may have made it another user meanwhile.

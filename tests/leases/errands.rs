@@ -60,6 +60,9 @@ fn what_follows_it_runs_in_the_db_of_its_client_with_few_connections_too() {
             other.expect(&["GET", "mine"], "$-1\r\n");
         }
         server.connect().expect(&["DBSIZE"], ":0\r\n");
+        drop((client, other));
+        narrows.connect().expect(&["PING"], "+PONG\r\n");
+        assert!(!narrows.log().contains("WARN"), "{}", narrows.log());
     }
 }
 
