@@ -337,6 +337,7 @@ impl Actor {
         frame: &[u8],
         not_run: bool,
     ) -> Result<(), &'static str> {
+        let lost = self.loose && frame.starts_with(b"-ERR narrows: backend connection lost");
         match expect {
             Expect::Exactly(bytes) => {
                 if frame != bytes {
@@ -355,7 +356,8 @@ impl Actor {
                     return Err("no RESET");
                 }
             }
-            Expect::Select(_) | Expect::Hello(_) if not_run => self.stranded = true,
+            // Or nobody knows whether it has moved: on a connection that was lent to it.
+            Expect::Select(_) | Expect::Hello(_) if not_run || lost => self.stranded = true,
             // The server's own words for its refusal of the db.
             Expect::Select(_) | Expect::Hello(_) if frame == EARLY => {}
             Expect::Select(db) => match frame {
