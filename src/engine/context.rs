@@ -95,6 +95,15 @@ impl Contexts {
         Some(self.pools.get(id)?.context.credential)
     }
 
+    /// Whether both are of one user and protocol.
+    pub fn differ_in_db_only(&self, one: ContextId, other: ContextId) -> bool {
+        let in_no_db = |id| {
+            let context = self.pools.get(id)?.context;
+            Some(Context { db: 0, ..context })
+        };
+        in_no_db(one).is_some() && in_no_db(one) == in_no_db(other)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_context.len()

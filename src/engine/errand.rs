@@ -85,14 +85,20 @@ impl Engine {
     }
 
     /// A connection for an errand, or one that was dialled to check a login within the place that
-    /// is kept back, has finished its handshake. An errand has no db: any connection of its user
-    /// does.
+    /// is kept back, has finished its handshake. An errand has no db: any connection of its client's
+    /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
     pub(super) fn run_errand(&mut self, id: BackendId) {
         let Some(backend) = self.backends.get(id) else {
             return;
         };
         match backend.made_for {
-            Some(Want::Lease(client)) if self.awaited_lease(client) == Some(LeaseFor::Errand) => {
+            Some(Want::Lease(client))
+                if self.awaited_lease(client) == Some(LeaseFor::Errand)
+                    && self.clients.get(client).is_some_and(|waiting| {
+                        self.contexts
+                            .differ_in_db_only(backend.context, waiting.context)
+                    }) =>
+            {
                 self.grant_lease(id, client);
             }
             _ => self.lose(id, Loss::Retired),

@@ -330,7 +330,10 @@ impl Engine {
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
             backend.context == client.context
-                || spec.route == Route::OwnConnection
+                || (spec.route == Route::OwnConnection
+                    && self
+                        .contexts
+                        .differ_in_db_only(backend.context, client.context))
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );

@@ -8,12 +8,14 @@ use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
 use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
 use narrows::session::Access;
+use narrows::session::access::BackendLogin;
 
 const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 
 /// One engine, and what its runtime would hold.
 pub struct Desk {
     pub engine: Engine,
+    settings: Settings,
     pub now: Duration,
     clients: u64,
     pub permits: Vec<(BackendId, Permit)>,
@@ -27,6 +29,7 @@ impl Desk {
         // Only what is about checks has them.
         settings.pool.check_interval = Duration::ZERO;
         change(&mut settings);
+        let kept = settings.clone();
         let rules = Rules {
             settings,
             commands: CommandTable::builtin(),
@@ -37,11 +40,31 @@ impl Desk {
         let identity = Arc::new(Identity::default());
         Self {
             engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
+            settings: kept,
             now: Duration::from_secs(1),
             clients: 0,
             permits: Vec::new(),
             closed: Vec::new(),
         }
+    }
+
+    /// A reload: narrows' own login is another one.
+    pub fn logs_in_as(&mut self, user: &str) {
+        let own = BackendLogin {
+            user: Some(user.as_bytes().into()),
+            password: Some(b"secret"[..].into()),
+        };
+        let rules = Rules {
+            settings: self.settings.clone(),
+            commands: CommandTable::builtin(),
+            policy: Policy::new(&PolicySettings::default()).unwrap(),
+            access: Access {
+                own,
+                ..Access::default()
+            },
+        };
+        self.engine.rules_changed(Arc::new(rules), self.now);
+        self.turn();
     }
 
     pub fn client(&mut self) -> ClientId {

@@ -60,6 +60,25 @@ fn an_errand_that_takes_longer_than_a_request_may_ends_its_connection() {
 }
 
 #[test]
+fn an_errand_never_runs_as_the_user_that_its_client_was_when_it_was_dialled() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    desk.says(client, "SCRIPT KILL\r\n");
+    let before = desk.permits.last().expect("a dial under way").0;
+    desk.engine.dialled(before, desk.now);
+    desk.written(before);
+    desk.logs_in_as("another");
+    desk.answers(before, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    assert_eq!(desk.written(before), "");
+    assert_eq!(desk.closed, [before]);
+    let after = desk.permits.last().expect("another dial under way").0;
+    desk.engine.dialled(after, desk.now);
+    assert!(desk.written(after).contains("another"));
+    desk.answers(after, b"+OK\r\n*2\r\n$2\r\nid\r\n:9\r\n");
+    assert!(desk.written(after).contains("KILL"));
+}
+
+#[test]
 fn nothing_is_late_while_the_server_is_paused_and_all_is_again_when_it_goes_on() {
     let mut desk = Desk::new(4, |settings| {
         without_alarms(settings);
