@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
+use crate::command::{Route, Spec};
 use crate::resp::Protocol;
 
 use super::credential::CredentialId;
@@ -93,6 +94,12 @@ impl Contexts {
     /// As whom commands run in this context.
     pub fn credential(&self, id: ContextId) -> Option<CredentialId> {
         Some(self.pools.get(id)?.context.credential)
+    }
+
+    /// Whether a command of a client in context `of` may go down a backend in context `on`.
+    #[inline]
+    pub fn fit(&self, on: ContextId, of: ContextId, spec: &Spec) -> bool {
+        on == of || (spec.route == Route::OwnConnection && self.differ_in_db_only(on, of))
     }
 
     /// Whether both are of one user and protocol.

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Route, Shape, Spec};
+use crate::command::{Flags, Shape, Spec};
 use crate::resp::{
     Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
 };
@@ -329,11 +329,7 @@ impl Engine {
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            backend.context == client.context
-                || (spec.route == Route::OwnConnection
-                    && self
-                        .contexts
-                        .differ_in_db_only(backend.context, client.context))
+            self.contexts.fit(backend.context, client.context, spec)
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );
