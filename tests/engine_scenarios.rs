@@ -17,6 +17,8 @@ mod idle;
 mod lent;
 #[path = "engine_scenarios/places.rs"]
 mod places;
+#[path = "engine_scenarios/stretch.rs"]
+mod stretch;
 
 use std::time::Duration;
 

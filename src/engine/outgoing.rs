@@ -56,10 +56,13 @@ impl Outgoing {
     /// The reply to the oldest request, `n` bytes long here, has come. A server may
     /// answer before it has the whole request (and then close): see
     /// [`was_overtaken`](Outgoing::was_overtaken).
+    #[inline]
     pub fn reply_came(&mut self, n: usize) {
         self.answered = (self.answered + n).min(self.bytes.len());
         self.overtaken |= self.answered > self.sent;
-        self.trim();
+        if self.answered == self.bytes.len() || self.answered >= COMPACT_BYTES {
+            self.trim();
+        }
     }
 
     /// Whether some request was answered before all of it was written. The server then waits
@@ -95,6 +98,7 @@ impl Outgoing {
         self.answered == self.bytes.len()
     }
 
+    #[inline(never)]
     fn trim(&mut self) {
         if self.answered == self.bytes.len() {
             self.bytes.clear();

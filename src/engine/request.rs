@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Shape, Spec};
+use crate::command::{Flags, Spec};
 use crate::resp::{
     Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
 };
@@ -22,9 +22,8 @@ use crate::telemetry::{Leave, Way};
 use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
-use super::key::{BackendId, ClientId};
-use super::planted::{self, Bug};
-use super::slot::{Fate, Receiver, Slot};
+use super::key::ClientId;
+use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
 /// Unread input past which a held client is not read further, in bytes: enough to see
@@ -187,10 +186,14 @@ impl Engine {
                 strict = self.limits_of(id, &rules);
             }
             at += length;
-            position = at;
             if outcome == Outcome::TakenAlone {
+                position = at;
                 break outcome;
             }
+            if at < bytes.len() {
+                at += self.follow(id, &rules, bytes.get(at..).unwrap_or_default());
+            }
+            position = at;
         };
         self.walked(id, &rules, bytes, (at, position), scanner, outcome)
     }
@@ -298,81 +301,8 @@ impl Engine {
         } else {
             return self.hold(id, Hold::Replies);
         };
-        let fate = match spec.replay {
-            true => Fate::Replayable,
-            false => Fate::Unknown,
-        };
-        self.send(id, carrier, bytes, spec, receiver, fate);
+        self.send(id, carrier, bytes, spec, receiver, Fate::of(spec));
         Outcome::Taken
-    }
-
-    /// First the slot, then the bytes.
-    pub(super) fn send(
-        &mut self,
-        id: ClientId,
-        carrier: BackendId,
-        bytes: &[u8],
-        spec: &Spec,
-        receiver: Receiver,
-        fate: Fate,
-    ) {
-        let now = self.now;
-        let (Some(client), Some(backend)) =
-            (self.clients.get_mut(id), self.backends.get_mut(carrier))
-        else {
-            return;
-        };
-        let renames = client.policy(&self.rules).renames();
-        let renamed = match renames.is_empty() {
-            true => None,
-            false => renames.sent(bytes),
-        };
-        let bytes = renamed.as_deref().unwrap_or(bytes);
-        assert!(
-            self.contexts.fit(backend.context, client.context, spec)
-                || planted::has(Bug::ErrandShared),
-            "a command runs as its client's user and in its db"
-        );
-        let receiver = if client.session.reply_mode.begin_command() {
-            receiver.silenced()
-        } else {
-            receiver
-        };
-        let replayed = client.replays > 0;
-        client.replays = client.replays.saturating_sub(1);
-        let fate = match fate {
-            Fate::Replayable if replayed => Fate::Unknown,
-            other => other,
-        };
-        let checked = client.lease.is_none() && self.rules.settings.pool.check_kinds;
-        let shape = match fate {
-            _ if !checked => Shape::ANY,
-            // In a transaction it is queued; it runs at once if the server has refused MULTI.
-            Fate::Block => spec.shape.or(Shape::STATUS),
-            _ => spec.shape,
-        };
-        if matches!(receiver, Receiver::ClientInfo { .. }) {
-            // Its reply takes a way round by the other workers; no later one may overtake it.
-            client.hold = Some(Hold::Gather(0));
-        }
-        let sequence = client.take_sequence();
-        client.carrier = carrier;
-        client.in_flight += 1;
-        client.served(now, &spec.name);
-        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
-        planted::expect(carrier, backend, slot, now);
-        match &client.lease {
-            // What is sent again has been counted.
-            None => self.counters.shared += u64::from(!replayed),
-            Some(_) if replayed => {}
-            Some(lease) => self.counters.went(lease.lent.purpose.way()),
-        }
-        backend.out.push(bytes);
-        self.unflushed += bytes.len();
-        if !backend.dirty {
-            backend.dirty = true;
-            self.dirty_backends.push(carrier);
-        }
     }
 
     /// Answers with an error, at the request's turn.
@@ -449,13 +379,6 @@ impl Client {
     /// Whether its end has begun in a way that leaves its further requests aside.
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.ending, Ending::AfterReplies(_) | Ending::AfterOutput)
-    }
-
-    /// The number of the request that is sent now.
-    pub(super) fn take_sequence(&mut self) -> u32 {
-        let sequence = self.sequence_next;
-        self.sequence_next = sequence.wrapping_add(1);
-        sequence
     }
 
     /// A request has been dealt with or sent.

@@ -1,11 +1,9 @@
 //! By which way one whole request goes: the one match over the routes for a client that holds no
 //! backend of its own. `lent.rs` has the other one.
 
-use crate::command::{
-    Bracket as Verb, Flags, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict,
-};
+use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, Refusal};
-use crate::session::{AuthMode, feed, info};
+use crate::session::{feed, info};
 
 use super::client::Client;
 use super::hold::{Hold, Outcome};
@@ -92,14 +90,8 @@ impl Engine {
     /// that is asked here is asked again, one by one, of those that do not.
     #[inline]
     fn is_plain(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
-        spec.route == Route::Shared
-            && (rules.access.mode != AuthMode::Local || !spec.flags.contains(Flags::ADMIN))
-            && self.clients.get(id).is_some_and(|client| {
-                client.is_in()
-                    && client.lease.is_none()
-                    && !client.multi_lost
-                    && client.policy(rules).leaves_alone(spec)
-            })
+        let client = self.clients.get(id);
+        client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
     }
 
     /// A request that may be carried, by a client without a backend of its own.

@@ -116,6 +116,13 @@ impl RequestScanner {
         }
     }
 
+    /// The frame that `chunk` begins with, if all of it is there and nothing about it is odd. What
+    /// is not told here is for [`advance`](Self::advance) to say.
+    #[inline]
+    pub fn whole(chunk: &[u8], limits: &Limits) -> Option<Frame> {
+        Self::begin(chunk, limits).ok()
+    }
+
     /// Whether a frame has begun and not ended.
     pub fn in_frame(&self) -> bool {
         !matches!(self.state, State::Start)

@@ -108,7 +108,10 @@ impl Client {
             Ask::Push { .. } | Ask::Pop | Ask::ListRead => self.judge_list(ask, reply, rest),
             Ask::Exists { times, .. } => match reply {
                 Reply::Integer(count) if count == i64::from(times) => Ok(u64::from(times)),
-                Reply::Integer(0) if data == Data::MayVanish => Ok(0),
+                Reply::Integer(0) => match data {
+                    Data::MayVanish => Ok(0),
+                    Data::Kept => Err(stale(Contradiction(format!(":{times}: it was written")))),
+                },
                 _ => Err(shape(format!(":{times}"))),
             },
             Ask::Echo { sequence } | Ask::Ping { sequence } => {
@@ -131,7 +134,10 @@ impl Client {
             },
             Ask::WrongType { .. } => match reply {
                 Reply::Error(_) => Ok(0),
-                reply if self.is_null(reply) && data == Data::MayVanish => Ok(0),
+                reply if self.is_null(reply) => match data {
+                    Data::MayVanish => Ok(0),
+                    Data::Kept => Err(stale(Contradiction("-WRONGTYPE: it was written".into()))),
+                },
                 _ => Err(shape("-WRONGTYPE".to_owned())),
             },
             Ask::Delete | Ask::DeleteAway => match reply {

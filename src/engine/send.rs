@@ -1,0 +1,114 @@
+//! A request leaves for its backend: first its slot is queued, then its bytes.
+
+use std::time::Duration;
+
+use crate::command::{Shape, Spec};
+
+use super::Engine;
+use super::backend::Backend;
+use super::client::Client;
+use super::hold::Hold;
+use super::key::{BackendId, ClientId};
+use super::planted::{self, Bug};
+use super::slot::{Fate, Receiver, Slot};
+
+impl Engine {
+    /// Sends a request of a client.
+    pub(super) fn send(
+        &mut self,
+        id: ClientId,
+        carrier: BackendId,
+        bytes: &[u8],
+        spec: &Spec,
+        receiver: Receiver,
+        fate: Fate,
+    ) {
+        let now = self.now;
+        let (Some(client), Some(backend)) =
+            (self.clients.get_mut(id), self.backends.get_mut(carrier))
+        else {
+            return;
+        };
+        let renames = client.policy(&self.rules).renames();
+        let renamed = match renames.is_empty() {
+            true => None,
+            false => renames.sent(bytes),
+        };
+        let bytes = renamed.as_deref().unwrap_or(bytes);
+        assert!(
+            self.contexts.fit(backend.context, client.context, spec)
+                || planted::has(Bug::ErrandShared),
+            "a command runs as its client's user and in its db"
+        );
+        let receiver = if client.session.reply_mode.begin_command() {
+            receiver.silenced()
+        } else {
+            receiver
+        };
+        let replayed = client.replays > 0;
+        client.replays = client.replays.saturating_sub(1);
+        let fate = match fate {
+            Fate::Replayable if replayed => Fate::Unknown,
+            other => other,
+        };
+        let checked = client.lease.is_none() && self.rules.settings.pool.check_kinds;
+        let shape = match fate {
+            _ if !checked => Shape::ANY,
+            // In a transaction it is queued; it runs at once if the server has refused MULTI.
+            Fate::Block => spec.shape.or(Shape::STATUS),
+            _ => spec.shape,
+        };
+        if matches!(receiver, Receiver::ClientInfo { .. }) {
+            // Its reply takes a way round by the other workers; no later one may overtake it.
+            client.hold = Some(Hold::Gather(0));
+        }
+        client.served(now, &spec.name);
+        match &client.lease {
+            // What is sent again has been counted.
+            None => self.counters.shared += u64::from(!replayed),
+            Some(_) if replayed => {}
+            Some(lease) => self.counters.went(lease.lent.purpose.way()),
+        }
+        client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
+        self.unflushed += bytes.len();
+        self.mark_backend(carrier);
+    }
+}
+
+impl Client {
+    /// First the slot, then the bytes.
+    #[inline(always)]
+    pub(super) fn send(
+        &mut self,
+        (id, carrier): (ClientId, BackendId),
+        backend: &mut Backend,
+        bytes: &[u8],
+        (receiver, fate, shape): (Receiver, Fate, Shape),
+        now: Duration,
+    ) {
+        let sequence = self.take_sequence();
+        self.carrier = carrier;
+        self.in_flight += 1;
+        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
+        planted::expect(carrier, backend, slot, now);
+        backend.out.push(bytes);
+    }
+
+    /// The number of the request that is sent now.
+    pub(super) fn take_sequence(&mut self) -> u32 {
+        let sequence = self.sequence_next;
+        self.sequence_next = sequence.wrapping_add(1);
+        sequence
+    }
+}
+
+impl Fate {
+    /// What may be done for a request that is sent for the first time.
+    #[inline]
+    pub(super) fn of(spec: &Spec) -> Self {
+        match spec.replay {
+            true => Self::Replayable,
+            false => Self::Unknown,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A stretch: plain requests of one client that come right behind one that is in flight, and are
+//! here as a whole. What is true of the client and of its pipe is asked once for all of them; what
+//! is true of a request, of each. It ends before the first request that is anything but plain or
+//! that there is no room for: that one goes the common way, [`Engine::request`], which alone
+//! judges. So a stretch may be cut anywhere, and whether there is one makes no difference to what
+//! leaves or comes.
+
+use crate::command::{Flags, Lookup, Route, Shape, Spec};
+use crate::resp::RequestScanner;
+use crate::session::{AuthMode, ReplyMode};
+
+use super::backend::{Access, Rotation};
+use super::client::Client;
+use super::key::{BackendId, ClientId};
+use super::request::name_of;
+use super::slot::{Fate, Receiver};
+use super::{Engine, Rules};
+
+impl Engine {
+    /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
+    #[inline(never)]
+    pub(super) fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
+        let Some(carrier) = self.followed(id, rules) else {
+            return 0;
+        };
+        let (Some(client), Some(backend)) =
+            (self.clients.get_mut(id), self.backends.get_mut(carrier))
+        else {
+            return 0;
+        };
+        let now = self.now;
+        let (limits, pool) = (&rules.settings.limits, &rules.settings.pool);
+        let room = rules.settings.clients.in_flight_max;
+        // A pipeline is most often one command over and over.
+        let mut last: Option<(&[u8], &Spec)> = None;
+        let (mut done, mut sent) = (0, 0);
+        while (client.in_flight as usize) < room {
+            let rest = bytes.get(done..).unwrap_or_default();
+            let Some(frame) = RequestScanner::whole(rest, limits) else {
+                break;
+            };
+            let request = rest.get(..frame.bytes as usize).unwrap_or_default();
+            let name = name_of(request, &frame);
+            let spec = match last {
+                Some((same, spec)) if same == name && spec.is_all_of(name) => spec,
+                _ => match rules.commands.lookup(request, name, frame.argc) {
+                    Lookup::Known(spec) if rules.is_plain(client, spec) => spec,
+                    _ => break,
+                },
+            };
+            let (in_flight_max, bytes_max) = (pool.pipe_in_flight_max, pool.pipe_bytes_max);
+            if !backend.takes(Access::Read, request.len(), in_flight_max, bytes_max) {
+                break;
+            }
+            let shape = match pool.check_kinds {
+                true => spec.shape,
+                false => Shape::ANY,
+            };
+            let slot = (Receiver::Client, Fate::of(spec), shape);
+            client.send((id, carrier), backend, request, slot, now);
+            done += request.len();
+            sent += 1;
+            last = Some((name, spec));
+        }
+        if let Some((_, spec)) = last {
+            client.served(now, &spec.name);
+            self.counters.shared += sent;
+            self.unflushed += done;
+            self.mark_backend(carrier);
+        }
+        done
+    }
+
+    /// The pipe that carries a client's requests, if plain ones may follow them there without
+    /// another look at either.
+    fn followed(&self, id: ClientId, rules: &Rules) -> Option<BackendId> {
+        let client = self.clients.get(id)?;
+        let may = client.in_flight > 0
+            && client.is_plain()
+            && client.hold.is_none()
+            && !client.is_ending()
+            && client.out.len() <= rules.settings.clients.output_pause_bytes
+            && client.session.reply_mode == ReplyMode::On
+            // Nothing of it has waited or been sent before.
+            && client.waiting_since.is_none()
+            && client.overdue_bytes == 0
+            && client.replays == 0
+            && client.verdict.is_none()
+            && client.policy(rules).renames().is_empty();
+        let backend = self.backends.get(client.carrier)?;
+        // Where writes are paused on another pipe each request is asked whether it writes.
+        let pool = self.contexts.get(client.context)?;
+        let open = |id: &BackendId| {
+            let backend = self.backends.get(*id);
+            backend.is_none_or(|backend| backend.rotation() != Some(Rotation::Writes))
+        };
+        let may = may && backend.context == client.context && pool.pipes.iter().all(open);
+        may.then_some(client.carrier)
+    }
+}
+
+impl Spec {
+    /// Whether every request that begins with `name`, its own first word, is for this row: not so
+    /// of subcommands, whose full names are longer, nor of their containers.
+    #[inline]
+    fn is_all_of(&self, name: &[u8]) -> bool {
+        self.name.len() == name.len() && !self.is_container()
+    }
+}
+
+impl Client {
+    /// Whether it has nothing about it that makes its requests travel in another way than their
+    /// commands do.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_in() && self.lease.is_none() && !self.multi_lost
+    }
+}
+
+impl Rules {
+    /// Whether a command of a client that [is plain](Client::is_plain) just goes down a pipe.
+    #[inline]
+    pub(super) fn is_plain(&self, client: &Client, spec: &Spec) -> bool {
+        spec.route == Route::Shared
+            && (self.access.mode != AuthMode::Local || !spec.flags.contains(Flags::ADMIN))
+            && client.policy(self).leaves_alone(spec)
+    }
+}
