@@ -3,18 +3,22 @@
 
 use crate::resp::RequestScanner;
 
+/// Most clients, and idle ones always, have nothing here, so it costs them a pointer.
+#[derive(Debug, Default)]
+pub struct Input(Option<Box<Pending>>);
+
 /// ```text
 ///   buffer: [ done | request under way, walked | not walked ]
 ///                  ^start
 /// ```
 #[derive(Debug, Default)]
-pub struct Input {
+struct Pending {
     buffer: Vec<u8>,
     start: usize,
     /// Where in the request under way the scanner is.
-    pub scanner: RequestScanner,
+    scanner: RequestScanner,
     /// Bytes of it that the scanner has walked.
-    pub walked: usize,
+    walked: usize,
 }
 
 /// Capacity past which a buffer is shrunk when its content is much smaller, in bytes.
@@ -22,63 +26,96 @@ const KEEP_BYTES: usize = 64 << 10;
 
 impl Input {
     /// How many bytes are waiting.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.buffer.len() - self.start
+        let pending = self.0.as_deref();
+        pending.map_or(0, |pending| pending.buffer.len() - pending.start)
     }
 
     /// Whether nothing is waiting.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Appends what has come in.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.0
+            .get_or_insert_default()
+            .buffer
+            .extend_from_slice(bytes);
+    }
+
+    /// How many bytes of the request under way have been walked.
+    pub fn walked(&self) -> usize {
+        self.0.as_deref().map_or(0, |pending| pending.walked)
+    }
+
+    /// Takes the scanner, to walk on with: the place where it was is forgotten here.
+    #[inline]
+    pub fn take_scanner(&mut self) -> RequestScanner {
+        self.0.as_deref_mut().map_or_else(Default::default, |it| {
+            it.walked = 0;
+            std::mem::take(&mut it.scanner)
+        })
+    }
+
+    /// The scanner stopped inside a request of which `walked` bytes have come.
+    pub fn stopped(&mut self, scanner: RequestScanner, walked: usize) {
+        if scanner.in_frame() {
+            let pending = self.0.get_or_insert_default();
+            (pending.scanner, pending.walked) = (scanner, walked);
+        }
     }
 
     /// Takes the buffer out, to be walked from `start`, and [put back](Input::put_back).
     pub fn take(&mut self) -> (Vec<u8>, usize) {
-        let start = std::mem::take(&mut self.start);
-        (std::mem::take(&mut self.buffer), start)
+        self.0.as_deref_mut().map_or_else(Default::default, |it| {
+            (
+                std::mem::take(&mut it.buffer),
+                std::mem::take(&mut it.start),
+            )
+        })
     }
 
     /// Puts the buffer back, of which everything before `start` is done with.
-    pub fn put_back(&mut self, mut buffer: Vec<u8>, start: usize) {
+    pub fn put_back(&mut self, mut buffer: Vec<u8>, mut start: usize) {
         if start >= buffer.len() {
-            buffer = Vec::new();
-        } else if start > buffer.len() / 2 {
+            return self.clear();
+        }
+        if start > buffer.len() / 2 {
             buffer.drain(..start);
             if buffer.capacity() > KEEP_BYTES && buffer.len() < KEEP_BYTES / 4 {
                 buffer.shrink_to(buffer.len());
             }
-            self.start = 0;
-            self.buffer = buffer;
-            return;
+            start = 0;
         }
-        self.start = if buffer.is_empty() { 0 } else { start };
-        self.buffer = buffer;
+        let pending = self.0.get_or_insert_default();
+        (pending.buffer, pending.start) = (buffer, start);
     }
 
     /// Puts whole requests back in front of everything: they are dealt with again.
     pub fn rewind(&mut self, requests: &[u8]) {
-        let mut buffer = Vec::with_capacity(requests.len() + self.len());
+        let (rest, start) = self.take();
+        let mut buffer = Vec::with_capacity(requests.len() + rest.len() - start);
         buffer.extend_from_slice(requests);
-        buffer.extend_from_slice(self.buffer.get(self.start..).unwrap_or_default());
-        *self = Self {
-            buffer,
-            ..Self::default()
-        };
+        buffer.extend_from_slice(rest.get(start..).unwrap_or_default());
+        self.clear();
+        if !buffer.is_empty() {
+            self.push(&buffer);
+        }
     }
 
     /// Drops everything.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::Limits;
 
     #[test]
     fn what_is_done_with_leaves_and_the_rest_stays() {
@@ -92,7 +129,7 @@ mod tests {
         assert_eq!(&buffer[start..], b"cdef");
         input.put_back(buffer, start + 4);
         assert!(input.is_empty());
-        assert_eq!(input.buffer.capacity(), 0);
+        assert!(input.0.is_none());
     }
 
     #[test]
@@ -101,10 +138,14 @@ mod tests {
         input.push(b"xxtail");
         let (buffer, _) = input.take();
         input.put_back(buffer, 2);
-        input.walked = 3;
+        let mut scanner = RequestScanner::default();
+        let _ = scanner.advance(b"*2\r", &Limits::default());
+        input.stopped(scanner, 3);
+        assert_eq!(input.walked(), 3);
         input.rewind(b"first ");
         let (buffer, start) = input.take();
         assert_eq!(&buffer[start..], b"first tail");
-        assert_eq!(input.walked, 0);
+        assert_eq!(input.walked(), 0);
+        assert!(!input.take_scanner().in_frame());
     }
 }

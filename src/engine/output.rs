@@ -199,7 +199,7 @@ impl Engine {
                 // a huge one that was passing through.
                 let waits = client.hold.is_some()
                     || client.in_flight > 0
-                    || client.input.walked < client.input.len();
+                    || client.input.walked() < client.input.len();
                 if waits && client.stream.is_none() {
                     return;
                 }

@@ -114,7 +114,7 @@ impl Engine {
         }
         if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
-            let walked = client.input.walked;
+            let walked = client.input.walked();
             self.buffered_bytes -= buffer.len() - start;
             let done = self.walk(id, buffer.get(start..).unwrap_or_default(), walked);
             if let Some(client) = self.clients.get_mut(id) {
@@ -142,8 +142,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return bytes.len();
         };
-        let mut scanner = std::mem::take(&mut client.input.scanner);
-        client.input.walked = 0;
+        let mut scanner = client.input.take_scanner();
         let (mut at, mut position) = (0, walked);
         let mut strict = self.limits_of(id, &rules);
         let outcome = loop {
@@ -215,22 +214,13 @@ impl Engine {
         if outcome == Outcome::Taken && scanner.in_frame() {
             let partial = bytes.get(at..).unwrap_or_default();
             if self.begin_stream(id, rules, partial, &scanner) {
-                if let Some(client) = self.clients.get_mut(id) {
-                    // What comes behind it begins anew.
-                    client.input.walked = 0;
-                }
                 return bytes.len();
             }
+            if let Some(client) = self.clients.get_mut(id) {
+                client.input.stopped(scanner, position - at);
+            }
         }
-        if let Some(client) = self.clients.get_mut(id) {
-            // A held request is walked again from its beginning.
-            (client.input.scanner, client.input.walked) = match outcome {
-                Outcome::Taken => (scanner, position - at),
-                Outcome::TakenAlone | Outcome::Held | Outcome::Ended | Outcome::Block => {
-                    Default::default()
-                }
-            };
-        }
+        // A held request is walked again from its beginning.
         at
     }
 
