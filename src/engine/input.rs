@@ -101,9 +101,7 @@ impl Input {
         buffer.extend_from_slice(requests);
         buffer.extend_from_slice(rest.get(start..).unwrap_or_default());
         self.clear();
-        if !buffer.is_empty() {
-            self.push(&buffer);
-        }
+        self.put_back(buffer, 0);
     }
 
     /// Drops everything.

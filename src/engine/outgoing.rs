@@ -60,6 +60,7 @@ impl Outgoing {
     pub fn reply_came(&mut self, n: usize) {
         self.answered = (self.answered + n).min(self.bytes.len());
         self.overtaken |= self.answered > self.sent;
+        // Most replies leave nothing to trim.
         if self.answered == self.bytes.len() || self.answered >= COMPACT_BYTES {
             self.trim();
         }

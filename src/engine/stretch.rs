@@ -9,9 +9,9 @@ use crate::command::{Flags, Lookup, Route, Shape, Spec};
 use crate::resp::RequestScanner;
 use crate::session::{AuthMode, ReplyMode};
 
-use super::backend::{Access, Rotation};
+use super::backend::{Access, Backend};
 use super::client::Client;
-use super::key::{BackendId, ClientId};
+use super::key::ClientId;
 use super::request::name_of;
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
@@ -20,14 +20,20 @@ impl Engine {
     /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
     #[inline(never)]
     pub(super) fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
-        let Some(carrier) = self.followed(id, rules) else {
+        let Some(client) = self.clients.get(id) else {
             return 0;
         };
+        let carrier = client.carrier;
+        // Else each request is asked whether it writes.
+        let anywhere = !self.writes_go_elsewhere(client.context, carrier);
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(id), self.backends.get_mut(carrier))
         else {
             return 0;
         };
+        if !(anywhere && client.may_follow(backend, rules)) {
+            return 0;
+        }
         let now = self.now;
         let (limits, pool) = (&rules.settings.limits, &rules.settings.pool);
         let room = rules.settings.clients.in_flight_max;
@@ -70,33 +76,6 @@ impl Engine {
         }
         done
     }
-
-    /// The pipe that carries a client's requests, if plain ones may follow them there without
-    /// another look at either.
-    fn followed(&self, id: ClientId, rules: &Rules) -> Option<BackendId> {
-        let client = self.clients.get(id)?;
-        let may = client.in_flight > 0
-            && client.is_plain()
-            && client.hold.is_none()
-            && !client.is_ending()
-            && client.out.len() <= rules.settings.clients.output_pause_bytes
-            && client.session.reply_mode == ReplyMode::On
-            // Nothing of it has waited or been sent before.
-            && client.waiting_since.is_none()
-            && client.overdue_bytes == 0
-            && client.replays == 0
-            && client.verdict.is_none()
-            && client.policy(rules).renames().is_empty();
-        let backend = self.backends.get(client.carrier)?;
-        // Where writes are paused on another pipe each request is asked whether it writes.
-        let pool = self.contexts.get(client.context)?;
-        let open = |id: &BackendId| {
-            let backend = self.backends.get(*id);
-            backend.is_none_or(|backend| backend.rotation() != Some(Rotation::Writes))
-        };
-        let may = may && backend.context == client.context && pool.pipes.iter().all(open);
-        may.then_some(client.carrier)
-    }
 }
 
 impl Spec {
@@ -114,6 +93,24 @@ impl Client {
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.is_in() && self.lease.is_none() && !self.multi_lost
+    }
+
+    /// Whether plain requests may be sent to `carrier`, behind those that are in flight there,
+    /// without another look at the client.
+    fn may_follow(&self, carrier: &Backend, rules: &Rules) -> bool {
+        self.in_flight > 0
+            && carrier.context == self.context
+            && self.is_plain()
+            && self.hold.is_none()
+            && !self.is_ending()
+            && self.out.len() <= rules.settings.clients.output_pause_bytes
+            && self.policy(rules).renames().is_empty()
+            // Nothing is left that a request would use up.
+            && self.session.reply_mode == ReplyMode::On
+            && self.waiting_since.is_none()
+            && self.overdue_bytes == 0
+            && self.replays == 0
+            && self.verdict.is_none()
     }
 }
 

@@ -64,20 +64,23 @@ impl Engine {
         settings: &PoolSettings,
     ) -> bool {
         let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
-        let paused = |id: &BackendId| {
-            let backend = self.backends.get(*id);
-            *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
-        };
-        let elsewhere = access == Access::Write
-            && self
-                .contexts
-                .get(context)
-                .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused));
+        let elsewhere = access == Access::Write && self.writes_go_elsewhere(context, carrier);
         !elsewhere
             && self.backends.get(carrier).is_some_and(|b| {
                 // A reload may have changed as whom the client's commands run.
                 b.context == context && b.takes(access, bytes, in_flight_max, bytes_max)
             })
+    }
+
+    /// Whether writes are paused on another pipe of `context` than `carrier`: they go there.
+    pub(super) fn writes_go_elsewhere(&self, context: ContextId, carrier: BackendId) -> bool {
+        let paused = |id: &BackendId| {
+            let backend = self.backends.get(*id);
+            *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
+        };
+        self.contexts
+            .get(context)
+            .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused))
     }
 
     /// Lists a backend for writing.

@@ -1,10 +1,10 @@
 //! Pipelined requests are sent in stretches, judged once for many of them. Whether there is one
-//! makes no difference: what comes request by request has none.
+//! makes no difference: where each waits for the reply to the one before it, there is none.
 
 use std::fmt::Write as _;
 
 use narrows::engine::{BackendId, ClientId};
-use narrows::resp::{Limits, RequestEvent, RequestScanner};
+use narrows::resp::{Limits, RequestEvent, RequestScanner, write};
 use narrows::telemetry::Way;
 
 use super::desk::{Desk, without_alarms};
@@ -13,12 +13,10 @@ const CASES: u64 = 500;
 const REQUESTS_MAX: usize = 24;
 
 fn canonical(words: &str) -> String {
-    let words: Vec<&str> = words.split(' ').collect();
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        let _ = write!(request, "${}\r\n{word}\r\n", word.len());
-    }
-    request
+    let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+    let mut request = Vec::new();
+    write::request(&mut request, &words);
+    String::from_utf8(request).unwrap()
 }
 
 /// Mostly plain ones; now and then one of everything that is not.
