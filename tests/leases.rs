@@ -16,6 +16,8 @@ mod census;
 mod crowd;
 #[path = "leases/errands.rs"]
 mod errands;
+#[path = "leases/leavers.rs"]
+mod leavers;
 #[path = "leases/loss.rs"]
 mod loss;
 #[path = "faults/setup.rs"]

@@ -60,6 +60,8 @@ pub enum Bug {
     ConfirmedOnce,
     /// A connection is given back while it is subscribed.
     LeaseWhileSubscribed,
+    /// The end of a client that is not read goes unnoticed: its wait takes what comes.
+    HangUpMissed,
     /// What follows an errand goes down its connection, which is in no db.
     ErrandShared,
 }

@@ -69,6 +69,8 @@ pub struct Client {
     pub dirty: bool,
     /// The runtime does not read it.
     pub unread: bool,
+    /// While it was not read it has sent its end, behind what has not been read of it.
+    pub hung_up: bool,
     /// When it connected.
     pub connected_at: Duration,
     /// Since when it has been expected to log in, where it has to.
@@ -164,6 +166,7 @@ impl Client {
             leaving: None,
             dirty: false,
             unread: false,
+            hung_up: false,
             connected_at: now,
             asked_since: now,
             active_at: now,

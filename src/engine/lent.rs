@@ -126,7 +126,7 @@ impl Engine {
 
     fn has_left(&self, id: ClientId) -> bool {
         let client = self.clients.get(id);
-        client.is_some_and(|client| client.ending == Ending::HalfClosed)
+        client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
     }
 
     pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut super::lease::Lent> {
@@ -170,6 +170,9 @@ impl Engine {
         };
         if outcome == Outcome::Taken && !queueing {
             self.waits_on_server(id);
+            // As Redis looks at nothing behind a command that waits.
+            let _ = self.hold(id, Hold::Replies);
+            return Outcome::TakenAlone;
         }
         outcome
     }

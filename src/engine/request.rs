@@ -23,6 +23,7 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
+use super::planted::{self, Bug};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
@@ -72,7 +73,25 @@ impl Engine {
         }
     }
 
-    /// Whether the runtime may read this client now. When not, an
+    /// A client that [is not read](Engine::may_read) has sent its end all the same, behind what has
+    /// not been read of it. Who waits for as long as it takes has left then, as in Redis, which reads
+    /// on behind a command that waits.
+    pub fn client_hung_up(&mut self, id: ClientId, now: Duration) {
+        self.now = now;
+        if planted::has(Bug::HangUpMissed) {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.hung_up = true;
+        if client.lease.as_ref().is_some_and(|lease| lease.lent.waits) {
+            self.close_now(id);
+        }
+    }
+
+    /// Whether the runtime may read this client now. When not, it watches for the client's
+    /// [end](Engine::client_hung_up), and an
     /// [`Effect::ReadClient`](super::Effect::ReadClient) follows.
     pub fn may_read(&mut self, id: ClientId) -> bool {
         let pause_bytes = self.rules.settings.clients.output_pause_bytes;

@@ -15,6 +15,7 @@ mod pulse;
 mod ready;
 mod serve;
 pub mod settings;
+mod sockets;
 mod stream;
 pub mod systemd;
 mod worker;

@@ -1,10 +1,12 @@
 //! A connected socket of either kind, read and written without blocking.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::Future;
+use std::io::{self, Read};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 /// TCP or unix.
@@ -16,7 +18,67 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+/// How the other end has ended, as far as can be seen without reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It sends no more; what it has sent before can still be read.
+    Sent,
+    /// The connection is broken.
+    Broken,
+}
+
 impl Stream {
+    /// Whether the other end has ended, without reading what it has sent. If not, the waker of `cx`
+    /// is told of the end, and of whatever else comes. From then on
+    /// [`read_now`](Stream::read_now) knows what there is to read, until that is read.
+    pub fn poll_end(&self, cx: &mut Context<'_>) -> Poll<End> {
+        // What is known to be readable is forgotten, so that there can be news.
+        let readable = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let news = match self {
+            Self::Tcp(stream) => {
+                let _ = stream.try_io(Interest::READABLE, readable);
+                stream.poll_read_ready(cx)
+            }
+            Self::Unix(stream) => {
+                let _ = stream.try_io(Interest::READABLE, readable);
+                stream.poll_read_ready(cx)
+            }
+        };
+        match (news, self.readiness()) {
+            (Poll::Ready(Err(_)), _) => Poll::Ready(End::Broken),
+            (_, ready) if ready.is_error() => Poll::Ready(End::Broken),
+            (_, ready) if ready.is_read_closed() => Poll::Ready(End::Sent),
+            // More has come meanwhile: the waker is not registered, and there will be other news.
+            (Poll::Ready(Ok(())), _) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            (Poll::Pending, _) => Poll::Pending,
+        }
+    }
+
+    fn readiness(&self) -> Ready {
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = match self {
+            Self::Tcp(stream) => pin!(stream.ready(interest)).poll(&mut cx),
+            Self::Unix(stream) => pin!(stream.ready(interest)).poll(&mut cx),
+        };
+        match ready {
+            Poll::Ready(Ok(ready)) => ready,
+            Poll::Ready(Err(_)) | Poll::Pending => Ready::EMPTY,
+        }
+    }
+
+    /// Reads what there is, whatever is known of the socket.
+    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let socket = match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        };
+        (&mut &*socket).read(buffer)
+    }
+
     /// Writes what the socket takes now. `WouldBlock` when that is nothing.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

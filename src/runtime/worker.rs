@@ -5,14 +5,12 @@
 //! still something to read: one write carries the requests of many clients.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Sleep;
@@ -24,9 +22,10 @@ use super::control::Order;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
 use super::drain;
-use super::inbox::{AcceptedSocket, Message, NewClient, Place};
+use super::inbox::{AcceptedSocket, Message, NewClient};
 use super::ready::{ReadyQueue, Token};
-use super::stream::Stream;
+use super::sockets::{ClientSocket, poll_read, try_write};
+use super::stream::{End, Stream};
 
 /// One read takes at most this many bytes.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -51,14 +50,6 @@ pub struct Links {
     pub epoch: Instant,
     /// Where it lets others know how things stand.
     pub cell: Arc<Cell>,
-}
-
-struct ClientSocket {
-    stream: Stream,
-    waker: Waker,
-    /// Its socket did not take all there was.
-    blocked: bool,
-    _place: Place,
 }
 
 struct Backend {
@@ -159,12 +150,7 @@ impl<'a> Worker<'a> {
         };
         let id = self.engine.client_connected(client.accepted, now);
         let token = Token::Client(id);
-        let socket = ClientSocket {
-            stream,
-            waker: self.ready.waker(token),
-            blocked: false,
-            _place: client.place,
-        };
+        let socket = ClientSocket::new(stream, self.ready.waker(token), client.place);
         self.clients.insert(id, socket);
         self.tokens.push(token);
     }
@@ -195,12 +181,12 @@ impl<'a> Worker<'a> {
     fn read_client(&mut self, id: ClientId) {
         for _ in 0..READS_MAX {
             if !self.engine.may_read(id) {
-                return;
+                return self.watch_client(id);
             }
             let Some(socket) = self.clients.get_mut(id) else {
                 return;
             };
-            match poll_read(&mut socket.stream, &socket.waker, &mut self.scratch) {
+            match socket.poll_read(&mut self.scratch) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) => {
                     return self.engine.client_eof(id, self.now);
@@ -215,6 +201,21 @@ impl<'a> Worker<'a> {
             }
         }
         self.ready.push(Token::Client(id));
+    }
+
+    /// A client that is not read is still watched for its end.
+    fn watch_client(&mut self, id: ClientId) {
+        let Some(socket) = self.clients.get_mut(id) else {
+            return;
+        };
+        match socket.poll_end() {
+            Poll::Pending => {}
+            Poll::Ready(End::Sent) => self.engine.client_hung_up(id, self.now),
+            Poll::Ready(End::Broken) => {
+                self.clients.remove(id);
+                self.engine.client_gone(id, self.now);
+            }
+        }
     }
 
     fn read_backend(&mut self, id: BackendId) {
@@ -442,43 +443,5 @@ impl Future for Worker<'_> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-}
-
-/// Reads once. A short read tells tokio that the socket is empty, so the next call
-/// registers the waker without a system call.
-fn poll_read<'b>(
-    stream: &mut Stream,
-    waker: &Waker,
-    scratch: &'b mut [u8],
-) -> Poll<io::Result<&'b [u8]>> {
-    let mut cx = Context::from_waker(waker);
-    let mut buffer = ReadBuf::new(scratch);
-    match Pin::new(stream).poll_read(&mut cx, &mut buffer) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Ready(Ok(())) => {
-            let n = buffer.filled().len();
-            Poll::Ready(Ok(scratch.get(..n).unwrap_or_default()))
-        }
-    }
-}
-
-/// Writes once. `Ok(0)`: the socket is full and the waker is registered.
-fn try_write(stream: &Stream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
-    let mut cx = Context::from_waker(waker);
-    loop {
-        match stream.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match stream.poll_write_ready(&mut cx) {
-                    Poll::Pending => return Ok(0),
-                    Poll::Ready(ready) => ready?,
-                }
-            }
-            Err(error) => return Err(error),
-        }
     }
 }
