@@ -12,6 +12,9 @@
 mod crash;
 #[path = "faults/load.rs"]
 mod load;
+#[cfg(feature = "planted")]
+#[path = "faults/panic.rs"]
+mod panic;
 #[path = "faults/refusal.rs"]
 mod refusal;
 #[path = "faults/setup.rs"]

@@ -244,3 +244,14 @@ fn load_thousands_of_clients_come_and_go_over_four_connections_and_leave_nothing
         other_clients(&mut server.connect()).len() < BACKENDS
     });
 }
+
+/// More than a worker takes in one turn, faster than it takes them, and not a byte of any of them.
+#[test]
+fn whoever_comes_behind_a_thousand_that_say_nothing_is_served() {
+    clients_allowed();
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &["--workers", "1"]);
+    let idle: Vec<_> = (0..1000).map(|_| narrows.connect()).collect();
+    narrows.connect().expect(&["PING"], "+PONG\r\n");
+    drop(idle);
+}

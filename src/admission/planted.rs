@@ -64,6 +64,8 @@ pub enum Bug {
     HangUpMissed,
     /// What follows an errand goes down its connection, which is in no db.
     ErrandShared,
+    /// What a worker leaves in its inbox, since it takes only so much in one turn, wakes nobody.
+    MailForgotten,
 }
 
 #[cfg(feature = "planted")]

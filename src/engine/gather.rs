@@ -87,6 +87,19 @@ impl Engine {
             return;
         };
         gather.answer.merge(answer);
+        self.one_less(ticket);
+    }
+
+    /// Another worker cannot be asked: the question is answered without it.
+    pub fn not_asked(&mut self, ticket: u64, now: Duration) {
+        self.now = now;
+        self.one_less(ticket);
+    }
+
+    fn one_less(&mut self, ticket: u64) {
+        let Some(gather) = self.gathers.get_mut(&ticket) else {
+            return;
+        };
         gather.missing = gather.missing.saturating_sub(1);
         if gather.missing == 0 {
             self.finish(ticket);

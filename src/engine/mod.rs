@@ -416,6 +416,11 @@ impl Engine {
         !self.effects.is_empty() || !self.dirty_clients.is_empty() || !self.resumed.is_empty()
     }
 
+    /// Whether backends have output that has not been looked at.
+    pub fn has_unwritten(&self) -> bool {
+        !self.dirty_backends.is_empty()
+    }
+
     /// When [`Engine::tick`] wants to be called next.
     pub fn alarm(&self) -> Option<Duration> {
         self.alarm

@@ -84,6 +84,8 @@ impl Engine {
             if matches!(backend.phase, Phase::Pipe { .. }) {
                 if now.saturating_sub(since) >= grow_after {
                     self.want(Want::Pipe(context));
+                    // It is provided for in a turn, and this may have been the last of this one.
+                    self.wake_at(now);
                 } else {
                     self.wake_at(since + grow_after);
                 }

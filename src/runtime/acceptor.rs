@@ -22,7 +22,7 @@ use crate::telemetry::door::TurnedAway;
 use super::current::Current;
 use super::dial;
 use super::door::{self, Admitted, Door};
-use super::inbox::{AcceptedSocket, Message, NewClient};
+use super::message::{AcceptedSocket, NewClient};
 use super::proxy_protocol;
 use super::settings::{Listen, Settings};
 
@@ -160,7 +160,7 @@ impl Acceptor {
     }
 
     async fn take(&self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let Admitted { worker, place } = match self.door.admit(Some(peer)) {
+        let Admitted { room, place } = match self.door.admit(Some(peer)).await {
             Ok(admitted) => admitted,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
@@ -176,14 +176,14 @@ impl Acceptor {
             accepted,
             place,
         };
-        self.hand_over(worker, client);
+        room.bring(client);
         Ok(())
     }
 
     async fn accept_unix(&self, listener: &UnixListener, path: &Path) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
         let name = path.display().to_string();
-        let Admitted { worker, place } = match self.door.admit(None) {
+        let Admitted { room, place } = match self.door.admit(None).await {
             Ok(admitted) => admitted,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
@@ -199,19 +199,12 @@ impl Acceptor {
             accepted,
             place,
         };
-        self.hand_over(worker, client);
+        room.bring(client);
         Ok(())
     }
 
     fn id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn hand_over(&self, worker: usize, client: NewClient) {
-        if let Some((inbox, _)) = self.door.workers.get(worker) {
-            // A worker that has ended closes the client by dropping it.
-            let _ = inbox.send(Message::Client(client));
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout};
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
@@ -19,7 +19,7 @@ use crate::telemetry::{Server, ServerFigures};
 
 use super::current::Current;
 use super::dial::{self, BackendSocket};
-use super::inbox::Message;
+use super::inbox::Inbox;
 
 /// What workers ask of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub enum Order {
     /// The settings have changed: whoever waits by the old ones begins anew.
     Reloaded,
 }
+
+/// Orders that wait. Each that finds no room stands behind one that has the same effect.
+pub const ORDERS_MAX: usize = 64;
 
 /// How often the server's own client counts are read.
 const POLL: Duration = Duration::from_secs(5);
@@ -49,11 +52,11 @@ pub struct Control {
     /// The bound on connections, of which this is one.
     pub budget: Arc<Budget>,
     /// All workers' inboxes.
-    pub inboxes: Vec<UnboundedSender<Message>>,
+    pub inboxes: Vec<Arc<Inbox>>,
     /// Name of this connection in the server's `CLIENT LIST`.
     pub name: String,
     /// Orders of the workers.
-    pub orders: UnboundedReceiver<Order>,
+    pub orders: Receiver<Order>,
     /// The server refuses `COMMAND`, which has been said.
     pub command_refused: bool,
     /// Where it is told what the server says of itself.
@@ -104,7 +107,7 @@ impl Control {
             // Orders cannot be carried out now: whoever asked must not wait for it.
             while let Ok(Some(order)) = tokio::time::timeout_at(until, self.orders.recv()).await {
                 match order {
-                    Order::LearnCommands => self.tell(|| Message::CommandsLearned),
+                    Order::LearnCommands => self.tell(Inbox::commands_learned),
                     // Perhaps the login that was refused.
                     Order::Reloaded => break,
                 }
@@ -174,7 +177,7 @@ impl Control {
                     None => return "narrows is ending".to_owned(),
                 }
                 let result = self.learn(socket).await;
-                self.tell(|| Message::CommandsLearned);
+                self.tell(Inbox::commands_learned);
                 if let Err(error) = result {
                     return error;
                 }
@@ -212,7 +215,7 @@ impl Control {
                     access: rules.access.clone(),
                     commands,
                 });
-                self.tell(|| Message::Rules(Arc::clone(&rules)));
+                self.tell(|inbox| inbox.rules(&rules));
             }
             Err(error) => tracing::warn!(%error, "COMMAND is not understood"),
         }
@@ -256,14 +259,14 @@ impl Control {
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {
         if answering || *told != Some(answering) {
             *told = Some(answering);
-            self.tell(|| Message::Health(answering));
+            self.tell(|inbox| inbox.health(answering));
         }
     }
 
-    fn tell(&self, message: impl Fn() -> Message) {
+    fn tell(&self, news: impl Fn(&Inbox)) {
         for inbox in &self.inboxes {
-            // A worker that is gone needs no news.
-            let _ = inbox.send(message());
+            // A worker that is gone needs none.
+            news(inbox);
         }
     }
 

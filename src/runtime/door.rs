@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::Notify;
 
 use crate::admission::{Source, Sources};
 use crate::resp::Refusal;
 use crate::telemetry::door::{DoorCounts, REASONS, TurnedAway};
 
 use super::current::Current;
-use super::inbox::{Load, Message, Place};
+use super::inbox::{Inbox, Room};
+use super::message::{Load, Place};
 
 /// A reason is told at most this often: a storm of connections is no storm of log lines.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -24,7 +25,9 @@ pub struct Door {
     /// What holds now.
     pub current: Arc<Current>,
     /// Inbox and load of each worker.
-    pub workers: Vec<(UnboundedSender<Message>, Load)>,
+    pub workers: Vec<(Arc<Inbox>, Load)>,
+    /// Told when an inbox has room again.
+    pub room: Arc<Notify>,
     /// How many clients come from where.
     pub sources: Arc<Sources>,
     /// How many were turned away.
@@ -36,28 +39,26 @@ pub struct Door {
 /// A client that may come in.
 #[derive(Debug)]
 pub struct Admitted {
-    /// The worker that has the fewest.
-    pub worker: usize,
+    /// The way to the worker that has the fewest of those that take clients.
+    pub room: Room,
     /// Its place among all clients, and among those of its source.
     pub place: Place,
 }
 
 impl Door {
-    /// Whether a client from `peer` may come in; `None` for one of a unix socket.
+    /// Whether a client from `peer` may come in; `None` for one of a unix socket. Waits while no
+    /// worker takes the clients that it has been given.
     ///
     /// # Errors
     /// Why not, which has been counted and told.
-    pub fn admit(&self, peer: Option<SocketAddr>) -> Result<Admitted, TurnedAway> {
+    pub async fn admit(&self, peer: Option<SocketAddr>) -> Result<Admitted, TurnedAway> {
         let rules = self.current.rules();
         let (max, per_address) = {
             let clients = &rules.settings.clients;
             (clients.max_clients, clients.max_per_address)
         };
-        let load = |load: &Load| load.worker.load(Ordering::Relaxed);
-        let workers = self.workers.iter().enumerate();
-        let least = workers.min_by_key(|(_, (_, worker))| load(worker));
-        let entered = least.and_then(|(worker, (_, load))| Some((worker, load.enter(max)?)));
-        let Some((worker, mut place)) = entered else {
+        let (room, load) = self.room().await;
+        let Some(mut place) = load.enter(max) else {
             let peer = shown(peer);
             return Err(self.turn_away(TurnedAway::MaxClients, |turned_away| {
                 let key = "clients.max_clients";
@@ -65,7 +66,7 @@ impl Door {
             }));
         };
         let Some(peer) = peer else {
-            return Ok(Admitted { worker, place });
+            return Ok(Admitted { room, place });
         };
         if self.is_protected_from(peer) {
             return Err(self.turn_away(TurnedAway::Protected, |turned_away| {
@@ -77,7 +78,7 @@ impl Door {
         match self.sources.enter(source, per_address) {
             Ok(of_source) => {
                 place.of_source = Some(of_source);
-                Ok(Admitted { worker, place })
+                Ok(Admitted { room, place })
             }
             Err(clients) => Err(self.turn_away(TurnedAway::MaxPerAddress, |turned_away| {
                 let key = "clients.max_per_address";
@@ -86,6 +87,26 @@ impl Door {
                     "max number of clients of one address reached"
                 );
             })),
+        }
+    }
+
+    /// Room at the worker that has the fewest clients of those that have any.
+    async fn room(&self) -> (Room, &Load) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // From here on room is not missed, also some before the look at the inboxes.
+            room.as_mut().enable();
+            let workers = self.workers.iter();
+            let least = workers
+                .filter(|(inbox, _)| inbox.has_room())
+                .min_by_key(|(_, load)| load.worker.load(Ordering::Relaxed));
+            if let Some((inbox, load)) = least
+                && let Some(found) = inbox.room()
+            {
+                return (found, load);
+            }
+            room.await;
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -14,7 +14,8 @@ use crate::engine::{Engine, Question, Reply};
 use crate::session::ClientFilter;
 use crate::session::info::ClientFigures;
 
-use super::inbox::{Message, Straggling};
+use super::inbox::Inbox;
+use super::message::Straggling;
 
 /// How often it is told how far a drain has come.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -28,14 +29,14 @@ const NAMED_MAX: usize = 20;
 /// Drains the workers behind `inboxes`, which run in `threads`, for at most `limit`. True when
 /// all have ended. `clients` is how many there still are.
 pub async fn drain(
-    inboxes: &[UnboundedSender<Message>],
+    inboxes: &[Arc<Inbox>],
     threads: Vec<JoinHandle<()>>,
     clients: &Arc<AtomicUsize>,
     limit: Duration,
 ) -> bool {
     for inbox in inboxes {
         // A worker that has ended has nothing to drain.
-        let _ = inbox.send(Message::Drain);
+        inbox.drain();
     }
     let Some(mut joined) = join(threads) else {
         return false;
@@ -75,13 +76,10 @@ fn join(threads: Vec<JoinHandle<()>>) -> Option<oneshot::Receiver<()>> {
 }
 
 /// Logs who is cut off.
-async fn tell_stragglers(inboxes: &[UnboundedSender<Message>]) {
+async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
     let (to, mut from) = unbounded_channel();
-    let asked = inboxes.iter().map(|inbox| {
-        let question = Message::Stragglers(to.clone());
-        usize::from(inbox.send(question).is_ok())
-    });
-    let asked: usize = asked.sum();
+    let asked = inboxes.iter().filter(|inbox| !inbox.is_closed());
+    let asked = asked.map(|inbox| inbox.stragglers(to.clone())).count();
     drop(to);
     let mut all = Straggling {
         figures: ClientFigures::default(),

@@ -1,145 +1,319 @@
 //! What other threads can tell a worker. Nothing else reaches one.
+//!
+//! *News* says how things stand (rules, health, the end): of each kind only the last counts, so each
+//! has one place. *Mail* is one thing each: a client, a finished dial, a question, an answer; it is
+//! bounded, and whoever brings it learns that there is no room. What was meant for an engine that
+//! has ended since reaches no other. A worker takes a bounded part at a time, by [`Inbox::take`]
+//! alone, which sees to it that the rest is not forgotten.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 
-use crate::admission::SourcePlace;
-use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
-
-use crate::session::info::ClientFigures;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::admission::planted::{Bug, has};
+use crate::engine::{BackendId, Question, Reply, Rules};
+
 use super::dial::BackendSocket;
+use super::message::{Asker, Message, NewClient, Straggling};
 use super::pulse::Pulse;
 
-/// A message to a worker.
+/// Pieces of mail that a worker takes in one turn.
+const TAKEN_MAX: usize = 256;
+
+/// Clients that wait in an inbox. Past it they wait in the kernel's queue.
+const CLIENTS_MAX: usize = 1024;
+
+/// Questions that wait in an inbox. Past it the worker counts as one that does not answer.
+const QUESTIONS_MAX: usize = 4096;
+
+/// Answers that wait in an inbox: to as many questions as three others take. Past it they are
+/// missing, as those that come too late are.
+const ANSWERS_MAX: usize = 3 * QUESTIONS_MAX;
+
+/// One life of a worker's engine. Its ids and tickets mean nothing to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Epoch(u64);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+    /// Told when clients find room again; one for all workers.
+    room: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    epoch: Epoch,
+    closed: bool,
+    news: News,
+    mail: VecDeque<Message>,
+    /// Clients in it, and those that have been promised room.
+    clients: usize,
+    questions: usize,
+    answers: usize,
+    /// What the next engine has to be told as well.
+    health: Option<bool>,
+    draining: bool,
+    /// Woken by the next that comes in.
+    worker: Option<Waker>,
+}
+
+/// The last of each kind that has not been taken.
+#[derive(Debug, Default)]
+struct News {
+    rules: Option<Arc<Rules>>,
+    commands_learned: bool,
+    health: Option<bool>,
+    beat: Option<(Pulse, u64)>,
+    publish: bool,
+    drain: bool,
+    stragglers: Option<UnboundedSender<Straggling>>,
+}
+
+/// The right to bring one client.
 #[derive(Debug)]
-pub enum Message {
-    /// A client was accepted for this worker.
-    Client(NewClient),
-    /// A dial has ended.
-    Dialled(BackendId, Result<BackendSocket, String>),
-    /// The server does, or does not, answer the health check.
-    Health(bool),
+pub struct Room(Option<Arc<Inbox>>);
+
+impl Inbox {
+    /// An empty one; `room` is told when clients find room again.
+    pub fn new(room: &Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self {
+            room: Arc::clone(room),
+            ..Self::default()
+        })
+    }
+
+    /// The worker's: a new engine begins. What was meant for the one before it is dropped; clients
+    /// that have just come and questions to whoever is here are kept.
+    pub fn begin(&self) -> Epoch {
+        let mut state = self.state.lock();
+        state.epoch = Epoch(state.epoch.0 + 1);
+        state.answers = 0;
+        let of_nobody =
+            |mail: &Message| matches!(mail, Message::Dialled(..) | Message::Answer { .. });
+        // Dropped behind the lock: with it sockets are closed.
+        let (dropped, kept): (VecDeque<_>, _) = std::mem::take(&mut state.mail)
+            .into_iter()
+            .partition(of_nobody);
+        state.mail = kept;
+        state.news.rules = None;
+        state.news.health = state.health;
+        state.news.drain = state.draining;
+        let epoch = state.epoch;
+        drop(state);
+        drop(dropped);
+        epoch
+    }
+
+    /// The worker's: moves what has come to `into`, at most [`TAKEN_MAX`] pieces of mail. Whatever
+    /// comes next wakes `worker`, and so does what is left.
+    pub fn take(&self, into: &mut Vec<Message>, worker: &Waker) {
+        let mut state = self.state.lock();
+        let had_room = state.has_room();
+        state.news.take_first(into);
+        for _ in 0..TAKEN_MAX {
+            let Some(mail) = state.mail.pop_front() else {
+                break;
+            };
+            match mail {
+                Message::Client(_) => state.clients -= 1,
+                Message::Question(..) => state.questions -= 1,
+                Message::Answer { .. } => state.answers -= 1,
+                _ => {}
+            }
+            into.push(mail);
+        }
+        let left = !state.mail.is_empty();
+        if !left {
+            // Those who came before the end are served.
+            state.news.take_last(into);
+        }
+        if !state.worker.as_ref().is_some_and(|w| w.will_wake(worker)) {
+            state.worker = Some(worker.clone());
+        }
+        let has_room = state.has_room();
+        drop(state);
+        if left && !has(Bug::MailForgotten) {
+            worker.wake_by_ref();
+        }
+        if has_room && !had_room {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// The worker has ended: nothing is taken any more.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let dropped = (
+            std::mem::take(&mut state.mail),
+            std::mem::take(&mut state.news),
+        );
+        drop(state);
+        drop(dropped);
+        self.room.notify_waiters();
+    }
+
+    /// Whether the worker has ended.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Room for one client, if there is any. One that is closed has room: whom it is given is
+    /// closed too.
+    pub fn room(self: &Arc<Self>) -> Option<Room> {
+        let mut state = self.state.lock();
+        if !state.has_room() {
+            return None;
+        }
+        state.clients += 1;
+        drop(state);
+        Some(Room(Some(Arc::clone(self))))
+    }
+
+    /// Whether there is [room](Self::room).
+    pub fn has_room(&self) -> bool {
+        self.state.lock().has_room()
+    }
+
+    /// A dial of the engine of `epoch` has ended. Each holds a permit, which bounds them.
+    pub fn dialled(&self, epoch: Epoch, id: BackendId, result: Result<BackendSocket, String>) {
+        // What nobody wants is closed right here.
+        self.put(Message::Dialled(id, result), |state| state.epoch == epoch);
+    }
+
+    /// Puts a question; false: it will not be answered.
+    pub fn ask(&self, asker: Asker, question: Question) -> bool {
+        self.put(Message::Question(asker, question), |state| {
+            let room = state.questions < QUESTIONS_MAX;
+            state.questions += usize::from(room);
+            room
+        })
+    }
+
+    /// Answers the question that the engine of `epoch` numbered so.
+    pub fn answer(&self, epoch: Epoch, ticket: u64, reply: Reply) {
+        self.put(Message::Answer { ticket, reply }, |state| {
+            let room = state.epoch == epoch && state.answers < ANSWERS_MAX;
+            state.answers += usize::from(room);
+            room
+        });
+    }
+
     /// New rules are in force.
-    Rules(Arc<Rules>),
-    /// Is this worker alive?
-    Beat {
-        /// Where it says so.
-        pulse: Pulse,
-        /// What it says.
-        beat: u64,
-    },
-    /// The backend's `COMMAND` has been asked again, with or without success.
-    CommandsLearned,
-    /// Another worker asks.
-    Question {
-        /// Who asks.
-        worker: usize,
-        /// Its number for the question.
-        ticket: u64,
-        /// The question.
-        question: Question,
-    },
-    /// Another worker's answer.
-    Answer {
-        /// This worker's number for the question.
-        ticket: u64,
-        /// The answer.
-        reply: Reply,
-    },
-    /// Put a new snapshot in this worker's cell.
-    Publish,
-    /// Finish what is under way and take nothing new.
-    Drain,
-    /// The time for that is over: who is still there?
-    Stragglers(UnboundedSender<Straggling>),
-}
+    pub fn rules(&self, rules: &Arc<Rules>) {
+        self.tell(|news| news.rules = Some(Arc::clone(rules)));
+    }
 
-/// What a worker still has when the time to drain is over.
-#[derive(Debug)]
-pub struct Straggling {
-    /// Its figures.
-    pub figures: ClientFigures,
-    /// Its clients, each as a line of `CLIENT LIST`.
-    pub clients: Vec<String>,
-}
+    /// `COMMAND` has been asked again.
+    pub fn commands_learned(&self) {
+        self.tell(|news| news.commands_learned = true);
+    }
 
-/// A client's socket on its way to its worker.
-#[derive(Debug)]
-pub struct NewClient {
-    /// The socket, non-blocking.
-    pub socket: AcceptedSocket,
-    /// Who it is.
-    pub accepted: Accepted,
-    /// Counts it as long as it is there.
-    pub place: Place,
-}
+    /// The server does, or does not, answer.
+    pub fn health(&self, answering: bool) {
+        self.state.lock().health = Some(answering);
+        self.tell(|news| news.health = Some(answering));
+    }
 
-/// A socket that is not bound to a thread's event loop yet.
-#[derive(Debug)]
-pub enum AcceptedSocket {
-    /// TCP.
-    Tcp(std::net::TcpStream),
-    /// unix.
-    Unix(std::os::unix::net::UnixStream),
-}
+    /// Is the worker alive?
+    pub fn beat(&self, pulse: Pulse, beat: u64) {
+        self.tell(|news| news.beat = Some((pulse, beat)));
+    }
 
-/// How many clients there are, in all and of one worker.
-#[derive(Debug, Clone, Default)]
-pub struct Load {
-    /// Of all workers.
-    pub total: Arc<AtomicUsize>,
-    /// Of this worker.
-    pub worker: Arc<AtomicUsize>,
-}
+    /// How do things stand?
+    pub fn publish(&self) {
+        self.tell(|news| news.publish = true);
+    }
 
-/// One client's place in the counts, given up when it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    load: Load,
-    /// Among those of its source.
-    pub of_source: Option<SourcePlace>,
-}
+    /// The end begins, for this engine and any that follows.
+    pub fn drain(&self) {
+        self.state.lock().draining = true;
+        self.tell(|news| news.drain = true);
+    }
 
-impl Load {
-    /// Counts one more client, unless there are `max` already.
-    pub fn enter(&self, max: usize) -> Option<Place> {
-        let before = self.total.fetch_add(1, Ordering::Relaxed);
-        self.worker.fetch_add(1, Ordering::Relaxed);
-        let place = Place {
-            load: self.clone(),
-            of_source: None,
-        };
-        (before < max).then_some(place)
+    /// Who is still there?
+    pub fn stragglers(&self, to: UnboundedSender<Straggling>) {
+        self.tell(|news| news.stragglers = Some(to));
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut News)) {
+        let mut state = self.state.lock();
+        if !state.closed {
+            change(&mut state.news);
+        }
+        let worker = state.worker.take();
+        drop(state);
+        if let Some(worker) = worker {
+            worker.wake();
+        }
+    }
+
+    /// Puts mail in, if the worker lives and `may` says so.
+    fn put(&self, mail: Message, may: impl FnOnce(&mut State) -> bool) -> bool {
+        let mut state = self.state.lock();
+        if state.closed || !may(&mut state) {
+            return false;
+        }
+        state.mail.push_back(mail);
+        let worker = state.worker.take();
+        drop(state);
+        if let Some(worker) = worker {
+            worker.wake();
+        }
+        true
     }
 }
 
-impl Drop for Place {
+impl State {
+    fn has_room(&self) -> bool {
+        self.clients < CLIENTS_MAX || self.closed
+    }
+}
+
+impl News {
+    /// What is judged by comes before what is to be judged.
+    fn take_first(&mut self, into: &mut Vec<Message>) {
+        into.extend(self.rules.take().map(Message::Rules));
+        into.extend(self.health.take().map(Message::Health));
+        let beat = self.beat.take();
+        into.extend(beat.map(|(pulse, beat)| Message::Beat { pulse, beat }));
+        let learned = std::mem::take(&mut self.commands_learned);
+        into.extend(learned.then_some(Message::CommandsLearned));
+        let publish = std::mem::take(&mut self.publish);
+        into.extend(publish.then_some(Message::Publish));
+    }
+
+    fn take_last(&mut self, into: &mut Vec<Message>) {
+        let drain = std::mem::take(&mut self.drain);
+        into.extend(drain.then_some(Message::Drain));
+        into.extend(self.stragglers.take().map(Message::Stragglers));
+    }
+}
+
+impl Room {
+    /// Brings the client. A worker that has ended closes it by dropping it.
+    pub fn bring(mut self, client: NewClient) {
+        if let Some(inbox) = self.0.take() {
+            // It counts already.
+            inbox.put(Message::Client(client), |_| true);
+        }
+    }
+}
+
+impl Drop for Room {
     fn drop(&mut self) {
-        self.load.total.fetch_sub(1, Ordering::Relaxed);
-        self.load.worker.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl std::fmt::Debug for Rules {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").finish_non_exhaustive()
+        if let Some(inbox) = self.0.take() {
+            inbox.state.lock().clients -= 1;
+            inbox.room.notify_waiters();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_free_again_when_its_client_is_gone() {
-        let load = Load::default();
-        let first = load.enter(1);
-        assert!(first.is_some());
-        assert!(load.enter(1).is_none());
-        drop(first);
-        assert!(load.enter(1).is_some());
-        assert_eq!(load.total.load(Ordering::Relaxed), 0);
-    }
-}
+mod tests;

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedSender;
-
 use crate::admission::Budget;
 use crate::engine::Shared;
 use crate::telemetry::door::DoorCounts;
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
 
-use super::inbox::Message;
+use super::inbox::Inbox;
 
 /// Longest wait for all workers.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,7 +23,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Observer {
-    workers: Vec<(Arc<Cell>, UnboundedSender<Message>)>,
+    workers: Vec<(Arc<Cell>, Arc<Inbox>)>,
     server: Arc<Server>,
     budget: Arc<Budget>,
     door: Arc<DoorCounts>,
@@ -36,11 +34,7 @@ pub struct Observer {
 
 impl Observer {
     /// One for the workers behind `inboxes`, whose clock began at `epoch`.
-    pub(super) fn new(
-        inboxes: &[UnboundedSender<Message>],
-        shared: &Shared,
-        epoch: Instant,
-    ) -> Self {
+    pub(super) fn new(inboxes: &[Arc<Inbox>], shared: &Shared, epoch: Instant) -> Self {
         let workers = inboxes.iter().cloned();
         Self {
             workers: workers.map(|inbox| (Arc::default(), inbox)).collect(),
@@ -77,7 +71,7 @@ impl Observer {
         for (cell, inbox) in &self.workers {
             if cell.begin_question(now) {
                 // One that has been drained does not answer any more.
-                let _ = inbox.send(Message::Publish);
+                inbox.publish();
             }
         }
     }
@@ -146,7 +140,7 @@ impl Observer {
             return Err("narrows is draining: it takes no new clients".to_owned());
         }
         let now = self.epoch.elapsed();
-        let serves = |(cell, inbox): &(Arc<Cell>, UnboundedSender<Message>)| {
+        let serves = |(cell, inbox): &(Arc<Cell>, Arc<Inbox>)| {
             !inbox.is_closed() && cell.silent_for(now) <= STUCK_AFTER
         };
         if !self.workers.iter().any(serves) {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
-use super::inbox::Message;
+use super::inbox::Inbox;
 use super::systemd::Systemd;
 
 /// The last beat that a worker has answered.
@@ -29,7 +28,7 @@ impl Pulse {
 /// Signs of life to the service manager, as long as all threads give them.
 pub struct Watchdog {
     /// All workers' inboxes.
-    pub inboxes: Vec<UnboundedSender<Message>>,
+    pub inboxes: Vec<Arc<Inbox>>,
     /// Who is told.
     pub systemd: Arc<Systemd>,
     /// How often it wants to be told at least.
@@ -48,9 +47,7 @@ impl Watchdog {
         loop {
             beat += 1;
             for (inbox, pulse) in self.inboxes.iter().zip(&pulses) {
-                let pulse = pulse.clone();
-                // One that has ended is found by what it does not answer.
-                let _ = inbox.send(Message::Beat { pulse, beat });
+                inbox.beat(pulse.clone(), beat);
             }
             // Asked once until answered, so that nothing piles up before a worker that hangs.
             loop {
@@ -74,39 +71,33 @@ impl Watchdog {
     /// A worker that has not answered. One whose inbox is closed has been drained.
     fn late(&self, pulses: &[Pulse], beat: u64) -> Option<usize> {
         let workers = self.inboxes.iter().zip(pulses);
-        let silent = |(inbox, pulse): (&UnboundedSender<Message>, &Pulse)| {
-            pulse.answered() < beat && !inbox.is_closed()
-        };
+        let silent =
+            |(inbox, pulse): (&Arc<Inbox>, &Pulse)| pulse.answered() < beat && !inbox.is_closed();
         workers.map(silent).position(|silent| silent)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::Notify;
 
     use super::*;
 
     #[tokio::test]
     async fn a_worker_that_has_not_answered_is_named() {
-        let (first, mut inbox) = unbounded_channel();
-        let (second, held) = unbounded_channel();
+        let room = Arc::new(Notify::new());
+        let inboxes = [Inbox::new(&room), Inbox::new(&room)];
         let watchdog = Watchdog {
-            inboxes: vec![first.clone(), second],
+            inboxes: inboxes.to_vec(),
             systemd: Arc::new(Systemd::of(|_| None)),
             interval: Duration::from_secs(1),
             control: tokio::spawn(async {}).abort_handle(),
         };
         let pulses = [Pulse::default(), Pulse::default()];
         assert_eq!(watchdog.late(&pulses, 1), Some(0));
-        let pulse = pulses[0].clone();
-        first.send(Message::Beat { pulse, beat: 1 }).unwrap();
-        let Ok(Message::Beat { pulse, beat }) = inbox.try_recv() else {
-            panic!("the beat");
-        };
-        pulse.answer(beat);
+        pulses[0].answer(1);
         assert_eq!(watchdog.late(&pulses, 1), Some(1));
-        drop(held);
+        inboxes[1].close();
         assert_eq!(watchdog.late(&pulses, 1), None, "it has been drained");
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
@@ -18,12 +18,13 @@ use crate::telemetry::Cell;
 
 use crate::telemetry::door::DoorCounts;
 
-use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX};
-use super::control::{Control, Order};
+use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
+use super::control::{Control, ORDERS_MAX, Order};
 use super::current::{Current, connection_name};
 use super::door::Door;
 use super::drain;
-use super::inbox::{Load, Message};
+use super::inbox::Inbox;
+use super::message::Load;
 use super::observer::Observer;
 use super::pulse::Watchdog;
 use super::settings::{Listen, Settings};
@@ -50,12 +51,12 @@ pub enum RunError {
 pub struct Narrows {
     listeners: Vec<tokio::task::JoinHandle<()>>,
     control: tokio::task::JoinHandle<()>,
-    inboxes: Vec<UnboundedSender<Message>>,
+    inboxes: Vec<Arc<Inbox>>,
     threads: Vec<JoinHandle<()>>,
     observer: Arc<Observer>,
     current: Arc<Current>,
     shared: Shared,
-    orders: UnboundedSender<Order>,
+    orders: Sender<Order>,
     /// Clients connected.
     clients: Arc<AtomicUsize>,
     /// Addresses that clients can connect to, in the order configured.
@@ -90,37 +91,32 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let workers = workers_for(&settings);
     let current = Arc::new(Current::new(settings, rules));
     let settings = current.settings();
-    let mut listeners = Vec::new();
-    for address in &settings.listen {
-        let listener = acceptor::open(address, &settings).map_err(|error| RunError::Listen {
-            address: address.clone(),
-            error,
-        })?;
-        listeners.push(listener);
-    }
+    let listeners = open_all(&settings)?;
     let shared = Shared::new(
         Budget::new(settings.backend_connections_max, workers),
         DialRate::new(settings.dials_per_second_max),
     );
     // One connection each, until control has read what the server itself allows.
     shared.budget.stop_growth(true);
-    let (orders_to, orders) = unbounded_channel();
-    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
+    let (orders_to, orders) = channel(ORDERS_MAX);
+    let room = Arc::default();
+    let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();
     let epoch = Instant::now();
     let observer = Arc::new(Observer::new(&inboxes, &shared, epoch));
     let mut threads = Vec::new();
-    for (worker, inbox) in receivers.into_iter().enumerate() {
+    for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
             worker,
             current: Arc::clone(&current),
             shared: shared.clone(),
             inboxes: inboxes.clone(),
+            inbox: Arc::clone(inbox),
             orders: orders_to.clone(),
             epoch,
             cell: observer.cell(worker),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
-        threads.push(thread.spawn(move || plan.run(inbox))?);
+        threads.push(thread.spawn(move || plan.run())?);
     }
     let control = Control {
         current: Arc::clone(&current),
@@ -135,8 +131,8 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));
-    let acceptor = acceptor_for(&current, &inboxes, &clients, &shared.door);
-    let addresses: Vec<String> = listeners.iter().map(|l| l.name()).collect();
+    let acceptor = acceptor_for(&current, (&inboxes, room), &clients, &shared.door);
+    let addresses = listeners.iter().map(Listener::name).collect();
     let listeners = listeners
         .into_iter()
         .map(|listener| tokio::spawn(acceptor.clone().run(listener)))
@@ -156,23 +152,34 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     })
 }
 
+fn open_all(settings: &Settings) -> Result<Vec<Listener>, RunError> {
+    let open = |address: &Listen| {
+        acceptor::open(address, settings).map_err(|error| RunError::Listen {
+            address: address.clone(),
+            error,
+        })
+    };
+    settings.listen.iter().map(open).collect()
+}
+
 /// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
     current: &Arc<Current>,
-    inboxes: &[UnboundedSender<Message>],
+    (inboxes, room): (&[Arc<Inbox>], Arc<Notify>),
     clients: &Arc<AtomicUsize>,
     counts: &Arc<DoorCounts>,
 ) -> Acceptor {
-    let worker = |inbox: &UnboundedSender<Message>| {
+    let worker = |inbox: &Arc<Inbox>| {
         let load = Load {
             total: Arc::clone(clients),
             worker: Arc::default(),
         };
-        (inbox.clone(), load)
+        (Arc::clone(inbox), load)
     };
     let door = Door {
         current: Arc::clone(current),
         workers: inboxes.iter().map(worker).collect(),
+        room,
         sources: Arc::default(),
         counts: Arc::clone(counts),
         told: Mutex::default(),
@@ -201,9 +208,9 @@ impl Narrows {
         let rules = self.current.change_rules(change);
         for inbox in &self.inboxes {
             // A worker that starts afresh takes what holds then.
-            let _ = inbox.send(Message::Rules(Arc::clone(&rules)));
+            inbox.rules(&rules);
         }
-        let _ = self.orders.send(Order::Reloaded);
+        let _ = self.orders.try_send(Order::Reloaded);
         bound
     }
 
@@ -241,8 +248,9 @@ struct WorkerPlan {
     worker: usize,
     current: Arc<Current>,
     shared: Shared,
-    inboxes: Vec<UnboundedSender<Message>>,
-    orders: UnboundedSender<Order>,
+    inboxes: Vec<Arc<Inbox>>,
+    inbox: Arc<Inbox>,
+    orders: Sender<Order>,
     epoch: Instant,
     cell: Arc<Cell>,
 }
@@ -250,9 +258,10 @@ struct WorkerPlan {
 impl WorkerPlan {
     /// Runs the worker until it is drained. A panic closes all its sockets, its clients'
     /// and its backends', and it starts afresh.
-    fn run(self, mut inbox: UnboundedReceiver<Message>) {
+    fn run(self) {
+        let _closing = Closing(Arc::clone(&self.inbox));
         loop {
-            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| self.once(&mut inbox)));
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| self.once()));
             match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => {
@@ -264,11 +273,12 @@ impl WorkerPlan {
                 }
             }
             // What was asked of this worker is lost with it; those who wait for `COMMAND` too.
-            let _ = self.orders.send(Order::LearnCommands);
+            let _ = self.orders.try_send(Order::LearnCommands);
         }
     }
 
-    fn once(&self, inbox: &mut UnboundedReceiver<Message>) -> std::io::Result<()> {
+    fn once(&self) -> std::io::Result<()> {
+        let life = self.inbox.begin();
         // One task owns all sockets, so the event loop is polled after each of its turns.
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -290,6 +300,8 @@ impl WorkerPlan {
             worker: self.worker,
             current: Arc::clone(&self.current),
             inboxes: self.inboxes.clone(),
+            inbox: Arc::clone(&self.inbox),
+            life,
             control: self.orders.clone(),
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
@@ -298,9 +310,18 @@ impl WorkerPlan {
         engine.count_on_from(&self.cell.last().counters);
         self.cell.publish(engine.snapshot());
         runtime.block_on(async {
-            let worker = Worker::new(engine, links, inbox);
+            let worker = Worker::new(engine, links);
             tokio::task::coop::unconstrained(worker).await;
         });
         Ok(())
+    }
+}
+
+/// However a worker's thread ends, nobody waits for it any more.
+struct Closing(Arc<Inbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::inbox::Place;
+use super::message::Place;
 use super::stream::{End, Stream};
 
 /// A client's socket, and what its worker knows of it.

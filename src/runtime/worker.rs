@@ -12,17 +12,20 @@ use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Sleep;
 
-use crate::engine::{BackendId, ClientId, Effect, Engine};
+use crate::engine::{BackendId, ClientId, Effect, Engine, Question};
 use crate::telemetry::Cell;
 
 use super::control::Order;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
 use super::drain;
-use super::inbox::{AcceptedSocket, Message, NewClient};
+use super::inbox::{Epoch, Inbox};
+use super::message::{AcceptedSocket, Asker, Message, NewClient};
+use super::planted;
 use super::ready::{ReadyQueue, Token};
 use super::sockets::{ClientSocket, poll_read, try_write};
 use super::stream::{End, Stream};
@@ -33,9 +36,6 @@ const SCRATCH_BYTES: usize = 256 << 10;
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
 
-/// Messages taken in one turn.
-const MESSAGES_MAX: usize = 256;
-
 /// What a worker needs of the world.
 pub struct Links {
     /// Its number.
@@ -43,9 +43,13 @@ pub struct Links {
     /// What holds now.
     pub current: Arc<Current>,
     /// All workers' inboxes, its own included.
-    pub inboxes: Vec<UnboundedSender<Message>>,
+    pub inboxes: Vec<Arc<Inbox>>,
+    /// Its own.
+    pub inbox: Arc<Inbox>,
+    /// Which of its engines this is.
+    pub life: Epoch,
     /// Orders to the control thread.
-    pub control: UnboundedSender<Order>,
+    pub control: Sender<Order>,
     /// When the process' clock began.
     pub epoch: Instant,
     /// Where it lets others know how things stand.
@@ -59,10 +63,10 @@ struct Backend {
 }
 
 /// See the module. Finished when it has been drained.
-pub struct Worker<'a> {
+pub struct Worker {
     engine: Engine,
     links: Links,
-    inbox: &'a mut UnboundedReceiver<Message>,
+    messages: Vec<Message>,
     ready: Arc<ReadyQueue>,
     clients: SecondaryMap<ClientId, ClientSocket>,
     backends: SecondaryMap<BackendId, Backend>,
@@ -78,13 +82,13 @@ pub struct Worker<'a> {
     draining: bool,
 }
 
-impl<'a> Worker<'a> {
+impl Worker {
     /// A worker for `engine`. Must be made and polled inside its own tokio runtime.
-    pub fn new(engine: Engine, links: Links, inbox: &'a mut UnboundedReceiver<Message>) -> Self {
+    pub fn new(engine: Engine, links: Links) -> Self {
         Self {
             engine,
             links,
-            inbox,
+            messages: Vec::new(),
             ready: Arc::new(ReadyQueue::default()),
             clients: SecondaryMap::new(),
             backends: SecondaryMap::new(),
@@ -108,15 +112,10 @@ impl<'a> Worker<'a> {
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
             Message::Beat { pulse, beat } => pulse.answer(beat),
             Message::CommandsLearned => self.engine.commands_learned(now),
-            Message::Question {
-                worker,
-                ticket,
-                question,
-            } => {
+            Message::Question(asker, question) => {
                 let reply = self.engine.answer(&question, now);
-                if let Some(inbox) = self.links.inboxes.get(worker) {
-                    // A worker that is gone asks no more.
-                    let _ = inbox.send(Message::Answer { ticket, reply });
+                if let Some(inbox) = self.links.inboxes.get(asker.worker) {
+                    inbox.answer(asker.epoch, asker.ticket, reply);
                 }
             }
             Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
@@ -148,6 +147,7 @@ impl<'a> Worker<'a> {
                 return;
             }
         };
+        planted::came(client.accepted.id);
         let id = self.engine.client_connected(client.accepted, now);
         let token = Token::Client(id);
         let socket = ClientSocket::new(stream, self.ready.waker(token), client.place);
@@ -269,13 +269,9 @@ impl<'a> Worker<'a> {
             match effect {
                 Effect::Dial(id, permit) => {
                     let settings = self.links.current.settings();
-                    let inbox = self.links.inboxes.get(self.links.worker).cloned();
+                    let (inbox, life) = (Arc::clone(&self.links.inbox), self.links.life);
                     tokio::spawn(async move {
-                        let result = dial::dial(&settings, permit).await;
-                        if let Some(inbox) = inbox {
-                            // Without a worker the socket is closed right here.
-                            let _ = inbox.send(Message::Dialled(id, result));
-                        }
+                        inbox.dialled(life, id, dial::dial(&settings, permit).await);
                     });
                 }
                 Effect::CloseBackend(id) => {
@@ -288,24 +284,28 @@ impl<'a> Worker<'a> {
                 }
                 Effect::ReadClient(id) => self.ready.push(Token::Client(id)),
                 Effect::LearnCommands => {
-                    if self.links.control.send(Order::LearnCommands).is_err() {
+                    // One that finds no room is answered with those before it.
+                    let sent = self.links.control.try_send(Order::LearnCommands);
+                    if matches!(sent, Err(TrySendError::Closed(_))) {
                         let now = self.now;
                         self.engine.commands_learned(now);
                     }
                 }
-                Effect::Ask(ticket, question) => {
-                    let worker = self.links.worker;
-                    for (other, inbox) in self.links.inboxes.iter().enumerate() {
-                        if other != worker {
-                            let question = question.clone();
-                            let _ = inbox.send(Message::Question {
-                                worker,
-                                ticket,
-                                question,
-                            });
-                        }
-                    }
-                }
+                Effect::Ask(ticket, question) => self.ask_others(ticket, &question),
+            }
+        }
+    }
+
+    fn ask_others(&mut self, ticket: u64, question: &Question) {
+        let (worker, epoch) = (self.links.worker, self.links.life);
+        let asker = Asker {
+            worker,
+            epoch,
+            ticket,
+        };
+        for (other, inbox) in self.links.inboxes.iter().enumerate() {
+            if other != worker && !inbox.ask(asker, question.clone()) {
+                self.engine.not_asked(ticket, self.now);
             }
         }
     }
@@ -380,12 +380,12 @@ impl<'a> Worker<'a> {
 
     fn turn(&mut self, cx: &mut Context<'_>) {
         self.now = self.links.epoch.elapsed();
-        for _ in 0..MESSAGES_MAX {
-            match self.inbox.poll_recv(cx) {
-                Poll::Ready(Some(message)) => self.message(message),
-                Poll::Ready(None) | Poll::Pending => break,
-            }
+        let mut messages = std::mem::take(&mut self.messages);
+        self.links.inbox.take(&mut messages, cx.waker());
+        for message in messages.drain(..) {
+            self.message(message);
         }
+        self.messages = messages;
         let mut tokens = std::mem::take(&mut self.tokens);
         self.ready.take(&mut tokens, cx.waker());
         for token in tokens.drain(..) {
@@ -396,6 +396,7 @@ impl<'a> Worker<'a> {
                 self.now = self.links.epoch.elapsed();
             }
         }
+        planted::strike();
         tokens.append(&mut self.tokens);
         self.tokens = tokens;
         let now = self.now;
@@ -428,7 +429,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl Future for Worker<'_> {
+impl Future for Worker {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -439,9 +440,13 @@ impl Future for Worker<'_> {
             return Poll::Ready(());
         }
         let due = worker.arm(cx);
-        if due || !worker.tokens.is_empty() || worker.engine.is_unfinished() {
+        let unwritten = worker.engine.has_unwritten();
+        if due || unwritten || !worker.tokens.is_empty() || worker.engine.is_unfinished() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,23 @@
 //! An observer over workers that are played by hand.
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use std::task::{Poll, Waker};
 
 use super::*;
 use crate::admission::DialRate;
+use crate::runtime::message::Message;
 use crate::telemetry::Snapshot;
 
 /// What a worker has of its observer.
-type End = (Arc<Cell>, UnboundedReceiver<Message>);
+type End = (Arc<Cell>, Arc<Inbox>);
 
 /// An observer of `count` workers, and their ends.
 fn observer(count: usize) -> (Observer, Vec<End>) {
-    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+    let inboxes: Vec<_> = (0..count).map(|_| Inbox::new(&Arc::default())).collect();
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
     let shared = Shared::new(Budget::new(9, count), DialRate::new(1));
     let observer = Observer::new(&inboxes, &shared, epoch);
-    let ends = receivers.into_iter().enumerate();
+    let ends = inboxes.into_iter().enumerate();
     let ends = ends
         .map(|(worker, end)| (observer.cell(worker), end))
         .collect();
@@ -27,14 +28,15 @@ fn observer(count: usize) -> (Observer, Vec<End>) {
 async fn a_worker_that_hangs_is_named_and_holds_the_figures_up_for_a_bounded_time() {
     let (mut observer, mut ends) = observer(2);
     observer.patience = Duration::from_millis(100);
-    let (cell, mut inbox) = ends.remove(0);
-    tokio::spawn(async move {
-        while let Some(Message::Publish) = inbox.recv().await {
+    let (cell, inbox) = ends.remove(0);
+    tokio::spawn(std::future::poll_fn(move |cx| {
+        if published(&inbox, cx.waker()) {
             let mut snapshot = Snapshot::default();
             snapshot.gauges.clients = 5;
             cell.publish(snapshot);
         }
-    });
+        Poll::<()>::Pending
+    }));
     for _ in 0..3 {
         let picture = observer.picture();
         let picture = tokio::time::timeout(PATIENCE, picture).await.unwrap();
@@ -42,12 +44,19 @@ async fn a_worker_that_hangs_is_named_and_holds_the_figures_up_for_a_bounded_tim
         assert_eq!(up, [true, false]);
         assert_eq!(picture.workers[0].snapshot.gauges.clients, 5);
     }
-    let (_, silent) = &mut ends[0];
-    assert!(silent.try_recv().is_ok());
+    let (_, silent) = &ends[0];
+    assert!(published(silent, Waker::noop()));
     assert!(
-        silent.try_recv().is_err(),
+        !published(silent, Waker::noop()),
         "it is asked once until it answers"
     );
+}
+
+/// Whether a worker that looks now is asked how things stand.
+fn published(inbox: &Inbox, worker: &Waker) -> bool {
+    let mut messages = Vec::new();
+    inbox.take(&mut messages, worker);
+    matches!(messages[..], [Message::Publish])
 }
 
 #[test]
@@ -67,9 +76,9 @@ fn a_worker_without_an_answer_for_ten_seconds_is_stuck_unless_it_has_ended() {
         "{error}"
     );
     assert_eq!(observer.readiness(), Ok(()), "the other one serves");
-    drop(ends.remove(1));
+    ends.remove(1).1.close();
     assert_eq!(observer.liveness(), Ok(()));
-    drop(ends);
+    ends.remove(0).1.close();
     assert_eq!(observer.readiness(), Err("no worker answers".to_owned()));
 }
 

@@ -1,0 +1,150 @@
+//! What passes between threads: what a worker can be told, and a client on its way to one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::admission::SourcePlace;
+use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
+use crate::session::info::ClientFigures;
+
+use super::dial::BackendSocket;
+use super::inbox::Epoch;
+use super::pulse::Pulse;
+
+/// A message to a worker, as it takes it.
+#[derive(Debug)]
+pub enum Message {
+    /// A client was accepted for this worker.
+    Client(NewClient),
+    /// A dial of this engine has ended.
+    Dialled(BackendId, Result<BackendSocket, String>),
+    /// Another worker asks.
+    Question(Asker, Question),
+    /// Another worker's answer.
+    Answer {
+        /// This engine's number for the question.
+        ticket: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The server does, or does not, answer the health check.
+    Health(bool),
+    /// New rules are in force.
+    Rules(Arc<Rules>),
+    /// Is this worker alive?
+    Beat {
+        /// Where it says so.
+        pulse: Pulse,
+        /// What it says.
+        beat: u64,
+    },
+    /// The backend's `COMMAND` has been asked again, with or without success.
+    CommandsLearned,
+    /// Put a new snapshot in this worker's cell.
+    Publish,
+    /// Finish what is under way and take nothing new.
+    Drain,
+    /// The time for that is over: who is still there?
+    Stragglers(UnboundedSender<Straggling>),
+}
+
+/// Whose question it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker {
+    /// The worker.
+    pub worker: usize,
+    /// Its engine: no other one knows the ticket.
+    pub epoch: Epoch,
+    /// That engine's number for the question.
+    pub ticket: u64,
+}
+
+/// What a worker still has when the time to drain is over.
+#[derive(Debug)]
+pub struct Straggling {
+    /// Its figures.
+    pub figures: ClientFigures,
+    /// Its clients, each as a line of `CLIENT LIST`.
+    pub clients: Vec<String>,
+}
+
+/// A client's socket on its way to its worker.
+#[derive(Debug)]
+pub struct NewClient {
+    /// The socket, non-blocking.
+    pub socket: AcceptedSocket,
+    /// Who it is.
+    pub accepted: Accepted,
+    /// Counts it as long as it is there.
+    pub place: Place,
+}
+
+/// A socket that is not bound to a thread's event loop yet.
+#[derive(Debug)]
+pub enum AcceptedSocket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// unix.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// How many clients there are, in all and of one worker.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    /// Of all workers.
+    pub total: Arc<AtomicUsize>,
+    /// Of this worker.
+    pub worker: Arc<AtomicUsize>,
+}
+
+/// One client's place in the counts, given up when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    load: Load,
+    /// Among those of its source.
+    pub of_source: Option<SourcePlace>,
+}
+
+impl Load {
+    /// Counts one more client, unless there are `max` already.
+    pub fn enter(&self, max: usize) -> Option<Place> {
+        let before = self.total.fetch_add(1, Ordering::Relaxed);
+        self.worker.fetch_add(1, Ordering::Relaxed);
+        let place = Place {
+            load: self.clone(),
+            of_source: None,
+        };
+        (before < max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.total.fetch_sub(1, Ordering::Relaxed);
+        self.load.worker.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_client_is_gone() {
+        let load = Load::default();
+        let first = load.enter(1);
+        assert!(first.is_some());
+        assert!(load.enter(1).is_none());
+        drop(first);
+        assert!(load.enter(1).is_some());
+        assert_eq!(load.total.load(Ordering::Relaxed), 0);
+    }
+}
