@@ -10,6 +10,8 @@
 
 #[path = "leases/acknowledgements.rs"]
 mod acknowledgements;
+#[path = "leases/blocks.rs"]
+mod blocks;
 #[path = "budget/census.rs"]
 mod census;
 #[path = "leases/crowd.rs"]
@@ -20,6 +22,8 @@ mod errands;
 mod leavers;
 #[path = "leases/loss.rs"]
 mod loss;
+#[path = "leases/pauses.rs"]
+mod pauses;
 #[path = "faults/setup.rs"]
 mod setup;
 #[path = "leases/streams.rs"]

@@ -20,16 +20,21 @@ pub enum Paused {
 pub struct ServerPause {
     all_until_ms: AtomicU64,
     writes_until_ms: AtomicU64,
+    begun_ms: AtomicU64,
 }
 
 /// A pause that is longer is taken for one of this length: a year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long a pause is believed in where nobody may ask the server whether it holds.
+const UNCONFIRMED: Duration = Duration::from_secs(60);
 
 impl ServerPause {
     /// The server has been paused at `now`. As in Redis (`pauseActions`, networking.c) the longer
     /// one of two pauses holds, and the stricter one.
     pub fn begin(&self, now: Duration, length: Duration, what: Paused) {
         let until = millis(now.saturating_add(length.min(LONGEST)));
+        self.begun_ms.store(millis(now), Ordering::Relaxed);
         let paused = self.writes_until_ms.fetch_max(until, Ordering::Relaxed);
         if what == Paused::All || self.until(Paused::All) > now {
             let longest = until.max(paused);
@@ -37,11 +42,47 @@ impl ServerPause {
         }
     }
 
-    /// The server goes on.
+    /// The server goes on, or is another one: nothing is believed of it any more.
     pub fn end(&self, now: Duration) {
         for until in [&self.all_until_ms, &self.writes_until_ms] {
             until.fetch_min(millis(now), Ordering::Relaxed);
         }
+    }
+
+    /// At `now` the server has answered what it was asked at `asked` and would not have answered in
+    /// a pause of this kind: whoever began one, somebody has ended it.
+    pub fn answered(&self, asked: Duration, now: Duration, what: Paused) {
+        if self.begun_ms.load(Ordering::Relaxed) >= millis(asked) {
+            return;
+        }
+        self.all_until_ms.fetch_min(millis(now), Ordering::Relaxed);
+        if what == Paused::Writes {
+            self.writes_until_ms
+                .fetch_min(millis(now), Ordering::Relaxed);
+        }
+    }
+
+    /// The server does not let narrows find out whether it still holds writes up.
+    pub fn cannot_be_asked(&self) {
+        let begun = Duration::from_millis(self.begun_ms.load(Ordering::Relaxed));
+        self.end(begun.saturating_add(UNCONFIRMED));
+    }
+
+    /// What is held up now.
+    #[inline]
+    pub fn holds_up(&self, now: Duration) -> Option<Paused> {
+        if self.until(Paused::Writes) <= now {
+            return None;
+        }
+        Some(match self.until(Paused::All) > now {
+            true => Paused::All,
+            false => Paused::Writes,
+        })
+    }
+
+    /// When the last pause began.
+    pub fn began_at(&self) -> Duration {
+        Duration::from_millis(self.begun_ms.load(Ordering::Relaxed))
     }
 
     /// Whether something is held up.
@@ -104,6 +145,28 @@ mod tests {
         assert_eq!(pause.counts_from(s(0), Paused::All), s(70));
         pause.begin(s(12), s(90), Paused::Writes);
         assert_eq!(pause.counts_from(s(0), Paused::All), s(102));
+    }
+
+    #[test]
+    fn an_answer_ends_what_would_have_held_it_up_if_it_was_asked_for_behind_the_beginning() {
+        let pause = ServerPause::default();
+        pause.begin(s(10), s(60), Paused::All);
+        pause.answered(s(9), s(12), Paused::All);
+        pause.answered(s(10), s(12), Paused::All);
+        assert_eq!(pause.holds_up(s(12)), Some(Paused::All));
+        pause.answered(s(11), s(12), Paused::All);
+        assert_eq!(pause.holds_up(s(12)), Some(Paused::Writes));
+        pause.answered(s(13), s(14), Paused::Writes);
+        assert_eq!(pause.holds_up(s(14)), None);
+    }
+
+    #[test]
+    fn a_pause_that_nobody_can_ask_about_is_not_believed_in_for_ever() {
+        let pause = ServerPause::default();
+        pause.begin(s(10), s(86_400), Paused::Writes);
+        pause.cannot_be_asked();
+        assert_eq!(pause.holds_up(s(69)), Some(Paused::Writes));
+        assert_eq!(pause.holds_up(s(71)), None);
     }
 
     #[test]

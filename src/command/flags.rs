@@ -7,8 +7,9 @@ use std::ops::BitOr;
 /// A set of command flags.
 ///
 /// Rows of ours carry [`Flags::WRITE`], [`Flags::READONLY`], [`Flags::ADMIN`], [`Flags::PUBSUB`],
-/// [`Flags::BLOCKING`], [`Flags::NO_AUTH`] and [`Flags::NO_MULTI`]: what narrows decides by. The
-/// others are there once the server's `COMMAND` has been learned.
+/// [`Flags::BLOCKING`], [`Flags::NO_AUTH`] and [`Flags::NO_MULTI`], and what only they tell,
+/// [`Flags::MAY_REPLICATE`] and [`Flags::SCRIPT`]: what narrows decides by. The others are there
+/// once the server's `COMMAND` has been learned.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags(u32);
 
@@ -55,11 +56,30 @@ impl Flags {
     pub const ASKING: Flags = Flags(1 << 18);
     /// Belongs to a module.
     pub const MODULE: Flags = Flags(1 << 19);
+    /// May be replicated without being a write (`CMD_MAY_REPLICATE`): a server that has paused
+    /// writes holds it up. No `COMMAND` tells of it, so rows of ours do.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 20);
+    /// Runs what its client has written, for as long as that takes. Rows of ours say so.
+    pub const SCRIPT: Flags = Flags(1 << 21);
+    /// What no server's `COMMAND` tells.
+    pub(super) const OURS_ALONE: Flags = Flags(Self::MAY_REPLICATE.0 | Self::SCRIPT.0);
 
     /// Whether every flag of `wanted` is in the set.
     #[inline]
     pub const fn contains(self, wanted: Flags) -> bool {
         self.0 & wanted.0 == wanted.0
+    }
+
+    /// Whether any flag of `wanted` is in the set.
+    #[inline]
+    pub const fn intersects(self, wanted: Flags) -> bool {
+        self.0 & wanted.0 != 0
+    }
+
+    /// Those flags of the set that are in `other` too.
+    #[must_use]
+    pub(super) const fn only(self, other: Flags) -> Flags {
+        Flags(self.0 & other.0)
     }
 
     /// The set with the flags of `other` added.

@@ -197,7 +197,7 @@ fn completed(ours: Spec, server: &Commands) -> Spec {
     };
     Spec {
         arity: command.arity,
-        flags: command.flags,
+        flags: command.flags.with(ours.flags.only(Flags::OURS_ALONE)),
         // A server where the command writes is not the one that our row was written for.
         replay: ours.replay && reads(command.flags),
         shape: if reads(command.flags) == reads(ours.flags) {

@@ -107,6 +107,8 @@ pub struct Backend {
     pub replies: ReplyScanner,
     /// The part that has come of a reply that is wanted whole.
     pub collected: Vec<u8>,
+    /// The part that has come of an error, whoever gets it.
+    pub error: Vec<u8>,
     /// Some bytes of the oldest reply have been handed to its client.
     pub begun: bool,
     /// Its client's command may wait on the server for as long as it likes.
@@ -140,6 +142,7 @@ impl Backend {
             out: Outgoing::default(),
             replies: ReplyScanner::default(),
             collected: Vec::new(),
+            error: Vec::new(),
             begun: false,
             patient: false,
             check: Check::new(now),

@@ -1,6 +1,9 @@
 //! A whole `MULTI … EXEC` that has come in one piece: what pipelining clients send. It goes down a
 //! pipe as one uninterrupted run, so it needs no backend of its own. Anything that would leave
 //! state on a connection that many share, or that narrows answers itself, takes a lease instead.
+//!
+//! The run leaves before the server has said anything to its `MULTI`. Where that is refused the rest
+//! runs as if it stood alone, as it does directly: so nothing that may wait is among it.
 
 use crate::command::{Bracket as Verb, Local, Lookup, Route, Spec};
 use crate::resp::{RequestEvent, RequestScanner};
@@ -36,9 +39,13 @@ impl Engine {
         bytes: &[u8],
         multi: usize,
     ) -> (Outcome, usize) {
-        let watch_lost = self.clients.get(id).is_some_and(|client| client.watch_lost);
-        let parts = match watch_lost {
-            // It must be asked what it queues, and never run.
+        let client = self.clients.get(id);
+        let watch_lost = client.is_some_and(|client| client.watch_lost);
+        let stays_open = client
+            .and_then(|client| self.credentials.get(client.credential))
+            .is_some_and(|credential| credential.blocks_stay_open);
+        let parts = match watch_lost || stays_open {
+            // It must be asked what it queues, and never run; or it would not end.
             true => None,
             false => whole_block(rules, bytes, |spec| {
                 self.forbidden(id, rules, spec).is_none()
@@ -48,6 +55,10 @@ impl Engine {
             return (self.wait_for_lease(id, LeaseFor::Bracket), multi);
         };
         let length = parts.iter().map(|part| part.bytes).sum();
+        let holds_up = |part: &Part<'_>| self.pause_holds_up(access_of(part.spec));
+        if parts.iter().any(holds_up) {
+            return (self.hold_for_pause(id), length);
+        }
         (self.send_block(id, rules, bytes, &parts, length), length)
     }
 
@@ -101,6 +112,18 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The user of a pipe may begin a block and not end it: its blocks travel alone from now on.
+    pub(super) fn blocks_need_leases(&mut self, pipe: super::key::BackendId) {
+        let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential) else {
+            return;
+        };
+        if let Some(credential) = self.credentials.get_mut(credential) {
+            credential.blocks_stay_open = true;
+        }
+    }
+}
+
 /// The requests of a block that is here up to its `EXEC` or `DISCARD` and that may go down a pipe.
 fn whole_block<'r>(
     rules: &'r Rules,
@@ -123,13 +146,12 @@ fn whole_block<'r>(
             return None;
         };
         let known = spec.on_server != Some(false) && spec.accepts(frame.argc) && allows(spec);
-        let fate = match spec.route {
+        let fate = match spec.route_of(request) {
             _ if !known => return None,
             Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,
             Route::Bracket(Verb::Exec | Verb::Discard) => Fate::BlockEnds,
             _ if spec.waits_for_own_writes() || rules.policy.is_dedicated(spec) => return None,
-            // Commands that block do not inside a transaction.
-            Route::Shared | Route::Blocking => Fate::Block,
+            Route::Shared => Fate::Block,
             Route::Local(Local::Select) if planted::has(Bug::BlockWithSelect) => Fate::Block,
             _ => return None,
         };

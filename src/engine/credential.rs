@@ -55,6 +55,9 @@ pub struct Credential {
     pub lent_at: u64,
     /// When a pipe was last taken out of use to check a login on it.
     pub checked_at: Option<Duration>,
+    /// The server lets it begin a block and not end it: on a pipe, everybody's commands would be
+    /// queued behind.
+    pub blocks_stay_open: bool,
 }
 
 /// All users of the server that backends are, or were, logged in as.
@@ -73,6 +76,7 @@ impl Credential {
             rights: BTreeMap::new(),
             lent_at: 0,
             checked_at: None,
+            blocks_stay_open: false,
         }
     }
 

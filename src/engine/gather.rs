@@ -181,7 +181,7 @@ impl Engine {
             Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
-                blocked: self.lent_clients(|lent| lent.waits),
+                blocked: self.clients.values().filter(|c| is_blocked(c)).count() as u64,
                 subscribed: self.lent_clients(|lent| {
                     (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
                 }),
@@ -251,6 +251,11 @@ impl Engine {
     }
 }
 
+/// Whether a client is in a command that waits, or is held up by a pause.
+fn is_blocked(client: &Client) -> bool {
+    client.hold == Some(Hold::Pause) || client.lease.as_ref().is_some_and(|l| l.lent.waits)
+}
+
 fn view(client: &Client, now: Duration) -> ClientView<'_> {
     let lent = client.lease.as_ref().map(|lease| &lease.lent);
     let feed = lent.and_then(|lent| lent.feed.as_ref());
@@ -262,7 +267,7 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         last_command: client.last_command.as_str(),
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
-        blocked: client.lease.as_ref().is_some_and(|l| l.lent.waits),
+        blocked: is_blocked(client),
         subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
         monitoring: feed.is_some_and(|feed| feed.monitoring),
         tracking: feed.is_some_and(|feed| feed.tracking),

@@ -9,7 +9,7 @@ use crate::session::Bracket;
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
-use super::backend::{Backend, Phase, Want};
+use super::backend::{Access, Backend, Phase, Want};
 use super::client::Client;
 use super::context::Context;
 use super::feed::Feed;
@@ -141,6 +141,8 @@ pub struct Lent {
     pub switch: Option<Context>,
     /// It was lent for an errand that has not been sent yet.
     pub errand_to_come: bool,
+    /// What the transaction does that is being queued.
+    pub queues: Access,
     /// `CLIENT PAUSE` or `CLIENT UNPAUSE` is under way.
     pub pause: Option<PauseOrder>,
     /// The server has refused what moves it behind its client's writes.
@@ -159,6 +161,7 @@ impl Lent {
             waits: false,
             switch: None,
             errand_to_come: purpose == LeaseFor::Errand,
+            queues: Access::Read,
             pause: None,
             offset_unmoved: false,
             feed: None,

@@ -212,6 +212,7 @@ impl Engine {
             return Outcome::Ended;
         };
         self.send(id, carrier, bytes, spec, receiver, Fate::Unknown);
+        self.queues(id, spec);
         Outcome::Taken
     }
 

@@ -51,6 +51,9 @@ pub enum Loss {
     Oversized,
     /// Its client left in the middle.
     ClientGone,
+    /// The server has refused the `EXEC` or `DISCARD` of a block, and goes on queueing: a true reply,
+    /// after which nothing more may be believed.
+    LeftOpen,
     /// It came back from a lease and could not be proven clean.
     Dirty,
     /// It was idle, old or surplus: nothing is wrong.
@@ -76,13 +79,14 @@ impl Loss {
             Self::Malformed(_) => "malformed_reply",
             Self::Oversized => "oversized_reply",
             Self::ClientGone => "client_gone",
+            Self::LeftOpen => "block_not_ended",
             Self::Dirty => "dirty_lease",
             Self::Retired => "retired",
         }
     }
 
     /// All labels, and whether each is that of a poisoned backend.
-    pub fn labels() -> [(&'static str, bool); 17] {
+    pub fn labels() -> [(&'static str, bool); 18] {
         let all = [
             Self::Gone,
             Self::DialFailed,
@@ -99,6 +103,7 @@ impl Loss {
             Self::Malformed(ReplyError::TooLong),
             Self::Oversized,
             Self::ClientGone,
+            Self::LeftOpen,
             Self::Dirty,
             Self::Retired,
         ];

@@ -62,7 +62,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Seats, ServerPause};
+use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Paused, Seats, ServerPause};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::resp::{Protocol, Refusal};
 use crate::session::Access;
@@ -225,6 +225,11 @@ pub struct Engine {
     unflushed: usize,
     gathers: BTreeMap<u64, Gather>,
     gather_next: u64,
+    /// What the server, paused through narrows, holds up, by the last look at that.
+    paused: Option<Paused>,
+    /// Clients that wait for the end of a pause, and of which one.
+    held_up: Vec<ClientId>,
+    held_up_in: Option<Paused>,
     /// Clients that wait for the backend's `COMMAND`.
     command_waiters: Vec<(ClientId, Duration)>,
     /// When it was last asked for.
@@ -315,6 +320,9 @@ impl Engine {
             unflushed: 0,
             gathers: BTreeMap::new(),
             gather_next: 0,
+            paused: None,
+            held_up: Vec::new(),
+            held_up_in: None,
             command_waiters: Vec::new(),
             commands_asked_at: None,
             draining: false,

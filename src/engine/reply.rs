@@ -82,6 +82,9 @@ impl Engine {
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
             if let Some(trouble) = run.trouble {
+                if trouble == Loss::LeftOpen {
+                    self.blocks_need_leases(id);
+                }
                 return self.lose(id, trouble);
             }
         }

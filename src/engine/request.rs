@@ -158,6 +158,7 @@ impl Engine {
     /// known already. How many bytes are done with.
     fn walk(&mut self, id: ClientId, bytes: &[u8], walked: usize) -> usize {
         let rules = Arc::clone(&self.rules);
+        self.look_at_pause();
         let Some(client) = self.clients.get_mut(id) else {
             return bytes.len();
         };
@@ -397,10 +398,9 @@ impl Client {
     }
 }
 
-/// Scripts and what is published may be replicated, so a pause of writes holds them up.
+/// What a pause of writes holds up (`processCommand`, server.c).
 pub(super) fn access_of(spec: &Spec) -> Access {
-    let held_up = [Flags::WRITE, Flags::NOSCRIPT, Flags::PUBSUB];
-    match held_up.iter().any(|flag| spec.flags.contains(*flag)) {
+    match spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
         true => Access::Write,
         false => Access::Read,
     }

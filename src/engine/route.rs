@@ -74,6 +74,9 @@ impl Engine {
         if let Some(refusal) = self.forbidden(id, rules, spec) {
             return self.refuse_queued(id, &refusal);
         }
+        if let Some(outcome) = self.held_up(id, spec, frame.argc) {
+            return outcome;
+        }
         let client = self.clients.get(id);
         if client.is_some_and(Client::has_session_lease) {
             return self.on_lease(id, (rules, bytes, frame), spec);
@@ -91,7 +94,8 @@ impl Engine {
     #[inline]
     fn is_plain(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
         let client = self.clients.get(id);
-        client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
+        self.paused.is_none()
+            && client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
     }
 
     /// A request that may be carried, by a client without a backend of its own.

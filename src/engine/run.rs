@@ -57,7 +57,7 @@ impl Backend {
             if let Some(kind) = self.replies.kind() {
                 let reply = rest.get(..advance.consumed).unwrap_or_default();
                 run.trouble = self.misfit(kind, reply, advance.complete);
-                if run.trouble.is_some() {
+                if run.trouble.is_some_and(|trouble| trouble != Loss::LeftOpen) {
                     return run;
                 }
             }
@@ -104,7 +104,7 @@ impl Backend {
     /// What is wrong with a reply of this kind to the oldest request. `reply` is what has come of
     /// it now.
     #[inline]
-    fn misfit(&self, kind: ReplyKind, reply: &[u8], whole: bool) -> Option<Loss> {
+    fn misfit(&mut self, kind: ReplyKind, reply: &[u8], whole: bool) -> Option<Loss> {
         if kind == ReplyKind::Push {
             return (!planted::has(Bug::PushTaken)).then_some(Loss::Push);
         }
@@ -117,10 +117,31 @@ impl Backend {
             return Some(Loss::OutOfStep);
         }
         let shape = slot.shape();
-        let fits = shape.allows(kind)
-            || planted::has(Bug::KindIgnored)
+        if shape.allows(kind) {
+            return None;
+        }
+        if matches!(kind, ReplyKind::Error | ReplyKind::BlobError) {
+            return self.error_came(reply, whole);
+        }
+        let fits = planted::has(Bug::KindIgnored)
             || (!whole && self.replies.may_become_null() && shape.allows(ReplyKind::Null));
         (!fits).then_some(Loss::WrongKind(kind))
+    }
+
+    /// What an error, of which `reply` has come now, says beyond its own request: that the server
+    /// is busy with a script, or that a block has not ended.
+    #[cold]
+    fn error_came(&mut self, reply: &[u8], whole: bool) -> Option<Loss> {
+        let room = ERROR_BYTES_MAX.saturating_sub(self.error.len());
+        let part = reply.get(..room.min(reply.len())).unwrap_or_default();
+        self.error.extend_from_slice(part);
+        if !whole {
+            return None;
+        }
+        let ends_block = self.in_flight.front().is_some_and(Slot::ends_block);
+        let left_open = ends_block && !is_end_of_block(&self.error);
+        self.error.clear();
+        left_open.then_some(Loss::LeftOpen)
     }
 
     /// Takes the oldest slot: its reply is here.
@@ -132,5 +153,41 @@ impl Backend {
         };
         self.out.reply_came(settled.bytes);
         Some(settled)
+    }
+}
+
+/// How much of an error is looked at, in bytes: more than any that is known here.
+const ERROR_BYTES_MAX: usize = 512;
+
+/// Whether an error in answer to `EXEC` or `DISCARD` means that nothing is queued any more, or that
+/// nothing ever was. After any other, as of a user who may `MULTI` and not `DISCARD`, the server
+/// goes on queueing (`rejectCommand`, server.c; `execCommandAbort`, multi.c).
+fn is_end_of_block(error: &[u8]) -> bool {
+    let error = error.trim_ascii_end();
+    error.starts_with(b"-EXECABORT")
+        || error.ends_with(b" without MULTI")
+        || error.ends_with(b" EXEC aborted.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_end_of_block;
+
+    #[test]
+    fn what_is_no_known_end_leaves_a_block_open() {
+        for end in [
+            "-EXECABORT Transaction discarded because of previous errors.\r\n",
+            "-ERR EXEC without MULTI\r\n",
+            "-ERR DISCARD without MULTI\r\n",
+        ] {
+            assert!(is_end_of_block(end.as_bytes()), "{end}");
+        }
+        for open in [
+            "-NOPERM this user has no permissions to run the 'discard' command\r\n",
+            "-BUSY Redis is busy running a script.\r\n",
+            "-ERR unknown command 'DISCARD'\r\n",
+        ] {
+            assert!(!is_end_of_block(open.as_bytes()), "{open}");
+        }
     }
 }

@@ -163,6 +163,11 @@ impl Slot {
         self.bytes as usize
     }
 
+    /// Whether it is for the `EXEC` or `DISCARD` of a block.
+    pub fn ends_block(&self) -> bool {
+        self.fate == Fate::BlockEnds
+    }
+
     /// Whether a server that has paused writes answers the request all the same: a read or a
     /// ping. One that has been replayed, or that narrows' own table does not know, may be a
     /// read without our knowing.

@@ -20,7 +20,7 @@ impl Engine {
     /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
     #[inline(never)]
     pub(super) fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
-        let Some(client) = self.clients.get(id) else {
+        let Some(client) = self.clients.get(id).filter(|_| self.paused.is_none()) else {
             return 0;
         };
         let carrier = client.carrier;

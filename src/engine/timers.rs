@@ -43,6 +43,7 @@ impl Engine {
         }
         let pool = &self.rules.settings.pool;
         let queue_timeout = pool.queue_timeout;
+        self.expire_pause();
         self.expire_backends();
         self.expire_requests();
         self.expire_waiters(queue_timeout);

@@ -36,6 +36,12 @@ pub const ORDERS_MAX: usize = 64;
 /// How often the server's own client counts are read.
 const POLL: Duration = Duration::from_secs(5);
 
+/// How long a pause of writes is asked about at each health check. Behind that, every [`POLL`].
+const PAUSE_IS_NEW: Duration = Duration::from_secs(10);
+
+/// How soon a server that does not pause writes answers one.
+const WRITE_PATIENCE: Duration = Duration::from_millis(100);
+
 /// First ceiling of the pause after an attempt that has failed.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
@@ -78,11 +84,16 @@ impl Control {
             let ceiling = ceiling.max(Duration::from_millis(100));
             backoff.set_bounds(BACKOFF_MIN, ceiling);
             let error = match self.connect().await {
-                Ok(mut socket) => {
+                Ok(socket) => {
                     backoff.succeeded();
                     let since = Instant::now();
+                    let mut socket = Some(socket);
                     let error = self.serve(&mut socket, &mut told).await;
-                    dial::take_leave(socket).await;
+                    if let Some(socket) = socket {
+                        dial::take_leave(socket).await;
+                    }
+                    // It may be another server next time, which nobody has paused.
+                    self.pause.end(self.epoch.elapsed());
                     // A server may close what idles (`timeout`), an operator what he lists:
                     // only a server that cannot be reached again is not healthy.
                     if error == CLOSED && since.elapsed() >= ceiling / 2 {
@@ -100,6 +111,7 @@ impl Control {
                 tracing::warn!(error, "the server does not answer the health check");
             }
             self.server.is_silent(&error);
+            self.pause.end(self.epoch.elapsed());
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -115,7 +127,7 @@ impl Control {
         }
     }
 
-    async fn connect(&mut self) -> Result<BackendSocket, String> {
+    async fn connect(&self) -> Result<BackendSocket, String> {
         let permit = self
             .budget
             .acquire(Claim::Control)
@@ -140,16 +152,26 @@ impl Control {
     }
 
     /// Until something goes wrong: what that was.
-    async fn serve(&mut self, socket: &mut BackendSocket, told: &mut Option<bool>) -> String {
+    async fn serve(&mut self, line: &mut Option<BackendSocket>, told: &mut Option<bool>) -> String {
         let mut learned = false;
         let mut polled: Option<Instant> = None;
+        let mut pause_asked: Option<Instant> = None;
         loop {
+            if let Err(error) = self.ask_about_pause(line, &mut pause_asked).await {
+                return error;
+            }
+            let Some(socket) = line else {
+                return CLOSED.to_owned();
+            };
+            let asked = self.epoch.elapsed();
             match self.ask(socket, &[b"PING"]).await {
                 // Where clients bring their own logins narrows may have none: an answer is an answer.
                 Ok(reply) if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() => {
                     return error_text(&reply);
                 }
-                Ok(_) => {}
+                Ok(_) => self
+                    .pause
+                    .answered(asked, self.epoch.elapsed(), Paused::All),
                 Err(error) => return error,
             }
             if *told == Some(false) {
@@ -183,6 +205,44 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// While clients have paused writes through narrows: somebody else may have ended that. Only a
+    /// write shows it, one that stores nothing; a connection on which that waits is closed.
+    async fn ask_about_pause(
+        &self,
+        line: &mut Option<BackendSocket>,
+        last: &mut Option<Instant>,
+    ) -> Result<(), String> {
+        let asked = self.epoch.elapsed();
+        let is_new = asked.saturating_sub(self.pause.began_at()) < PAUSE_IS_NEW;
+        let due = is_new || last.is_none_or(|at| at.elapsed() >= POLL);
+        if self.pause.holds_up(asked) != Some(Paused::Writes) || !due {
+            return Ok(());
+        }
+        *last = Some(Instant::now());
+        let Some(mut socket) = line.take() else {
+            return Err(CLOSED.to_owned());
+        };
+        let publish: [&[u8]; 3] = [b"PUBLISH", b"__narrows:pause", b""];
+        match timeout(WRITE_PATIENCE, self.ask(&mut socket, &publish)).await {
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(reply)) => {
+                match reply.first() {
+                    Some(b':') => {
+                        let now = self.epoch.elapsed();
+                        self.pause.answered(asked, now, Paused::Writes);
+                    }
+                    _ => self.pause.cannot_be_asked(),
+                }
+                *line = Some(socket);
+            }
+            Err(_) => {
+                dial::take_leave(socket).await;
+                *line = Some(self.connect().await?);
+            }
+        }
+        Ok(())
     }
 
     /// Whether it is not narrows' own login that clients are served with.

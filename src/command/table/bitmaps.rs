@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     read("bitpos", -3).key().replay().integer(),
     read("getbit", 3).key().replay().integer(),
     write("pfadd", -2).key().integer(),
-    read("pfcount", -2).keys(1, -1, 1).integer(),
+    read("pfcount", -2).may_replicate().keys(1, -1, 1).integer(),
     write("pfdebug", 3).admin().keys(2, 2, 1),
     write("pfmerge", -2).keys(1, -1, 1).status(),
     plain("pfselftest", 1).admin(),

@@ -6,7 +6,7 @@ use crate::command::class::Route;
 
 pub(super) const ROWS: &[Row] = &[
     plain("psubscribe", -2).pubsub().route(Route::Subscriber),
-    plain("publish", 3).pubsub().integer(),
+    plain("publish", 3).pubsub().may_replicate().integer(),
     plain("pubsub", -2),
     plain("pubsub|channels", -2).pubsub().list(),
     plain("pubsub|help", 2),
@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     plain("pubsub|shardchannels", -2).pubsub().list(),
     plain("pubsub|shardnumsub", -2).pubsub().list(),
     plain("punsubscribe", -1).pubsub().route(Route::Subscriber),
-    plain("spublish", 3).pubsub().integer(),
+    plain("spublish", 3).pubsub().may_replicate().integer(),
     plain("ssubscribe", -2).pubsub().route(Route::Subscriber),
     plain("subscribe", -2).pubsub().route(Route::Subscriber),
     plain("sunsubscribe", -1).pubsub().route(Route::Subscriber),

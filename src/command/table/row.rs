@@ -61,6 +61,16 @@ impl Row {
         self.flag(Flags::BLOCKING)
     }
 
+    /// See [`Flags::MAY_REPLICATE`].
+    pub(super) const fn may_replicate(self) -> Self {
+        self.flag(Flags::MAY_REPLICATE)
+    }
+
+    /// See [`Flags::SCRIPT`].
+    pub(super) const fn script(self) -> Self {
+        self.flag(Flags::SCRIPT)
+    }
+
     pub(super) const fn no_auth(self) -> Self {
         self.flag(Flags::NO_AUTH)
     }

@@ -5,12 +5,12 @@ use super::row::{Row, plain, read, write};
 use crate::command::class::Route;
 
 pub(super) const ROWS: &[Row] = &[
-    plain("eval", -3).counted(2),
-    read("eval_ro", -3).counted(2),
-    plain("evalsha", -3).counted(2),
-    read("evalsha_ro", -3).counted(2),
-    plain("fcall", -3).counted(2),
-    read("fcall_ro", -3).counted(2),
+    plain("eval", -3).script().may_replicate().counted(2),
+    read("eval_ro", -3).script().counted(2),
+    plain("evalsha", -3).script().may_replicate().counted(2),
+    read("evalsha_ro", -3).script().counted(2),
+    plain("fcall", -3).script().may_replicate().counted(2),
+    read("fcall_ro", -3).script().counted(2),
     plain("function", -2),
     write("function|delete", 3),
     plain("function|dump", 2),
