@@ -50,7 +50,6 @@ fn limits_of(choice: u8) -> Limits {
         0 => Limits::default().authenticated(),
         1 => Limits::default(),
         2 => Limits {
-            reply_depth_max: 32,
             ..Limits::default().authenticated()
         },
         small => {
@@ -60,7 +59,6 @@ fn limits_of(choice: u8) -> Limits {
                 header_bytes_max: 17 * small,
                 args_max: 2 * u32::try_from(small).unwrap_or(1),
                 bulk_bytes_max: 8 * small as u64,
-                reply_depth_max: small,
                 authenticated: choice.is_multiple_of(2),
             }
         }

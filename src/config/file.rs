@@ -170,11 +170,23 @@ fn unknown_section(name: &str, known: &[&'static str]) -> String {
     }
 }
 
+/// Keys that once were, and what holds instead.
+const REMOVED: [((&str, &str), &str); 1] = [(
+    ("limits", "reply_depth_max"),
+    "replies may be nested however deep; leave the line out",
+)];
+
 fn unknown_key(section: &str, key: &str, known: &[&'static str]) -> String {
     if (section, key) == ("backend", "password") {
         return "unknown key; a password stands in the URL, in a file that password_file names, \
                 or in the variable NARROWS_BACKEND_PASSWORD"
             .to_owned();
+    }
+    if let Some((_, why)) = REMOVED
+        .iter()
+        .find(|((s, k), _)| (*s, *k) == (section, key))
+    {
+        return format!("this key is gone: {why}");
     }
     let elsewhere = sections_with(key, known);
     if !elsewhere.is_empty() {

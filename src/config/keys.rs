@@ -149,7 +149,6 @@ fn limits(config: &mut Config, v: &mut impl Visitor) {
         "limits.header_bytes_max"   header_bytes_max    bytes(KIB, MIB);
         "limits.args_max"           args_max            count(16, INT_MAX);
         "limits.bulk_bytes_max"     bulk_bytes_max      bytes(MIB, 64 * GIB);
-        "limits.reply_depth_max"    reply_depth_max     count(8, 1024);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Every bound of framing, in one struct. Whatever a peer announces, the scanners refuse it here,
 //! before a byte is reserved for it. The defaults are Redis' own constants unless it says otherwise.
 
-/// What a scanner accepts from its peer. Requests are judged by all fields but
-/// `reply_depth_max`; replies by `header_bytes_max`, `bulk_bytes_max` and `reply_depth_max`.
+/// What a scanner accepts from its peer. Requests are judged by all fields, replies by
+/// `header_bytes_max`: what a client has the server say is no fault of the connection that others
+/// share, so replies are bound by what is held for their client and not here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of an inline request before its newline has come. Redis: `PROTO_INLINE_MAX_SIZE`.
@@ -13,11 +14,8 @@ pub struct Limits {
     /// Arguments of one request, the name included. Redis allows `INT_MAX`; stricter here, since
     /// every argument costs bookkeeping before the request is known to be worth it.
     pub args_max: u32,
-    /// Bytes of one argument, or of one string in a reply. Redis: `proto-max-bulk-len`.
+    /// Bytes of one argument. Redis: `proto-max-bulk-len`.
     pub bulk_bytes_max: u64,
-    /// Aggregates inside aggregates in a reply. No Redis command nests deeper than a handful; a
-    /// script can.
-    pub reply_depth_max: usize,
     /// Whether the client has logged in or need not. Before that a request has at most
     /// [`UNAUTHENTICATED_ARGS_MAX`] arguments of [`UNAUTHENTICATED_BULK_BYTES_MAX`] bytes.
     pub authenticated: bool,
@@ -34,6 +32,9 @@ pub const UNAUTHENTICATED_BULK_BYTES_MAX: u64 = 16_384;
 /// whatever came behind it would be taken for its elements.
 pub const REPLY_ELEMENTS_MAX: u64 = (1 << 32) - 1;
 
+/// Bytes of one string in a reply: more than a server can hold, so whatever says more is none.
+pub const REPLY_BYTES_MAX: u64 = 1 << 40;
+
 /// Room for every 64-bit number with its sign and type.
 pub const HEADER_BYTES_MIN: usize = 32;
 
@@ -44,7 +45,6 @@ impl Default for Limits {
             header_bytes_max: 64 * 1024,
             args_max: 1024 * 1024,
             bulk_bytes_max: 512 * 1024 * 1024,
-            reply_depth_max: 128,
             authenticated: false,
         }
     }

@@ -3,8 +3,8 @@
 //! collected, and every byte is walked once. Anything that is no reply is an error and never
 //! resynchronised on. It knows nothing of requests, so nothing of whose reply this is.
 
-use self::nesting::{Level, Nesting};
-use super::limits::{Limits, REPLY_ELEMENTS_MAX};
+use self::nesting::{Nesting, Stream};
+use super::limits::{Limits, REPLY_BYTES_MAX, REPLY_ELEMENTS_MAX};
 use super::number::Decimal;
 use super::violation::ReplyError;
 
@@ -18,6 +18,8 @@ pub struct ReplyScanner {
     kind: Option<ReplyKind>,
     /// The first byte of the value under way.
     first: u8,
+    /// That value is the reply itself, or an attribute in front of it.
+    outermost: bool,
     /// The number of the line under way.
     number: Decimal,
     /// Of data under way: bytes to come. Of a line of text: bytes that have come.
@@ -102,7 +104,7 @@ impl ReplyScanner {
     #[inline]
     pub fn advance(&mut self, chunk: &[u8], limits: &Limits) -> Result<ReplyAdvance, ReplyError> {
         if self.walked == 0
-            && let Some((kind, rest)) = value::whole(chunk, limits)
+            && let Some((kind, rest)) = value::whole(chunk)
         {
             self.kind = Some(kind);
             return Ok(ReplyAdvance {
@@ -130,7 +132,7 @@ impl ReplyScanner {
     pub fn may_become_null(&self) -> bool {
         matches!(self.state, State::Length | State::LengthLf)
             && matches!(self.first, b'$' | b'*')
-            && self.nesting.level() == Level::Reply
+            && self.outermost
     }
 
     /// Bytes that the reply under way is known to need at least; 0 between replies.
@@ -154,8 +156,8 @@ impl ReplyScanner {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
             let (ended, after) = match self.state {
-                State::Value => self.value(rest, limits)?,
-                State::Text => self.text(rest, limits)?,
+                State::Value => self.value(rest)?,
+                State::Text => self.text(rest)?,
                 State::Data => (false, self.leap(rest)),
                 _ => (self.byte(byte, limits)?, after),
             };
@@ -177,27 +179,23 @@ impl ReplyScanner {
     }
 
     /// Values that are here as a whole; else the first byte of one. True when the reply has ended.
-    fn value<'a>(
-        &mut self,
-        mut rest: &'a [u8],
-        limits: &Limits,
-    ) -> Result<(bool, &'a [u8]), ReplyError> {
-        while self.nesting.level() != Level::Chunks {
-            if let Level::Counted(left) = self.nesting.level() {
-                // The last value may end more than itself, and is left to the common way.
-                let (after, taken) = value::run(rest, left - 1, limits);
-                self.nesting.values_ended(taken);
+    fn value<'a>(&mut self, mut rest: &'a [u8]) -> Result<(bool, &'a [u8]), ReplyError> {
+        while !self.nesting.in_chunks() {
+            // The last value may end more than itself, and is left to the common way.
+            let (after, taken) = value::run(rest, self.nesting.spare());
+            self.nesting.values_ended(taken);
+            rest = after;
+            if let Some((kind, after)) = value::whole(rest) {
                 rest = after;
-            }
-            if let Some((kind, after)) = value::whole(rest, limits) {
-                rest = after;
+                self.enter();
                 if self.ended(kind) {
                     return Ok((true, rest));
                 }
             } else if let Some((first, count, after)) = value::head(rest) {
                 rest = after;
                 self.first = first;
-                if self.open(count, limits)? {
+                self.enter();
+                if self.open(count)? {
                     return Ok((true, rest));
                 }
             } else {
@@ -216,7 +214,7 @@ impl ReplyScanner {
         self.first = first;
         self.number = Decimal::default();
         self.data = 0;
-        let chunks = self.nesting.level() == Level::Chunks;
+        let chunks = self.nesting.in_chunks();
         self.state = match first {
             b';' if chunks => State::Length,
             _ if chunks => return Err(ReplyError::UnknownType(first)),
@@ -226,20 +224,26 @@ impl ReplyScanner {
             b'.' => State::EndCr,
             _ => return Err(ReplyError::UnknownType(first)),
         };
-        self.note();
+        if !matches!(first, b';' | b'.') {
+            self.enter();
+            self.note();
+        }
         Ok(())
     }
 
+    /// A value is under way.
+    #[inline(always)]
+    fn enter(&mut self) {
+        self.nesting.begin();
+        self.outermost = self.kind.is_none() && self.nesting.is_outermost();
+    }
+
     /// A line of text up to its CR.
-    fn text<'a>(
-        &mut self,
-        rest: &'a [u8],
-        limits: &Limits,
-    ) -> Result<(bool, &'a [u8]), ReplyError> {
+    fn text<'a>(&mut self, rest: &'a [u8]) -> Result<(bool, &'a [u8]), ReplyError> {
         let end = memchr::memchr(b'\r', rest);
         let here = end.unwrap_or(rest.len());
         self.data += here as u64;
-        if self.data > limits.bulk_bytes_max {
+        if self.data > REPLY_BYTES_MAX {
             return Err(ReplyError::TooLong);
         }
         let Some(end) = end else {
@@ -274,7 +278,9 @@ impl ReplyScanner {
             State::Length | State::Scalar => {
                 self.number.push(byte);
                 self.check_scalar(byte)?;
-                if self.number.bytes() >= limits.header_allowed() {
+                // A script may make a number as long as it likes.
+                let bounded = !matches!(self.first, b'(' | b',');
+                if bounded && self.number.bytes() >= limits.header_allowed() {
                     return Err(ReplyError::TooLongLine);
                 }
                 return Ok(false);
@@ -285,17 +291,17 @@ impl ReplyScanner {
             _ if byte != b'\n' => return Err(ReplyError::MissingLineEnd),
             ended => {
                 self.state = State::Value;
-                return self.line_ended(ended, limits);
+                return self.line_ended(ended);
             }
         };
         Ok(false)
     }
 
     /// Behind the LF of the line that `state` was in; true when the reply has ended.
-    fn line_ended(&mut self, state: State, limits: &Limits) -> Result<bool, ReplyError> {
+    fn line_ended(&mut self, state: State) -> Result<bool, ReplyError> {
         match state {
-            State::LengthLf => self.length(limits),
-            State::StreamLf => self.open_stream(limits),
+            State::LengthLf => self.length(),
+            State::StreamLf => self.open_stream(),
             State::EndLf => self
                 .nesting
                 .stream_ended()
@@ -305,7 +311,8 @@ impl ReplyScanner {
                     b':' => self.number.value().is_some(),
                     b'_' => self.number.bytes() == 0,
                     b'#' => self.number.bytes() == 1,
-                    _ => self.number.bytes() > 0,
+                    b',' => self.number.bytes() > 0,
+                    _ => true,
                 };
                 if !valid {
                     return Err(ReplyError::InvalidValue(self.first));
@@ -320,7 +327,8 @@ impl ReplyScanner {
     fn check_scalar(&self, byte: u8) -> Result<(), ReplyError> {
         let valid = match self.first {
             b'#' => matches!(byte, b't' | b'f'),
-            b',' | b'(' => is_number_byte(byte),
+            b',' => is_number_byte(byte),
+            b'(' => byte != b'\n',
             _ => true,
         };
         if valid {
@@ -331,7 +339,7 @@ impl ReplyScanner {
     }
 
     /// Behind a line with a length; true when the reply has ended.
-    fn length(&mut self, limits: &Limits) -> Result<bool, ReplyError> {
+    fn length(&mut self) -> Result<bool, ReplyError> {
         let length = self.number.value().ok_or(ReplyError::InvalidLength)?;
         if length == -1 && matches!(self.first, b'$' | b'*') {
             return Ok(self.ended(ReplyKind::Null));
@@ -345,7 +353,7 @@ impl ReplyScanner {
                 .ok_or(ReplyError::UnknownType(b';')),
             b'=' if length < VERBATIM_BYTES_MIN => Err(ReplyError::InvalidLength),
             b'$' | b'!' | b'=' | b';' => {
-                if length > limits.bulk_bytes_max {
+                if length > REPLY_BYTES_MAX {
                     return Err(ReplyError::TooLong);
                 }
                 self.data = length;
@@ -356,50 +364,40 @@ impl ReplyScanner {
                 };
                 Ok(false)
             }
-            _ => self.open(length, limits),
+            _ => self.open(length),
         }
     }
 
     /// Behind the head of an aggregate of `count`; true when the reply has ended.
-    fn open(&mut self, count: u64, limits: &Limits) -> Result<bool, ReplyError> {
-        if self.first == b'>' && self.nesting.level() != Level::Reply {
+    fn open(&mut self, count: u64) -> Result<bool, ReplyError> {
+        if self.first == b'>' && !self.outermost {
             return Err(ReplyError::NestedPush);
         }
         if count > REPLY_ELEMENTS_MAX {
             return Err(ReplyError::InvalidLength);
         }
         self.note();
-        let attribute = self.first == b'|';
-        let values = match self.first {
-            b'%' | b'|' => count * 2,
-            _ => count,
-        };
-        if values == 0 {
-            return Ok(!attribute && self.nesting.value_ended());
+        match self.first {
+            b'|' => self.nesting.attribute(count * 2),
+            b'%' => self.nesting.open(count * 2),
+            _ => self.nesting.open(count),
         }
-        let level = if attribute {
-            Level::Attribute(values)
-        } else {
-            Level::Counted(values)
-        };
-        self.nesting.open(level, limits.reply_depth_max)?;
-        Ok(false)
     }
 
     /// Behind the head of something whose length is not known.
-    fn open_stream(&mut self, limits: &Limits) -> Result<bool, ReplyError> {
-        let level = match self.first {
-            b'$' => Level::Chunks,
-            b'*' | b'~' => Level::Streamed,
-            b'%' => Level::StreamedPairs { value_next: false },
+    fn open_stream(&mut self) -> Result<bool, ReplyError> {
+        let stream = match self.first {
+            b'$' => Stream::Chunks,
+            b'*' | b'~' => Stream::Values,
+            b'%' => Stream::Pairs { value_next: false },
             _ => return Err(ReplyError::InvalidLength),
         };
-        self.nesting.open(level, limits.reply_depth_max)?;
+        self.nesting.open_stream(stream)?;
         Ok(false)
     }
 
     fn ended(&mut self, kind: ReplyKind) -> bool {
-        if self.nesting.level() == Level::Reply {
+        if self.outermost {
             self.kind = Some(kind);
         }
         self.nesting.value_ended()
@@ -407,7 +405,7 @@ impl ReplyScanner {
 
     /// Remembers what the reply is, unless the value under way is inside it or an attribute.
     fn note(&mut self) {
-        if self.nesting.level() == Level::Reply
+        if self.outermost
             && let Some(kind) = ReplyKind::of(self.first)
         {
             self.kind = Some(kind);
@@ -437,8 +435,8 @@ impl ReplyKind {
     }
 }
 
-/// What may stand in a double or a big number. Modules write these as they please, so they are
-/// held only to what cannot be mistaken for the end of a line.
+/// What may stand in a double. Servers write these as they please, so they are held only to what cannot
+/// be mistaken for the end of a line. A big number may be anything: it is what a script says it is.
 fn is_number_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
 }

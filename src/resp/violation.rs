@@ -90,7 +90,7 @@ pub enum ReplyError {
     /// A length is no number or beyond its bound.
     #[error("invalid length")]
     InvalidLength,
-    /// A string is longer than `bulk_bytes_max`.
+    /// A string is longer than any server's.
     #[error("string longer than allowed")]
     TooLong,
     /// A length or a scalar is not ended within `header_bytes_max`.
@@ -102,8 +102,8 @@ pub enum ReplyError {
     /// A line or a string is not ended by CRLF.
     #[error("missing line end")]
     MissingLineEnd,
-    /// Aggregates are nested deeper than `reply_depth_max`.
-    #[error("nested too deeply")]
+    /// Aggregates of no announced length are nested deeper than anybody does.
+    #[error("streams nested too deeply")]
     TooDeep,
     /// A push inside another reply: old servers could do that, and nobody can say whose it is.
     #[error("push inside another reply")]

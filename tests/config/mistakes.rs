@@ -149,3 +149,15 @@ fn control_characters_of_the_file_are_told_escaped() {
     let mut lines = loaded.summary.lines();
     assert!(lines.all(|line| line.starts_with("  ") && !line.contains(char::is_control)));
 }
+
+#[test]
+fn a_key_that_is_gone_says_what_holds_instead() {
+    let mistakes = of_file("[limits]\nreply_depth_max = 128\n").mistakes();
+    assert_eq!(
+        mistakes,
+        [
+            "narrows.toml:2: limits.reply_depth_max: this key is gone: replies may be nested however \
+             deep; leave the line out"
+        ]
+    );
+}

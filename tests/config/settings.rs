@@ -104,7 +104,6 @@ inline_bytes_max = "1KiB"
 header_bytes_max = "1KiB"
 args_max = 1000
 bulk_bytes_max = "1MiB"
-reply_depth_max = 16
 [commands]
 allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
@@ -164,7 +163,6 @@ fn every_setting_can_be_changed_from_a_file() {
     assert_ne!(limits.header_bytes_max, of_default.header_bytes_max);
     assert_ne!(limits.args_max, of_default.args_max);
     assert_ne!(limits.bulk_bytes_max, of_default.bulk_bytes_max);
-    assert_ne!(limits.reply_depth_max, of_default.reply_depth_max);
     all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated rename]);
     all_differ!(AdminSettings, set.admin, default.admin, [listen]);
     all_differ!(LogSettings, set.log, default.log, [level format]);

@@ -1,30 +1,29 @@
-//! How deep inside a reply the scanner is, and how many values are still to come at each depth. A
-//! flat reply needs no allocation, a nested one a word or two per depth, whatever it announces.
+//! How much of a reply is still to come, as one count of values however deep they lie: an aggregate
+//! is one value less and its elements more. Nothing here grows with what a script nests. Only values
+//! whose length is not announced, which no server sends, need to know what lies around them.
 
 use crate::resp::violation::ReplyError;
 
-/// The aggregate under way and those around it.
+/// The values still to come, and the streams that they are in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nesting {
-    level: Level,
-    /// The levels around it, outermost first; the reply itself is not among them.
-    parents: Vec<Level>,
+    /// Values still due in the innermost stream, the one under way among them; 0 between them.
+    due: u64,
+    stream: Stream,
+    /// The streams around it, outermost first, with what is due in each.
+    around: Vec<(Stream, u64)>,
 }
 
-/// What is expected inside one aggregate.
+/// What values are in whose number is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Level {
-    /// No aggregate: the reply itself.
+pub(super) enum Stream {
+    /// The replies of a backend: one after another.
     #[default]
-    Reply,
-    /// So many more values, never 0.
-    Counted(u64),
-    /// So many more keys and values of an attribute, never 0; it is no value itself.
-    Attribute(u64),
+    Replies,
     /// Values up to a `.`.
-    Streamed,
+    Values,
     /// Keys and values up to a `.`, which cannot stand before a value.
-    StreamedPairs {
+    Pairs {
         /// Whether the next one is a value.
         value_next: bool,
     },
@@ -33,181 +32,199 @@ pub(super) enum Level {
 }
 
 impl Nesting {
-    pub(super) fn level(&self) -> Level {
-        self.level
+    /// A value is under way: the one that is due, or one more of the stream.
+    #[inline(always)]
+    pub(super) fn begin(&mut self) {
+        self.due = self.due.max(1);
     }
 
-    /// Enters an aggregate.
-    pub(super) fn open(&mut self, level: Level, depth_max: usize) -> Result<(), ReplyError> {
-        let depth = match self.level {
-            Level::Reply => 0,
-            _ => self.parents.len() + 1,
-        };
-        if depth >= depth_max {
+    /// Whether the value under way is the reply itself or, in front of it, an attribute.
+    #[inline]
+    pub(super) fn is_outermost(&self) -> bool {
+        self.due == 1 && self.stream == Stream::Replies
+    }
+
+    /// Whether pieces of a string are due.
+    #[inline(always)]
+    pub(super) fn in_chunks(&self) -> bool {
+        self.stream == Stream::Chunks
+    }
+
+    /// How many values may end without ending anything around them.
+    #[inline(always)]
+    pub(super) fn spare(&self) -> u64 {
+        self.due.saturating_sub(1)
+    }
+
+    /// So many values have ended at once, of those that are [to spare](Self::spare).
+    #[inline(always)]
+    pub(super) fn values_ended(&mut self, count: u64) {
+        self.due = self.due.saturating_sub(count);
+    }
+
+    /// The value under way is an aggregate of so many; true if the reply ends with its head.
+    #[inline]
+    pub(super) fn open(&mut self, values: u64) -> Result<bool, ReplyError> {
+        match values.checked_sub(1) {
+            None => Ok(self.value_ended()),
+            Some(more) => self.add(more),
+        }
+    }
+
+    /// So many keys and values of an attribute come before the value under way.
+    pub(super) fn attribute(&mut self, values: u64) -> Result<bool, ReplyError> {
+        self.add(values)
+    }
+
+    fn add(&mut self, more: u64) -> Result<bool, ReplyError> {
+        // Heads of more gigabytes than any reply has.
+        self.due = self
+            .due
+            .checked_add(more)
+            .ok_or(ReplyError::InvalidLength)?;
+        Ok(false)
+    }
+
+    /// The value under way has ended, and with it perhaps what it was the last of; true if the reply
+    /// has.
+    #[inline]
+    pub(super) fn value_ended(&mut self) -> bool {
+        self.due = self.due.saturating_sub(1);
+        if self.due > 0 {
+            return false;
+        }
+        match &mut self.stream {
+            Stream::Replies => true,
+            Stream::Pairs { value_next } => {
+                *value_next = !*value_next;
+                false
+            }
+            Stream::Values | Stream::Chunks => false,
+        }
+    }
+
+    /// The value under way is a stream.
+    pub(super) fn open_stream(&mut self, stream: Stream) -> Result<(), ReplyError> {
+        if self.around.len() >= STREAMS_MAX {
             return Err(ReplyError::TooDeep);
         }
-        if depth > 0 {
-            self.parents.push(self.level);
-        }
-        self.level = level;
+        self.around.push((self.stream, self.due));
+        (self.stream, self.due) = (stream, 0);
         Ok(())
     }
 
-    /// A value has ended, and with it perhaps aggregates around it; true if the reply has.
-    #[inline]
-    pub(super) fn value_ended(&mut self) -> bool {
-        loop {
-            match &mut self.level {
-                Level::Reply => return true,
-                Level::Counted(left) => {
-                    *left -= 1;
-                    if *left > 0 {
-                        return false;
-                    }
-                    // The aggregate is a value of the one around it.
-                    self.close();
-                }
-                Level::Attribute(left) => {
-                    *left -= 1;
-                    if *left == 0 {
-                        self.close();
-                    }
-                    return false;
-                }
-                Level::StreamedPairs { value_next } => {
-                    *value_next = !*value_next;
-                    return false;
-                }
-                Level::Streamed | Level::Chunks => return false,
-            }
-        }
-    }
-
-    /// So many values have ended at once, and more are to come.
-    pub(super) fn values_ended(&mut self, count: u64) {
-        if let Level::Counted(left) = &mut self.level {
-            *left -= count;
-        }
-    }
-
-    /// The end of a streamed aggregate or string; `None` where none can end, else as
-    /// [`Self::value_ended`].
+    /// The end of a stream; `None` where none can end, else as [`Self::value_ended`].
     pub(super) fn stream_ended(&mut self) -> Option<bool> {
-        match self.level {
-            Level::Streamed | Level::Chunks | Level::StreamedPairs { value_next: false } => {
-                self.close();
-                Some(self.value_ended())
-            }
-            _ => None,
+        let ends = match self.stream {
+            Stream::Values | Stream::Chunks | Stream::Pairs { value_next: false } => self.due == 0,
+            Stream::Replies | Stream::Pairs { value_next: true } => false,
+        };
+        if !ends {
+            return None;
         }
+        (self.stream, self.due) = self.around.pop().unwrap_or_default();
+        Some(self.value_ended())
     }
 
     /// Bytes that are to come at least behind the value under way, going by the values announced.
     /// `begun` tells whether a first byte of that value has come.
     pub(super) fn announced(&self, begun: bool) -> u64 {
-        let level = self.level.values_left();
-        let level = if begun {
-            level.saturating_sub(1)
-        } else {
-            level
-        };
-        // Each aggregate around it is counted in the one around that.
-        self.parents
-            .iter()
-            .map(|parent| parent.values_left().saturating_sub(1))
-            .fold(level, u64::saturating_add)
+        let here = self.due.saturating_sub(u64::from(begun));
+        // Each stream is one of those that are due around it.
+        let around = self.around.iter().map(|(_, due)| due.saturating_sub(1));
+        around
+            .fold(here, u64::saturating_add)
             .saturating_mul(VALUE_BYTES_MIN)
-    }
-
-    fn close(&mut self) {
-        self.level = self.parents.pop().unwrap_or_default();
-        if self.level == Level::Reply && self.parents.capacity() > PARENTS_KEPT {
-            self.parents = Vec::new();
-        }
-    }
-}
-
-impl Level {
-    fn values_left(self) -> u64 {
-        match self {
-            Self::Counted(left) | Self::Attribute(left) => left,
-            _ => 0,
-        }
     }
 }
 
 /// `_\r\n`: no value is shorter.
 const VALUE_BYTES_MIN: u64 = 3;
 
-/// Room for this many levels is kept for the next reply: enough for all that Redis itself sends.
-const PARENTS_KEPT: usize = 16;
+/// Streams inside streams. The documents of RESP3 know them, and no server sends any.
+pub(super) const STREAMS_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {
-    use super::{Level, Nesting, PARENTS_KEPT};
+    use super::{Nesting, STREAMS_MAX, Stream};
     use crate::resp::ReplyError;
 
-    #[test]
-    fn a_flat_aggregate_allocates_nothing() {
-        let mut nesting = Nesting::default();
-        nesting.open(Level::Counted(2), 1).unwrap();
-        assert!(!nesting.value_ended());
-        assert!(nesting.value_ended());
-        assert_eq!(nesting.parents.capacity(), 0);
+    fn value(nesting: &mut Nesting) -> bool {
+        nesting.begin();
+        nesting.value_ended()
+    }
+
+    fn open(nesting: &mut Nesting, values: u64) -> bool {
+        nesting.begin();
+        nesting.open(values).unwrap()
     }
 
     #[test]
     fn the_last_value_ends_all_aggregates_that_it_is_the_last_of() {
         let mut nesting = Nesting::default();
-        for left in [1, 2, 1] {
-            nesting.open(Level::Counted(left), 3).unwrap();
+        for values in [1, 2, 1] {
+            assert!(!open(&mut nesting, values));
         }
-        assert!(!nesting.value_ended());
-        assert_eq!(nesting.level(), Level::Counted(1));
-        assert!(nesting.value_ended());
+        assert!(!value(&mut nesting));
+        assert!(value(&mut nesting));
+        assert!(open(&mut nesting, 0) && value(&mut nesting));
+    }
+
+    #[test]
+    fn depth_costs_nothing() {
+        let mut nesting = Nesting::default();
+        for _ in 0..1_000_000 {
+            assert!(!open(&mut nesting, 1));
+        }
+        assert!(value(&mut nesting));
+        assert_eq!(nesting.around.capacity(), 0);
     }
 
     #[test]
     fn an_attribute_is_no_value() {
         let mut nesting = Nesting::default();
-        nesting.open(Level::Counted(1), 2).unwrap();
-        nesting.open(Level::Attribute(2), 2).unwrap();
-        assert!(!nesting.value_ended());
-        assert!(!nesting.value_ended());
-        assert_eq!(nesting.level(), Level::Counted(1));
-        assert!(nesting.value_ended());
+        open(&mut nesting, 1);
+        nesting.begin();
+        nesting.attribute(2).unwrap();
+        assert!(!value(&mut nesting) && !value(&mut nesting));
+        assert!(value(&mut nesting));
     }
 
     #[test]
     fn a_streamed_map_ends_only_between_pairs() {
         let mut nesting = Nesting::default();
-        let level = Level::StreamedPairs { value_next: false };
-        nesting.open(level, 1).unwrap();
-        assert!(!nesting.value_ended());
+        nesting.begin();
+        let pairs = Stream::Pairs { value_next: false };
+        nesting.open_stream(pairs).unwrap();
+        assert!(!value(&mut nesting));
         assert_eq!(nesting.stream_ended(), None);
-        assert!(!nesting.value_ended());
+        open(&mut nesting, 1);
+        assert_eq!(nesting.stream_ended(), None, "its element is due");
+        assert!(!value(&mut nesting));
         assert_eq!(nesting.stream_ended(), Some(true));
+        assert_eq!(nesting.stream_ended(), None);
     }
 
     #[test]
-    fn depth_is_bounded_and_what_it_took_is_given_back() {
+    fn streams_inside_streams_are_bounded() {
         let mut nesting = Nesting::default();
-        for _ in 0..128 {
-            nesting.open(Level::Counted(1), 128).unwrap();
+        for _ in 0..STREAMS_MAX {
+            nesting.begin();
+            nesting.open_stream(Stream::Values).unwrap();
         }
+        nesting.begin();
         assert_eq!(
-            nesting.open(Level::Counted(1), 128),
+            nesting.open_stream(Stream::Values),
             Err(ReplyError::TooDeep)
         );
-        assert!(nesting.value_ended());
-        assert!(nesting.parents.capacity() <= PARENTS_KEPT);
     }
 
     #[test]
-    fn announced_bytes_saturate() {
+    fn what_is_announced_is_checked() {
         let mut nesting = Nesting::default();
-        nesting.open(Level::Counted(u64::MAX), 2).unwrap();
-        nesting.open(Level::Counted(u64::MAX), 2).unwrap();
+        assert!(!open(&mut nesting, u64::MAX));
         assert_eq!(nesting.announced(true), u64::MAX);
+        nesting.begin();
+        assert_eq!(nesting.open(u64::MAX), Err(ReplyError::InvalidLength));
     }
 }

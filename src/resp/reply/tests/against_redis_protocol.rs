@@ -11,10 +11,7 @@ use super::scan;
 use crate::resp::{Limits, request};
 
 fn limits() -> Limits {
-    Limits {
-        reply_depth_max: 32,
-        ..Limits::default().authenticated()
-    }
+    Limits::default().authenticated()
 }
 
 /// The replies that are accepted at the head of `input`.
@@ -23,7 +20,13 @@ fn accepted(input: &[u8]) -> Vec<&[u8]> {
     let ends = scan(input, &[], &limits()).replies;
     ends.into_iter()
         .map(|(end, _)| &input[std::mem::replace(&mut start, end)..end])
+        .filter(|reply| is_shallow(reply))
         .collect()
+}
+
+/// Whether the other decoder's recursion over it ends: no more heads of aggregates than this.
+fn is_shallow(reply: &[u8]) -> bool {
+    reply.iter().filter(|byte| b"*%~>|".contains(byte)).count() <= 32
 }
 
 /// Not: streamed values, attributes, doubles and verbatim strings of any spelling, aggregates as
