@@ -16,6 +16,7 @@ use crate::demo;
 use crate::embedded::Embedded;
 use crate::engine::Rules;
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
+use crate::runtime::socket_file;
 use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
 use crate::session::Access;
@@ -257,8 +258,8 @@ fn allow_descriptors(config: &mut Config) {
 fn remove_sockets(listen: &[Listen]) {
     for address in listen {
         if let Listen::Unix(path) = address {
-            // It may be gone already.
-            let _ = std::fs::remove_file(path);
+            // It may be gone already, or somebody else's by now.
+            let _ = socket_file::remove_stale(path);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! They run on a thread of their own, so that whatever is asked here, however slowly it is read,
 //! holds up neither control nor traffic. Read-only: nothing can be changed from here.
 
+mod guests;
 mod routes;
 mod server;
 pub mod settings;

@@ -8,17 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 use crate::runtime::Observer;
 
+use super::guests::{Asked, Guests};
 use super::routes;
-
-/// Connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 32;
 
 /// The head of a request must be here within this.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(3);
@@ -47,18 +45,14 @@ pub(super) async fn run(listener: TcpListener, observer: Arc<Observer>) -> io::R
         }
     });
     let router = routes::router(observer);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut guests = Guests::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return Ok(());
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    serve(stream, router).await;
-                    drop(place);
-                });
+                guests.room().await;
+                let asked = Asked::default();
+                let task = tokio::spawn(serve(stream, router.clone(), asked.clone()));
+                guests.come(task, asked);
             }
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only spin.
@@ -69,13 +63,18 @@ pub(super) async fn run(listener: TcpListener, observer: Arc<Observer>) -> io::R
     }
 }
 
-async fn serve(stream: TcpStream, router: axum::Router) {
+async fn serve(stream: TcpStream, router: axum::Router, asked: Asked) {
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        asked.set();
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     // Whoever asked in no way that can be answered, or has left, hears nothing more.
     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
 }

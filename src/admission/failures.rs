@@ -1,9 +1,12 @@
 //! Failed logins by address: who has failed too often is not checked again for a while, so that
-//! guessing passwords through narrows is slow and costs the server nothing.
+//! guessing passwords through narrows is slow and costs the server nothing. One count for the whole
+//! process: however many workers a guesser's connections are spread over, it has as many guesses.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// After this time without a failure an address has none.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(10);
@@ -14,7 +17,7 @@ const ADDRESSES_MAX: usize = 10_000;
 /// Failures of each address within the last while.
 #[derive(Debug, Default)]
 pub struct Failures {
-    by_address: BTreeMap<IpAddr, Record>,
+    by_address: Mutex<BTreeMap<IpAddr, Record>>,
 }
 
 #[derive(Debug)]
@@ -25,12 +28,13 @@ struct Record {
 
 impl Failures {
     /// A login from `address` has failed.
-    pub fn count(&mut self, address: IpAddr, now: Duration) {
+    pub fn count(&self, address: IpAddr, now: Duration) {
         let address = network_of(address);
-        if self.by_address.len() >= ADDRESSES_MAX && !self.by_address.contains_key(&address) {
-            self.forget_oldest(now);
+        let mut by_address = self.by_address.lock();
+        if by_address.len() >= ADDRESSES_MAX && !by_address.contains_key(&address) {
+            forget_oldest(&mut by_address, now);
         }
-        let record = self.by_address.entry(address).or_insert(Record {
+        let record = by_address.entry(address).or_insert(Record {
             count: 0,
             since: now,
         });
@@ -42,21 +46,21 @@ impl Failures {
 
     /// Whether `address` has failed `max` times (0: no bound) within the last 10 seconds.
     pub fn is_blocked(&self, address: IpAddr, max: u32, now: Duration) -> bool {
-        let record = self.by_address.get(&network_of(address));
+        let by_address = self.by_address.lock();
+        let record = by_address.get(&network_of(address));
         max > 0
             && record.is_some_and(|record| {
                 record.count >= max && now.saturating_sub(record.since) < FORGIVEN_AFTER
             })
     }
+}
 
-    fn forget_oldest(&mut self, now: Duration) {
-        self.by_address
-            .retain(|_, record| now.saturating_sub(record.since) < FORGIVEN_AFTER);
-        if self.by_address.len() >= ADDRESSES_MAX {
-            let oldest = self.by_address.iter().min_by_key(|(_, r)| r.since);
-            if let Some(address) = oldest.map(|(address, _)| *address) {
-                self.by_address.remove(&address);
-            }
+fn forget_oldest(by_address: &mut BTreeMap<IpAddr, Record>, now: Duration) {
+    by_address.retain(|_, record| now.saturating_sub(record.since) < FORGIVEN_AFTER);
+    if by_address.len() >= ADDRESSES_MAX {
+        let oldest = by_address.iter().min_by_key(|(_, r)| r.since);
+        if let Some(address) = oldest.map(|(address, _)| *address) {
+            by_address.remove(&address);
         }
     }
 }
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_address_that_fails_too_often_waits_and_others_do_not() {
-        let mut failures = Failures::default();
+        let failures = Failures::default();
         let (bad, good) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         for _ in 0..3 {
             assert!(!failures.is_blocked(bad, 3, SECOND));
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn all_addresses_of_one_ipv6_host_are_one() {
-        let mut failures = Failures::default();
+        let failures = Failures::default();
         for last in 0..5u16 {
             failures.count(IpAddr::from([1, 2, 3, 4, 0, 0, 0, last]), SECOND);
         }
@@ -108,13 +112,13 @@ mod tests {
 
     #[test]
     fn the_memory_of_failures_is_bounded() {
-        let mut failures = Failures::default();
+        let failures = Failures::default();
         for n in 0..(ADDRESSES_MAX as u32 + 100) {
             failures.count(
                 IpAddr::from(n.to_be_bytes()),
                 SECOND + Duration::from_micros(n.into()),
             );
         }
-        assert_eq!(failures.by_address.len(), ADDRESSES_MAX);
+        assert_eq!(failures.by_address.lock().len(), ADDRESSES_MAX);
     }
 }

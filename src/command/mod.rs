@@ -23,6 +23,6 @@ pub use keys::{KeyRule, Keys, keys};
 pub use learn::LearnError;
 pub use lookup::{CommandTable, Lookup};
 pub use policy::{Mistake, Policy, PolicySettings, Verdict};
-pub use rename::Renames;
+pub use rename::{Renames, shown as shown_renaming};
 pub use shape::Shape;
 pub use spec::{Spec, Subcommands};

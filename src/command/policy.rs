@@ -3,13 +3,13 @@
 
 use super::class::Route;
 use super::lookup::CommandTable;
-use super::rename::Renames;
+use super::rename::{Renames, shown};
 use super::spec::Spec;
 
 /// The operator's lists. Each entry is a command (`debug`), a subcommand (`client|kill`) or, with a
 /// `*` at its end, all names that begin so (`FT.*`); letters in any case. A container stands for
 /// its subcommands too.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PolicySettings {
     /// Restricted commands that may be used all the same. It takes nothing away from the others.
     pub allow: Vec<String>,
@@ -19,6 +19,19 @@ pub struct PolicySettings {
     pub dedicated: Vec<String>,
     /// Commands that the server knows by another name, as `CONFIG=name-at-the-server`.
     pub rename: Vec<String>,
+}
+
+impl std::fmt::Debug for PolicySettings {
+    /// Never shows what the server calls its commands.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rename: Vec<String> = self.rename.iter().map(|entry| shown(entry)).collect();
+        f.debug_struct("PolicySettings")
+            .field("allow", &self.allow)
+            .field("deny", &self.deny)
+            .field("dedicated", &self.dedicated)
+            .field("rename", &rename)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The operator's lists, ready to be asked.

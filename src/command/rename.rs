@@ -14,7 +14,7 @@ pub struct Renames {
 }
 
 /// Both names in lower case, as names are compared without regard to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Pair {
     clients: Box<str>,
     servers: Box<str>,
@@ -40,7 +40,7 @@ impl Renames {
                 Ok(()) => {}
                 Err(why) => mistakes.push(Mistake {
                     list: LIST,
-                    entry: entry.clone(),
+                    entry: shown(entry),
                     why,
                 }),
             }
@@ -102,6 +102,24 @@ impl Renames {
         let name = Args::new(request).next()?;
         let pair = self.pairs.iter().find(|pair| is(&pair.servers, name))?;
         with_name(request, name, pair.clients.as_bytes())
+    }
+}
+
+/// An entry as it may be told: the server's name is a secret, by which an operator keeps a command
+/// to those who know it.
+pub fn shown(entry: &str) -> String {
+    match entry.split_once('=') {
+        Some((clients, _)) => format!("{clients}={HIDDEN}"),
+        None => HIDDEN.to_owned(),
+    }
+}
+
+/// Stands for a name of the server's.
+const HIDDEN: &str = "(not shown)";
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={HIDDEN}", self.clients)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use super::Config;
-use super::keys::{Draft, Visitor, visit};
+use super::keys::{Draft, Visitor, renamings, visit};
 use super::kind::Kind;
 use crate::runtime::settings::Settings;
 
@@ -75,8 +75,8 @@ fn renames_of_users(old: &Config, new: &mut Config, changes: &mut Vec<Change>) {
         if before != user.commands.rename {
             changes.push(Change {
                 key: "users.NAME.rename",
-                from: format!("{before:?} of {}", user.name),
-                to: format!("{:?}", user.commands.rename),
+                from: format!("{} of {}", renamings().show(&before.to_vec()), user.name),
+                to: renamings().show(&user.commands.rename),
                 needs_restart: true,
             });
             user.commands.rename = before.to_vec();

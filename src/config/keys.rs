@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Config;
 use super::kind::{
     Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
-    tcp_address, text, url,
+    secret_text, tcp_address, text, url,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings, Renames};
@@ -167,7 +167,7 @@ pub(super) fn patterns() -> impl Kind<Value = Vec<String>> {
 
 /// The kind of the lists of commands that the server calls differently.
 pub(super) fn renamings() -> impl Kind<Value = Vec<String>> {
-    list(text(RENAME, rename), 0, 64)
+    list(secret_text(RENAME, rename, command::shown_renaming), 0, 64)
 }
 
 fn commands(config: &mut Config, v: &mut impl Visitor) {

@@ -210,7 +210,7 @@ impl Engine {
     fn not_blocked(&mut self, id: ClientId) -> Result<(), Outcome> {
         let max = self.rules.access.failures_max;
         let address = self.clients.get(id).map(Client::ip);
-        let blocked = |address: IpAddr| self.failures.is_blocked(address, max, self.now);
+        let blocked = |address: IpAddr| self.shared.failures.is_blocked(address, max, self.now);
         match address.is_some_and(blocked) {
             true => Err(self.refuse(id, &Refusal::TooManyFailures)),
             false => Ok(()),
@@ -223,9 +223,10 @@ impl Engine {
             return;
         };
         let (ip, addr) = (client.ip(), client.address.peer());
-        self.failures.count(ip, self.now);
+        self.shared.failures.count(ip, self.now);
         self.counters.logins_failed += 1;
         if self
+            .shared
             .failures
             .is_blocked(ip, self.rules.access.failures_max, self.now)
         {

@@ -121,6 +121,8 @@ pub struct Shared {
     pub door: Arc<DoorCounts>,
     /// How many clients each user has.
     pub seats: Arc<Seats>,
+    /// Failed logins, by address.
+    pub failures: Arc<Failures>,
     /// For how long clients have paused the server.
     pub pause: Arc<ServerPause>,
 }
@@ -133,6 +135,7 @@ impl Shared {
             dials: Arc::new(dials),
             door: Arc::default(),
             seats: Arc::default(),
+            failures: Arc::default(),
             pause: Arc::default(),
         }
     }
@@ -198,8 +201,6 @@ pub struct Engine {
     credentials: Credentials,
     /// Logins that the server is to check.
     logins: SlotMap<LoginId, LoginCheck>,
-    /// Failed logins, by address.
-    failures: Failures,
     /// Those who wait for a backend, first come first served.
     wants: VecDeque<Want>,
     /// Leases: clients that wait for one, since when.
@@ -288,7 +289,6 @@ impl Engine {
             initial_db,
             credentials: Credentials::new(&rules.access.own),
             logins: SlotMap::with_key(),
-            failures: Failures::default(),
             rules,
             identity,
             shared,

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +24,7 @@ use super::door::{self, Admitted, Door};
 use super::message::{AcceptedSocket, NewClient};
 use super::proxy_protocol;
 use super::settings::{Listen, Settings};
+use super::socket_file;
 
 /// An open listener.
 #[derive(Debug)]
@@ -71,13 +71,7 @@ pub fn open(listen: &Listen, settings: &Settings) -> io::Result<Listener> {
             Ok(Listener::Tcp(TcpListener::from_std(socket.into())?))
         }
         Listen::Unix(path) => {
-            // A socket file that nobody listens on is left over from a process that was killed.
-            if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
-                std::fs::remove_file(path)?;
-            }
-            let listener = UnixListener::bind(path)?;
-            let mode = std::fs::Permissions::from_mode(settings.unix_socket_mode);
-            std::fs::set_permissions(path, mode)?;
+            let listener = UnixListener::from_std(socket_file::bind(path, settings)?)?;
             Ok(Listener::Unix(listener, path.clone().into()))
         }
     }

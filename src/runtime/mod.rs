@@ -17,6 +17,7 @@ mod pulse;
 mod ready;
 mod serve;
 pub mod settings;
+pub mod socket_file;
 mod sockets;
 mod stream;
 pub mod systemd;

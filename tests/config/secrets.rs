@@ -106,6 +106,51 @@ fn nothing_that_can_be_printed_holds_the_password() {
     );
 }
 
+/// What the server calls a command is what keeps it from those who do not know it.
+#[test]
+fn what_the_server_calls_its_commands_is_never_told() {
+    let users = "[auth]\nmode = 'local'\n[users.default]\nnopass = true\n[users.ops]\n\
+                 password_sha256 = ['5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8']\n";
+    let loaded = of_file(&format!(
+        "[commands]\nrename = ['CONFIG=HUNTER2']\n{users}rename = ['KEYS=HUNTER3']\n"
+    ))
+    .load()
+    .unwrap();
+    assert_eq!(loaded.config.commands.rename, ["CONFIG=HUNTER2"]);
+    let shown = format!("{loaded:?}{loaded:#?}{}", loaded.summary);
+    assert!(!shown.contains("HUNTER"), "{shown}");
+    assert!(
+        loaded.summary.contains("CONFIG=(not shown)"),
+        "{}",
+        loaded.summary
+    );
+    let mut other = loaded.config.clone();
+    other.commands.rename = vec!["CONFIG=HUNTER4".to_owned()];
+    other.auth.users.clear();
+    let changes = format!("{:?}", narrows::config::changes(&loaded.config, &mut other));
+    assert!(
+        changes.contains("commands.rename") && !changes.contains("HUNTER"),
+        "{changes}"
+    );
+
+    for wrong in [
+        "rename = 'HUNTER2'",
+        "rename = ['HUNTER2']",
+        "rename = ['CONFIG=HUNTER2 x']",
+        "rename = ['SELECT=HUNTER2']",
+        "rename = ['CONFIG=HUNTER2', 'KEYS=hunter2', 'KEYS=HUNTER2']",
+        "rename = [7, 'CONFIG=HUNTER2|']",
+    ] {
+        let mut sections = vec![format!("[commands]\n{wrong}\n")];
+        sections.push(format!("{users}{wrong}\n"));
+        for text in sections {
+            let mistakes = of_file(&text).load().unwrap_err();
+            let said = format!("{mistakes} {mistakes:?}").to_lowercase();
+            assert!(!said.contains("hunter"), "{text}: {said}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn a_damaged_file_never_shows_the_password(

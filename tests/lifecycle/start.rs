@@ -11,6 +11,25 @@ use rustix::process::Signal;
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, process_exists, wait_until};
 
 #[test]
+fn a_file_that_is_no_socket_is_neither_listened_on_nor_removed() {
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("precious.txt");
+    std::fs::write(&file, "precious").unwrap();
+    let listen = format!("unix:{}", file.display());
+    let mut narrows = Narrows::spawn(&["--listen", &listen, "--backend", &server.url()]);
+    assert!(!narrows.wait(PATIENCE).success());
+    assert!(
+        narrows
+            .log()
+            .contains("there is something that is no socket"),
+        "{}",
+        narrows.log()
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+}
+
+#[test]
 fn clients_and_the_server_are_reached_over_unix_sockets() {
     let server = RedisServer::start();
     let folder = tempfile::tempdir().unwrap();

@@ -133,3 +133,29 @@ fn those_who_hold_connections_open_keep_neither_clients_nor_others_out() {
     client.expect(&["PING"], "+PONG\r\n");
     drop(silent);
 }
+
+#[test]
+fn a_health_check_is_answered_at_once_behind_requests_that_never_end() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let address = narrows.admin_address();
+    becomes_ready(&address);
+    let mut half_open = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..40 {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: ")
+                .unwrap();
+            half_open.push(stream);
+        }
+        let begun = Instant::now();
+        assert_eq!(get(&address, "/healthz").status, 200);
+        // Below the time that the head of any of them may take.
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+}

@@ -268,6 +268,20 @@ fn whoever_guesses_is_refused_unchecked_for_a_while_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_guesser_has_no_more_guesses_however_many_workers_there_are() {
+    let server = server_with_users(Flavor::installed()[0]);
+    let settings = "[auth]\nmode = \"local\"\nfailures_max = 5\n[users.default]\nnopass = true\n";
+    let narrows = crate::setup::narrows(&server.url(), settings, &["--workers", "4"]);
+    // Each comes to the worker with the fewest, so two to each.
+    let mut guessers: Vec<_> = (0..8).map(|_| narrows.connect()).collect();
+    let judged = guessers.iter_mut().filter_map(|guesser| {
+        let said = guesser.call(&["AUTH", "alice", "guess"]).text();
+        said.starts_with("WRONGPASS").then_some(())
+    });
+    assert_eq!(judged.count(), 5);
+}
+
+#[test]
 fn narrows_serves_users_without_a_login_of_its_own() {
     let server = server_with_users(Flavor::installed()[0]);
     let settings = "[auth]\nmode = \"passthrough\"\n";

@@ -17,7 +17,7 @@ pub(super) use network::network;
 pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
 pub(super) use place::{address, tcp_address, url};
 pub(super) use ratio::ratio;
-pub(super) use text::{boolean, choice, path, text};
+pub(super) use text::{boolean, choice, path, secret_text, text};
 
 /// A value as its source has it.
 pub(super) enum Raw<'a> {

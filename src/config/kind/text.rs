@@ -13,7 +13,24 @@ pub(in crate::config) fn text(
     allowed: &'static str,
     check: fn(&str) -> Result<(), String>,
 ) -> Text {
-    Text { allowed, check }
+    Text {
+        allowed,
+        check,
+        shown: str::to_owned,
+    }
+}
+
+/// The same for what holds a secret: `shown` is all of it that may be told.
+pub(in crate::config) fn secret_text(
+    allowed: &'static str,
+    check: fn(&str) -> Result<(), String>,
+    shown: fn(&str) -> String,
+) -> Text {
+    Text {
+        allowed,
+        check,
+        shown,
+    }
 }
 
 /// One of `names`, each standing for a value.
@@ -35,6 +52,7 @@ pub(in crate::config) fn path() -> OptionalPath {
 pub(in crate::config) struct Text {
     allowed: &'static str,
     check: fn(&str) -> Result<(), String>,
+    shown: fn(&str) -> String,
 }
 
 impl Kind for Text {
@@ -44,7 +62,10 @@ impl Kind for Text {
         let text = raw.text().map_err(|wrong| vec![wrong])?;
         match (self.check)(text) {
             Ok(()) => Ok(text.to_owned()),
-            Err(why) => Err(vec![Wrong::new(format!("{} {why}", quoted(text)))]),
+            Err(why) => {
+                let text = quoted(&(self.shown)(text));
+                Err(vec![Wrong::new(format!("{text} {why}"))])
+            }
         }
     }
 
@@ -53,7 +74,7 @@ impl Kind for Text {
     }
 
     fn show(&self, value: &String) -> String {
-        toml_string(value)
+        toml_string(&(self.shown)(value))
     }
 }
 
