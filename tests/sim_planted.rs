@@ -91,6 +91,8 @@ planted! {
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Transacting;
     a_block_that_is_torn_is_found: BlockTorn, 2000, Transacting;
     a_watch_that_is_forgotten_is_found: WatchForgotten, 4000, Transacting;
+    a_lost_watch_that_is_taken_along_is_found: LostWatchTaken, 4000, Transacting;
+    an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Transacting;
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
     confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Listening;
     a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Listening;

@@ -50,6 +50,10 @@ pub enum Bug {
     BlockTorn,
     /// A connection that watched is lost, and the `EXEC` that depends on it runs on another.
     WatchForgotten,
+    /// A watch that was lost is taken along by whatever its client is lent next.
+    LostWatchTaken,
+    /// What an `EXEC` comes to is judged while the end of the transaction before is on its way.
+    JudgedTooEarly,
     /// A block that changes its db goes down a pipe.
     BlockWithSelect,
     /// What is sent behind a `MULTI` that could not be carried out runs.

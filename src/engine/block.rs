@@ -40,7 +40,7 @@ impl Engine {
         multi: usize,
     ) -> (Outcome, usize) {
         let client = self.clients.get(id);
-        let watch_lost = client.is_some_and(|client| client.watch_lost);
+        let watch_lost = client.is_some_and(|client| client.session.lost.watch());
         let stays_open = client
             .and_then(|client| self.credentials.get(client.credential))
             .is_some_and(|credential| credential.blocks_stay_open);

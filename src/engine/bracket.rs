@@ -13,24 +13,53 @@ use super::key::{BackendId, ClientId};
 use super::run::Run;
 
 impl Engine {
-    /// Whether the reply under way on a backend is one that may be long, and is no error.
-    pub(super) fn streams(&self, id: BackendId) -> bool {
+    /// Whether the reply under way on a backend, to a request with this mark, is one that may be
+    /// long, and is no error: it goes on as it comes.
+    pub(super) fn streams(&self, id: BackendId, mark: Mark) -> bool {
         // What has begun to be collected is collected to its end.
         self.backends.get(id).is_some_and(|backend| {
             let kind = backend.replies.kind();
-            backend.collected.is_empty() && matches!(kind, Some(ReplyKind::Array | ReplyKind::Null))
+            backend.collected.is_empty()
+                && match mark {
+                    Mark::Exec => matches!(kind, Some(ReplyKind::Array | ReplyKind::Null)),
+                    Mark::Pin(_) => !matches!(
+                        kind,
+                        None | Some(ReplyKind::Status | ReplyKind::Error | ReplyKind::BlobError)
+                    ),
+                    _ => false,
+                }
         })
     }
 
-    /// `EXEC` has run, or a watched key had changed: its bytes have been dealt with.
-    pub(super) fn exec_came(&mut self, run: &Run) {
-        if run.ended > 0
-            && let Some(client) = self.clients.get_mut(run.client)
-            && let Some(lease) = &mut client.lease
-        {
-            let protocol = client.session.protocol;
-            lease.lent.bracket.settle(Mark::Exec, b"*", protocol);
+    /// A reply that goes on as it comes has come to its end: `EXEC` has run, or a watched key had
+    /// changed, or something was done that may stay.
+    pub(super) fn stream_came(&mut self, run: &Run, mark: Mark) {
+        if run.ended > 0 {
+            self.settle(run.client, mark, b"*");
         }
+    }
+
+    /// What a reply changes for its client and for the connection that it has been lent: the one
+    /// place where it does. What the client hears of it.
+    fn settle(&mut self, id: ClientId, mark: Mark, reply: &[u8]) -> Hears {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Hears::AsIs;
+        };
+        let (session, Some(lease)) = (&mut client.session, client.lease.as_mut()) else {
+            return Hears::AsIs;
+        };
+        let lent = &mut lease.lent;
+        let hears = (lent.bracket).settle(&mut session.lost, mark, reply, session.protocol);
+        if let Some(feed) = &mut lent.feed {
+            feed.settle(mark, reply);
+        }
+        if let Some(pin) = lent.pins.settle(mark, reply) {
+            let (client_id, addr) = (session.id, client.address.peer());
+            let reason = pin.label();
+            tracing::info!(client_id, addr, reason, "a client keeps a connection");
+        }
+        self.lease_lasts_no_more(id);
+        hears
     }
 
     /// A whole reply to a marked request.
@@ -46,8 +75,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let protocol = client.session.protocol;
-        let Some(lease) = &mut client.lease else {
+        let Some(lease) = client.lease.as_mut() else {
             return;
         };
         let places = match mark {
@@ -56,10 +84,7 @@ impl Engine {
         };
         lease.lent.bracket.count(mark, run.first);
         let queued = lease.lent.bracket.queued(run.first);
-        let mut hears = lease.lent.bracket.settle(mark, reply, protocol);
-        if let Some(feed) = &mut lease.lent.feed {
-            feed.settle(mark, reply);
-        }
+        let mut hears = self.settle(id, mark, reply);
         let mut misplaced = false;
         if !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n" {
             let filled = self.fill(backend, id, reply, places);

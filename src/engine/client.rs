@@ -13,7 +13,7 @@ use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
 use super::input::Input;
 use super::key::{BackendId, ContextId};
-use super::lease::Lease;
+use super::lease::Holding;
 use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;
@@ -54,11 +54,7 @@ pub struct Client {
     /// Requests at the head of the input that are replays, and are not replayed again.
     pub replays: u32,
     /// A backend of its own.
-    pub lease: Option<Box<Lease>>,
-    /// Keys were watched for it on a connection that is lost: its next `EXEC` must not run.
-    pub watch_lost: bool,
-    /// So was one that queued its commands: what follows up to `EXEC` is refused.
-    pub multi_lost: bool,
+    pub lease: Holding,
     /// A huge request that is passing through.
     pub stream: Option<Box<Stream>>,
     /// See [`Ending`].
@@ -158,9 +154,7 @@ impl Client {
             waiting_since: None,
             overdue_bytes: 0,
             replays: 0,
-            lease: None,
-            watch_lost: false,
-            multi_lost: false,
+            lease: Holding::default(),
             stream: None,
             ending: Ending::No,
             leaving: None,

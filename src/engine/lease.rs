@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::admission::Paused;
 use crate::command::Pin;
 use crate::resp::NotExecuted;
-use crate::session::Bracket;
+use crate::session::{Bracket, Pins};
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
@@ -132,7 +132,7 @@ pub struct Lent {
     /// Its transaction.
     pub bracket: Bracket,
     /// Why it cannot be given back: state that stays on it.
-    pub pins: Vec<Pin>,
+    pub pins: Pins,
     /// When it was lent.
     pub since: Duration,
     /// A command is under way that may wait on the server.
@@ -156,7 +156,7 @@ impl Lent {
         Self {
             purpose,
             bracket: Bracket::default(),
-            pins: Vec::new(),
+            pins: Pins::default(),
             since,
             waits: false,
             switch: None,
@@ -170,8 +170,13 @@ impl Lent {
 
     /// Whether the client needs it beyond what is in flight.
     pub fn is_kept(&self) -> bool {
+        self.bracket.is_open() || self.outlives_its_bracket()
+    }
+
+    /// Whether the client needs it beyond that and its transaction.
+    fn outlives_its_bracket(&self) -> bool {
         let fed = |feed: &Feed| feed.is_live() || feed.is_changing();
-        self.bracket.is_open() || !self.pins.is_empty() || self.feed.as_deref().is_some_and(fed)
+        self.pins.any() || self.feed.as_deref().is_some_and(fed)
     }
 
     /// Why its client keeps it, as metrics and logs name it.
@@ -183,7 +188,7 @@ impl Lent {
         let tracks = feed
             .is_some_and(|feed| feed.tracking)
             .then_some(Pin::Tracking);
-        let pins = self.pins.iter().copied();
+        let pins = self.pins.iter();
         pins.chain(monitors).chain(tracks).map(Pin::label)
     }
 
@@ -246,7 +251,68 @@ impl Drop for Lease {
     }
 }
 
+/// The place of a client's lease. It can be filled only by who has seen that it is vacant, and
+/// emptied only by [`Client::part_with_lease`].
+#[derive(Debug, Default)]
+pub struct Holding(Option<Box<Lease>>);
+
+/// Proof that a client holds no backend.
+pub struct Vacancy<'a>(&'a mut Option<Box<Lease>>);
+
+impl Holding {
+    /// The lease.
+    #[inline]
+    pub fn as_ref(&self) -> Option<&Lease> {
+        self.0.as_deref()
+    }
+
+    /// The lease.
+    #[inline]
+    pub fn as_mut(&mut self) -> Option<&mut Lease> {
+        self.0.as_deref_mut()
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        self.0.is_none().then_some(Vacancy(&mut self.0))
+    }
+}
+
+impl Vacancy<'_> {
+    fn fill(self, backend: BackendId, lent: Lent) {
+        *self.0 = Some(Box::new(Lease {
+            backend,
+            lent,
+            ended: false,
+        }));
+    }
+}
+
 impl Client {
+    /// Takes its lease from a client. What is still open on it is lost to the client, who is not
+    /// to forget that with it.
+    pub(super) fn part_with_lease(&mut self) -> Option<Lease> {
+        let lease = *self.lease.0.take()?;
+        if planted::has(Bug::LostWatchTaken) && !lease.lent.bracket.is_open() {
+            self.session.lost.over();
+        }
+        if !planted::has(Bug::WatchForgotten) {
+            self.session.lost.lose(&lease.lent.bracket);
+        }
+        Some(lease)
+    }
+
     /// Whether it holds a backend for whatever it asks for, and not just for one request.
     pub(super) fn has_session_lease(&self) -> bool {
         self.lease.as_ref().is_some_and(|lease| {
@@ -329,29 +395,21 @@ impl Engine {
             // Who waits no more is dropped from the line when that is looked at.
             return self.make_spare(id);
         };
-        if !self.may_last(purpose) {
-            // The room was another worker's by then: the client goes on waiting.
-            return self.make_spare(id);
-        }
-        if let Some(place) = place {
-            self.lease_waiters.remove(place);
-        }
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(client_id), self.backends.get_mut(id))
         else {
             return;
         };
-        backend.phase = Phase::Leased(client_id);
-        let mut lent = Lent::new(purpose, self.now);
-        // An upload is one request: it opens and closes nothing.
-        if purpose != LeaseFor::Upload && std::mem::take(&mut client.watch_lost) {
-            lent.bracket = Bracket::after_lost_watch();
+        let lasts = || purpose.is_bounded() || self.shared.budget.lend(self.worker);
+        let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
+            // The room was another worker's by then: the client goes on waiting.
+            return self.make_spare(id);
+        };
+        if let Some(place) = place {
+            self.lease_waiters.remove(place);
         }
-        client.lease = Some(Box::new(Lease {
-            backend: id,
-            lent,
-            ended: false,
-        }));
+        backend.phase = Phase::Leased(client_id);
+        vacancy.fill(id, Lent::new(purpose, self.now));
         self.leases.add(purpose);
         self.had_its_turn(client_id);
         self.end_hold(client_id, Hold::Lease(purpose));
@@ -364,10 +422,10 @@ impl Engine {
         };
         let dirty = planted::has(Bug::LeaseDirty);
         let kept = |lease: &Lease| client.in_flight > 0 || (lease.lent.is_kept() && !dirty);
-        if client.lease.as_deref().is_none_or(kept) {
+        if client.lease.as_ref().is_none_or(kept) {
             return;
         }
-        let Some(lease) = client.lease.take() else {
+        let Some(lease) = client.part_with_lease() else {
             return;
         };
         let half_sent = client.stream.is_some();
@@ -452,6 +510,26 @@ impl Engine {
             self.leases.add(purpose);
         }
         true
+    }
+
+    /// What would have lasted was refused, or has been undone: a transaction that it stood in ends
+    /// by itself.
+    pub(super) fn lease_lasts_no_more(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        // More of the kind may be on its way.
+        let alone = client.in_flight <= 1;
+        let Some(lent) = client.lease.as_mut().filter(|_| alone).map(|l| &mut l.lent) else {
+            return;
+        };
+        let for_good = matches!(lent.purpose, LeaseFor::Pin | LeaseFor::Feed);
+        if for_good && lent.bracket.is_open() && !lent.outlives_its_bracket() {
+            let was = std::mem::replace(&mut lent.purpose, LeaseFor::Bracket);
+            self.leases.sub(was);
+            self.leases.add(LeaseFor::Bracket);
+            self.shared.budget.lent_no_more(self.worker);
+        }
     }
 
     /// Takes the room for a lease that may last.

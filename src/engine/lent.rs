@@ -5,7 +5,7 @@
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
-use crate::session::{Answer, AuthMode, Doom, Filled, Mark, answer, info};
+use crate::session::{Answer, AuthMode, Filled, Mark, answer, info};
 use crate::telemetry::Leave;
 
 use super::client::Client;
@@ -13,6 +13,7 @@ use super::context::Context;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::lease::LeaseFor;
+use super::planted::{self, Bug};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
@@ -46,11 +47,14 @@ impl Engine {
         let ends = match spec.route {
             Route::Bracket(Verb::Exec | Verb::Discard)
             | Route::Local(Local::Reset | Local::Quit) => true,
-            // Nobody nests them on purpose: this client has given the lost one up.
-            Route::Bracket(Verb::Multi) => true,
-            _ => false,
+            _ => spec.route == Route::Bracket(Verb::Multi),
         };
-        client.multi_lost &= !ends;
+        match spec.route {
+            // Nobody nests them on purpose: this client has given the lost one up.
+            Route::Bracket(Verb::Multi) => client.session.lost.begins_another(),
+            _ if ends => client.session.lost.over(),
+            _ => {}
+        }
         match spec.route {
             Route::Bracket(Verb::Exec) => Some(self.refuse(id, &Refusal::TransactionLost)),
             Route::Bracket(Verb::Discard) => {
@@ -72,19 +76,27 @@ impl Engine {
             return Outcome::Ended;
         };
         let queueing = lent.bracket.is_queueing();
+        let settled = lent.bracket.is_settled();
         // As Redis looks at nothing behind a command that waits.
         if lent.waits {
             return self.wait_for_replies(id);
         }
-        // What narrows answers itself depends on what the replies under way will show.
-        if matches!(spec.route, Route::Local(_)) && self.wait_for_replies(id) == Outcome::Held {
+        // What such a request means depends on whether it is queued, and what narrows answers itself
+        // on all that the replies under way will show.
+        let route = spec.route_of(bytes);
+        let judged = match route {
+            Route::Local(_) => true,
+            Route::Shared | Route::Restricted | Route::Bracket(_) => false,
+            _ => !settled,
+        };
+        if judged && self.wait_for_replies(id) == Outcome::Held {
             return Outcome::Held;
         }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
         if let Some(outcome) = self.on_feed(id, (rules, bytes, frame), spec) {
             return outcome;
         }
-        match spec.route_of(bytes) {
+        match route {
             Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
             // Also with wrong arguments: an EXEC of those ends its transaction.
             Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
@@ -179,8 +191,8 @@ impl Engine {
 
     /// The client leaves its state behind, and the backend with it.
     fn leave_lease(&mut self, id: ClientId) {
-        if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.take()) {
-            self.break_lease(*lease);
+        if let Some(lease) = self.clients.get_mut(id).and_then(Client::part_with_lease) {
+            self.break_lease(lease);
         }
     }
 
@@ -234,34 +246,41 @@ impl Engine {
         spec: &Spec,
         verb: Verb,
     ) -> Outcome {
-        let Some(lent) = self.lent(id) else {
+        let Some(client) = self.clients.get(id) else {
             return Outcome::Ended;
         };
-        let bracket = &mut lent.bracket;
+        let (lost, Some(lease)) = (client.session.lost, client.lease.as_ref()) else {
+            return Outcome::Ended;
+        };
+        let bracket = &lease.lent.bracket;
+        let settled = bracket.is_settled() || planted::has(Bug::JudgedTooEarly);
+        if verb == Verb::Exec && bracket.judges_exec(lost) && !settled {
+            return self.hold(id, Hold::Replies);
+        }
         let mark = match verb {
             Verb::Watch => Mark::Watch,
             Verb::Unwatch => Mark::Unwatch,
             Verb::Multi => Mark::Multi,
             Verb::Discard => Mark::Discard,
-            // The MULTI of a watch that was lost may still be on its way.
-            Verb::Exec if bracket.doom() == Some(Doom::WatchLost) && !bracket.is_queueing() => {
-                let outcome = self.wait_for_replies(id);
-                if outcome != Outcome::Taken {
-                    return outcome;
-                }
-                Mark::Exec
-            }
-            Verb::Exec if bracket.is_queueing() && bracket.doom().is_some() => Mark::Abort,
-            Verb::Exec if bracket.is_to_be_filled() => Mark::ExecFilled,
-            Verb::Exec => Mark::Exec,
+            Verb::Exec => match bracket.doom(lost) {
+                Some(doom) => doom.mark(),
+                None if bracket.is_to_be_filled() => Mark::ExecFilled,
+                None => Mark::Exec,
+            },
         };
-        let receiver = Receiver::Lent(mark);
-        if mark == Mark::Abort {
-            let mut discard = Vec::new();
-            write::request(&mut discard, &[b"DISCARD"]);
-            return self.lend(id, rules, &discard, spec, receiver);
+        let mut discard = Vec::new();
+        let bytes = match mark.doom() {
+            None => bytes,
+            Some(_) => {
+                write::request(&mut discard, &[b"DISCARD"]);
+                &discard
+            }
+        };
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
+        if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
+            lent.bracket.sent(mark);
         }
-        self.lend(id, rules, bytes, spec, receiver)
+        outcome
     }
 
     /// A command that narrows answers itself, inside a transaction: it is answered when the
@@ -421,25 +440,20 @@ impl Engine {
         outcome
     }
 
-    /// State that stays: the client keeps the backend until it is gone.
+    /// What may leave state: its reply tells whether the client keeps the backend for that.
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
         let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
         if bounded && !self.lease_lasts(id, LeaseFor::Pin) {
             return self.not_executed(id, NotExecuted::BudgetSpent);
         }
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
-        if outcome == Outcome::Taken
-            && let Some(lent) = self.lent(id)
-            && !lent.pins.contains(&pin)
-        {
-            lent.pins.push(pin);
-            if let Some(client) = self.clients.get(id) {
-                let (client_id, addr) = (client.session.id, client.address.peer());
-                let reason = pin.label();
-                tracing::info!(client_id, addr, reason, "a client keeps a connection");
-            }
-        }
-        outcome
+        let off = |word: &[u8]| word.eq_ignore_ascii_case(b"off");
+        let off = Args::new(bytes).nth(2).is_some_and(off);
+        let mark = match pin {
+            Pin::NoTouch if off => Mark::TouchesAgain,
+            Pin::ImportSource if off => Mark::ImportsNoMore,
+            pin => Mark::Pin(pin),
+        };
+        self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
     }
 
     /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error.
@@ -456,10 +470,9 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let Some(lease) = client.lease.take() else {
+        let Some(lease) = client.part_with_lease() else {
             return false;
         };
-        client.watch_lost = lease.lent.bracket.is_watching();
         let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
         let (protocol, carrier) = (client.session.protocol, client.carrier);
         let unheard = |receiver| matches!(receiver, Receiver::Silent | Receiver::LentSilent(_));
@@ -473,7 +486,7 @@ impl Engine {
                 (false, Some(none)) => out.extend_from_slice(none),
             });
         }
-        self.break_lease(*lease);
+        self.break_lease(lease);
         self.enter_context(id);
         if fed {
             // What it is sent unasked has ended with the connection, which it would not know.
@@ -489,7 +502,7 @@ impl Engine {
             return;
         };
         let carrier = client.carrier;
-        if let Some(lease) = &mut client.lease {
+        if let Some(lease) = client.lease.as_mut() {
             lease.lent.waits = true;
         }
         if let Some(backend) = self.backends.get_mut(carrier) {

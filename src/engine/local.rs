@@ -75,7 +75,7 @@ impl Engine {
                 self.finish_local(id, spec, &reply, silent)
             }
             Answer::Reset => {
-                self.start_anew(id);
+                self.place_stranger(id);
                 // It ends `OFF` before it answers, but `SKIP` outlives it.
                 self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
             }
@@ -281,14 +281,6 @@ impl Engine {
         self.finish_gather(id, spec, |protocol, out| {
             write::verbatim(out, &text, protocol);
         })
-    }
-
-    /// Behind `RESET` nothing of the connection's past holds.
-    fn start_anew(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id) {
-            (client.watch_lost, client.multi_lost) = (false, false);
-        }
-        self.place_stranger(id);
     }
 
     /// A name that the table does not have. The backend's `COMMAND` is asked at most once

@@ -351,15 +351,14 @@ impl Engine {
         let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
             return false;
         };
-        let ends = matches!(
-            mark,
-            Mark::Exec | Mark::ExecFilled | Mark::Abort | Mark::Discard
-        );
         let mut moves = false;
-        if let Some(lent) = self.lent(id).filter(|_| ends) {
+        if let Some(client) = self.clients.get_mut(id)
+            && let Some(lease) = client.lease.as_mut()
+        {
+            let bracket = &mut lease.lent.bracket;
             // Which db its client would be in then nobody knows.
-            moves = mark == Mark::ExecFilled && lent.bracket.moves();
-            lent.bracket.over();
+            moves = mark == Mark::ExecFilled && bracket.moves();
+            bracket.unanswered(&mut client.session.lost, mark);
         }
         moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch)
     }
@@ -391,20 +390,16 @@ impl Engine {
     fn end_broken_lease(&mut self, backend: &Backend) {
         if let Phase::Leased(owner) = backend.phase
             && let Some(client) = self.clients.get_mut(owner)
-            && let Some(lease) = client.lease.take()
+            && let Some(lease) = client.part_with_lease()
         {
             let refused = lease.lent.bracket.was_refused();
-            client.multi_lost = lease.lent.bracket.is_queueing();
-            client.watch_lost = !client.multi_lost
-                && lease.lent.bracket.is_watching()
-                && !planted::has(Bug::WatchForgotten);
             if let Some(stream) = &mut client.stream
                 && client.in_flight == 0
                 && !stream.is_swallowed()
             {
                 stream.swallow_rest();
             }
-            self.lease_lost(*lease);
+            self.lease_lost(lease);
             self.enter_context(owner);
             self.allow_reading(owner);
             if refused {

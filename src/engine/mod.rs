@@ -260,7 +260,7 @@ impl Drop for Engine {
             }
         }
         for client in self.clients.values_mut() {
-            if let Some(lease) = client.lease.take() {
+            if let Some(lease) = client.part_with_lease() {
                 if !lease.lent.purpose.is_bounded() {
                     self.shared.budget.lent_no_more(self.worker);
                 }

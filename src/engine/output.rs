@@ -146,8 +146,8 @@ impl Engine {
             .saturating_sub(client.out.len() + client.input.len());
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
-        if let Some(lease) = client.lease.take() {
-            self.break_lease(*lease);
+        if let Some(lease) = client.part_with_lease() {
+            self.break_lease(lease);
         }
     }
 
@@ -188,7 +188,7 @@ impl Engine {
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
         // Who is in a transaction may finish it.
         let open = |lease: &Lease| lease.lent.bracket.is_open();
-        let in_transaction = client.lease.as_deref().is_some_and(open);
+        let in_transaction = client.lease.as_ref().is_some_and(open);
         let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
             Ending::No if self.draining && idle => {

@@ -65,13 +65,13 @@ impl Engine {
             match run.receiver {
                 Receiver::Client => self.pass_on(&run, part),
                 Receiver::Silent | Receiver::Tombstone => self.settled(&run),
-                Receiver::Lent(Mark::Exec) if self.streams(id) => {
+                Receiver::Lent(mark) if self.streams(id, mark) => {
                     self.pass_on(&run, part);
-                    self.exec_came(&run);
+                    self.stream_came(&run, mark);
                 }
-                Receiver::LentSilent(Mark::Exec) if self.streams(id) => {
+                Receiver::LentSilent(mark) if self.streams(id, mark) => {
                     self.settled(&run);
-                    self.exec_came(&run);
+                    self.stream_came(&run, mark);
                 }
                 Receiver::ClientInfo { .. }
                 | Receiver::Lent(_)

@@ -81,7 +81,7 @@ impl Engine {
         if client.is_some_and(Client::has_session_lease) {
             return self.on_lease(id, (rules, bytes, frame), spec);
         }
-        if client.is_some_and(|client| client.multi_lost)
+        if client.is_some_and(|client| client.session.lost.multi())
             && let Some(outcome) = self.after_lost_multi(id, spec)
         {
             return outcome;
@@ -129,10 +129,11 @@ impl Engine {
             }
             // Nothing is open: the server says so, on any connection.
             Route::Bracket(Verb::Exec) => self.forward(id, rules, bytes, spec, Receiver::Client),
+            // What it does to a watch that was lost its reply tells.
+            Route::Bracket(Verb::Unwatch) if self.has_lost_watch(id) => {
+                self.needs_lease(id, bytes, frame, spec, LeaseFor::Bracket)
+            }
             Route::Bracket(Verb::Discard | Verb::Unwatch) => {
-                if let Some(client) = self.clients.get_mut(id) {
-                    client.watch_lost = false;
-                }
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
@@ -145,6 +146,11 @@ impl Engine {
             Route::OwnConnection => self.errand(id, rules, bytes, frame, spec),
             Route::Pinned(_) => self.needs_lease(id, bytes, frame, spec, LeaseFor::Pin),
         }
+    }
+
+    fn has_lost_watch(&self, id: ClientId) -> bool {
+        let client = self.clients.get(id);
+        client.is_some_and(|client| client.session.lost.watch())
     }
 
     /// `INFO`: its reply comes round by the other workers.

@@ -63,7 +63,7 @@ impl Engine {
             client.hold = Some(Hold::Gather(0));
         }
         client.served(now, &spec.name);
-        match &client.lease {
+        match client.lease.as_ref() {
             // What is sent again has been counted.
             None => self.counters.shared += u64::from(!replayed),
             Some(_) if replayed => {}

@@ -92,7 +92,7 @@ impl Client {
     /// commands do.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.is_in() && self.lease.is_none() && !self.multi_lost
+        self.is_in() && self.lease.is_none() && !self.session.lost.multi()
     }
 
     /// Whether plain requests may be sent to `carrier`, behind those that are in flight there,

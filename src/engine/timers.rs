@@ -241,7 +241,7 @@ impl Engine {
         for (id, backend) in &mut self.backends {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(client) = self.clients.get(owner)
-                && let Some(lease) = &client.lease
+                && let Some(lease) = client.lease.as_ref()
                 && lease.lent.purpose != LeaseFor::Upload
             {
                 // What it holds for its client would not be known any more.

@@ -87,7 +87,7 @@ impl Engine {
             return false;
         }
         // Nothing of a transaction that is lost may run, however large.
-        let lost = client.multi_lost.then(|| {
+        let lost = client.session.lost.multi().then(|| {
             let mut reply = Vec::new();
             Refusal::InLostTransaction.write(&mut reply);
             reply
@@ -135,13 +135,17 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let Some(lease) = &client.lease else {
+        let Some(lease) = client.lease.as_ref() else {
             return false;
         };
         let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
         let Some(backend) = self.backends.get_mut(carrier) else {
             return false;
         };
+        assert_eq!(
+            backend.context, client.context,
+            "a huge request runs as its client's user and in its db"
+        );
         self.counters.went(way);
         let receiver = match client.session.reply_mode.begin_command() {
             true => Receiver::Silent,
@@ -265,8 +269,8 @@ impl Engine {
             client.stream = None;
             client.ending = Ending::AfterReplies(last_words.into());
             // The slot of the half-sent request fails with the backend, unheard.
-            if let Some(lease) = client.lease.take() {
-                self.break_lease(*lease);
+            if let Some(lease) = client.part_with_lease() {
+                self.break_lease(lease);
             }
             self.close_if_done(id);
         }

@@ -4,7 +4,10 @@
 //! Nothing is guessed ahead: the state changes when a reply is here, and whoever decides by it
 //! first lets all earlier replies come in.
 
+use crate::command::Pin;
 use crate::resp::{Protocol, Refusal, write};
+
+use super::LostBracket;
 
 /// What the reply to a request changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +24,10 @@ pub enum Mark {
     ExecFilled,
     /// `DISCARD`.
     Discard,
-    /// A `DISCARD` of narrows' own in the place of an `EXEC` that must not run.
+    /// A `DISCARD` of narrows' own in the place of an `EXEC` that must not run: [`Doom::Refused`].
     Abort,
+    /// The same for [`Doom::WatchLost`].
+    AbortUnwatched,
     /// `SELECT` or `HELLO` outside `MULTI`: the connection changes with its client.
     Switch,
     /// A command that changes subscriptions; its reply is an error, or confirmations.
@@ -39,6 +44,36 @@ pub enum Mark {
     WaitAof,
     /// `CLIENT PAUSE` or `CLIENT UNPAUSE`.
     Pause,
+    /// What leaves state on its connection if the server does it.
+    Pin(Pin),
+    /// `CLIENT NO-TOUCH OFF`.
+    TouchesAgain,
+    /// `CLIENT IMPORT-SOURCE OFF`.
+    ImportsNoMore,
+}
+
+impl Mark {
+    /// Whether its reply may change whether the server queues commands.
+    fn moves(self) -> bool {
+        matches!(
+            self,
+            Self::Multi
+                | Self::Exec
+                | Self::ExecFilled
+                | Self::Discard
+                | Self::Abort
+                | Self::AbortUnwatched
+        )
+    }
+
+    /// Why narrows has sent a `DISCARD` in the place of an `EXEC`, if it has.
+    pub fn doom(self) -> Option<Doom> {
+        match self {
+            Self::Abort => Some(Doom::Refused),
+            Self::AbortUnwatched => Some(Doom::WatchLost),
+            _ => None,
+        }
+    }
 }
 
 /// Why an `EXEC` must not run.
@@ -48,6 +83,16 @@ pub enum Doom {
     Refused,
     /// The connection that watched for it is lost: a watched key may have changed.
     WatchLost,
+}
+
+impl Doom {
+    /// The mark of the `DISCARD` that is sent in place of the `EXEC`.
+    pub fn mark(self) -> Mark {
+        match self {
+            Self::Refused => Mark::Abort,
+            Self::WatchLost => Mark::AbortUnwatched,
+        }
+    }
 }
 
 /// A place in `EXEC`'s reply that does not go to the client as it is.
@@ -87,7 +132,10 @@ pub struct Bracket {
     /// The server has refused to open it. What its client sent behind ran all the same, or did
     /// not, if the server has closed the connection with that.
     refused_to_open: bool,
-    doom: Option<Doom>,
+    /// narrows has refused a command at queue time.
+    refused: bool,
+    /// Requests on their way whose replies may change whether commands are queued.
+    under_way: u32,
     /// Number of the `MULTI` among its client's requests, moved on by those behind it that the server
     /// has refused without queueing them: a request's place is counted from here.
     multi_at: u32,
@@ -95,17 +143,9 @@ pub struct Bracket {
 }
 
 impl Bracket {
-    /// One whose watches were lost with another connection.
-    pub fn after_lost_watch() -> Self {
-        Self {
-            doom: Some(Doom::WatchLost),
-            ..Self::default()
-        }
-    }
-
     /// Whether the connection holds anything for its client.
     pub fn is_open(&self) -> bool {
-        self.watching || self.queueing || self.doom.is_some()
+        self.watching || self.queueing
     }
 
     /// Whether the server may hold something that no reply has told of.
@@ -123,14 +163,36 @@ impl Bracket {
         self.queueing
     }
 
-    /// Whether an `EXEC` depends on keys that are watched, or were.
+    /// Whether an `EXEC` depends on keys that are watched.
     pub fn is_watching(&self) -> bool {
-        self.watching || self.doom == Some(Doom::WatchLost)
+        self.watching
     }
 
-    /// Why its `EXEC` must not run, if so.
-    pub fn doom(&self) -> Option<Doom> {
-        self.doom
+    /// A marked request is on its way.
+    pub fn sent(&mut self, mark: Mark) {
+        self.under_way += u32::from(mark.moves());
+    }
+
+    /// Whether it stands as the replies so far have shown it: none is due that may change it. Until
+    /// then nothing may be judged by it.
+    pub fn is_settled(&self) -> bool {
+        self.under_way == 0
+    }
+
+    /// Whether what becomes of an `EXEC` is judged by more than the server. What has been lost or
+    /// refused may belong to a transaction whose end is still on its way.
+    pub fn judges_exec(&self, lost: LostBracket) -> bool {
+        self.refused || lost.watch() || self.is_to_be_filled()
+    }
+
+    /// Why an `EXEC` must not run, if so, of a client that has lost this. As in Redis an error at
+    /// queue time is told before a conflict.
+    pub fn doom(&self, lost: LostBracket) -> Option<Doom> {
+        match self.queueing {
+            true if self.refused => Some(Doom::Refused),
+            true if lost.watch() => Some(Doom::WatchLost),
+            _ => None,
+        }
     }
 
     /// Commands queued since `MULTI`, where `next` is the number of its client's next request;
@@ -142,9 +204,7 @@ impl Bracket {
 
     /// narrows has refused a command at queue time.
     pub fn refused(&mut self) {
-        if self.queueing {
-            self.doom.get_or_insert(Doom::Refused);
-        }
+        self.refused |= self.queueing;
     }
 
     /// The reply to request number `sequence` has come. Inside `MULTI` a `MULTI` or `WATCH` is refused at
@@ -187,21 +247,50 @@ impl Bracket {
         self.in_doubt = true;
     }
 
-    /// An `EXEC` or `DISCARD` is on its way and its reply will never come: either way nothing is
-    /// queued or watched any more.
-    pub fn over(&mut self) {
-        *self = Self::default();
+    /// The reply to a marked request will never come.
+    pub fn unanswered(&mut self, lost: &mut LostBracket, mark: Mark) {
+        self.came(mark);
+        match mark {
+            // Either way nothing is queued or watched any more.
+            Mark::Exec | Mark::ExecFilled | Mark::Abort | Mark::AbortUnwatched if self.queueing => {
+                self.over();
+                lost.over();
+            }
+            // Its client has given up what is queued. It may have been refused: what is watched is
+            // not known to have ended.
+            Mark::Discard => self.not_queueing(),
+            _ => {}
+        }
+    }
+
+    fn came(&mut self, mark: Mark) {
+        self.under_way = self.under_way.saturating_sub(u32::from(mark.moves()));
+    }
+
+    fn over(&mut self) {
+        *self = Self {
+            under_way: self.under_way,
+            ..Self::default()
+        };
     }
 
     /// The server says that nothing is queued. What is watched stays so.
     fn not_queueing(&mut self) {
         self.queueing = false;
         self.places.clear();
-        self.doom = self.doom.filter(|doom| *doom != Doom::Refused);
+        self.refused = false;
     }
 
     /// The reply to a marked request has come: at least its head, or all of it if it is one line.
-    pub fn settle(&mut self, mark: Mark, reply: &[u8], protocol: Protocol) -> Hears {
+    /// `lost` is what its client had lost before.
+    pub fn settle(
+        &mut self,
+        lost: &mut LostBracket,
+        mark: Mark,
+        reply: &[u8],
+        protocol: Protocol,
+    ) -> Hears {
+        self.came(mark);
         let ok = reply == b"+OK\r\n";
         let error = matches!(reply.first(), Some(b'-' | b'!'));
         match mark {
@@ -215,29 +304,39 @@ impl Bracket {
             // Inside MULTI it is queued, and EXEC ends all watches anyway.
             Mark::Unwatch if ok => {
                 self.watching = false;
-                self.doom = self.doom.filter(|doom| *doom != Doom::WatchLost);
+                lost.unwatched();
             }
             Mark::Exec | Mark::ExecFilled if error && is_without_multi(reply) => {
                 self.not_queueing()
             }
             Mark::Exec | Mark::ExecFilled => {
                 let known = !error || reply.starts_with(b"-EXECABORT");
+                match known {
+                    true => lost.over(),
+                    // Nobody knows whether the watches have ended: they are not relied upon.
+                    false => lost.lose_watches(self),
+                }
                 self.over();
                 self.in_doubt = !known;
             }
-            Mark::Discard if ok => self.over(),
+            Mark::Discard if ok => {
+                self.over();
+                lost.over();
+            }
             Mark::Discard if error && is_without_multi(reply) => self.not_queueing(),
             Mark::Discard => self.in_doubt = true,
-            Mark::Abort => {
-                let doom = self.doom;
+            Mark::Abort | Mark::AbortUnwatched => {
                 self.over();
+                lost.over();
                 self.in_doubt = !ok;
-                return Hears::Instead(instead_of_exec(doom, protocol));
+                return Hears::Instead(instead_of_exec(mark.doom(), protocol));
             }
             Mark::Unwatch | Mark::Switch => {}
             // See the connection's feed.
             Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
             Mark::Wait | Mark::WaitAof | Mark::Pause => {}
+            // See what is pinned.
+            Mark::Pin(_) | Mark::TouchesAgain | Mark::ImportsNoMore => {}
         }
         Hears::AsIs
     }
@@ -265,9 +364,14 @@ mod tests {
     fn settled(marks: &[(Mark, &str)]) -> Bracket {
         let mut bracket = Bracket::default();
         for (mark, reply) in marks {
-            bracket.settle(*mark, reply.as_bytes(), Protocol::Resp2);
+            settle(&mut bracket, *mark, reply);
         }
         bracket
+    }
+
+    fn settle(bracket: &mut Bracket, mark: Mark, reply: &str) -> Hears {
+        let mut lost = LostBracket::default();
+        bracket.settle(&mut lost, mark, reply.as_bytes(), Protocol::Resp2)
     }
 
     #[test]
@@ -311,19 +415,89 @@ mod tests {
         assert!(bracket.is_watching() && bracket.is_queueing());
     }
 
+    /// What a client has lost that was watching on a connection that is gone.
+    fn lost_watch() -> LostBracket {
+        let mut lost = LostBracket::default();
+        lost.lose(&settled(&[(Mark::Watch, "+OK\r\n")]));
+        lost
+    }
+
     #[test]
     fn what_is_doomed_never_hears_that_it_ran() {
-        let mut bracket = Bracket::after_lost_watch();
-        bracket.settle(Mark::Multi, b"+OK\r\n", Protocol::Resp2);
-        let hears = bracket.settle(Mark::Abort, b"+OK\r\n", Protocol::Resp2);
+        let mut lost = lost_watch();
+        let mut bracket = Bracket::default();
+        bracket.settle(&mut lost, Mark::Multi, b"+OK\r\n", Protocol::Resp2);
+        let doom = bracket.doom(lost).expect("it must not run");
+        let abort = doom.mark();
+        let hears = bracket.settle(&mut lost, abort, b"+OK\r\n", Protocol::Resp2);
         assert_eq!(hears, Hears::Instead(b"*-1\r\n".to_vec()));
-        assert!(!bracket.is_open());
+        assert!(!bracket.is_open() && !lost.watch());
 
-        let mut bracket = settled(&[(Mark::Multi, "+OK\r\n")]);
+        // An error at queue time is told before a conflict.
+        let (mut lost, mut bracket) = (lost_watch(), settled(&[(Mark::Multi, "+OK\r\n")]));
         bracket.refused();
-        let hears = bracket.settle(Mark::Abort, b"-ERR odd\r\n", Protocol::Resp3);
+        let abort = bracket.doom(lost).expect("it must not run").mark();
+        let hears = bracket.settle(&mut lost, abort, b"-ERR odd\r\n", Protocol::Resp3);
         assert!(matches!(hears, Hears::Instead(text) if text.starts_with(b"-EXECABORT ")));
         assert!(bracket.is_in_doubt());
+    }
+
+    #[test]
+    fn a_watch_that_is_lost_ends_with_what_ends_a_watch_and_with_nothing_else() {
+        let open = (Mark::Multi, "+OK\r\n");
+        for (steps, ends) in [
+            (&[(Mark::Unwatch, "+OK\r\n")][..], true),
+            (&[(Mark::Unwatch, "-NOPERM no\r\n")], false),
+            (&[open, (Mark::Unwatch, "+QUEUED\r\n")], false),
+            (&[(Mark::Discard, "-ERR DISCARD without MULTI\r\n")], false),
+            (&[(Mark::Exec, "-ERR EXEC without MULTI\r\n")], false),
+            (&[(Mark::Watch, "+OK\r\n")], false),
+            (&[(Mark::Pause, "+OK\r\n")], false),
+            (&[open, (Mark::Discard, "-ERR wrong number\r\n")], false),
+            (&[open, (Mark::Discard, "+OK\r\n")], true),
+            (&[open, (Mark::Exec, "-EXECABORT x\r\n")], true),
+            (&[open, (Mark::AbortUnwatched, "+OK\r\n")], true),
+        ] {
+            let (mut lost, mut bracket) = (lost_watch(), Bracket::default());
+            for (mark, reply) in steps {
+                bracket.settle(&mut lost, *mark, reply.as_bytes(), Protocol::Resp2);
+            }
+            assert_eq!(!lost.watch(), ends, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_transaction_and_is_not_answered_ends_no_watch_but_that_of_an_exec() {
+        let open = [(Mark::Watch, "+OK\r\n"), (Mark::Multi, "+OK\r\n")];
+        for (steps, mark, watch) in [
+            (&open[..], Mark::Exec, false),
+            (&open[..], Mark::Discard, true),
+            // There was nothing to execute.
+            (&open[..1], Mark::Exec, true),
+            (&open[..1], Mark::Discard, true),
+        ] {
+            let (mut lost, mut bracket) = (LostBracket::default(), settled(steps));
+            bracket.unanswered(&mut lost, mark);
+            lost.lose(&bracket);
+            assert_eq!((lost.watch(), lost.multi()), (watch, false), "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_judged_by_a_reply_that_is_due_waits_for_it() {
+        let mut bracket = settled(&[(Mark::Multi, "+OK\r\n")]);
+        assert!(bracket.is_settled());
+        bracket.refused();
+        bracket.sent(Mark::Abort);
+        bracket.sent(Mark::Watch);
+        bracket.sent(Mark::Multi);
+        assert!(!bracket.is_settled() && bracket.judges_exec(LostBracket::default()));
+        settle(&mut bracket, Mark::Abort, "+OK\r\n");
+        assert!(!bracket.is_settled() && !bracket.judges_exec(LostBracket::default()));
+        settle(&mut bracket, Mark::Watch, "+OK\r\n");
+        settle(&mut bracket, Mark::Multi, "+OK\r\n");
+        assert!(bracket.is_settled() && bracket.is_queueing());
+        assert_eq!(bracket.doom(LostBracket::default()), None);
     }
 
     #[test]
@@ -338,11 +512,11 @@ mod tests {
     fn what_the_server_refuses_to_queue_takes_no_place() {
         let mut bracket = Bracket::default();
         bracket.count(Mark::Multi, 10);
-        bracket.settle(Mark::Multi, b"+OK\r\n", Protocol::Resp2);
+        settle(&mut bracket, Mark::Multi, "+OK\r\n");
         bracket.fill(11, Filled::Select(3));
         for (mark, sequence) in [(Mark::Watch, 12), (Mark::Multi, 13)] {
             bracket.count(mark, sequence);
-            bracket.settle(mark, b"-ERR not inside MULTI\r\n", Protocol::Resp2);
+            settle(&mut bracket, mark, "-ERR not inside MULTI\r\n");
         }
         bracket.fill(15, Filled::Select(4));
         let places: Vec<u32> = bracket.take_places().iter().map(|place| place.at).collect();

@@ -11,6 +11,8 @@ pub mod filter;
 pub mod hello;
 pub mod info;
 pub mod local;
+pub mod lost;
+pub mod pins;
 pub mod reply_mode;
 pub mod state;
 
@@ -20,5 +22,7 @@ pub use client_line::ClientView;
 pub use filter::ClientFilter;
 pub use hello::HelloRequest;
 pub use local::{Answer, answer};
+pub use lost::LostBracket;
+pub use pins::Pins;
 pub use reply_mode::ReplyMode;
 pub use state::{Session, Standing};

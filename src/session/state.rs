@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resp::Protocol;
 
-use super::{Account, ReplyMode};
+use super::{Account, LostBracket, ReplyMode};
 
 /// One client's virtual connection state. An idle client costs this and little else,
 /// so what few clients set lives behind one pointer.
@@ -24,6 +24,8 @@ pub struct Session {
     pub standing: Standing,
     /// Its user; `None`: the default one, of which nothing is configured.
     pub account: Option<Arc<Account>>,
+    /// What it has lost of a transaction.
+    pub lost: LostBracket,
     names: Option<Box<Names>>,
     initial_db: u32,
 }
@@ -73,6 +75,7 @@ impl Session {
             no_evict: false,
             standing: Standing::In,
             account: None,
+            lost: LostBracket::default(),
             names: None,
             initial_db,
         }
@@ -116,6 +119,7 @@ impl Session {
         self.db = self.initial_db;
         self.reply_mode = ReplyMode::On;
         self.no_evict = false;
+        self.lost.over();
         self.set_name(NameOf::Client, b"");
     }
 }

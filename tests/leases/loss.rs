@@ -1,7 +1,7 @@
 //! A transaction whose connection is lost.
 
-use crate::setup::{field, narrows};
-use crate::support::{Conn, Narrows, RedisServer};
+use crate::setup::{field, narrows, other_clients};
+use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
 
 /// Every connection in db 5, where a client has a transaction.
 fn kill_those_in_db_5(admin: &mut Conn) {
@@ -123,4 +123,123 @@ fn a_huge_request_is_a_part_of_its_transaction_like_any_other() {
     let told = raw(&mut client, &["EVAL", &huge, "0"]);
     assert!(told.starts_with("-NOPERM narrows: "), "{told}");
     assert!(raw(&mut client, &["EXEC"]).starts_with("-EXECABORT "));
+}
+
+/// Every connection that has watched something last, and waits until narrows knows.
+fn kill_those_that_watch(admin: &mut Conn, narrows: &Narrows) {
+    let lines = other_clients(admin);
+    let watch = lines.iter().filter(|line| line.contains(" cmd=watch "));
+    let ids: Vec<String> = watch.filter_map(|line| field(line, "id")).collect();
+    assert!(!ids.is_empty(), "{lines:?}");
+    let mut asks = narrows.connect();
+    let backends = |asks: &mut Conn| {
+        let info = asks.call(&["INFO", "narrows"]).text();
+        let line = info
+            .lines()
+            .find_map(|l| l.strip_prefix("narrows_backends:"));
+        line.and_then(|count| count.trim().parse::<usize>().ok())
+    };
+    let before = backends(&mut asks).expect("a figure");
+    for id in &ids {
+        admin.expect(&["CLIENT", "KILL", "ID", id], ":1\r\n");
+    }
+    wait_until("narrows has lost them", PATIENCE, || {
+        backends(&mut asks) == Some(before - ids.len())
+    });
+}
+
+#[test]
+fn a_watch_that_is_lost_is_remembered_whatever_its_client_does_meanwhile() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut other = server.connect();
+    other.expect(&["SELECT", "5"], "+OK\r\n");
+    let huge = "x".repeat(2 << 20);
+    let meanwhile: &[&[&str]] = &[
+        &["CLIENT", "UNPAUSE"],
+        &["SCRIPT", "KILL"],
+        &["SET", "m", &huge],
+        &["DISCARD"],
+        &["DISCARD", "now"],
+        &["UNWATCH", "now"],
+        &["MULTI", "now"],
+        &["EXEC"],
+        &["BLPOP", "none", "0.01"],
+        &["READONLY"],
+        &["CLIENT", "NO-TOUCH", "off"],
+        &["CLIENT", "ID"],
+        &["SUBSCRIBE", "c"],
+        &["WATCH", "another"],
+        &["SELECT", "5"],
+        &["HELLO", "3"],
+    ];
+    for what in meanwhile {
+        let mut client = narrows.connect();
+        client.call(&["HELLO", "3"]);
+        client.expect(&["SELECT", "5"], "+OK\r\n");
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        kill_those_that_watch(&mut admin, &narrows);
+        other.expect(&["SET", "k", "theirs"], "+OK\r\n");
+        let said = raw(&mut client, what);
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["SET", "k", "mine"], "+QUEUED\r\n");
+        client.expect(&["EXEC"], "_\r\n");
+        other.expect(&["GET", "k"], "$6\r\ntheirs\r\n");
+        assert!(!said.contains("narrows"), "{what:?}: {said}");
+        // It is over now.
+        client.send("MULTI\r\nSET k mine\r\nEXEC\r\n");
+        client.expect_reply("+OK\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        client.expect_reply("*1\r\n+OK\r\n");
+        // Nothing of it is left that others would need.
+        let told = raw(&mut narrows.connect(), &["SCRIPT", "KILL"]);
+        assert!(told.starts_with("-NOTBUSY "), "{what:?}: {told}");
+    }
+    // It went where its client was.
+    other.expect(&["STRLEN", "m"], ":2097152\r\n");
+    admin.expect(&["EXISTS", "m", "k"], ":0\r\n");
+}
+
+#[test]
+fn a_watch_that_is_lost_ends_with_what_ends_one_that_is_not() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let ends: &[(&str, &[&str])] = &[
+        ("UNWATCH\r\n", &["+OK\r\n"]),
+        ("RESET\r\n", &["+RESET\r\n"]),
+        ("MULTI\r\nDISCARD\r\n", &["+OK\r\n", "+OK\r\n"]),
+        ("MULTI\r\nEXEC\r\n", &["+OK\r\n", "*-1\r\n"]),
+    ];
+    for (end, replies) in ends {
+        let mut client = narrows.connect();
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        kill_those_that_watch(&mut admin, &narrows);
+        client.send(end);
+        for reply in *replies {
+            client.expect_reply(reply);
+        }
+        client.send("MULTI\r\nDEL k\r\nEXEC\r\n");
+        client.expect_reply("+OK\r\n");
+        client.expect_reply("+QUEUED\r\n");
+        client.expect_reply("*1\r\n:0\r\n");
+    }
+}
+
+#[test]
+fn who_gives_up_a_lost_transaction_for_another_has_not_given_up_its_watch() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    let mut client = narrows.connect();
+    client.expect(&["SELECT", "5"], "+OK\r\n");
+    client.expect(&["WATCH", "k"], "+OK\r\n");
+    client.expect(&["MULTI"], "+OK\r\n");
+    kill_those_in_db_5(&mut admin);
+    let told = raw(&mut client, &["SET", "k", "v"]);
+    assert!(told.starts_with("-ERR narrows: "), "{told}");
+    client.expect(&["MULTI"], "+OK\r\n");
+    client.expect(&["SET", "k", "v"], "+QUEUED\r\n");
+    client.expect(&["EXEC"], "*-1\r\n");
 }

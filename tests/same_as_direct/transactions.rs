@@ -94,6 +94,30 @@ pub const TALKS: &[(&str, &str)] = &[
     ),
     ("inline", "inline: MULTI\ninline: SET a 1\ninline: EXEC"),
     (
+        "a second one behind one that cannot run",
+        "MULTI\nNOSUCH\nEXEC\nMULTI\nSET a 1\nEXEC\nGET a\nMULTI\nNOSUCH\nDISCARD\nMULTI\nSET a 2\nEXEC\nGET a",
+    ),
+    (
+        "twice ended",
+        "MULTI\nNOSUCH\nEXEC\nEXEC\nMULTI\nCLIENT NOSUCH\nDISCARD\nDISCARD\nEXEC\nMULTI\nCLIENT GETNAME\nEXEC\nEXEC\nDISCARD",
+    ),
+    (
+        "its end was refused",
+        "MULTI\nNOSUCH\nDISCARD now\nSET a 1\nEXEC\nGET a\nMULTI\nCLIENT GETNAME\nDISCARD now\nSET a 1\nEXEC\nMULTI\nSET a 2\nEXEC",
+    ),
+    (
+        "places in one behind the other",
+        "MULTI\nCLIENT SETNAME x\nSELECT 2\nEXEC\nMULTI\nSET a 1\nEXEC\nMULTI\nCLIENT GETNAME\nSELECT 0\nSET b 1\nEXEC\nGET b\nGET a",
+    ),
+    (
+        "waiting behind one",
+        "WATCH k\nMULTI\nCLIENT GETNAME\nRPUSH l x\nEXEC\nBLPOP l 1\nMULTI\nCLIENT GETNAME\nEXEC\nBLPOP l 0.01\nPING",
+    ),
+    (
+        "pinned behind one",
+        "MULTI\nCLIENT GETNAME\nEXEC\nREADONLY\nCLIENT NO-TOUCH on\nMULTI\nSET a 1\nEXEC\nCLIENT NO-TOUCH off\nREADWRITE\nGET a",
+    ),
+    (
         "transactions of two",
         "MULTI\n2>MULTI\nINCR a\n2>INCR a\n2>EXEC\nEXEC\n2>GET a",
     ),

@@ -36,8 +36,9 @@ pub enum Expect {
     Queued,
     /// An error that ends nothing.
     WatchRefused,
-    /// And whether it watched something.
-    Exec(Vec<Part>, bool),
+    /// Refused inside a transaction, which it ends.
+    Refused,
+    Exec(Vec<Part>),
     Discard(Vec<Part>),
     Reset,
     Select(u32),
@@ -107,6 +108,10 @@ pub struct Actor {
     pub moved: bool,
     /// A transaction of it could not begin: it may be closed.
     pub loose: bool,
+    /// Something of its transaction was refused.
+    pub flawed: bool,
+    /// By what it has heard, it may watch something.
+    pub watching: bool,
     pub half_closed: bool,
     pub half_close_told: bool,
     /// There are users, and the server judges their rights.
@@ -162,6 +167,8 @@ impl Actor {
             stranded: false,
             moved: false,
             loose: false,
+            flawed: false,
+            watching: false,
             half_closed: false,
             half_close_told: false,
             users: false,
@@ -310,7 +317,8 @@ impl Actor {
             | Expect::Multi
             | Expect::Queued
             | Expect::WatchRefused
-            | Expect::Exec(..)
+            | Expect::Refused
+            | Expect::Exec(_)
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
             Expect::Login(login) => return self.judge_login(*login, frame, ledger),
             // A right that its user does not have.

@@ -46,12 +46,7 @@ impl Actor {
             let key = format!("c{}k{}", chance.below(4), chance.below(3));
             self.say(tag, &["WATCH", &key, &tag.text()], Expect::Watch);
             watch = Some(tag);
-            if chance.hits(30) {
-                let read = self.next_tag();
-                let key = chance.below(3) as u8;
-                let name = format!("c{}k{key}", self.number);
-                self.say(read, &["GET", &name, &read.text()], Expect::Read(key));
-            }
+            self.do_meanwhile(chance);
         }
         let multi = self.next_tag();
         self.say(multi, &["MULTI"], Expect::Multi);
@@ -67,13 +62,43 @@ impl Actor {
             let tag = self.next_tag();
             self.say(tag, &["WATCH", "x", &tag.text()], Expect::WatchRefused);
         }
+        let refused = kinds > 3 && chance.hits(15);
+        if refused {
+            // By narrows itself: nothing of it runs, and whatever follows it does.
+            let tag = self.next_tag();
+            self.say(tag, &["AUTH", "inside"], Expect::Refused);
+        }
         let reaches = |part: &&Part| !matches!(part.expect, Expect::Select(_) | Expect::Exactly(_));
         let tags = parts.iter().filter(reaches).map(|part| part.tag).collect();
-        ledger.transactions.declare(tags, watch, runs);
+        ledger.transactions.declare(tags, watch, runs && !refused);
         let end = self.next_tag();
         match runs {
-            true => self.say(end, &["EXEC"], Expect::Exec(parts, watch.is_some())),
+            true => self.say(end, &["EXEC"], Expect::Exec(parts)),
             false => self.say(end, &["DISCARD"], Expect::Discard(parts)),
+        }
+        if chance.hits(30) {
+            let next = self.next_tag();
+            self.transact(chance, next, ledger);
+        }
+    }
+
+    /// What ends no `WATCH`, between one and its `MULTI`.
+    fn do_meanwhile(&mut self, chance: &mut Chance) {
+        let what = chance.below(10);
+        if what > 4 {
+            return;
+        }
+        let tag = self.next_tag();
+        let (key, text) = (chance.below(3) as u8, tag.text());
+        let name = format!("c{}k{key}", self.number);
+        match what {
+            0 => self.say(tag, &["SCRIPT", "KILL"], Expect::Beginning("-")),
+            1 => self.say(tag, &["DISCARD"], Expect::Beginning("-")),
+            2 if self.huge => {
+                let value = huge_value(chance, &text);
+                self.say(tag, &["SET", &name, &value, &text], Expect::Written(key));
+            }
+            _ => self.say(tag, &["GET", &name, &text], Expect::Read(key)),
         }
     }
 
@@ -136,7 +161,7 @@ impl Actor {
 
     /// Whether it is in the middle of a transaction, as far as it knows.
     pub fn is_in_bracket(&self) -> bool {
-        let ends = |expect: &Expect| matches!(expect, Expect::Exec(..) | Expect::Discard(_));
+        let ends = |expect: &Expect| matches!(expect, Expect::Exec(_) | Expect::Discard(_));
         self.pending.iter().any(|pending| ends(&pending.expect))
     }
 
@@ -159,39 +184,60 @@ impl Actor {
             }
             Expect::Watch | Expect::Multi if failed => {
                 // Either all of it fails, or narrows closes the connection.
-                self.loose = true;
+                (self.loose, self.flawed) = (true, true);
                 Ok(())
             }
-            Expect::Watch if frame == b"+OK\r\n" => Ok(()),
+            Expect::Watch if frame == b"+OK\r\n" => {
+                self.watching = true;
+                Ok(())
+            }
             Expect::Watch if frame.starts_with(b"-") => {
                 ledger.transactions.unwatched(pending.tag);
                 Ok(())
             }
-            Expect::Multi if frame == b"+OK\r\n" => Ok(()),
+            Expect::Multi if frame == b"+OK\r\n" => {
+                self.flawed = false;
+                Ok(())
+            }
             Expect::WatchRefused if failed || frame.starts_with(b"-ERR WATCH inside MULTI") => {
                 Ok(())
             }
-            Expect::Queued if frame.starts_with(b"-NOPERM") => Ok(()),
-            Expect::Queued if failed || frame == b"+QUEUED\r\n" => Ok(()),
-            Expect::Queued if frame.starts_with(b"-LOADING") => Ok(()),
-            Expect::Queued if frame.starts_with(b"-READONLY") => Ok(()),
+            Expect::Queued if frame == b"+QUEUED\r\n" => Ok(()),
+            Expect::Queued if failed || is_refusal(frame) => {
+                self.flawed = true;
+                Ok(())
+            }
+            Expect::Refused if failed || frame.starts_with(b"-ERR Command not allowed inside") => {
+                self.flawed = true;
+                Ok(())
+            }
             Expect::Discard(_) if failed || frame == b"+OK\r\n" => {
+                // One that may have been refused has not ended what is watched.
+                self.watching &= failed;
                 self.parts_end(pending, Told::NotRun, ledger)
             }
-            Expect::Exec(parts, _) if frame.starts_with(b"*") && frame != b"*-1\r\n" => {
+            Expect::Exec(parts) if frame.starts_with(b"*") && frame != b"*-1\r\n" => {
+                self.watching = false;
                 self.judge_parts(parts, frame, ledger)
             }
-            Expect::Exec(_, watched) if matches!(frame, b"*-1\r\n" | b"_\r\n") => match watched {
-                true => self.parts_end(pending, Told::NotRun, ledger),
-                false => Err("nothing was watched"),
-            },
-            Expect::Exec(..) if frame.starts_with(b"-EXECABORT ") => {
+            Expect::Exec(_) if matches!(frame, b"*-1\r\n" | b"_\r\n") => {
+                match std::mem::take(&mut self.watching) {
+                    true => self.parts_end(pending, Told::NotRun, ledger),
+                    false => Err("nothing was watched"),
+                }
+            }
+            Expect::Exec(_) if frame.starts_with(b"-EXECABORT ") => {
+                self.watching = false;
+                let lost = frame.ends_with(b"backend connection lost\r\n");
+                match self.flawed || lost {
+                    true => self.parts_end(pending, Told::NotRun, ledger),
+                    false => Err("aborted, and nothing of it was refused"),
+                }
+            }
+            Expect::Exec(_) if frame.starts_with(b"-TRYAGAIN narrows:") => {
                 self.parts_end(pending, Told::NotRun, ledger)
             }
-            Expect::Exec(..) if frame.starts_with(b"-TRYAGAIN narrows:") => {
-                self.parts_end(pending, Told::NotRun, ledger)
-            }
-            Expect::Exec(..) if failed => self.parts_end(pending, Told::Unknown, ledger),
+            Expect::Exec(_) if failed => self.parts_end(pending, Told::Unknown, ledger),
             _ => Err("no answer to this step of a transaction"),
         }
     }
@@ -244,7 +290,7 @@ impl Actor {
         told: Told,
         ledger: &mut Ledger,
     ) -> Result<(), &'static str> {
-        let (Expect::Exec(parts, _) | Expect::Discard(parts)) = &pending.expect else {
+        let (Expect::Exec(parts) | Expect::Discard(parts)) = &pending.expect else {
             return Ok(());
         };
         // Behind a SELECT that may have run the others may have run there.
@@ -284,6 +330,13 @@ impl Expect {
             _ => Self::Served,
         }
     }
+}
+
+/// The server's own refusals at queue time.
+fn is_refusal(frame: &[u8]) -> bool {
+    [&b"-NOPERM"[..], b"-LOADING", b"-READONLY"]
+        .iter()
+        .any(|code| frame.starts_with(code))
 }
 
 /// The elements of an array reply.

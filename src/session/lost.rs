@@ -1,0 +1,50 @@
+//! What of a client's transaction was lost with the connection that held it. It belongs to the
+//! client and to no connection: whatever else the client does meanwhile, on whatever it is lent
+//! for that, neither takes it along nor ends it.
+
+use super::Bracket;
+
+/// See the module. The default: nothing was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LostBracket {
+    watch: bool,
+    multi: bool,
+}
+
+impl LostBracket {
+    /// The connection is gone that held `bracket` for the client.
+    pub fn lose(&mut self, bracket: &Bracket) {
+        self.lose_watches(bracket);
+        self.multi |= bracket.is_queueing();
+    }
+
+    /// So are its watches, and it is known that nothing is queued.
+    pub(super) fn lose_watches(&mut self, bracket: &Bracket) {
+        self.watch |= bracket.is_watching();
+    }
+
+    /// Whether keys were watched for it: they may have changed, so no `EXEC` may run.
+    pub fn watch(self) -> bool {
+        self.watch
+    }
+
+    /// Whether its commands were queued: what follows up to `EXEC` is refused.
+    pub fn multi(self) -> bool {
+        self.multi
+    }
+
+    /// It begins another transaction in place of the one that was lost. In Redis that ends no watch.
+    pub fn begins_another(&mut self) {
+        self.multi = false;
+    }
+
+    /// `UNWATCH` was answered, outside of `MULTI`.
+    pub(super) fn unwatched(&mut self) {
+        self.watch = false;
+    }
+
+    /// Its transaction is over: by `EXEC`, by a `DISCARD` that was not refused, or by `RESET`.
+    pub fn over(&mut self) {
+        *self = Self::default();
+    }
+}
