@@ -2,6 +2,8 @@
 //! path of the layer: one hash for a command, a second one for the subcommand of a container, no
 //! allocation.
 
+use super::class::{Pin, Route};
+use super::flags::Flags;
 use super::names::{Names, Scope};
 use super::spec::{Spec, Subcommands};
 use super::table;
@@ -56,6 +58,22 @@ impl CommandTable {
             names,
             learned,
         }
+    }
+
+    /// Whether the server that was learned of never runs this command in a transaction: it refuses to
+    /// queue it, or says so in the reply of `EXEC`.
+    pub fn is_never_in_multi(&self, spec: &Spec) -> bool {
+        // The flag is told since Redis 7.0, which refuses MONITOR there as it refuses whatever would
+        // wait (`monitorCommand`, replication.c).
+        let tells = |name: &[u8]| {
+            self.named(name)
+                .is_some_and(|s| s.flags.contains(Flags::NO_MULTI))
+        };
+        self.learned
+            && match spec.route {
+                Route::Pinned(Pin::Monitor) => tells(b"sync"),
+                _ => spec.flags.contains(Flags::NO_MULTI),
+            }
     }
 
     /// Whether the server's `COMMAND` is in it.

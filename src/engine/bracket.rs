@@ -2,14 +2,14 @@
 //! connection changes its db together with its client, places of `EXEC` are filled.
 
 use crate::resp::ReplyKind;
-use crate::session::bracket::Place;
-use crate::session::{Filled, Hears, Mark, exec_reply};
+use crate::session::{Hears, Mark};
 
 use super::Engine;
 use super::context::Context;
 use super::handshake::hello_for_client;
 use super::hold::Ending;
 use super::key::{BackendId, ClientId};
+use super::queued::Filling;
 use super::run::Run;
 
 impl Engine {
@@ -85,12 +85,15 @@ impl Engine {
         lease.lent.bracket.count(mark, run.first);
         let queued = lease.lent.bracket.queued(run.first);
         let mut hears = self.settle(id, mark, reply);
-        let mut misplaced = false;
-        if !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n" {
-            let filled = self.fill(backend, id, reply, places);
-            let (text, elements) = filled.unzip();
-            misplaced = elements.is_none() || elements != queued;
-            hears = text.map_or(hears, Hears::Instead);
+        let ran = !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n";
+        let mut filling = match ran {
+            true => self.fill(backend, id, reply, (places, queued)),
+            false => None,
+        };
+        let fits = |filling: &Filling| Some(filling.elements()) == queued;
+        let misplaced = ran && !filling.as_ref().is_some_and(fits);
+        if let Some(filled) = filling.take_if(|filling| misplaced || filling.is_whole()) {
+            hears = Hears::Instead(filled.text());
         }
         if misplaced && let Some(lent) = self.lent(id) {
             lent.bracket.doubt();
@@ -104,7 +107,8 @@ impl Engine {
         if mark == Mark::Switch {
             hears = self.switched(backend, id, reply);
         }
-        if !silent {
+        // The places that are still empty are filled when all workers have answered.
+        if !silent && filling.is_none() {
             let text = match &hears {
                 Hears::AsIs => reply,
                 Hears::Instead(text) => text,
@@ -112,44 +116,14 @@ impl Engine {
             self.reply_with(id, |out| out.extend_from_slice(text));
         }
         self.settled(run);
+        if mark == Mark::ExecFilled {
+            self.fill_the_rest(id, filling.filter(|_| !silent));
+        }
         if misplaced {
             // `EXEC` has run more or less than was queued: nobody knows which db the connection is in,
             // nor its client. Neither is used any further.
             self.end(id, Ending::AfterOutput);
         }
-    }
-
-    /// Fills the places of `EXEC`'s reply, in their order, and counts its elements. `None` when it
-    /// has run nothing.
-    fn fill(
-        &mut self,
-        backend: BackendId,
-        id: ClientId,
-        reply: &[u8],
-        places: Vec<Place>,
-    ) -> Option<(Vec<u8>, u32)> {
-        let mut places = places.into_iter().peekable();
-        let mut elements = 0;
-        let filled = exec_reply::filled(reply, |at, element| {
-            elements = at.saturating_add(1);
-            let place = places.next_if(|place| place.at == at)?;
-            match place.what {
-                Filled::Local(request) => Some(self.answer_queued(id, &request)),
-                Filled::Select(db) => {
-                    if element == b"+OK\r\n" {
-                        let client = self.clients.get(id)?;
-                        let to = Context {
-                            credential: client.credential,
-                            protocol: client.session.protocol,
-                            db,
-                        };
-                        self.move_lent(backend, id, to);
-                    }
-                    None
-                }
-            }
-        })?;
-        Some((filled, elements))
     }
 
     /// The answer to `SELECT` or `HELLO` outside of `MULTI`.
@@ -171,7 +145,7 @@ impl Engine {
     }
 
     /// The server has set a client's own backend to `to`: both are there now.
-    fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Context) {
+    pub(super) fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Context) {
         let context = self.contexts.key(to);
         if let Some(pool) = self.contexts.get_mut(context) {
             pool.verified = true;

@@ -11,9 +11,9 @@ use crate::telemetry::Leave;
 
 use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
+use super::holding::Holding;
 use super::input::Input;
 use super::key::{BackendId, ContextId};
-use super::lease::Holding;
 use super::login::Verdict;
 use super::outbox::Outbox;
 use super::upload::Stream;

@@ -38,6 +38,8 @@ pub enum Question {
     Unblock(u64, bool),
     /// The figures of `INFO`.
     Figures,
+    /// Each of these, in order.
+    Each(Vec<Self>),
 }
 
 /// One worker's answer.
@@ -49,6 +51,8 @@ pub enum Reply {
     Killed(u64),
     /// Figures, to be added up.
     Figures(Box<ClientFigures>),
+    /// The answers to each of several questions.
+    Each(Vec<Self>),
 }
 
 impl Reply {
@@ -60,8 +64,13 @@ impl Reply {
             (Self::Figures(all), Self::Figures(more)) => {
                 all.add(&more);
             }
+            (Self::Each(all), Self::Each(more)) => {
+                for (one, other) in all.iter_mut().zip(more) {
+                    one.merge(other);
+                }
+            }
             // Answers come to the question they were asked for.
-            (Self::List(_) | Self::Killed(_) | Self::Figures(_), _) => {}
+            (Self::List(_) | Self::Killed(_) | Self::Figures(_) | Self::Each(_), _) => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use super::effect::{Effect, Question, Reply};
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::lease::Lent;
+use super::queued::Filling;
 
 /// Longest wait for the other workers.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -35,6 +36,8 @@ pub enum Purpose {
         /// Whether narrows' own section was asked for.
         section: bool,
     },
+    /// `EXEC`, for those places of its reply that all workers are asked for.
+    Exec(Box<Filling>),
 }
 
 /// A question under way.
@@ -126,28 +129,13 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let protocol = client.session.protocol;
-        let mut reply = Vec::new();
-        match (gather.purpose, gather.answer) {
-            (Purpose::List, Reply::List(mut lines)) => {
-                lines.sort_by_key(|(id, _)| *id);
-                let lines: Vec<u8> = lines.into_iter().flat_map(|(_, line)| line).collect();
-                write::verbatim(&mut reply, &lines, protocol);
-            }
-            (Purpose::Kill(form), Reply::Killed(count)) => {
-                Self::kill_reply(form, count, &mut reply);
-            }
-            (Purpose::Info { text, section }, figures) => {
-                self.finish_info(id, &text, section, figures);
-                return self.end_hold(id, Hold::Gather(ticket));
-            }
-            (Purpose::Unblock, Reply::Killed(count)) => {
-                write::integer(&mut reply, i64::from(count > 0));
-            }
-            (Purpose::List | Purpose::Kill(_) | Purpose::Unblock, _) => {}
+        // What the server has answered was silenced when it was sent, if at all.
+        let was_sent = matches!(gather.purpose, Purpose::Info { .. } | Purpose::Exec(_));
+        let silent = !was_sent && client.session.reply_mode.begin_command();
+        let reply = self.gathered(id, gather.purpose, gather.answer);
+        if !was_sent {
+            self.counters.went(Way::Local);
         }
-        let silent = client.session.reply_mode.begin_command();
-        self.counters.went(Way::Local);
         if !silent {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
         }
@@ -156,6 +144,44 @@ impl Engine {
         if (self.clients.get(id)).is_some_and(|client| client.ending != Ending::HalfClosed) {
             self.close_if_done(id);
         }
+    }
+
+    /// The reply for the client that follows from what all workers have answered.
+    pub(super) fn gathered(&self, id: ClientId, purpose: Purpose, answer: Reply) -> Vec<u8> {
+        let mut reply = Vec::new();
+        let Some(client) = self.clients.get(id) else {
+            return reply;
+        };
+        let protocol = client.session.protocol;
+        match (purpose, answer) {
+            (Purpose::List, Reply::List(mut lines)) => {
+                lines.sort_by_key(|(id, _)| *id);
+                let lines: Vec<u8> = lines.into_iter().flat_map(|(_, line)| line).collect();
+                write::verbatim(&mut reply, &lines, protocol);
+            }
+            (Purpose::Kill(form), Reply::Killed(count)) => {
+                Self::kill_reply(form, count, &mut reply);
+            }
+            (Purpose::Info { text, section }, Reply::Figures(figures)) => {
+                let text = self.info_text(&text, section, *figures);
+                write::verbatim(&mut reply, &text, protocol);
+            }
+            (Purpose::Unblock, Reply::Killed(count)) => {
+                write::integer(&mut reply, i64::from(count > 0));
+            }
+            (Purpose::Exec(filling), Reply::Each(answers)) => {
+                return self.filled(id, *filling, answers);
+            }
+            (
+                Purpose::List
+                | Purpose::Kill(_)
+                | Purpose::Unblock
+                | Purpose::Info { .. }
+                | Purpose::Exec(_),
+                _,
+            ) => {}
+        }
+        reply
     }
 
     /// This worker's own answer.
@@ -177,6 +203,10 @@ impl Engine {
             Question::Kill(filter) => Reply::Killed(self.kill(filter)),
             Question::Unblock(id, with_error) => {
                 Reply::Killed(u64::from(self.unblock(*id, *with_error)))
+            }
+            Question::Each(questions) => {
+                let answers = questions.iter().map(|question| self.answer(question, now));
+                Reply::Each(answers.collect())
             }
             Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
@@ -271,7 +301,10 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
         monitoring: feed.is_some_and(|feed| feed.monitoring),
         tracking: feed.is_some_and(|feed| feed.tracking),
-        queued: (client.lease.as_ref()).and_then(|l| l.lent.bracket.queued(client.sequence_next)),
+        queued: lent.and_then(|lent| {
+            let queued = lent.bracket.queued(client.sequence_next);
+            lent.executing.or(queued)
+        }),
         closing: client.ending != Ending::No,
     }
 }

@@ -1,4 +1,4 @@
-//! Leases: exclusive use of a backend, owned by one client.
+//! Leases: what they are for, and how they begin and end. The lease itself is in `holding.rs`.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::client::Client;
 use super::context::Context;
 use super::feed::Feed;
 use super::hold::{Ending, Hold, Outcome};
+use super::holding::Lease;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::pause::PauseOrder;
@@ -147,6 +148,8 @@ pub struct Lent {
     pub pause: Option<PauseOrder>,
     /// The server has refused what moves it behind its client's writes.
     pub offset_unmoved: bool,
+    /// Its transaction is running, with so many commands, while their places are filled.
+    pub executing: Option<u32>,
     /// What the server sends unasked.
     pub feed: Option<Box<Feed>>,
 }
@@ -164,6 +167,7 @@ impl Lent {
             queues: Access::Read,
             pause: None,
             offset_unmoved: false,
+            executing: None,
             feed: None,
         }
     }
@@ -200,128 +204,10 @@ impl Lent {
     }
 }
 
-/// One client's exclusive use of one backend.
-///
-/// Owned and not `Clone`. It ends in exactly two ways: given back with the proof that the
-/// backend is clean, or broken, which closes the backend. Debug builds panic when one is
-/// dropped otherwise.
-#[derive(Debug)]
-#[must_use]
-pub struct Lease {
-    backend: BackendId,
-    /// What its client has done on it.
-    pub lent: Lent,
-    ended: bool,
-}
-
 /// Proof that a leased backend carries no trace of its client: nothing is in flight, all
 /// of it was written, no reply is under way, its context is the one it was lent in.
 #[derive(Debug)]
 pub struct Clean(());
-
-impl Lease {
-    /// The backend.
-    pub fn backend(&self) -> BackendId {
-        self.backend
-    }
-
-    fn end(mut self) -> BackendId {
-        self.ended = true;
-        self.backend
-    }
-
-    /// The backend is clean and goes back.
-    pub fn give_back(self, _proof: Clean) -> BackendId {
-        self.end()
-    }
-
-    /// The backend is to be closed.
-    pub fn broken(self) -> BackendId {
-        self.end()
-    }
-}
-
-#[cfg(debug_assertions)]
-impl Drop for Lease {
-    fn drop(&mut self) {
-        assert!(
-            self.ended || std::thread::panicking(),
-            "a lease was dropped without being given back or broken"
-        );
-    }
-}
-
-/// The place of a client's lease. It can be filled only by who has seen that it is vacant, and
-/// emptied only by [`Client::part_with_lease`].
-#[derive(Debug, Default)]
-pub struct Holding(Option<Box<Lease>>);
-
-/// Proof that a client holds no backend.
-pub struct Vacancy<'a>(&'a mut Option<Box<Lease>>);
-
-impl Holding {
-    /// The lease.
-    #[inline]
-    pub fn as_ref(&self) -> Option<&Lease> {
-        self.0.as_deref()
-    }
-
-    /// The lease.
-    #[inline]
-    pub fn as_mut(&mut self) -> Option<&mut Lease> {
-        self.0.as_deref_mut()
-    }
-
-    /// Whether there is one.
-    #[inline]
-    pub fn is_some(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Whether there is none.
-    #[inline]
-    pub fn is_none(&self) -> bool {
-        self.0.is_none()
-    }
-
-    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
-        self.0.is_none().then_some(Vacancy(&mut self.0))
-    }
-}
-
-impl Vacancy<'_> {
-    fn fill(self, backend: BackendId, lent: Lent) {
-        *self.0 = Some(Box::new(Lease {
-            backend,
-            lent,
-            ended: false,
-        }));
-    }
-}
-
-impl Client {
-    /// Takes its lease from a client. What is still open on it is lost to the client, who is not
-    /// to forget that with it.
-    pub(super) fn part_with_lease(&mut self) -> Option<Lease> {
-        let lease = *self.lease.0.take()?;
-        if planted::has(Bug::LostWatchTaken) && !lease.lent.bracket.is_open() {
-            self.session.lost.over();
-        }
-        if !planted::has(Bug::WatchForgotten) {
-            self.session.lost.lose(&lease.lent.bracket);
-        }
-        Some(lease)
-    }
-
-    /// Whether it holds a backend for whatever it asks for, and not just for one request.
-    pub(super) fn has_session_lease(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| {
-            let lent = &lease.lent;
-            !lent.purpose.is_one_request()
-                || (planted::has(Bug::ErrandShared) && !lent.errand_to_come)
-        })
-    }
-}
 
 impl Engine {
     /// The client's next request needs a backend of its own.

@@ -5,17 +5,32 @@
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::state::NameOf;
-use crate::session::{Answer, AuthMode, Filled, Mark, answer, info};
+use crate::session::{Answer, Mark, answer, info};
 use crate::telemetry::Leave;
 
 use super::client::Client;
 use super::context::Context;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::lease::LeaseFor;
+use super::lease::{LeaseFor, Lent};
 use super::planted::{self, Bug};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
+
+impl Lent {
+    /// Whether a request of this route is judged by what the replies under way will show.
+    fn must_wait_for_replies(&self, route: Route) -> bool {
+        // As Redis looks at nothing behind a command that waits.
+        self.waits
+            || match route {
+                // What narrows answers itself depends on all of them.
+                Route::Local(_) => true,
+                Route::Shared | Route::Restricted | Route::Bracket(_) => false,
+                // What such a request means depends on whether it is queued.
+                _ => !self.bracket.is_settled(),
+            }
+    }
+}
 
 impl Engine {
     /// What a command without a lease comes to that needs one.
@@ -76,20 +91,8 @@ impl Engine {
             return Outcome::Ended;
         };
         let queueing = lent.bracket.is_queueing();
-        let settled = lent.bracket.is_settled();
-        // As Redis looks at nothing behind a command that waits.
-        if lent.waits {
-            return self.wait_for_replies(id);
-        }
-        // What such a request means depends on whether it is queued, and what narrows answers itself
-        // on all that the replies under way will show.
         let route = spec.route_of(bytes);
-        let judged = match route {
-            Route::Local(_) => true,
-            Route::Shared | Route::Restricted | Route::Bracket(_) => false,
-            _ => !settled,
-        };
-        if judged && self.wait_for_replies(id) == Outcome::Held {
+        if lent.must_wait_for_replies(route) && self.wait_for_replies(id) == Outcome::Held {
             return Outcome::Held;
         }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
@@ -102,12 +105,13 @@ impl Engine {
             Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
             // The server refuses it in its own words, and aborts what it is in.
             _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
-            Route::Info if !queueing => {
+            Route::Info if queueing => self.queue_info(id, rules, bytes, spec),
+            Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let outcome = self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section });
                 self.alone_if_held(id, outcome)
             }
-            Route::Shared | Route::Restricted | Route::Info | Route::Local(Local::ClientHelp) => {
+            Route::Shared | Route::Restricted | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Blocking => self.wait_on_lease(id, rules, bytes, spec, queueing),
@@ -122,6 +126,12 @@ impl Engine {
                 self.local(id, bytes, frame, spec, local)
             }
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
+            // It never runs there.
+            Route::NotForwarded | Route::Pinned(_)
+                if queueing && rules.commands.is_never_in_multi(spec) =>
+            {
+                self.lend(id, rules, bytes, spec, Receiver::Client)
+            }
             Route::Pinned(_) if queueing => self.refuse_queued(id, &Refusal::NotInsideTransaction),
             Route::Pinned(pin) => self.pin(id, rules, bytes, spec, pin),
             Route::NotForwarded => {
@@ -141,7 +151,27 @@ impl Engine {
         client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
     }
 
-    pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut super::lease::Lent> {
+    /// What narrows does not let through, inside a transaction where the server refuses it anyway: in
+    /// the server's own words.
+    pub(super) fn refused_by_server(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+    ) -> Option<Outcome> {
+        self.lent(id)?;
+        if !rules.commands.is_never_in_multi(spec) {
+            return None;
+        }
+        if self.wait_for_replies(id) == Outcome::Held {
+            return Some(Outcome::Held);
+        }
+        let queueing = self.lent(id)?.bracket.is_queueing();
+        queueing.then(|| self.lend(id, rules, bytes, spec, Receiver::Client))
+    }
+
+    pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut Lent> {
         Some(&mut self.clients.get_mut(id)?.lease.as_mut()?.lent)
     }
 
@@ -190,7 +220,7 @@ impl Engine {
     }
 
     /// The client leaves its state behind, and the backend with it.
-    fn leave_lease(&mut self, id: ClientId) {
+    pub(super) fn leave_lease(&mut self, id: ClientId) {
         if let Some(lease) = self.clients.get_mut(id).and_then(Client::part_with_lease) {
             self.break_lease(lease);
         }
@@ -276,97 +306,17 @@ impl Engine {
                 &discard
             }
         };
+        let gathers = mark == Mark::ExecFilled && bracket.gathers();
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
         if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.bracket.sent(mark);
+            if gathers {
+                // Its reply takes a way round by the other workers; no later one may overtake it.
+                self.hold(id, Hold::Gather(0));
+                return Outcome::TakenAlone;
+            }
         }
         outcome
-    }
-
-    /// A command that narrows answers itself, inside a transaction: it is answered when the
-    /// transaction runs.
-    fn queue_local(
-        &mut self,
-        id: ClientId,
-        (rules, bytes, frame): (&Rules, &[u8], &Frame),
-        spec: &Spec,
-        local: Local,
-    ) -> Outcome {
-        let outcome = self.wait_for_replies(id);
-        let Some(client) = self.clients.get(id).filter(|_| outcome == Outcome::Taken) else {
-            return outcome;
-        };
-        let sequence = client.sequence_next;
-        let (request, filled) = match local {
-            Local::Reset | Local::Quit => {
-                // As in Redis: at once.
-                self.leave_lease(id);
-                return self.local(id, bytes, frame, spec, local);
-            }
-            Local::Select => {
-                let db = Args::new(bytes).nth(1).and_then(crate::resp::integer);
-                // A db that is no number is refused by the server in its own words.
-                let db = db.and_then(|db| u32::try_from(db).ok());
-                (bytes.to_vec(), db.map(Filled::Select))
-            }
-            Local::ClientId
-            | Local::ClientInfo
-            | Local::ClientGetname
-            | Local::ClientSetname
-            | Local::ClientSetinfo
-            | Local::ClientNoEvict
-            | Local::ClientGetredir
-            | Local::ClientTrackinginfo => {
-                // Where rights are the server's to judge it judges this one as it queues it.
-                let harmless = local
-                    .harmless()
-                    .filter(|_| rules.access.mode == AuthMode::Passthrough);
-                let mut place = Vec::new();
-                write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
-                (place, Some(Filled::Local(bytes.into())))
-            }
-            _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
-        };
-        let outcome = self.lend(id, rules, &request, spec, Receiver::Client);
-        if outcome == Outcome::Taken
-            && let Some(filled) = filled
-            && let Some(lent) = self.lent(id)
-        {
-            lent.bracket.fill(sequence, filled);
-        }
-        outcome
-    }
-
-    /// The answer of narrows' own to a command that was queued, when its turn has come.
-    pub(super) fn answer_queued(&mut self, id: ClientId, request: &[u8]) -> Vec<u8> {
-        let mut reply = Vec::new();
-        let rules = std::sync::Arc::clone(&self.rules);
-        let mut args = Args::new(request);
-        let name = args.clone().next().unwrap_or_default();
-        let crate::command::Lookup::Known(spec) =
-            rules.commands.lookup(request, name, args.remaining())
-        else {
-            return reply;
-        };
-        let Route::Local(local) = spec.route else {
-            return reply;
-        };
-        args.next();
-        if spec.container().is_some() {
-            args.next();
-        }
-        let line = self.client_line(id);
-        if let Some(client) = self.clients.get_mut(id) {
-            match answer(local, &mut client.session, args, &mut reply) {
-                Ok(Answer::Info) => {
-                    let text = [&line[..], b"\n"].concat();
-                    write::verbatim(&mut reply, &text, client.session.protocol);
-                }
-                Ok(_) => {}
-                Err(refusal) => refusal.write(&mut reply),
-            }
-        }
-        reply
     }
 
     /// `SELECT` and `HELLO`: the connection changes together with its client.

@@ -311,8 +311,13 @@ impl Engine {
             // A huge request that was not whole has not run; its end is still to come.
             return;
         }
-        if matches!(settled.receiver, Receiver::ClientInfo { .. }) {
-            // `INFO` holds what comes behind it.
+        if matches!(
+            settled.receiver,
+            Receiver::ClientInfo { .. }
+                | Receiver::Lent(Mark::ExecFilled)
+                | Receiver::LentSilent(Mark::ExecFilled)
+        ) {
+            // `INFO` holds what comes behind it, and so does an `EXEC` with one in it.
             self.end_hold(id, Hold::Gather(0));
         }
         let unclear = self.bracket_unclear(id, settled.receiver);

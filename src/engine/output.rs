@@ -9,8 +9,8 @@ use super::Engine;
 use super::backend::{Phase, Want};
 use super::effect::Effect;
 use super::hold::{Ending, Hold};
+use super::holding::Lease;
 use super::key::{BackendId, ClientId};
-use super::lease::Lease;
 use super::loss::Loss;
 use super::planted;
 

@@ -12,13 +12,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::resp::write;
+use crate::session::info::ClientFigures;
 use crate::session::{Mark, info};
 use crate::telemetry::Leave;
 
 use super::backend::{Backend, Phase, Rotation};
 use super::client::Client;
-use super::effect::{Effect, Question, Reply};
+use super::effect::{Effect, Question};
 use super::gather::Purpose;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
@@ -139,40 +139,28 @@ impl Engine {
 
     /// The server's `INFO` has come; the figures of all workers are still wanted.
     fn info_reply(&mut self, id: ClientId, reply: &[u8], section: bool) {
-        let text = match reply.iter().position(|b| *b == b'\n') {
-            Some(end) if matches!(reply.first(), Some(b'$' | b'=')) => reply
-                .get(end + 1..reply.len().saturating_sub(2))
-                .unwrap_or_default(),
-            _ => {
-                self.reply_with(id, |out| out.extend_from_slice(reply));
-                return self.end_hold(id, Hold::Gather(0));
-            }
-        };
-        let text = match reply.first() {
-            Some(b'=') => text.strip_prefix(b"txt:").unwrap_or(text),
-            _ => text,
+        let Some(text) = info::text_of(reply) else {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+            return self.end_hold(id, Hold::Gather(0));
         };
         let text = text.into();
         self.gather(id, Question::Figures, Purpose::Info { text, section });
     }
 
-    /// Writes `INFO` as the client is to see it.
-    pub(super) fn finish_info(&mut self, id: ClientId, text: &[u8], section: bool, figures: Reply) {
-        let Reply::Figures(mut figures) = figures else {
-            return;
-        };
+    /// `INFO` as a client is to see it.
+    pub(super) fn info_text(
+        &self,
+        text: &[u8],
+        section: bool,
+        mut figures: ClientFigures,
+    ) -> Vec<u8> {
         figures.max_clients = self.rules.settings.clients.max_clients as u64;
         figures.backends = u64::from(self.shared.budget.held());
         figures.backends_max = u64::from(self.shared.budget.total());
         let turned_away = self.shared.door.counts();
         figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
         figures.server = self.shared.budget.server_clients();
-        let Some(client) = self.clients.get(id) else {
-            return;
-        };
-        let protocol = client.session.protocol;
-        let text = info::rewrite(text, &figures, section);
-        self.reply_with(id, |out| write::verbatim(out, &text, protocol));
+        info::rewrite(text, &figures, section)
     }
 
     /// As many requests less are in flight for the client as replies have ended.

@@ -336,10 +336,20 @@ impl Engine {
         }
         self.counters.refused(refusal.label());
         self.counters.went(Way::Refused);
-        if !silent {
-            self.reply_with(id, |out| refusal.write(out));
+        match silent {
+            false => self.reply_with(id, |out| refusal.write(out)),
+            true if refusal.is_failure() => return self.cannot_be_told(id),
+            true => {}
         }
         Outcome::Taken
+    }
+
+    /// A request was not carried out, and its client has asked for silence: it learns that by the end
+    /// of its connection.
+    pub(super) fn cannot_be_told(&mut self, id: ClientId) -> Outcome {
+        self.leaves_for(id, Leave::Refused);
+        self.end(id, Ending::AfterReplies(Box::default()));
+        Outcome::Ended
     }
 
     /// The request has not run; `why` says that and why.

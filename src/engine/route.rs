@@ -72,6 +72,9 @@ impl Engine {
             return outcome;
         }
         if let Some(refusal) = self.forbidden(id, rules, spec) {
+            if let Some(outcome) = self.refused_by_server(id, rules, bytes, spec) {
+                return outcome;
+            }
             return self.refuse_queued(id, &refusal);
         }
         if let Some(outcome) = self.held_up(id, spec, frame.argc) {

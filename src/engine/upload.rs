@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::command::{Lookup, Route, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
+use crate::session::ReplyMode;
 use crate::telemetry::{self, Leave};
 
 use super::client::Client;
@@ -94,6 +95,9 @@ impl Engine {
         });
         let waited = client.overdue_bytes > 0;
         let leased = client.lease.is_some();
+        if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
+            return self.cannot_be_told(id) == Outcome::Ended;
+        }
         let queueing = self.lent(id).is_some_and(|lent| lent.bracket.is_queueing());
         let refused = || {
             let forbidden = |spec| self.forbidden(id, rules, spec);
@@ -277,15 +281,15 @@ impl Engine {
     }
 
     /// The backend of a huge request is lost before the request was whole: it has not
-    /// run. The rest is swallowed, and that is what its client is told.
+    /// run. The rest is swallowed, and that is what its client is told. False where it cannot be.
     pub(super) fn stream_lost(client: &mut Client, receiver: Receiver) -> bool {
         let Some(stream) = &mut client.stream else {
             return false;
         };
         if receiver == Receiver::Silent {
-            // Its CLIENT REPLY SKIP is used up: the silence has to be remembered here.
-            stream.swallow_rest();
-            return true;
+            // It cannot be told, and nothing more of it is read.
+            client.stream = None;
+            return false;
         }
         let mut reply = Vec::new();
         Refusal::NotExecuted(crate::resp::NotExecuted::BackendLost).write(&mut reply);

@@ -162,9 +162,10 @@ impl Engine {
         }
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");
-        if !silent {
-            self.reply_with(id, |out| out.extend_from_slice(&reply));
+        if silent {
+            return self.cannot_be_told(id);
         }
+        self.reply_with(id, |out| out.extend_from_slice(&reply));
         Outcome::Taken
     }
 

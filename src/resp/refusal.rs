@@ -202,6 +202,16 @@ impl Refusal<'_> {
         }
     }
 
+    /// Whether it says that narrows could not carry out what the server would have: who asked for
+    /// silence is disconnected for it, as the server itself would have had to do. Other refusals a
+    /// client that hears nothing misses directly too.
+    pub fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::NotExecuted(_) | Self::TransactionLost | Self::InLostTransaction
+        )
+    }
+
     /// The label of this refusal in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

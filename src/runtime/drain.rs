@@ -113,11 +113,11 @@ async fn gather(from: &mut UnboundedReceiver<Straggling>, all: &mut Straggling) 
 pub fn straggling(engine: &mut Engine, now: Duration) -> Straggling {
     let figures = match engine.answer(&Question::Figures, now) {
         Reply::Figures(figures) => *figures,
-        Reply::List(_) | Reply::Killed(_) => ClientFigures::default(),
+        Reply::List(_) | Reply::Killed(_) | Reply::Each(_) => ClientFigures::default(),
     };
     let lines = match engine.answer(&Question::List(ClientFilter::default()), now) {
         Reply::List(lines) => lines,
-        Reply::Figures(_) | Reply::Killed(_) => Vec::new(),
+        Reply::Figures(_) | Reply::Killed(_) | Reply::Each(_) => Vec::new(),
     };
     let text = |(_, line): &(u64, Vec<u8>)| String::from_utf8_lossy(line).trim_end().to_owned();
     Straggling {

@@ -23,17 +23,25 @@ fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
     rest.is_empty().then_some(elements)
 }
 
+/// Shows each element to `see`. How many there are; `None` when the reply is no array: nothing was
+/// run.
+pub fn seen(reply: &[u8], mut see: impl FnMut(u32, &[u8])) -> Option<u32> {
+    let elements = elements(reply)?;
+    let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+    for (at, element) in (0..).zip(elements) {
+        see(at, element);
+    }
+    Some(count)
+}
+
 /// The reply with those elements replaced for which `fill` has something else. `None` when it is
 /// no array: nothing was run.
-pub fn filled(
-    reply: &[u8],
-    mut fill: impl FnMut(u32, &[u8]) -> Option<Vec<u8>>,
-) -> Option<Vec<u8>> {
+pub fn filled(reply: &[u8], mut fill: impl FnMut(u32) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let elements = elements(reply)?;
     let mut out = Vec::with_capacity(reply.len());
     out.extend_from_slice(format!("*{}\r\n", elements.len()).as_bytes());
     for (at, element) in elements.into_iter().enumerate() {
-        match fill(u32::try_from(at).unwrap_or(u32::MAX), element) {
+        match fill(u32::try_from(at).unwrap_or(u32::MAX)) {
             Some(other) => out.extend_from_slice(&other),
             None => out.extend_from_slice(element),
         }
@@ -48,12 +56,14 @@ mod tests {
     #[test]
     fn places_are_replaced_and_the_rest_stays() {
         let reply = b"*3\r\n+OK\r\n+PONG\r\n*2\r\n:1\r\n$1\r\nx\r\n";
-        let out = filled(reply, |at, element| {
-            (at == 1).then(|| {
-                assert_eq!(element, b"+PONG\r\n");
-                b":77\r\n".to_vec()
-            })
+        let mut second = Vec::new();
+        let count = seen(reply, |at, element| {
+            if at == 1 {
+                second.extend_from_slice(element);
+            }
         });
+        assert_eq!((count, &second[..]), (Some(3), &b"+PONG\r\n"[..]));
+        let out = filled(reply, |at| (at == 1).then(|| b":77\r\n".to_vec()));
         assert_eq!(out.unwrap(), b"*3\r\n+OK\r\n:77\r\n*2\r\n:1\r\n$1\r\nx\r\n");
     }
 
@@ -65,7 +75,7 @@ mod tests {
             b"-EXECABORT x\r\n",
             b"*2\r\n+OK\r\n",
         ] {
-            assert_eq!(filled(reply, |_, _| None), None);
+            assert_eq!(filled(reply, |_| None), None);
         }
     }
 }

@@ -93,6 +93,17 @@ pub fn asks_for_narrows<'a>(mut sections: impl Iterator<Item = &'a [u8]>) -> boo
     sections.any(|s| s.eq_ignore_ascii_case(b"narrows") || s.eq_ignore_ascii_case(b"everything"))
 }
 
+/// The text of the server's reply to `INFO`; `None` when that is an error.
+pub fn text_of(reply: &[u8]) -> Option<&[u8]> {
+    let end = reply.iter().position(|b| *b == b'\n')?;
+    let text = reply.get(end + 1..reply.len().checked_sub(2)?)?;
+    match reply.first()? {
+        b'$' => Some(text),
+        b'=' => Some(text.strip_prefix(b"txt:").unwrap_or(text)),
+        _ => None,
+    }
+}
+
 /// The text of `INFO` as the client is to see it.
 pub fn rewrite(text: &[u8], figures: &ClientFigures, with_section: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 512);

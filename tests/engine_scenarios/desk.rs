@@ -20,6 +20,8 @@ pub struct Desk {
     clients: u64,
     pub permits: Vec<(BackendId, Permit)>,
     pub closed: Vec<BackendId>,
+    /// Clients that were closed.
+    pub gone: Vec<ClientId>,
 }
 
 impl Desk {
@@ -45,6 +47,7 @@ impl Desk {
             clients: 0,
             permits: Vec::new(),
             closed: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -86,6 +89,7 @@ impl Desk {
                         self.permits.retain(|(open, _)| *open != id);
                         self.closed.push(id);
                     }
+                    Effect::CloseClient(id) => self.gone.push(id),
                     _ => {}
                 }
             }

@@ -30,6 +30,89 @@ fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
     assert_eq!(desk.hears(other), "$-1\r\n:1\r\n");
 }
 
+#[test]
+fn who_has_asked_for_silence_learns_by_its_end_that_a_request_was_not_carried_out() {
+    let huge = format!(
+        "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2000000\r\n{}",
+        "x".repeat(70_000)
+    );
+    let silences = ["CLIENT REPLY OFF\r\n", "CLIENT REPLY SKIP\r\n"];
+    let requests = [
+        "SET a 1\r\n",
+        "BLPOP q 0\r\n",
+        "WATCH a\r\n",
+        "SCRIPT KILL\r\n",
+        &huge,
+    ];
+    for (silence, request) in silences.iter().flat_map(|s| requests.map(|r| (s, r))) {
+        let mut desk = Desk::new(4, without_alarms);
+        let (silent, hears) = (desk.client(), desk.client());
+        desk.says(silent, silence);
+        desk.says(silent, request);
+        desk.says(hears, "SET a 1\r\n");
+        // No dial comes to anything.
+        desk.sleeps(Duration::from_secs(4));
+        let what = request.get(..20).unwrap_or(request);
+        assert_eq!(desk.gone, [silent], "{silence} {what}");
+        assert!(desk.hears(hears).starts_with("-TRYAGAIN narrows: "));
+    }
+}
+
+#[test]
+fn what_a_reply_under_way_may_change_is_judged_when_it_is_here_and_nothing_else_waits() {
+    let mut desk = Desk::new(3, without_alarms);
+    let client = desk.client();
+    desk.says(client, "WATCH k\r\n");
+    let lease = desk.opens();
+    desk.written(lease);
+    desk.answers(lease, b"+OK\r\n");
+    // Sound ones follow each other without a round trip.
+    let sound = "MULTI\r\nSET a 1\r\nEXEC\r\n";
+    desk.says(client, &sound.repeat(3));
+    assert_eq!(desk.written(lease).matches("EXEC").count(), 3);
+    for _ in 0..3 {
+        desk.answers(lease, b"+OK\r\n+QUEUED\r\n");
+        desk.answers(lease, b"*1\r\n+OK\r\n");
+    }
+    desk.hears(client);
+    // One that narrows has refused a part of is not run; the next one waits for its end.
+    desk.says(client, "WATCH k\r\n");
+    let lease = lease_of(&mut desk);
+    desk.answers(lease, b"+OK\r\n");
+    desk.says(
+        client,
+        &format!("MULTI\r\nAUTH x\r\nEXEC\r\nWATCH k\r\n{sound}"),
+    );
+    desk.written(lease);
+    desk.answers(lease, b"+OK\r\n");
+    let written = desk.written(lease);
+    assert!(
+        written.contains("DISCARD") && written.contains("SET"),
+        "{written}"
+    );
+    assert!(!written.contains("EXEC"), "{written}");
+    desk.answers(lease, b"+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n");
+    assert_eq!(desk.written(lease), "*1\r\n$4\r\nEXEC\r\n");
+    desk.answers(lease, b"*1\r\n+OK\r\n");
+    let heard = desk.hears(client);
+    assert!(heard.contains("-EXECABORT "), "{heard}");
+    assert!(
+        heard.ends_with("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n"),
+        "{heard}"
+    );
+    assert_eq!(desk.closed, []);
+}
+
+/// The connection that has been lent now, whose first request is written.
+fn lease_of(desk: &mut Desk) -> BackendId {
+    let ids: Vec<BackendId> = desk.permits.iter().map(|(id, _)| *id).collect();
+    let has_work = |id: &BackendId| !desk.engine.backend_output(*id).is_empty();
+    let found = ids.into_iter().find(has_work);
+    let id = found.expect("a connection with something to write");
+    desk.written(id);
+    id
+}
+
 /// A client that has asked for `errand`, which is on its way.
 fn on_an_errand(desk: &mut Desk, errand: &str) -> (ClientId, BackendId) {
     let client = desk.client();

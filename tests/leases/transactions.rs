@@ -1,7 +1,7 @@
 //! What becomes of the connection behind a transaction.
 
-use crate::setup::{narrows, pipe_ids};
-use crate::support::{Narrows, PATIENCE, RedisServer, command, wait_until};
+use crate::setup::{field, narrows, other_clients, pipe_ids};
+use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 #[test]
 fn a_connection_is_used_again_once_its_transaction_is_over() {
@@ -33,7 +33,7 @@ fn a_block_that_comes_whole_takes_no_connection_of_its_own() {
     let block = [
         command(&["MULTI"]),
         command(&["INCR", "k"]),
-        command(&["BLPOP", "l", "0"]),
+        command(&["LPOP", "l"]),
         command(&["EXEC"]),
     ]
     .concat();
@@ -103,4 +103,94 @@ fn what_cannot_begin_in_time_is_told_so_and_nothing_of_it_runs() {
     late.expect_closed();
     let mut plain = narrows.connect();
     plain.expect(&["GET", "k"], "$-1\r\n");
+}
+
+/// The connections of narrows that carry clients and have one of these flags.
+fn flagged(admin: &mut Conn, flags: &[char]) -> Vec<String> {
+    let lines = other_clients(admin);
+    let has = |line: &String| {
+        let set = field(line, "flags").unwrap_or_default();
+        line.contains("name=narrows:") && set.contains(flags)
+    };
+    lines.into_iter().filter(has).collect()
+}
+
+#[test]
+fn what_would_change_its_connection_for_good_is_refused_inside_and_changes_none() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut admin = server.connect();
+    for what in [
+        "CLIENT TRACKING ON",
+        "CLIENT TRACKING OFF",
+        "CLIENT CACHING YES",
+        "READONLY",
+        "SUBSCRIBE a",
+        "PSUBSCRIBE a*",
+        "SSUBSCRIBE a",
+        "UNSUBSCRIBE",
+        "AUTH x",
+        "HELLO 2",
+        "CLIENT REPLY OFF",
+    ] {
+        let mut client = narrows.connect();
+        client.call(&["HELLO", "3"]);
+        for cut in [false, true] {
+            client.send("MULTI\r\n");
+            if cut {
+                client.expect_reply("+OK\r\n");
+            }
+            client.send(format!("{what}\r\nSET k v\r\nEXEC\r\nGET k\r\n"));
+            if !cut {
+                client.expect_reply("+OK\r\n");
+            }
+            client.expect_reply("-ERR Command not allowed inside a transaction\r\n");
+            client.expect_reply("+QUEUED\r\n");
+            let aborted = client.reply().text();
+            assert!(aborted.starts_with("EXECABORT "), "{what}: {aborted}");
+            client.expect_reply("_\r\n");
+        }
+        assert_eq!(flagged(&mut admin, &['t', 'P', 'x']), [""; 0], "{what}");
+    }
+    let info = narrows.connect().call(&["INFO", "narrows"]).text();
+    assert!(info.contains("backends_poisoned_total:0"), "{info}");
+}
+
+#[test]
+fn what_the_server_refuses_holds_no_connection() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let mut clients: Vec<_> = (0..24).map(|_| narrows.connect()).collect();
+    for (refused, begins) in [
+        (
+            &["READONLY"][..],
+            "ERR This instance has cluster support disabled",
+        ),
+        (
+            &["READWRITE"],
+            "ERR This instance has cluster support disabled",
+        ),
+        (&["CLIENT", "TRACKING", "perhaps"], "ERR "),
+        (&["CLIENT", "NO-TOUCH", "perhaps"], "ERR "),
+        (&["CLIENT", "CACHING", "YES"], "ERR "),
+        (&["CLIENT", "NOSUCH"], "ERR "),
+    ] {
+        for client in &mut clients {
+            let said = client.call(refused).text();
+            assert!(said.starts_with(begins), "{refused:?}: {said}");
+        }
+    }
+    // Everybody has a turn at what needs one.
+    for client in &mut clients {
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["INCR", "k"], "+QUEUED\r\n");
+        assert!(client.call(&["EXEC"]).raw().starts_with(b"*1\r\n:"));
+    }
+    // What stays and is undone holds none either.
+    for client in &mut clients {
+        client.call(&["CLIENT", "NO-TOUCH", "ON"]);
+        client.call(&["CLIENT", "NO-TOUCH", "OFF"]);
+    }
+    let info = clients[0].call(&["INFO", "narrows"]).text();
+    assert!(info.contains("backends_poisoned_total:0"), "{info}");
 }

@@ -81,6 +81,14 @@ async function transactions(redis) {
   assert.equal(await redis.get("t"), "7");
   await redis.watch("t");
   assert.deepEqual(await redis.multi().incr("t").exec(), [[null, 8]]);
+  // Two at once on one connection: what is wrong with one of them is not the other's fault.
+  for (let round = 1; round <= 20; round++) {
+    const wrong = redis.multi().set("t", 9).call("NOSUCH").exec();
+    const right = redis.multi().incr("u").get("t").exec();
+    await assert.rejects(wrong, /EXECABORT/);
+    assert.deepEqual(await right, [[null, round], [null, "8"]]);
+  }
+  await redis.del("u");
 }
 
 async function scripts(redis) {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use narrows::resp::{Limits, ReplyScanner};
+
 use crate::support::Flavor;
 
 /// A conversation that goes differently, on purpose.
@@ -149,10 +151,44 @@ pub fn name_away(request: &str, reply: &[u8]) -> Vec<u8> {
         ("CLIENT", "LIST" | "INFO") => client_lines(reply),
         // Clocks, counters and the connections of narrows itself.
         ("INFO", _) => info_names(reply),
+        // The same inside a transaction.
+        ("EXEC", _) => elements(reply),
         // The clock.
         ("TIME" | "LASTSAVE", _) => replace_digits(reply),
         _ => reply.to_vec(),
     }
+}
+
+/// The elements of `EXEC`'s reply, those that are lines of clients or sections of `INFO` by what
+/// those may have different.
+fn elements(reply: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(reply);
+    if !(text.contains("\nid=")
+        || text.contains(":id=")
+        || text.contains("\n# ")
+        || text.contains(":# "))
+    {
+        return reply.to_vec();
+    }
+    let head = reply
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let mut seen = reply[..head].to_vec();
+    let mut rest = &reply[head..];
+    while !rest.is_empty() {
+        let mut scanner = ReplyScanner::default();
+        let length = scanner.advance(rest, &Limits::default()).unwrap().consumed;
+        let (element, after) = rest.split_at(length);
+        rest = after;
+        let is = |begin: &str| bulk_text(element).is_some_and(|text| text.starts_with(begin));
+        seen.extend(match (is("id="), is("# ")) {
+            (true, _) => client_lines(element),
+            (_, true) => info_names(element),
+            _ => element.to_vec(),
+        });
+    }
+    seen
 }
 
 /// `:12\r\n`

@@ -118,6 +118,23 @@ pub const TALKS: &[(&str, &str)] = &[
         "MULTI\nCLIENT GETNAME\nEXEC\nREADONLY\nCLIENT NO-TOUCH on\nMULTI\nSET a 1\nEXEC\nCLIENT NO-TOUCH off\nREADWRITE\nGET a",
     ),
     (
+        "tracking seen from inside",
+        "CLIENT TRACKING on\nMULTI\nCLIENT TRACKINGINFO\nCLIENT GETREDIR\nEXEC\nCLIENT TRACKING off\nMULTI\nCLIENT TRACKINGINFO\nCLIENT GETREDIR\nEXEC",
+    ),
+    (
+        "clients seen from inside",
+        "MULTI\nSET a 1\nCLIENT INFO\nCLIENT LIST ID {id1}\nEXEC\nCLIENT INFO\nMULTI\nCLIENT SETNAME me\nSELECT 3\nCLIENT INFO\nEXEC\nCLIENT INFO",
+    ),
+    (
+        "acting on clients from inside",
+        "MULTI\nCLIENT KILL ID 9223372036854775807\nCLIENT UNBLOCK 9223372036854775807\nCLIENT UNBLOCK x\nCLIENT LIST TYPE nothing\nCLIENT KILL USER nobody\nSET a 1\nEXEC\nGET a",
+    ),
+    (
+        "the server seen from inside",
+        "MULTI\nINFO clients\nSET a 1\nINFO server\nINFO nothing\nEXEC\nGET a\nMULTI\nINFO\nDISCARD\nMULTI\nINFO\nNOSUCH\nEXEC\nPING",
+    ),
+    ("what is never run inside", NEVER_INSIDE),
+    (
         "transactions of two",
         "MULTI\n2>MULTI\nINCR a\n2>INCR a\n2>EXEC\nEXEC\n2>GET a",
     ),
@@ -140,6 +157,28 @@ const CONFLICT: &str = "
     MULTI
     INCR a
     EXEC
+";
+
+/// Redis' own words for it, whatever is said outside.
+const NEVER_INSIDE: &str = "
+    MULTI
+    SHUTDOWN NOSAVE
+    EXEC
+    MULTI
+    SHUTDOWN NOSAVE NOW FORCE x
+    SYNC
+    EXEC
+    MULTI
+    PSYNC ? -1
+    EXEC
+    MULTI
+    SAVE
+    EXEC
+    MULTI
+    SET a 1
+    MONITOR
+    EXEC
+    GET a
 ";
 
 const DATABASES: &str = "

@@ -112,6 +112,8 @@ pub struct Actor {
     pub flawed: bool,
     /// By what it has heard, it may watch something.
     pub watching: bool,
+    /// It sends so many bytes and no more until this `WATCH` is answered.
+    pub thinks: Option<(usize, Tag)>,
     pub half_closed: bool,
     pub half_close_told: bool,
     /// There are users, and the server judges their rights.
@@ -133,6 +135,8 @@ pub struct Actor {
     /// By what it has heard, it is.
     pub subscribed: bool,
     pub gone: bool,
+    /// A request of its that was to be silent never ran: it is to be disconnected.
+    pub dropped: Option<Tag>,
     /// A server has lost its data since this client wrote something.
     pub data_lost: bool,
     /// Requests before this one may be answered with what is another's: a server was out of
@@ -169,6 +173,7 @@ impl Actor {
             loose: false,
             flawed: false,
             watching: false,
+            thinks: None,
             half_closed: false,
             half_close_told: false,
             users: false,
@@ -182,6 +187,7 @@ impl Actor {
             listening: false,
             subscribed: false,
             gone: false,
+            dropped: None,
             data_lost: false,
             excused: 0,
             crossed: 0,
@@ -277,6 +283,9 @@ impl Actor {
 
     /// A request that stays silent is over when a later one is answered.
     pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
+        if !late && self.was_dropped(pending, ledger) {
+            self.dropped = Some(pending.tag);
+        }
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),

@@ -46,6 +46,9 @@ impl Actor {
             let key = format!("c{}k{}", chance.below(4), chance.below(3));
             self.say(tag, &["WATCH", &key, &tag.text()], Expect::Watch);
             watch = Some(tag);
+            if self.thinks.is_none() && chance.hits(40) {
+                self.thinks = Some((self.unsent.len(), tag));
+            }
             self.do_meanwhile(chance);
         }
         let multi = self.next_tag();
@@ -79,6 +82,22 @@ impl Actor {
         if chance.hits(30) {
             let next = self.next_tag();
             self.transact(chance, next, ledger);
+        }
+    }
+
+    /// How many of so many bytes it sends now.
+    pub fn sends(&mut self, most: usize) -> usize {
+        let n = self.unsent.len().min(most);
+        let pending = &self.pending;
+        let waits = |tag: Tag| pending.iter().any(|pending| pending.tag == tag);
+        self.thinks = self.thinks.filter(|(_, tag)| waits(*tag));
+        match &mut self.thinks {
+            None => n,
+            Some((left, _)) => {
+                let n = n.min(*left);
+                *left -= n;
+                n
+            }
         }
     }
 
@@ -216,29 +235,40 @@ impl Actor {
                 self.watching &= failed;
                 self.parts_end(pending, Told::NotRun, ledger)
             }
-            Expect::Exec(parts) if frame.starts_with(b"*") && frame != b"*-1\r\n" => {
-                self.watching = false;
-                self.judge_parts(parts, frame, ledger)
-            }
-            Expect::Exec(_) if matches!(frame, b"*-1\r\n" | b"_\r\n") => {
-                match std::mem::take(&mut self.watching) {
-                    true => self.parts_end(pending, Told::NotRun, ledger),
-                    false => Err("nothing was watched"),
-                }
-            }
-            Expect::Exec(_) if frame.starts_with(b"-EXECABORT ") => {
-                self.watching = false;
-                let lost = frame.ends_with(b"backend connection lost\r\n");
-                match self.flawed || lost {
-                    true => self.parts_end(pending, Told::NotRun, ledger),
-                    false => Err("aborted, and nothing of it was refused"),
-                }
-            }
-            Expect::Exec(_) if frame.starts_with(b"-TRYAGAIN narrows:") => {
-                self.parts_end(pending, Told::NotRun, ledger)
-            }
-            Expect::Exec(_) if failed => self.parts_end(pending, Told::Unknown, ledger),
+            Expect::Exec(parts) => self.judge_exec((pending, parts), frame, failed, ledger),
             _ => Err("no answer to this step of a transaction"),
+        }
+    }
+
+    /// What is heard of an `EXEC`.
+    fn judge_exec(
+        &mut self,
+        (pending, parts): (&Pending, &[Part]),
+        frame: &[u8],
+        failed: bool,
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let (nil, aborted) = (
+            matches!(frame, b"*-1\r\n" | b"_\r\n"),
+            frame.starts_with(b"-EXECABORT "),
+        );
+        let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
+        if failed {
+            let told = match not_run {
+                true => Told::NotRun,
+                false => Told::Unknown,
+            };
+            return self.parts_end(pending, told, ledger);
+        }
+        let watched = std::mem::take(&mut self.watching);
+        let lost = frame.ends_with(b"backend connection lost\r\n");
+        match frame.first() {
+            _ if nil && watched => self.parts_end(pending, Told::NotRun, ledger),
+            _ if nil => Err("nothing was watched"),
+            _ if aborted && (self.flawed || lost) => self.parts_end(pending, Told::NotRun, ledger),
+            _ if aborted => Err("aborted, and nothing of it was refused"),
+            Some(b'*') => self.judge_parts(parts, frame, ledger),
+            _ => Err("no answer to an EXEC"),
         }
     }
 

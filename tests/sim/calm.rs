@@ -117,6 +117,7 @@ impl World {
                     || (a.is_content()
                         && world.ledger.feeds.missing(a.number).is_none()
                         && a.unsent.is_empty()
+                        && a.dropped.is_none()
                         && (!a.half_closed || a.half_close_told))
             };
             world.actors.iter().all(is_done)
@@ -128,6 +129,14 @@ impl World {
             && let Some(frame) = self.ledger.feeds.missing(a.number)
         {
             return Err(format!("client {} never hears {frame}", a.number));
+        }
+        if let Some(tag) = self
+            .actors
+            .iter()
+            .filter(|a| !a.gone)
+            .find_map(|a| a.dropped)
+        {
+            return Err(format!("{tag:?} was dropped, and its client cannot know"));
         }
         let stuck = self.actors.iter().find(|a| !a.gone && !a.is_content());
         Err(match stuck {

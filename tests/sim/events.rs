@@ -29,7 +29,10 @@ impl World {
             engine.client_eof(key, self.now);
             return true;
         }
-        let n = actor.unsent.len().min(most.max(1));
+        let n = actor.sends(most.max(1));
+        if n == 0 {
+            return false;
+        }
         let bytes: Vec<u8> = actor.unsent.drain(..n).collect();
         let number = actor.number;
         engine.client_bytes(key, &bytes, self.now);

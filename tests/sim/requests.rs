@@ -86,6 +86,20 @@ impl Actor {
         None
     }
 
+    /// Whether a silent request that a later one has been answered behind has never run.
+    pub fn was_dropped(&self, pending: &Pending, ledger: &Ledger) -> bool {
+        let reaches = matches!(
+            pending.expect,
+            Expect::Written(_)
+                | Expect::Read(_)
+                | Expect::Served
+                | Expect::Popped
+                | Expect::Awaited
+        );
+        let ran = ledger.reply(pending.tag).is_some();
+        reaches && !ran && !self.users && pending.tag.request >= self.excused
+    }
+
     /// A counter that all clients share.
     fn count(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
         let counter = chance.one_of(&COUNTERS);

@@ -11,7 +11,7 @@ use narrows::engine::{
     Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
 };
 
-use super::actor::{Actor, Expect};
+use super::actor::Actor;
 use super::chance::{Chance, Part};
 use super::ledger::Ledger;
 use super::replay::{Plan, STEP, Story};
@@ -349,11 +349,12 @@ impl World {
         let actor = &mut self.actors[at];
         actor.gone = true;
         let settings = &self.rules.settings.clients;
-        let moves = |expect: &Expect| matches!(expect, Expect::Select(_) | Expect::Hello(_));
-        // Of one that stays silent nothing is heard but the end.
-        let stranded = actor.stranded || actor.pending.iter().any(|p| p.silent && moves(&p.expect));
+        // Of one that stays silent nothing is heard but the end, also when something was not carried
+        // out.
+        let untold = actor.pending.iter().any(|p| p.silent);
         let excused = actor.done
-            || stranded
+            || actor.stranded
+            || untold
             || actor.doomed
             || actor.half_closed
             || actor.huge

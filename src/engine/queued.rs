@@ -1,0 +1,292 @@
+//! Commands inside `MULTI` that narrows answers itself, or whose answers it makes true for its own
+//! clients. Each takes its place in the queue, as what does no harm where it is narrows' own, and is
+//! answered when the transaction has run: its element of `EXEC`'s reply is replaced.
+
+use crate::command::{Local, Lookup, Route, Spec};
+use crate::resp::{Args, Argument, Frame, Refusal, write};
+use crate::session::bracket::Place;
+use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
+
+use super::context::Context;
+use super::effect::{Question, Reply};
+use super::gather::Purpose;
+use super::hold::{Hold, Outcome};
+use super::key::{BackendId, ClientId};
+use super::slot::Receiver;
+use super::{Engine, Rules};
+
+/// `EXEC`'s reply and what belongs in its places, until all of that is here.
+#[derive(Debug)]
+pub struct Filling {
+    reply: Box<[u8]>,
+    elements: u32,
+    /// Commands that ran.
+    queued: Option<u32>,
+    /// What belongs in which place, in order.
+    texts: Vec<(u32, Vec<u8>)>,
+    /// What all workers are asked for which place.
+    asked: Vec<(u32, Question, Purpose)>,
+}
+
+impl Filling {
+    /// How many elements the reply has.
+    pub fn elements(&self) -> u32 {
+        self.elements
+    }
+
+    /// Whether all is here.
+    pub fn is_whole(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// The reply with its places filled.
+    pub fn text(&self) -> Vec<u8> {
+        let mut texts = self.texts.iter().peekable();
+        let filled = exec_reply::filled(&self.reply, |at| {
+            if self.asked.iter().any(|(place, ..)| *place == at) {
+                // Nobody has been asked: the reply is not what it should be.
+                let mut error = Vec::new();
+                Refusal::BackendProtocol.write(&mut error);
+                return Some(error);
+            }
+            let (_, text) = texts.next_if(|(place, _)| *place == at)?;
+            Some(text.clone())
+        });
+        filled.unwrap_or_default()
+    }
+}
+
+/// What comes of a queued command whose turn has come.
+enum Queued {
+    Text(Vec<u8>),
+    Ask(Question, Purpose),
+}
+
+impl Engine {
+    /// A command that narrows answers itself, inside a transaction: it is answered when the
+    /// transaction runs.
+    pub(super) fn queue_local(
+        &mut self,
+        id: ClientId,
+        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        spec: &Spec,
+        local: Local,
+    ) -> Outcome {
+        let filled = match local {
+            Local::Reset | Local::Quit => {
+                // As in Redis: at once.
+                self.leave_lease(id);
+                return self.local(id, bytes, frame, spec, local);
+            }
+            Local::Select => {
+                let db = Args::new(bytes).nth(1).and_then(crate::resp::integer);
+                // A db that is no number is refused by the server in its own words.
+                let db = db.and_then(|db| u32::try_from(db).ok());
+                return self.queue(id, (rules, spec), bytes, db.map(Filled::Select));
+            }
+            // What is tracked is tracked on this very connection.
+            Local::ClientGetredir | Local::ClientTrackinginfo => {
+                return self.queue(id, (rules, spec), bytes, None);
+            }
+            Local::ClientId
+            | Local::ClientInfo
+            | Local::ClientGetname
+            | Local::ClientSetname
+            | Local::ClientSetinfo
+            | Local::ClientNoEvict => Filled::Local(bytes.into()),
+            Local::ClientList | Local::ClientKill | Local::ClientUnblock => {
+                Filled::Asked(bytes.into())
+            }
+            _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
+        };
+        // Where rights are the server's to judge it judges this one as it queues it.
+        let judges = rules.access.mode == AuthMode::Passthrough;
+        let harmless = local.harmless().filter(|_| judges);
+        let mut place = Vec::new();
+        write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
+        self.queue(id, (rules, spec), &place, Some(filled))
+    }
+
+    /// `INFO` inside a transaction.
+    pub(super) fn queue_info(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+    ) -> Outcome {
+        let section = info::asks_for_narrows(Args::new(bytes).skip(1));
+        self.queue(id, (rules, spec), bytes, Some(Filled::Info { section }))
+    }
+
+    /// Sends what takes the request's place in the queue. The place is counted by replies that must
+    /// be here.
+    fn queue(
+        &mut self,
+        id: ClientId,
+        (rules, spec): (&Rules, &Spec),
+        bytes: &[u8],
+        filled: Option<Filled>,
+    ) -> Outcome {
+        let outcome = self.wait_for_replies(id);
+        let Some(client) = self.clients.get(id).filter(|_| outcome == Outcome::Taken) else {
+            return outcome;
+        };
+        let sequence = client.sequence_next;
+        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        if outcome == Outcome::Taken
+            && let Some(filled) = filled
+            && let Some(lent) = self.lent(id)
+        {
+            lent.bracket.fill(sequence, filled);
+        }
+        outcome
+    }
+
+    /// Fills the places of `EXEC`'s reply, in their order, as far as this worker can. `None` when
+    /// the reply is no array. `queued` commands were to run.
+    pub(super) fn fill(
+        &mut self,
+        backend: BackendId,
+        id: ClientId,
+        reply: &[u8],
+        (places, queued): (Vec<Place>, Option<u32>),
+    ) -> Option<Filling> {
+        let mut wanted = places.into_iter().peekable();
+        let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+        let elements = exec_reply::seen(reply, |at, element| {
+            if let Some(place) = wanted.next_if(|place| place.at == at) {
+                found.push((place, element.to_vec()));
+            }
+        })?;
+        let mut filling = Filling {
+            reply: reply.into(),
+            elements,
+            queued,
+            texts: Vec::new(),
+            asked: Vec::new(),
+        };
+        self.executes(id, queued);
+        for (Place { at, what }, element) in found {
+            let queued = match what {
+                Filled::Local(request) | Filled::Asked(request) => self.answer_queued(id, &request),
+                Filled::Info { section } => self.info_queued(&element, section),
+                Filled::Select(db) => {
+                    self.select_queued(backend, id, db, &element);
+                    continue;
+                }
+            };
+            match queued {
+                Queued::Text(text) => filling.texts.push((at, text)),
+                Queued::Ask(question, purpose) => filling.asked.push((at, question, purpose)),
+            }
+        }
+        self.executes(id, None);
+        Some(filling)
+    }
+
+    /// While its places are filled its client is in the transaction still, as in Redis.
+    fn executes(&mut self, id: ClientId, queued: Option<u32>) {
+        if let Some(lent) = self.lent(id) {
+            lent.executing = queued;
+        }
+    }
+
+    /// The reply to an `EXEC` has been dealt with, but for the places that all workers have to be
+    /// asked for; `filling` is to go to the client.
+    pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>) {
+        let Some(filling) = filling else {
+            return self.end_hold(id, Hold::Gather(0));
+        };
+        let questions = filling
+            .asked
+            .iter()
+            .map(|(_, question, _)| question.clone());
+        let question = Question::Each(questions.collect());
+        self.executes(id, filling.queued);
+        self.gather(id, question, Purpose::Exec(Box::new(filling)));
+        self.executes(id, None);
+    }
+
+    /// All workers have answered what was asked for the places.
+    pub(super) fn filled(
+        &self,
+        id: ClientId,
+        mut filling: Filling,
+        answers: Vec<Reply>,
+    ) -> Vec<u8> {
+        for ((at, _, purpose), answer) in filling.asked.drain(..).zip(answers) {
+            let text = self.gathered(id, purpose, answer);
+            filling.texts.push((at, text));
+        }
+        filling.texts.sort_by_key(|(at, _)| *at);
+        filling.text()
+    }
+
+    fn select_queued(&mut self, backend: BackendId, id: ClientId, db: u32, element: &[u8]) {
+        if let Some(client) = self.clients.get(id)
+            && element == b"+OK\r\n"
+        {
+            let to = Context {
+                credential: client.credential,
+                protocol: client.session.protocol,
+                db,
+            };
+            self.move_lent(backend, id, to);
+        }
+    }
+
+    fn info_queued(&self, element: &[u8], section: bool) -> Queued {
+        match info::text_of(element) {
+            Some(text) => {
+                let text = text.into();
+                Queued::Ask(Question::Figures, Purpose::Info { text, section })
+            }
+            // The server's own refusal.
+            None => Queued::Text(element.to_vec()),
+        }
+    }
+
+    /// The answer of narrows' own to a command that was queued, when its turn has come.
+    fn answer_queued(&mut self, id: ClientId, request: &[u8]) -> Queued {
+        let mut reply = Vec::new();
+        let rules = std::sync::Arc::clone(&self.rules);
+        let mut args = Args::new(request);
+        let name = args.clone().next().unwrap_or_default();
+        let Lookup::Known(spec) = rules.commands.lookup(request, name, args.remaining()) else {
+            return Queued::Text(reply);
+        };
+        let Route::Local(local) = spec.route else {
+            return Queued::Text(reply);
+        };
+        args.next();
+        if spec.container().is_some() {
+            args.next();
+        }
+        let line = self.client_line(id);
+        let Some(client) = self.clients.get_mut(id) else {
+            return Queued::Text(reply);
+        };
+        match answer(local, &mut client.session, args, &mut reply) {
+            Ok(Answer::Info) => {
+                let text = [&line[..], b"\n"].concat();
+                write::verbatim(&mut reply, &text, client.session.protocol);
+            }
+            Ok(Answer::List(filter)) => {
+                return Queued::Ask(Question::List(filter), Purpose::List);
+            }
+            Ok(Answer::Kill(filter, form)) => match &filter.user {
+                Some(user) if !rules.access.knows(user) => {
+                    Refusal::Argument(Argument::NoSuchUser { user }).write(&mut reply);
+                }
+                _ => return Queued::Ask(Question::Kill(filter), Purpose::Kill(form)),
+            },
+            Ok(Answer::Unblock { id, with_error }) => {
+                return Queued::Ask(Question::Unblock(id, with_error), Purpose::Unblock);
+            }
+            Ok(_) => {}
+            Err(refusal) => refusal.write(&mut reply),
+        }
+        Queued::Text(reply)
+    }
+}
