@@ -30,13 +30,15 @@ demo: build ## A thousand clients that verify every reply, direct beside through
 test: test-tools format lint ## Install what the tests need, then every check and every test
 	@scripts/run-tests
 
-# Minutes of the soak, and the seed of its schedule where one is to be played again.
+# Minutes of the soak, the seed of its schedule where one is to be played again, and whether it is
+# played on a build with debug assertions.
 MINUTES ?= 20
 SEED ?=
+ASSERTIONS ?=
 
 .PHONY: soak
 soak: test-tools ## All faults in a random order under a verifying load: MINUTES=20 SEED=
-	@MINUTES="$(MINUTES)" SEED="$(SEED)" scripts/soak $(ARGS)
+	@MINUTES="$(MINUTES)" SEED="$(SEED)" ASSERTIONS="$(ASSERTIONS)" scripts/soak $(ARGS)
 
 .PHONY: bench
 bench: run-tools ## The micro-benchmarks (criterion)

@@ -135,7 +135,7 @@ fn those_who_hold_connections_open_keep_neither_clients_nor_others_out() {
 }
 
 #[test]
-fn a_health_check_is_answered_at_once_behind_requests_that_never_end() {
+fn load_a_health_check_is_answered_at_once_behind_requests_that_never_end() {
     let server = RedisServer::start();
     let narrows = Narrows::in_front_of(&server, &[]);
     let address = narrows.admin_address();

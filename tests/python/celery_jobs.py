@@ -21,7 +21,7 @@ app = Celery("celery_jobs", broker=f"{URL}/1", backend=f"{URL}/2")
 
 @app.task
 def double(number):
-    redis.Redis(port=int(PORT)).incr(f"runs:{number}")
+    redis.Redis(host="127.0.0.1", port=int(PORT)).incr(f"runs:{number}")
     return 2 * number
 
 
@@ -32,7 +32,7 @@ def total(numbers):
 
 @app.task(bind=True, max_retries=2, default_retry_delay=0.1)
 def fails_once(self):
-    if redis.Redis(port=int(PORT)).incr("runs:fails") == 1:
+    if redis.Redis(host="127.0.0.1", port=int(PORT)).incr("runs:fails") == 1:
         raise self.retry()
     return "at last"
 
@@ -59,7 +59,7 @@ def check(r):
 
 
 def main():
-    r = redis.Redis(port=int(PORT))
+    r = redis.Redis(host="127.0.0.1", port=int(PORT))
     r.flushall()
     worker = subprocess.Popen(
         [sys.executable, "-m", "celery", "--quiet", "--app", "celery_jobs"]

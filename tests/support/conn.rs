@@ -115,10 +115,28 @@ impl Conn {
         assert_eq!(found, expected);
     }
 
-    /// The next reply, whatever it is: a push of RESP3 counts as one.
+    /// The next reply, whatever it is: a push of RESP3 counts as one. It is waited for once more if
+    /// it did not come in time.
     #[track_caller]
     pub fn reply(&mut self) -> Reply {
-        self.try_reply().unwrap_or_else(|error| {
+        let first = self.try_reply();
+        let late = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
+        };
+        let reply = match first {
+            Err(error) if late(&error) => {
+                eprintln!(
+                    "no reply within {:?}, waited once more",
+                    Self::READ_PATIENCE
+                );
+                self.try_reply()
+            }
+            first => first,
+        };
+        reply.unwrap_or_else(|error| {
             panic!(
                 "no reply ({error}); received so far: \"{}\"",
                 self.pending.escape_ascii()
