@@ -45,7 +45,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 
 fn way(route: Route) -> &'static str {
     match route {
-        Route::Shared => "shared",
+        Route::Shared | Route::Unpins(_) => "shared",
         Route::Info => "rewritten",
         Route::Local(_) => "local",
         Route::Bracket(_) => "transaction",

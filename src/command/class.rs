@@ -21,6 +21,9 @@ pub enum Route {
     Subscriber,
     /// Leaves state on its connection: the client keeps an exclusive backend.
     Pinned(Pin),
+    /// Undoes what pinned its client; on any other connection it does nothing, and travels as
+    /// [`Route::Shared`].
+    Unpins(Pin),
     /// Has to get through while pipes are stuck: runs on a connection of its own.
     OwnConnection,
     /// Cannot pass through a multiplexer at all (replication links, the script debugger).
@@ -57,6 +60,9 @@ pub enum Local {
     ClientGetredir,
     /// `CLIENT TRACKINGINFO`.
     ClientTrackinginfo,
+    /// `CLIENT CAPA` (Valkey 8.0): what a client says that it can. Only redirects are known so far, and
+    /// none ever reaches a client.
+    ClientCapa,
     /// `CLIENT HELP`.
     ClientHelp,
     /// `QUIT`.
@@ -98,6 +104,8 @@ impl Local {
             Self::ClientNoEvict => &[b"CLIENT", b"NO-EVICT", b"-"],
             Self::ClientGetredir => &[b"CLIENT", b"GETREDIR"],
             Self::ClientTrackinginfo => &[b"CLIENT", b"TRACKINGINFO"],
+            // No capability is called so, and what the server does not know it passes over.
+            Self::ClientCapa => &[b"CLIENT", b"CAPA", b"-"],
             Self::Select => &[b"SELECT", b"-"],
             // The server itself answers it.
             Self::ClientHelp => return None,
@@ -143,10 +151,10 @@ pub enum Pin {
     Caching,
     /// `CLIENT NO-TOUCH`.
     NoTouch,
-    /// `CLIENT CAPA` (Valkey 8.0): the server may answer that connection with redirects.
-    Capa,
     /// `CLIENT IMPORT-SOURCE` (Valkey 8.1): that connection sees expired keys.
     ImportSource,
+    /// `HIMPORT PREPARE` (Redis 8.10): the names of fields that it gives belong to that connection.
+    Himport,
     /// `READONLY` on a cluster node.
     ReadOnly,
     /// `READWRITE` on a cluster node.
@@ -161,19 +169,22 @@ pub enum Pin {
     UnknownPubsubCommand,
     /// A command that the server puts in `@transaction` and that has no row of ours.
     UnknownTransactionCommand,
+    /// A command of the server's own that has no row of ours and does not say that it reads or
+    /// writes: what it does may stay on its connection.
+    UnreviewedCommand,
     /// A command unknown even to the server's `COMMAND`: it may do anything to its connection.
     UnknownCommand,
 }
 
 impl Pin {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Pin; 14] = [
+    pub const ALL: [Pin; 15] = [
         Pin::Monitor,
         Pin::Tracking,
         Pin::Caching,
         Pin::NoTouch,
-        Pin::Capa,
         Pin::ImportSource,
+        Pin::Himport,
         Pin::ReadOnly,
         Pin::ReadWrite,
         Pin::Asking,
@@ -181,6 +192,7 @@ impl Pin {
         Pin::UnknownConnectionCommand,
         Pin::UnknownPubsubCommand,
         Pin::UnknownTransactionCommand,
+        Pin::UnreviewedCommand,
         Pin::UnknownCommand,
     ];
 
@@ -191,8 +203,8 @@ impl Pin {
             Pin::Tracking => "client_tracking",
             Pin::Caching => "client_caching",
             Pin::NoTouch => "client_no_touch",
-            Pin::Capa => "client_capa",
             Pin::ImportSource => "client_import_source",
+            Pin::Himport => "himport",
             Pin::ReadOnly => "readonly",
             Pin::ReadWrite => "readwrite",
             Pin::Asking => "asking",
@@ -200,6 +212,7 @@ impl Pin {
             Pin::UnknownConnectionCommand => "unknown_connection_command",
             Pin::UnknownPubsubCommand => "unknown_pubsub_command",
             Pin::UnknownTransactionCommand => "unknown_transaction_command",
+            Pin::UnreviewedCommand => "unreviewed_command",
             Pin::UnknownCommand => "unknown_command",
         }
     }

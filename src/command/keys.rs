@@ -194,10 +194,17 @@ enum StreamOption {
     Other { values: Option<u32> },
 }
 
-/// The options of `XREAD` and `XREADGROUP` (`CLAIM` since Redis 8.4) and how many values each
-/// takes.
+/// The options of `XREAD` and `XREADGROUP` (`CLAIM` since Redis 8.4, `MAXCOUNT` and `MAXSIZE` since
+/// 8.10) and how many values each takes.
 fn stream_option(arg: &[u8]) -> StreamOption {
-    let known: &[(&[u8], u32)] = &[(b"count", 1), (b"group", 2), (b"noack", 0), (b"claim", 1)];
+    let known: &[(&[u8], u32)] = &[
+        (b"count", 1),
+        (b"group", 2),
+        (b"noack", 0),
+        (b"claim", 1),
+        (b"maxcount", 1),
+        (b"maxsize", 1),
+    ];
     if arg.eq_ignore_ascii_case(b"block") {
         StreamOption::Block
     } else if arg.eq_ignore_ascii_case(b"streams") {
@@ -289,6 +296,10 @@ mod tests {
     fn streams_are_the_first_half() {
         assert_eq!(of("XREAD COUNT 1 BLOCK 0 STREAMS a b 0 0"), ["a", "b"]);
         assert_eq!(of("XREADGROUP GROUP STREAMS c STREAMS a >"), ["a"]);
+        assert_eq!(
+            of("XREADGROUP GROUP g c CLAIM 5 MAXCOUNT STREAMS MAXSIZE 9 STREAMS a b > >"),
+            ["a", "b"]
+        );
         assert_eq!(of("XREAD STREAMS a b 0"), [""; 0]);
         assert_eq!(of("XREAD COUNT 1 a b 0"), [""; 0]);
     }

@@ -1,7 +1,8 @@
 //! Reads the server's reply to `COMMAND` and completes the rows of ours with it: arity and flags
 //! become the server's own, commands of modules and of versions to come get rows, and what the
 //! server does not have is marked. Our rows keep the last word on route, keys and replay: they are
-//! what keeps clients apart.
+//! what keeps clients apart. A command without one takes a careful route: what its flags and
+//! categories do not show to be harmless is not shared.
 
 use std::collections::BTreeMap;
 
@@ -74,13 +75,19 @@ impl CommandTable {
         let routes: BTreeMap<&str, Route> =
             table::rows().map(|row| (row.name, row.route)).collect();
         for (name, command) in &server {
-            if !routes.contains_key(name.as_str()) {
-                specs.push(command.unknown_to_us(name, Route::Shared));
-            }
-            let container = routes.get(name.as_str()).copied().unwrap_or(Route::Shared);
+            let container = match routes.get(name.as_str()) {
+                Some(ours) => *ours,
+                None => {
+                    let container = command.route_of_container();
+                    specs.push(command.unknown_to_us(name, container));
+                    container
+                }
+            };
             for (subname, subcommand) in command.subcommands.iter().flatten() {
                 let full = format!("{name}|{subname}");
-                if !routes.contains_key(full.as_str()) {
+                if !routes.contains_key(full.as_str())
+                    && !table::is_withheld(name, subname.as_bytes())
+                {
                     specs.push(subcommand.unknown_to_us(&full, container));
                 }
             }
@@ -152,9 +159,33 @@ impl Command {
             Route::Pinned(Pin::UnknownTransactionCommand)
         } else if self.categories.blocking || self.flags.contains(Flags::BLOCKING) {
             Route::Blocking
+        } else if self.may_stay() {
+            Route::Pinned(Pin::UnreviewedCommand)
         } else {
             Route::Shared
         }
+    }
+
+    /// The route of all subcommands of a container without a row of ours: state that one of them
+    /// leaves is for the others, so that one that is not shared keeps all from being so.
+    fn route_of_container(&self) -> Route {
+        let all = self.subcommands.iter().flatten();
+        let used = all.filter(|(name, _)| *name != "help");
+        let mut routes = used.map(|(_, command)| command.route_of_unknown(Route::Shared));
+        let careful = routes.find(|route| matches!(route, Route::Pinned(_)));
+        careful.unwrap_or(Route::Shared)
+    }
+
+    /// Whether what it does may stay on its connection, though no category says so. A command that
+    /// reads or writes data says that, and may be used in scripts, where many share a connection.
+    /// One that says neither is there for something else: `HIMPORT PREPARE` (Redis 8.10) is put into
+    /// no category but that of hashes, has no keys, and names what later commands of its connection
+    /// mean. Modules keep nothing of that kind, and their commands seldom say what they do.
+    fn may_stay(&self) -> bool {
+        let has = |flag| self.flags.contains(flag);
+        let about_data = has(Flags::READONLY) || has(Flags::WRITE);
+        let apart = has(Flags::NOSCRIPT) || has(Flags::NO_MULTI) || has(Flags::NO_AUTH);
+        !has(Flags::MODULE) && (apart || !about_data)
     }
 
     fn key_rule(&self) -> KeyRule {

@@ -29,6 +29,8 @@ pub enum Lookup<'t> {
     /// [`Subcommands::All`] the server does not know it either; else it goes to the server by the
     /// container's route.
     UnknownSubcommand(&'t Spec),
+    /// A subcommand of this container that is unknown to clients, whatever the server has.
+    Withheld(&'t Spec),
     /// No command.
     Unknown,
 }
@@ -101,11 +103,13 @@ impl CommandTable {
         if container.on_server == Some(false) {
             return Lookup::Known(container);
         }
-        Args::new(frame)
-            .nth(1)
-            .and_then(|name| self.names.find(Scope::SubcommandsOf(index), name))
-            .and_then(|index| self.spec(index))
-            .map_or(Lookup::UnknownSubcommand(container), Lookup::Known)
+        let name = Args::new(frame).nth(1).unwrap_or_default();
+        let known = self.names.find(Scope::SubcommandsOf(index), name);
+        match known.and_then(|index| self.spec(index)) {
+            Some(spec) => Lookup::Known(spec),
+            None if table::is_withheld(&container.name, name) => Lookup::Withheld(container),
+            None => Lookup::UnknownSubcommand(container),
+        }
     }
 
     /// The row of that full name, `client|kill` for a subcommand, in any case of letters.

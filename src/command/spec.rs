@@ -143,6 +143,14 @@ mod tests {
             Route::Shared
         );
         assert_eq!(route("XREAD COUNT BLOCK STREAMS s 0"), Route::Shared);
+        assert_eq!(
+            route("XREADGROUP GROUP g c CLAIM BLOCK MAXSIZE BLOCK MAXCOUNT BLOCK STREAMS s >"),
+            Route::Shared
+        );
+        assert_eq!(
+            route("XREADGROUP GROUP g c CLAIM 5 BLOCK 0 STREAMS s >"),
+            Route::Blocking
+        );
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn whole_block<'r>(
             Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,
             Route::Bracket(Verb::Exec | Verb::Discard) => Fate::BlockEnds,
             _ if spec.waits_for_own_writes() || rules.policy.is_dedicated(spec) => return None,
-            Route::Shared => Fate::Block,
+            Route::Shared | Route::Unpins(_) => Fate::Block,
             Route::Local(Local::Select) if planted::has(Bug::BlockWithSelect) => Fate::Block,
             _ => return None,
         };

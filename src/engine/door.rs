@@ -179,6 +179,7 @@ impl Engine {
         let matters = match spec.route {
             Route::Local(local) => local.matters_to_what_follows(),
             Route::Shared
+            | Route::Unpins(_)
             | Route::Restricted
             | Route::Info
             | Route::Blocking

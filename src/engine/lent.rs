@@ -114,6 +114,10 @@ impl Engine {
             Route::Shared | Route::Restricted | Route::Local(Local::ClientHelp) => {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
             }
+            Route::Unpins(pin) => {
+                let receiver = Receiver::Lent(Mark::Unpins(pin));
+                self.lend(id, rules, bytes, spec, receiver)
+            }
             Route::Blocking => self.wait_on_lease(id, rules, bytes, spec, queueing),
             Route::Local(local) if queueing => {
                 self.queue_local(id, (rules, bytes, frame), spec, local)

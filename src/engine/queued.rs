@@ -93,7 +93,8 @@ impl Engine {
             | Local::ClientGetname
             | Local::ClientSetname
             | Local::ClientSetinfo
-            | Local::ClientNoEvict => Filled::Local(bytes.into()),
+            | Local::ClientNoEvict
+            | Local::ClientCapa => Filled::Local(bytes.into()),
             Local::ClientList | Local::ClientKill | Local::ClientUnblock => {
                 Filled::Asked(bytes.into())
             }

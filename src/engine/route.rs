@@ -44,6 +44,15 @@ impl Engine {
                 };
                 self.refuse_queued(id, &refusal)
             }
+            Lookup::Withheld(container) => {
+                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
+                let command = &container.name;
+                let refusal = Refusal::UnknownSubcommand {
+                    command,
+                    subcommand,
+                };
+                self.refuse_queued(id, &refusal)
+            }
             // To clients that is no command, and the server is not asked for it.
             Lookup::Unknown if self.policy(id, rules).renames().hides(name) => {
                 self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes })
@@ -113,7 +122,7 @@ impl Engine {
             Route::Shared if rules.policy.is_dedicated(spec) => {
                 self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking)
             }
-            Route::Shared | Route::Restricted => {
+            Route::Shared | Route::Unpins(_) | Route::Restricted => {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Info => self.forward_info(id, rules, bytes, spec),

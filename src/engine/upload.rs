@@ -391,7 +391,9 @@ fn refusal_of<'r>(
                 refusal.write(&mut reply);
             } else {
                 match spec.route_of(partial) {
-                    Route::Shared | Route::Restricted | Route::Info => return None,
+                    Route::Shared | Route::Unpins(_) | Route::Restricted | Route::Info => {
+                        return None;
+                    }
                     Route::Blocking if queueing && !spec.waits_for_own_writes() => return None,
                     Route::NotForwarded => Refusal::NotForwarded { command }.write(&mut reply),
                     // Their arguments, or their replies, are looked at.
@@ -399,7 +401,7 @@ fn refusal_of<'r>(
                 }
             }
         }
-        Lookup::UnknownSubcommand(_) | Lookup::Unknown => {
+        Lookup::UnknownSubcommand(_) | Lookup::Withheld(_) | Lookup::Unknown => {
             Refusal::UnknownCommand { frame: partial }.write(&mut reply);
         }
     }

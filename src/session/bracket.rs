@@ -46,6 +46,8 @@ pub enum Mark {
     Pause,
     /// What leaves state on its connection if the server does it.
     Pin(Pin),
+    /// What undoes what pinned its client; inside `MULTI` it is only queued.
+    Unpins(Pin),
     /// `CLIENT NO-TOUCH OFF`.
     TouchesAgain,
     /// `CLIENT IMPORT-SOURCE OFF`.
@@ -349,7 +351,7 @@ impl Bracket {
             Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
             Mark::Wait | Mark::WaitAof | Mark::Pause => {}
             // See what is pinned.
-            Mark::Pin(_) | Mark::TouchesAgain | Mark::ImportsNoMore => {}
+            Mark::Pin(_) | Mark::Unpins(_) | Mark::TouchesAgain | Mark::ImportsNoMore => {}
         }
         Hears::AsIs
     }

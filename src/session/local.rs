@@ -77,6 +77,7 @@ pub fn answer<'a>(
             let (filter, form) = ClientFilter::read_kill(args, session.id)?;
             return Ok(Answer::Kill(filter, form));
         }
+        Local::ClientCapa => write::status(out, "OK"),
         Local::ClientHelp => {} // the server answers it
         Local::Quit => {
             write::status(out, "OK");

@@ -34,6 +34,8 @@ impl Pins {
             Mark::Pin(Pin::ReadWrite) => self.undone(Pin::ReadOnly, reply),
             Mark::TouchesAgain => self.undone(Pin::NoTouch, reply),
             Mark::ImportsNoMore => self.undone(Pin::ImportSource, reply),
+            // It tells how many names it has undone.
+            Mark::Unpins(pin) if reply.starts_with(b":") => self.0.retain(|one| *one != pin),
             Mark::Pin(pin) if !refused(pin) && !self.0.contains(&pin) => {
                 self.0.push(pin);
                 return Some(pin);
@@ -67,6 +69,7 @@ fn is_unknown(pin: Pin) -> bool {
             | Pin::UnknownConnectionCommand
             | Pin::UnknownPubsubCommand
             | Pin::UnknownTransactionCommand
+            | Pin::UnreviewedCommand
             | Pin::UnknownCommand
     )
 }
@@ -105,6 +108,21 @@ mod tests {
                     Mark::Pin(Pin::UnknownCommand),
                     "-ERR unknown command 'x'\r\n",
                 )],
+                &[],
+            ),
+            (
+                &[
+                    (Mark::Pin(Pin::Himport), "+OK\r\n"),
+                    (Mark::Unpins(Pin::Himport), "+QUEUED\r\n"),
+                    (Mark::Unpins(Pin::Himport), "-LOADING\r\n"),
+                ],
+                &[Pin::Himport],
+            ),
+            (
+                &[
+                    (Mark::Pin(Pin::Himport), "+OK\r\n"),
+                    (Mark::Unpins(Pin::Himport), ":1\r\n"),
+                ],
                 &[],
             ),
             // It may have run as far as that.

@@ -15,22 +15,35 @@ use tempfile::TempDir;
 
 /// A server on a unix socket in a directory of its own; both end with this value.
 pub(crate) struct Server {
-    pub(crate) program: &'static str,
+    pub(crate) program: String,
     stream: UnixStream,
     process: Child,
     directory: TempDir,
 }
 
-/// Every kind of server there is here.
+/// Further servers to compare with, as paths with a colon between each two: other versions.
+const MORE: &str = "NARROWS_TEST_SERVERS";
+
+/// Every kind of server there is here, and those that [`MORE`] names.
 pub(crate) fn servers() -> Vec<Server> {
     let redis = Server::start("redis-server").expect("redis-server is not on the PATH");
     let valkey = Server::start("valkey-server");
-    [Some(redis), valkey].into_iter().flatten().collect()
+    let named = std::env::var(MORE).unwrap_or_default();
+    let more = named.split(':').filter(|program| !program.is_empty());
+    let more = more.map(|program| {
+        Server::start(program).unwrap_or_else(|| panic!("{MORE}: {program} does not exist"))
+    });
+    let more: Vec<Server> = more.collect();
+    [Some(redis), valkey]
+        .into_iter()
+        .flatten()
+        .chain(more)
+        .collect()
 }
 
 impl Server {
     /// `None` when there is no such program.
-    pub(crate) fn start(program: &'static str) -> Option<Server> {
+    pub(crate) fn start(program: &str) -> Option<Server> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("server.sock");
         let spawned = Command::new(program)
@@ -68,7 +81,7 @@ impl Server {
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         Some(Server {
-            program,
+            program: program.to_owned(),
             stream,
             process,
             directory,
@@ -182,7 +195,7 @@ pub(crate) struct Listed {
 fn listed(entry: &OwnedFrame, into: &mut Vec<Listed>) {
     let fields = array(entry);
     into.push(Listed {
-        name: text(&fields[0]).to_owned(),
+        name: text(&fields[0]).to_lowercase(),
         arity: i32::try_from(number(&fields[1])).unwrap(),
         flags: array(&fields[2])
             .iter()

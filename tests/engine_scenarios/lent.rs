@@ -216,3 +216,33 @@ fn what_follows_an_errand_waits_until_its_connection_which_is_in_no_db_is_gone()
     assert_eq!(desk.closed, [errand]);
     assert_eq!(desk.written(pipe), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
 }
+
+#[test]
+fn names_of_fields_stay_on_a_connection_of_their_clients_own_until_all_are_discarded() {
+    let mut desk = Desk::new(3, without_alarms);
+    let (importer, other) = (desk.client(), desk.client());
+    desk.says(other, "GET a\r\n");
+    let pipe = desk.opens();
+    desk.written(pipe);
+    desk.answers(pipe, b"$-1\r\n");
+    desk.says(importer, "HIMPORT PREPARE f a b\r\nHIMPORT SET k f 1 2\r\n");
+    let lease = desk.opens();
+    let written = desk.written(lease);
+    assert!(written.contains("PREPARE") && written.contains("SET"));
+    desk.answers(lease, b"+OK\r\n+OK\r\n");
+    // An error, and one name of perhaps several, undo nothing.
+    desk.says(importer, "HIMPORT DISCARD f\r\nHIMPORT DISCARDALL\r\n");
+    desk.written(lease);
+    desk.answers(lease, b":1\r\n-LOADING not now\r\n");
+    desk.says(importer, "HIMPORT SET k f 1 2\r\nHIMPORT DISCARDALL\r\n");
+    assert!(desk.written(lease).contains("SET"));
+    desk.answers(lease, b"-ERR no such fieldset\r\n:0\r\n");
+    assert_eq!(
+        desk.hears(importer),
+        "+OK\r\n+OK\r\n:1\r\n-LOADING not now\r\n-ERR no such fieldset\r\n:0\r\n"
+    );
+    // It is everybody's again.
+    assert!(desk.closed.is_empty());
+    desk.says(importer, "SELECT 3\r\n");
+    assert!(desk.written(lease).contains("SELECT"));
+}

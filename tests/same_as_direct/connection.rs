@@ -311,6 +311,17 @@ const CLIENT_UNKNOWN: &str = r#"
     CLIENT id|x
     CLIENT|ID
     CLIENT "\xff\xfe"
+    CLIENT MAINT_NOTIFICATIONS
+    CLIENT maint_notifications ON moving-endpoint-type none
+    MULTI
+    CLIENT Maint_Notifications ON
+    EXEC
+    CLIENT CAPA
+    CLIENT CAPA redirect
+    CLIENT capa telepathy redirect ""
+    MULTI
+    CLIENT CAPA redirect
+    EXEC
 "#;
 
 const CLIENT_LIST: &str = r#"

@@ -147,9 +147,28 @@ fn a_server_from_7_on_tells_its_subcommands() {
     );
 }
 
+type Judged = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    Route,
+);
+
+#[test]
+fn unknown_commands_of_the_server_are_shared_only_if_they_say_what_they_do() {
+    const UNREVIEWED: Route = Route::Pinned(Pin::UnreviewedCommand);
+    are_judged(&[
+        ("core.write", &["write", "fast"], &["@hash"], Route::Shared),
+        ("core.name", &["denyoom"], &["@hash"], UNREVIEWED),
+        ("core.apart", &["readonly", "noscript"], &[], UNREVIEWED),
+        ("core.alone", &["write", "no_multi"], &[], UNREVIEWED),
+        ("core.wait", &["noscript", "blocking"], &[], Route::Blocking),
+    ]);
+}
+
 #[test]
 fn unknown_commands_take_the_careful_route() {
-    let cases: [(&str, &[&str], &[&str], Route); 6] = [
+    are_judged(&[
         (
             "mod.read",
             &["readonly", "module"],
@@ -177,11 +196,14 @@ fn unknown_commands_take_the_careful_route() {
         ("mod.wait", &["blocking"], &["@slow"], Route::Blocking),
         (
             "mod.admin",
-            &["admin"],
+            &["admin", "module"],
             &["@admin", "@dangerous"],
             Route::Shared,
         ),
-    ];
+    ]);
+}
+
+fn are_judged(cases: &[Judged]) {
     let entries: Vec<String> = cases
         .iter()
         .map(|(name, flags, categories, _)| entry6(name, -1, flags, [1, -1, 1], categories, '*'))
@@ -191,7 +213,7 @@ fn unknown_commands_take_the_careful_route() {
         let spec = spec(&table, name);
         assert_eq!(
             (spec.route, spec.replay, spec.on_server),
-            (route, false, Some(true)),
+            (*route, false, Some(true)),
             "{name}"
         );
         assert_eq!(
@@ -213,6 +235,41 @@ fn a_new_subcommand_never_escapes_the_route_of_its_container() {
         entry7("debug", -2, &["admin"], &["@admin"], &[segfault]),
     ]);
     assert_eq!(spec(&table, "debug|segfault").route, Route::Restricted);
+}
+
+#[test]
+fn what_one_subcommand_may_leave_behind_is_for_all_of_its_container() {
+    let help = |of| entry7(&format!("{of}|help"), 2, &["loading", "stale"], &[], &[]);
+    let set = |of| entry7(&format!("{of}|set"), -5, &["write"], &["@hash"], &[]);
+    let name = entry7("fields|name", -4, &["denyoom"], &["@hash"], &[]);
+    let table = learn(&[
+        get(),
+        entry7(
+            "fields",
+            -2,
+            &[],
+            &[],
+            &[name, set("fields"), help("fields")],
+        ),
+        entry7("plain", -2, &[], &[], &[set("plain"), help("plain")]),
+    ]);
+    let pinned = Route::Pinned(Pin::UnreviewedCommand);
+    for name in ["fields", "fields|name", "fields|set", "fields|help"] {
+        assert_eq!(spec(&table, name).route, pinned, "{name}");
+    }
+    assert_eq!(spec(&table, "plain|set").route, Route::Shared);
+}
+
+#[test]
+fn a_withheld_subcommand_is_unknown_even_where_the_server_has_it() {
+    let notify = entry7("client|maint_notifications", -3, &[], &["@connection"], &[]);
+    let learned = learn(&[get(), entry7("client", -2, &[], &[], &[notify])]);
+    for table in [CommandTable::builtin(), learned] {
+        let mut frame = Vec::new();
+        write::request(&mut frame, &[b"CLIENT", b"Maint_Notifications", b"ON"]);
+        let lookup = table.lookup(&frame, b"CLIENT", 3);
+        assert!(matches!(lookup, Lookup::Withheld(client) if &*client.name == "client"));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub(super) const ROWS: &[Row] = &[
     plain("auth", -2).no_auth().local(Local::Auth),
     plain("client", -2).pin(Pin::UnknownClientSubcommand),
     plain("client|caching", 3).pin(Pin::Caching),
-    plain("client|capa", -3).pin(Pin::Capa),
+    plain("client|capa", -3).local(Local::ClientCapa),
     plain("client|getname", 2).local(Local::ClientGetname),
     plain("client|getredir", 2).local(Local::ClientGetredir),
     plain("client|help", 2).local(Local::ClientHelp),

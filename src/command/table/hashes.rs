@@ -1,6 +1,8 @@
-//! Hashes, with the field expiry of Redis 7.4 and 8.
+//! Hashes, with the field expiry of Redis 7.4 and 8. What `HIMPORT PREPARE` (Redis 8.10) names belongs to
+//! the connection, up to `DISCARDALL` (`himport_fieldsets`, networking.c).
 
-use super::row::{Row, read, write};
+use super::row::{Row, plain, read, write};
+use crate::command::class::Pin;
 
 pub(super) const ROWS: &[Row] = &[
     write("hdel", -3).key().integer(),
@@ -12,6 +14,11 @@ pub(super) const ROWS: &[Row] = &[
     read("hgetall", 2).key().replay().list(),
     write("hgetdel", -5).key().list().null(),
     write("hgetex", -5).key().list().null(),
+    plain("himport", -2).pin(Pin::Himport),
+    plain("himport|discard", 3).integer(),
+    plain("himport|discardall", 2).unpin(Pin::Himport).integer(),
+    plain("himport|prepare", -4).pin(Pin::Himport).status(),
+    write("himport|set", -5).keys(2, 2, 1).status(),
     write("hincrby", 4).key().integer(),
     write("hincrbyfloat", 4).key().string(),
     read("hkeys", 2).key().replay().list(),

@@ -8,6 +8,10 @@ pub(super) const ROWS: &[Row] = &[
         .blocking()
         .keys(1, 2, 1)
         .route(Route::Blocking),
+    write("blmovem", -6)
+        .blocking()
+        .keys(1, 2, 1)
+        .route(Route::Blocking),
     write("blmpop", -5)
         .blocking()
         .counted(2)
@@ -28,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
     write("linsert", 5).key().integer(),
     read("llen", 2).key().replay().integer(),
     write("lmove", 5).keys(1, 2, 1).string().null(),
+    write("lmovem", -5).keys(1, 2, 1),
     write("lmpop", -4).counted(1).list().null(),
     write("lpop", -2).key().string().null().list(),
     read("lpos", -3).key().replay().integer().list().null(),

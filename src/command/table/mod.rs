@@ -1,5 +1,6 @@
 //! The rows of ours, a file per family, sorted by name: every command and subcommand of Redis 7.0
-//! to 8 and Valkey 8 except Sentinel's and those of modules, which the server's `COMMAND` tells.
+//! to 8.10 and Valkey 8 to 9.1 except Sentinel's and those of modules, which the server's `COMMAND`
+//! tells.
 //!
 //! Figures come from the servers' own `src/commands/*.json`. Where versions differ the row holds
 //! the widest arity, so that a server whose `COMMAND` cannot be read is never denied a request that
@@ -11,6 +12,7 @@
 //! scripts and functions (may do anything), `KEYS` (a server that was lost under it should not get
 //! it twice), `LOLWUT` and `CLUSTER SLOT-STATS` (no data).
 
+mod arrays;
 mod bitmaps;
 mod cluster;
 mod connection;
@@ -27,12 +29,22 @@ mod sorted_sets;
 mod streams;
 mod strings;
 mod transactions;
+mod vectors;
 
 pub(super) use row::Row;
 
 /// Every row of ours; a container comes before its subcommands.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().copied().flatten()
+}
+
+/// Whether narrows keeps a subcommand from its clients, whatever the server has: to them it is unknown.
+///
+/// Client libraries ask for `CLIENT MAINT_NOTIFICATIONS` on connect and take the error for a no. A
+/// server that grants it (Redis Enterprise) would push to that connection from then on, and each
+/// client would have to keep one.
+pub(super) fn is_withheld(container: &str, name: &[u8]) -> bool {
+    container == "client" && name.eq_ignore_ascii_case(b"maint_notifications")
 }
 
 const FAMILIES: &[&[Row]] = &[
@@ -42,6 +54,8 @@ const FAMILIES: &[&[Row]] = &[
     sets::ROWS,
     sorted_sets::ROWS,
     streams::ROWS,
+    arrays::ROWS,
+    vectors::ROWS,
     bitmaps::ROWS,
     geo::ROWS,
     keys::ROWS,

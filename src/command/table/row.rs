@@ -96,6 +96,11 @@ impl Row {
         self.route(Route::Pinned(pin))
     }
 
+    /// Undoes what pins a client.
+    pub(super) const fn unpin(self, pin: Pin) -> Self {
+        self.route(Route::Unpins(pin))
+    }
+
     const fn rule(mut self, keys: KeyRule) -> Self {
         self.keys = keys;
         self

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     write("function|restore", -3),
     plain("function|stats", 2),
     plain("script", -2),
-    plain("script|debug", 3).route(Route::NotForwarded),
+    plain("script|debug", -3).route(Route::NotForwarded),
     plain("script|exists", -3),
     plain("script|flush", -2),
     plain("script|help", 2),

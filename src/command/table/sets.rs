@@ -6,6 +6,7 @@ pub(super) const ROWS: &[Row] = &[
     write("sadd", -3).key().integer(),
     read("scard", 2).key().replay().integer(),
     read("sdiff", -2).keys(1, -1, 1).replay().list(),
+    read("sdiffcard", -3).counted(1).replay().integer(),
     write("sdiffstore", -3).keys(1, -1, 1).integer(),
     read("sinter", -2).keys(1, -1, 1).replay().list(),
     read("sintercard", -3).counted(1).replay().integer(),
@@ -24,5 +25,6 @@ pub(super) const ROWS: &[Row] = &[
     write("srem", -3).key().integer(),
     read("sscan", -3).key().replay().list(),
     read("sunion", -2).keys(1, -1, 1).replay().list(),
+    read("sunioncard", -3).counted(1).replay().integer(),
     write("sunionstore", -3).keys(1, -1, 1).integer(),
 ];

@@ -7,6 +7,7 @@ pub(super) const ROWS: &[Row] = &[
     write("decr", 2).key().integer(),
     write("decrby", 3).key().integer(),
     write("delex", -2).key().integer(),
+    write("delifeq", 3).key().integer(),
     read("digest", 2).key().replay().string().null(),
     read("get", 2).key().replay().string().null(),
     write("getdel", 2).key().string().null(),
@@ -16,6 +17,7 @@ pub(super) const ROWS: &[Row] = &[
     write("incr", 2).key().integer(),
     write("incrby", 3).key().integer(),
     write("incrbyfloat", 3).key().string(),
+    write("increx", -2).key(),
     read("lcs", -3)
         .keys(1, 2, 1)
         .replay()
