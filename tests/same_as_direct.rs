@@ -18,6 +18,8 @@ mod connection;
 mod data;
 #[path = "same_as_direct/differences.rs"]
 mod differences;
+#[path = "same_as_direct/inside.rs"]
+mod inside;
 #[path = "same_as_direct/random.rs"]
 mod random;
 #[path = "same_as_direct/scripts.rs"]
@@ -74,6 +76,14 @@ fn the_connection_itself_behaves_as_a_direct_one() {
 fn transactions_are_answered_as_directly() {
     for flavor in Flavor::installed() {
         Arena::new(flavor).compare(&talks(transactions::TALKS));
+    }
+}
+
+#[test]
+fn every_route_means_inside_a_transaction_what_it_means_directly_or_is_refused() {
+    assert_eq!(inside::is_complete(), [""; 0]);
+    for flavor in Flavor::installed() {
+        inside::compare(&Arena::new(flavor));
     }
 }
 

@@ -16,18 +16,17 @@ impl Engine {
     /// Whether the reply under way on a backend, to a request with this mark, is one that may be
     /// long, and is no error: it goes on as it comes.
     pub(super) fn streams(&self, id: BackendId, mark: Mark) -> bool {
+        let streams: fn(ReplyKind) -> bool = match mark {
+            Mark::Exec => |kind| matches!(kind, ReplyKind::Array | ReplyKind::Null),
+            Mark::Pin(_) => |kind| {
+                let line = matches!(kind, ReplyKind::Status | ReplyKind::Error);
+                !line && kind != ReplyKind::BlobError
+            },
+            _ => return false,
+        };
         // What has begun to be collected is collected to its end.
         self.backends.get(id).is_some_and(|backend| {
-            let kind = backend.replies.kind();
-            backend.collected.is_empty()
-                && match mark {
-                    Mark::Exec => matches!(kind, Some(ReplyKind::Array | ReplyKind::Null)),
-                    Mark::Pin(_) => !matches!(
-                        kind,
-                        None | Some(ReplyKind::Status | ReplyKind::Error | ReplyKind::BlobError)
-                    ),
-                    _ => false,
-                }
+            backend.collected.is_empty() && backend.replies.kind().is_some_and(streams)
         })
     }
 

@@ -287,8 +287,9 @@ impl Engine {
             return Outcome::Ended;
         };
         let bracket = &lease.lent.bracket;
-        let settled = bracket.is_settled() || planted::has(Bug::JudgedTooEarly);
-        if verb == Verb::Exec && bracket.judges_exec(lost) && !settled {
+        let due = client.in_flight > 0 && !bracket.is_settled();
+        let waits = due && !planted::has(Bug::JudgedTooEarly);
+        if verb == Verb::Exec && bracket.judges_exec(lost) && waits {
             return self.hold(id, Hold::Replies);
         }
         let mark = match verb {

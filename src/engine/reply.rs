@@ -111,7 +111,9 @@ impl Engine {
         };
         backend.collected.extend_from_slice(part);
         let limit = match run.receiver {
-            Receiver::Lent(Mark::ExecFilled) => self.rules.settings.clients.output_bytes_max,
+            Receiver::Lent(Mark::ExecFilled) | Receiver::LentSilent(Mark::ExecFilled) => {
+                self.rules.settings.clients.output_bytes_max
+            }
             _ => COLLECT_BYTES_MAX,
         };
         // One that is whole has been taken from the queue: its client gets it.
