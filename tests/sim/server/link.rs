@@ -225,7 +225,8 @@ impl Link {
 
     /// Something that no reply may be, at a place where a reply may begin.
     pub fn misbehave(&mut self, chance: &mut Chance) {
-        let deep = b"*1\r\n".repeat(200);
+        // However deep, it is a reply up to there.
+        let deep = [b"*1\r\n".repeat(200), b"?\r\n".to_vec()].concat();
         let junk: &[&[u8]] = &[
             b"?\r\n",
             b"$x\r\n",
@@ -234,7 +235,7 @@ impl Link {
             b"+a\rb",
             b"*-7\r\n",
             b"HTTP/1.1 200 OK\r\n",
-            // Longer, deeper and more than any reply may be.
+            // Longer and more than any reply may be.
             b"$629145600\r\nxx",
             b"*99999999999999\r\n",
             &deep,
