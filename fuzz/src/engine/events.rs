@@ -293,12 +293,7 @@ impl World {
         if let Some((ticket, question)) = self.questions.pop_front()
             && !lost
         {
-            let answer = match question {
-                Question::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
-                Question::Kill(_) | Question::Unblock(..) => Reply::Killed(1),
-                Question::Figures => Reply::Figures(Box::default()),
-            };
-            self.engine.answered(ticket, answer, self.now);
+            self.engine.answered(ticket, reply_to(&question), self.now);
             // The same kind of question from the other side.
             self.engine.answer(&question, self.now);
         }
@@ -418,4 +413,14 @@ fn some_bytes(u: &mut Unstructured<'_>) -> Result<usize> {
         128..250 => usize::from(choice) - 128,
         _ => 1000 * usize::from(choice - 249),
     })
+}
+
+/// What the other worker answers.
+fn reply_to(question: &Question) -> Reply {
+    match question {
+        Question::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
+        Question::Kill(_) | Question::Unblock(..) => Reply::Killed(1),
+        Question::Figures => Reply::Figures(Box::default()),
+        Question::Each(questions) => Reply::Each(questions.iter().map(reply_to).collect()),
+    }
 }
