@@ -153,3 +153,6 @@ pub fn last_words(reason: TurnedAway) -> Vec<u8> {
 fn shown(peer: Option<SocketAddr>) -> String {
     peer.map_or_else(|| "unix socket".to_owned(), |peer| peer.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! A door before workers that take nobody in.
+
+use std::future::Future;
+use std::task::Poll;
+
+use super::*;
+use crate::command::{CommandTable, Policy};
+use crate::engine::Rules;
+use crate::engine::settings::Settings as EngineSettings;
+use crate::runtime::settings::Settings;
+use crate::session::Access;
+
+fn door(workers: usize) -> Door {
+    let rules = Rules {
+        settings: EngineSettings::default(),
+        commands: CommandTable::builtin(),
+        policy: Policy::default(),
+        access: Access::default(),
+    };
+    let (room, total) = (Arc::new(Notify::new()), Arc::default());
+    let worker = |_| {
+        let load = Load {
+            total: Arc::clone(&total),
+            worker: Arc::default(),
+        };
+        (Inbox::new(&room), load)
+    };
+    Door {
+        current: Arc::new(Current::new(Settings::default(), rules)),
+        workers: (0..workers).map(worker).collect(),
+        room: Arc::clone(&room),
+        sources: Arc::default(),
+        counts: Arc::default(),
+        told: Mutex::default(),
+    }
+}
+
+#[tokio::test]
+async fn clients_go_to_whoever_takes_them_and_wait_while_nobody_does() {
+    let door = door(2);
+    let inbox = |worker: usize| &door.workers[worker].0;
+    let load = |worker: usize| door.workers[worker].1.worker.load(Ordering::Relaxed);
+    // The first has come to a halt.
+    let mut halted: Vec<Room> = std::iter::from_fn(|| inbox(0).room()).collect();
+    let mut admitted = Vec::new();
+    while inbox(1).has_room() {
+        admitted.push(door.admit(None).await.unwrap());
+    }
+    assert_eq!((load(0), load(1)), (0, admitted.len()));
+    let mut waits = std::pin::pin!(door.admit(None));
+    let now = std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx)));
+    assert!(now.await.is_pending(), "the kernel's queue holds it");
+    halted.pop();
+    let last = waits.await.unwrap();
+    assert_eq!(load(0), 1);
+    drop(last);
+}
