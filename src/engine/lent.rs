@@ -115,7 +115,7 @@ impl Engine {
                 self.lend(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Unpins(pin) => {
-                let receiver = Receiver::Lent(Mark::Unpins(pin));
+                let receiver = Mark::undoing(pin).map_or(Receiver::Client, Receiver::Lent);
                 self.lend(id, rules, bytes, spec, receiver)
             }
             Route::Blocking => self.wait_on_lease(id, rules, bytes, spec, queueing),
@@ -403,11 +403,9 @@ impl Engine {
         }
         let off = |word: &[u8]| word.eq_ignore_ascii_case(b"off");
         let off = Args::new(bytes).nth(2).is_some_and(off);
-        let mark = match pin {
-            Pin::NoTouch if off => Mark::TouchesAgain,
-            Pin::ImportSource if off => Mark::ImportsNoMore,
-            pin => Mark::Pin(pin),
-        };
+        let undoes = off && matches!(pin, Pin::NoTouch | Pin::ImportSource);
+        let mark = Mark::undoing(pin).filter(|_| undoes);
+        let mark = mark.unwrap_or(Mark::Pin(pin));
         self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
     }
 

@@ -46,8 +46,8 @@ pub enum Mark {
     Pause,
     /// What leaves state on its connection if the server does it.
     Pin(Pin),
-    /// What undoes what pinned its client; inside `MULTI` it is only queued.
-    Unpins(Pin),
+    /// `HIMPORT DISCARDALL`; inside `MULTI` it is only queued.
+    HimportsNoMore,
     /// `CLIENT NO-TOUCH OFF`.
     TouchesAgain,
     /// `CLIENT IMPORT-SOURCE OFF`.
@@ -66,6 +66,17 @@ impl Mark {
                 | Self::Abort
                 | Self::AbortUnwatched
         )
+    }
+
+    /// That of a command that undoes what has pinned its client, if there is one. A mark has no room
+    /// for a second kind of [`Pin`]: each has a name of its own.
+    pub fn undoing(pin: Pin) -> Option<Self> {
+        match pin {
+            Pin::Himport => Some(Self::HimportsNoMore),
+            Pin::NoTouch => Some(Self::TouchesAgain),
+            Pin::ImportSource => Some(Self::ImportsNoMore),
+            _ => None,
+        }
     }
 
     /// Why narrows has sent a `DISCARD` in the place of an `EXEC`, if it has.
@@ -351,7 +362,8 @@ impl Bracket {
             Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
             Mark::Wait | Mark::WaitAof | Mark::Pause => {}
             // See what is pinned.
-            Mark::Pin(_) | Mark::Unpins(_) | Mark::TouchesAgain | Mark::ImportsNoMore => {}
+            Mark::Pin(_) | Mark::HimportsNoMore => {}
+            Mark::TouchesAgain | Mark::ImportsNoMore => {}
         }
         Hears::AsIs
     }

@@ -35,7 +35,9 @@ impl Pins {
             Mark::TouchesAgain => self.undone(Pin::NoTouch, reply),
             Mark::ImportsNoMore => self.undone(Pin::ImportSource, reply),
             // It tells how many names it has undone.
-            Mark::Unpins(pin) if reply.starts_with(b":") => self.0.retain(|one| *one != pin),
+            Mark::HimportsNoMore if reply.starts_with(b":") => {
+                self.0.retain(|one| *one != Pin::Himport);
+            }
             Mark::Pin(pin) if !refused(pin) && !self.0.contains(&pin) => {
                 self.0.push(pin);
                 return Some(pin);
@@ -113,15 +115,15 @@ mod tests {
             (
                 &[
                     (Mark::Pin(Pin::Himport), "+OK\r\n"),
-                    (Mark::Unpins(Pin::Himport), "+QUEUED\r\n"),
-                    (Mark::Unpins(Pin::Himport), "-LOADING\r\n"),
+                    (Mark::HimportsNoMore, "+QUEUED\r\n"),
+                    (Mark::HimportsNoMore, "-LOADING\r\n"),
                 ],
                 &[Pin::Himport],
             ),
             (
                 &[
                     (Mark::Pin(Pin::Himport), "+OK\r\n"),
-                    (Mark::Unpins(Pin::Himport), ":1\r\n"),
+                    (Mark::HimportsNoMore, ":1\r\n"),
                 ],
                 &[],
             ),
