@@ -94,7 +94,7 @@ planted! {
     a_login_that_is_not_checked_is_found: LoginUnchecked, 50, WithUsers;
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Transacting;
-    a_watch_that_is_forgotten_is_found: WatchForgotten, 4000, Transacting;
+    a_watch_that_is_forgotten_is_found: WatchForgotten, 500, Transacting;
     an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Transacting;
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
     confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Listening;
