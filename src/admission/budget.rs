@@ -53,7 +53,37 @@ struct State {
     /// Permits held, by worker.
     held: Vec<u32>,
     /// Those of them whose connections are lent to clients for as long as they like.
-    lent: Vec<u32>,
+    lent: Vec<Lent>,
+}
+
+/// For how long a connection is lent that does not come back by itself. What does (a transaction, an
+/// upload) is not lent in this sense: it takes turns with everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Term {
+    /// While one command waits on the server: until there is data, or its own timeout.
+    Waiting,
+    /// Until its client has enough: subscriptions, and other state that stays.
+    Lasting,
+}
+
+/// Connections of one worker that are lent, by [`Term`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Lent {
+    waiting: u32,
+    lasting: u32,
+}
+
+impl Lent {
+    fn of(&mut self, term: Term) -> &mut u32 {
+        match term {
+            Term::Waiting => &mut self.waiting,
+            Term::Lasting => &mut self.lasting,
+        }
+    }
+
+    fn total(self) -> u32 {
+        self.waiting + self.lasting
+    }
 }
 
 /// The right to hold one backend connection. Not `Clone`; returned by `Drop`.
@@ -79,7 +109,7 @@ impl Budget {
                 control: false,
                 reserve: false,
                 held: vec![0; workers],
-                lent: vec![0; workers],
+                lent: vec![Lent::default(); workers],
             }),
             wanting: AtomicU32::new(0),
             server: Mutex::new(None),
@@ -144,37 +174,95 @@ impl Budget {
         })
     }
 
-    /// Whether a connection of `worker` may be lent for as long as its client likes: one more is
-    /// left to the worker then, or can be had. False when it cannot.
-    pub fn lend(&self, worker: usize) -> bool {
+    /// Lends a connection of `worker`, if it may be: one more is left to the worker then, or can be
+    /// had, and of the places that all share one is left for what ends by itself, so that no
+    /// number of clients that listen or wait keeps transactions out. Likewise those that listen
+    /// leave one to those that wait.
+    pub fn lend(&self, worker: usize, term: Term) -> bool {
         let mut state = self.state.lock();
-        if !self.has_room_in(&state, worker) {
+        if !self.has_room_in(&state, worker, term) {
             return false;
         }
         match state.lent.get_mut(worker) {
-            Some(lent) => *lent += 1,
+            Some(lent) => *lent.of(term) += 1,
             None => return false,
         }
         true
     }
 
     /// One that was lent so is its worker's again, or is closed.
-    pub fn lent_no_more(&self, worker: usize) {
+    pub fn lent_no_more(&self, worker: usize, term: Term) {
         if let Some(lent) = self.state.lock().lent.get_mut(worker) {
+            let lent = lent.of(term);
             *lent = lent.saturating_sub(1);
         }
     }
 
-    /// Whether [`Budget::lend`] would say yes now.
-    pub fn may_lend(&self, worker: usize) -> bool {
-        self.has_room_in(&self.state.lock(), worker)
+    /// One that is lent is lent for another term from now on, if it may be.
+    pub fn lend_on(&self, worker: usize, (from, to): (Term, Term)) -> bool {
+        if from == to {
+            return true;
+        }
+        self.lent_no_more(worker, from);
+        let lent = self.lend(worker, to);
+        if !lent && let Some(before) = self.state.lock().lent.get_mut(worker) {
+            *before.of(from) += 1;
+        }
+        lent
     }
 
-    fn has_room_in(&self, state: &State, worker: usize) -> bool {
+    /// How many more may be lent for a term at most, whichever worker does.
+    pub fn room(&self, term: Term) -> u32 {
+        self.room_in(&self.state.lock(), term)
+    }
+
+    fn room_in(&self, state: &State, term: Term) -> u32 {
+        let (lent, reachable) = (state.lent_in_all(), self.reachable(state));
+        let room = lendable_of(reachable, Term::Waiting).saturating_sub(lent.total());
+        match term {
+            Term::Waiting => room,
+            Term::Lasting => {
+                room.min(lendable_of(reachable, Term::Lasting).saturating_sub(lent.lasting))
+            }
+        }
+    }
+
+    /// Whether [`Budget::lend`] would say yes now.
+    pub fn may_lend(&self, worker: usize, term: Term) -> bool {
+        self.has_room_in(&self.state.lock(), worker, term)
+    }
+
+    /// How many may be lent at once for a term, by all workers together, as the budget stands.
+    pub fn lendable(&self, term: Term) -> u32 {
+        lendable_of(self.common(), term)
+    }
+
+    /// Whether everything that workers share is lent: each has its first place left and no other
+    /// will come, so that what ends by itself takes turns with all else on that one.
+    pub fn is_all_lent(&self) -> bool {
+        let state = self.state.lock();
+        state.lent_in_all().total() >= self.reachable(&state)
+    }
+
+    fn has_room_in(&self, state: &State, worker: usize, term: Term) -> bool {
         // Of two that are not lent one may be. Otherwise the worker's first place becomes free
         // again, and the connection takes one of those that all share.
-        state.unlent(worker).is_some_and(|unlent| unlent > 1)
-            || state.beyond_first() < self.common()
+        let one_is_left = state.unlent(worker).is_some_and(|unlent| unlent > 1)
+            || state.beyond_first() < self.common();
+        self.room_in(state, term) > 0 && one_is_left
+    }
+
+    /// Of the places that all workers share those that can be had now: what is held, and what
+    /// may still grow beside the server's own limit.
+    fn reachable(&self, state: &State) -> u32 {
+        let growth = match self.growth_stopped() {
+            true => 0,
+            false => (self.ceiling.load(Ordering::Relaxed)).saturating_sub(state.out()),
+        };
+        state
+            .beyond_first()
+            .saturating_add(growth)
+            .min(self.common())
     }
 
     /// Whether a place is kept back for [`Claim::Reserve`]: of few places none can be spared.
@@ -204,15 +292,16 @@ impl Budget {
         self.state.lock().out()
     }
 
-    /// Permits beyond an even share that `worker` holds: what it should give back when
-    /// somebody is [wanting](Budget::wanting).
+    /// Permits beyond an even share that `worker` holds, what is lent left aside: what it should
+    /// give back when somebody is [wanting](Budget::wanting).
     pub fn surplus(&self, worker: usize) -> u32 {
         let state = self.state.lock();
         let workers = u32::try_from(state.held.len()).unwrap_or(u32::MAX).max(1);
-        let fair = (self.total().saturating_sub(1 + self.kept_back()) / workers).max(1);
+        let unlent =
+            (self.total()).saturating_sub(1 + self.kept_back() + state.lent_in_all().total());
+        let fair = (unlent / workers).max(1);
         state
-            .held
-            .get(worker)
+            .unlent(worker)
             .map_or(0, |held| held.saturating_sub(fair))
     }
 
@@ -273,17 +362,34 @@ impl State {
     /// Permits of a worker whose connections are its own.
     fn unlent(&self, worker: usize) -> Option<u32> {
         let held = self.held.get(worker)?;
-        Some(held.saturating_sub(*self.lent.get(worker)?))
+        Some(held.saturating_sub(self.lent.get(worker)?.total()))
+    }
+
+    fn lent_in_all(&self) -> Lent {
+        self.lent.iter().fold(Lent::default(), |all, lent| Lent {
+            waiting: all.waiting + lent.waiting,
+            lasting: all.lasting + lent.lasting,
+        })
     }
 
     /// Permits beyond each worker's first that is not lent.
     fn beyond_first(&self) -> u32 {
         let both = self.held.iter().zip(&self.lent);
         both.map(|(held, lent)| {
-            let lent = (*lent).min(*held);
+            let lent = lent.total().min(*held);
             lent + (held - lent).saturating_sub(1)
         })
         .sum()
+    }
+}
+
+/// How many of `shared` places may be lent for a term. Of two or more one is left to what ends by
+/// itself, and of what remains one to those that wait.
+fn lendable_of(shared: u32, term: Term) -> u32 {
+    let all = shared.saturating_sub(u32::from(shared > 1));
+    match term {
+        Term::Waiting => all,
+        Term::Lasting => all.saturating_sub(u32::from(all > 1)),
     }
 }
 
@@ -303,122 +409,4 @@ impl Drop for Permit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_permits_than_the_total_are_ever_out() {
-        let budget = Budget::new(6, 2);
-        let mut out = vec![budget.acquire(Claim::Control)];
-        for _ in 0..10 {
-            out.push(budget.acquire(Claim::Worker(0)));
-        }
-        assert_eq!(out.iter().flatten().count(), 4, "control and three");
-        assert!(budget.acquire(Claim::Worker(1)).is_some(), "its own place");
-        out.push(budget.acquire(Claim::Worker(1)));
-        assert_eq!((budget.held(), budget.total()), (5, 6));
-        assert!(budget.acquire(Claim::Worker(1)).is_none());
-        out.push(budget.acquire(Claim::Reserve));
-        assert_eq!((budget.held(), budget.total()), (6, 6));
-        assert!(budget.acquire(Claim::Reserve).is_none(), "there is one");
-        out.clear();
-        assert_eq!(budget.held(), 0);
-    }
-
-    #[test]
-    fn of_few_places_none_is_kept_back() {
-        for (total, workers) in [(3, 1), (2, 1), (4, 3)] {
-            let budget = Budget::new(total, workers);
-            assert!(!budget.keeps_one_back() && budget.acquire(Claim::Reserve).is_none());
-        }
-        assert!(Budget::new(4, 1).acquire(Claim::Reserve).is_some());
-    }
-
-    #[test]
-    fn every_worker_always_finds_its_first_permit() {
-        let budget = Budget::new(4, 3);
-        let first = budget.acquire(Claim::Worker(0));
-        assert!(first.is_some());
-        assert!(budget.acquire(Claim::Worker(0)).is_none());
-        assert!(budget.acquire(Claim::Worker(1)).is_some());
-        assert!(budget.acquire(Claim::Worker(2)).is_some());
-        assert!(budget.acquire(Claim::Worker(3)).is_none(), "no such worker");
-    }
-
-    #[test]
-    fn a_total_too_small_is_raised_and_the_workers_it_can_serve_are_told() {
-        assert_eq!(Budget::new(1, 2).total(), 3);
-        assert_eq!(Budget::workers_max(3), 2);
-        assert_eq!(Budget::workers_max(0), 0);
-    }
-
-    #[test]
-    fn a_worker_finds_a_permit_beside_all_that_are_lent() {
-        let budget = Budget::new(6, 2);
-        let mut out: Vec<_> = (0..2).map(|_| budget.acquire(Claim::Worker(0))).collect();
-        assert!(budget.lend(0), "another one is left");
-        assert!(budget.lend(0), "its first place is free then");
-        budget.stop_growth(true);
-        out.push(budget.acquire(Claim::Worker(0)));
-        assert!(out[2].is_some());
-        assert!(!budget.lend(0), "what is left is the other worker's first");
-        out.push(budget.acquire(Claim::Control));
-        out.push(budget.acquire(Claim::Worker(1)));
-        assert_eq!((budget.held(), out.iter().flatten().count()), (5, 5));
-        assert!(budget.acquire(Claim::Worker(1)).is_none() && !budget.lend(1));
-        budget.lent_no_more(0);
-        assert!(budget.lend(0));
-    }
-
-    #[test]
-    fn stopped_growth_leaves_the_first_permit_alone() {
-        let budget = Budget::new(10, 1);
-        budget.stop_growth(true);
-        let first = budget.acquire(Claim::Worker(0));
-        assert!(first.is_some());
-        assert!(budget.acquire(Claim::Worker(0)).is_none());
-        budget.stop_growth(false);
-        assert!(budget.acquire(Claim::Worker(0)).is_some());
-    }
-
-    #[test]
-    fn growth_ends_at_the_ceiling_and_every_first_permit_is_beyond_it() {
-        let budget = Budget::new(10, 2);
-        budget.limit_growth(2);
-        let out = [(); 3].map(|()| budget.acquire(Claim::Worker(0)));
-        assert_eq!(out.iter().flatten().count(), 2);
-        assert!(budget.acquire(Claim::Worker(1)).is_some());
-        budget.limit_growth(4);
-        assert!(budget.acquire(Claim::Worker(0)).is_some());
-    }
-
-    #[test]
-    fn a_lower_bound_takes_nothing_away_and_gives_nothing_more() {
-        let budget = Budget::new(7, 2);
-        let mut out: Vec<_> = (0..4).map(|_| budget.acquire(Claim::Worker(0))).collect();
-        assert!(out.iter().all(Option::is_some) && !budget.is_exceeded());
-        assert_eq!(budget.resize(1), 3, "control and one each");
-        assert_eq!((budget.held(), budget.total()), (4, 3));
-        assert!(budget.is_exceeded() && budget.acquire(Claim::Worker(0)).is_none());
-        let first = budget.acquire(Claim::Worker(1));
-        assert!(first.is_some(), "within the old bound");
-        assert_eq!(budget.surplus(0), 3);
-        out.truncate(1);
-        assert!(!budget.is_exceeded() && budget.acquire(Claim::Worker(0)).is_none());
-        assert_eq!(budget.resize(5), 5);
-        assert!(budget.acquire(Claim::Worker(0)).is_some());
-    }
-
-    #[test]
-    fn surplus_is_what_lies_beyond_an_even_share() {
-        let budget = Budget::new(10, 2);
-        let out: Vec<_> = (0..6).map(|_| budget.acquire(Claim::Worker(0))).collect();
-        assert_eq!(budget.surplus(0), 2);
-        assert_eq!(budget.surplus(1), 0);
-        drop(out);
-        budget.want(true);
-        assert!(budget.wanting());
-        budget.want(false);
-        assert!(!budget.wanting());
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ pub mod seats;
 pub mod sources;
 
 pub use backoff::Backoff;
-pub use budget::{Budget, Claim, Permit};
+pub use budget::{Budget, Claim, Permit, Term};
 pub use failures::Failures;
 pub use jitter::Jitter;
 pub use pause::{Paused, ServerPause};

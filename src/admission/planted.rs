@@ -8,6 +8,8 @@
 pub enum Bug {
     /// A backend of one user is set to the context of another.
     UserChanged,
+    /// A lent backend that changes its db is filed under the user that its client is by then.
+    LentMovedAsClient,
     /// A login that the server has refused is taken for accepted.
     LoginUnchecked,
     /// With a client its slots are forgotten, though the replies are still to come.

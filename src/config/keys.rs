@@ -16,6 +16,9 @@ use crate::session::AuthMode;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
 
+/// What zero means for a bound on what is lent.
+const BUDGET: &str = "what backend.max_connections leaves";
+
 /// The settings while they are being read: what the file calls one thing and the settings
 /// another is kept as the file has it until everything is known.
 #[derive(Default)]
@@ -107,8 +110,8 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
         "pool.pipe_in_flight_max"    pipe_in_flight_max    count(1, MILLION);
         "pool.pipe_bytes_max"        pipe_bytes_max        bytes(64 * KIB, GIB);
         "pool.big_reply_bytes"       big_reply_bytes       bytes(4 * KIB, GIB);
-        "pool.leases_max"            leases_max            count(1, 10_000);
-        "pool.blocking_max"          blocking_max          count(1, 10_000);
+        "pool.leases_max"            leases_max            count(1, 10_000).or_zero(BUDGET);
+        "pool.blocking_max"          blocking_max          count(1, 10_000).or_zero(BUDGET);
     }
 }
 

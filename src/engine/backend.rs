@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::resp::ReplyScanner;
 
 use super::check::Check;
+use super::context::Contexts;
 use super::credential::CredentialId;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId, LoginId};
 use super::outgoing::Outgoing;
+use super::planted::{self, Bug};
 use super::probe::Probe;
 use super::slot::{Receiver, Slot};
 
@@ -91,10 +93,10 @@ pub enum Next {
 pub struct Backend {
     /// See [`Phase`].
     pub phase: Phase,
-    /// What it is set to, or being dialled for.
-    pub context: ContextId,
+    /// What it is set to, or being dialled for. Always one of its own user's.
+    context: ContextId,
     /// As whom it is logged in. Never changes, once that is known.
-    pub credential: CredentialId,
+    credential: CredentialId,
     /// It was dialled within the place of the budget that is kept back: it is used once.
     pub kept_back: bool,
     /// Whom it was dialled or drained for, until it reaches them.
@@ -153,6 +155,50 @@ impl Backend {
             used_at: now,
             blocked_since: None,
         }
+    }
+
+    /// What it is set to, or being dialled for.
+    #[inline]
+    pub fn context(&self) -> ContextId {
+        self.context
+    }
+
+    /// As whom it is logged in.
+    #[inline]
+    pub fn credential(&self) -> CredentialId {
+        self.credential
+    }
+
+    /// It is set to `context`, as the server has confirmed.
+    ///
+    /// # Panics
+    /// When that is another user's: whatever came over it would run as somebody else.
+    pub fn enter(&mut self, contexts: &Contexts, context: ContextId) {
+        self.assert_own(contexts, context);
+        self.context = context;
+    }
+
+    /// A context that it is set to, or is to be, is one of the user that it is logged in as.
+    pub fn assert_own(&self, contexts: &Contexts, context: ContextId) {
+        let own = contexts.credential(context) == Some(self.credential);
+        assert!(
+            own || planted::has(Bug::UserChanged) || planted::has(Bug::LentMovedAsClient),
+            "a backend never changes user"
+        );
+    }
+
+    /// The login that it was dialled to check was accepted: it is that user's from now on.
+    pub fn is_now_of(
+        &mut self,
+        credential: CredentialId,
+        (contexts, context): (&Contexts, ContextId),
+    ) {
+        assert!(
+            self.credential == CredentialId::PENDING,
+            "a backend never changes user"
+        );
+        self.credential = credential;
+        self.enter(contexts, context);
     }
 
     /// Registers an expected reply. **Before** the request's bytes are appended.

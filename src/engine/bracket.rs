@@ -5,10 +5,11 @@ use crate::resp::ReplyKind;
 use crate::session::{Hears, Mark};
 
 use super::Engine;
-use super::context::Context;
+use super::context::{Context, Setting};
 use super::handshake::hello_for_client;
 use super::hold::Ending;
 use super::key::{BackendId, ClientId};
+use super::planted;
 use super::queued::Filling;
 use super::run::Run;
 
@@ -144,14 +145,20 @@ impl Engine {
     }
 
     /// The server has set a client's own backend to `to`: both are there now.
-    pub(super) fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Context) {
-        let context = self.contexts.key(to);
+    pub(super) fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Setting) {
+        let Some(lent) = self.backends.get_mut(backend) else {
+            return;
+        };
+        // A reload may have made its client another user meanwhile, never the connection.
+        let context = self.contexts.key(Context {
+            credential: planted::credential_of(lent, self.clients.get(id)),
+            protocol: to.protocol,
+            db: to.db,
+        });
+        lent.enter(&self.contexts, context);
         if let Some(pool) = self.contexts.get_mut(context) {
             pool.verified = true;
             pool.refusal = None;
-        }
-        if let Some(backend) = self.backends.get_mut(backend) {
-            backend.context = context;
         }
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;

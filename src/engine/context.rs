@@ -23,6 +23,16 @@ pub struct Context {
     pub db: u32,
 }
 
+/// What a client can set its own connection to: a [`Context`] without the user, which is the
+/// connection's for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// See [`Context::protocol`].
+    pub protocol: Protocol,
+    /// See [`Context::db`].
+    pub db: u32,
+}
+
 /// The pipes of one context and the clients that wait for one.
 #[derive(Debug)]
 pub struct ContextPool {

@@ -9,6 +9,7 @@ use crate::session::{Account, AuthMode, Standing};
 use crate::telemetry::Leave;
 use crate::telemetry::door::TurnedAway;
 
+use super::backend::Backend;
 use super::client::Client;
 use super::context::Context;
 use super::credential::CredentialId;
@@ -127,7 +128,7 @@ impl Engine {
             client.session.account = Some(account);
             client.credential = credential;
         }
-        self.enter_context_unless_lent(id);
+        self.enter_context(id);
         Ok(())
     }
 
@@ -301,7 +302,7 @@ impl Engine {
             }
             (AuthMode::Local | AuthMode::Passthrough, None) => {}
         }
-        self.enter_context_unless_lent(id);
+        self.enter_context(id);
     }
 
     /// Nothing new goes to backends of this credential; they are closed once they are empty.
@@ -309,7 +310,7 @@ impl Engine {
         let of_it = self
             .backends
             .iter()
-            .filter(|(_, b)| b.credential == credential);
+            .filter(|(_, b)| b.credential() == credential);
         let ids: Vec<BackendId> = of_it.map(|(id, _)| id).collect();
         for id in ids {
             // One that is lent goes when it is given back.
@@ -320,21 +321,17 @@ impl Engine {
         }
     }
 
-    /// The client's commands run in its session's context from now on.
+    /// The client's commands run in its session's context from now on. Those of one that holds a
+    /// backend run as that one is logged in until it is given back, whoever the client is by then.
     pub(super) fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
+            let lent = client.lease.as_ref().map(|lease| lease.backend());
+            let lent = lent.and_then(|lent| self.backends.get(lent));
             client.context = self.contexts.key(Context {
-                credential: client.credential,
+                credential: lent.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
-        }
-    }
-
-    /// The same for one that may hold a backend, which keeps what it is until it is given back.
-    fn enter_context_unless_lent(&mut self, id: ClientId) {
-        if self.clients.get(id).is_some_and(|c| c.lease.is_none()) {
-            self.enter_context(id);
         }
     }
 }

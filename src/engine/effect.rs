@@ -24,6 +24,9 @@ pub enum Effect {
     LearnCommands,
     /// Put a question to all other workers.
     Ask(u64, Question),
+    /// This worker waits for a place in the budget: all others are to look whether they hold more
+    /// than their share, by [`place_wanted`](super::Engine::place_wanted).
+    WantPlace,
 }
 
 /// A question about the clients of all workers.

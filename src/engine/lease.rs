@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::admission::Paused;
+use crate::admission::{Paused, Term};
 use crate::command::Pin;
 use crate::resp::NotExecuted;
 use crate::session::{Bracket, Pins};
@@ -11,7 +11,7 @@ use crate::telemetry::{Leave, Way};
 use super::Engine;
 use super::backend::{Access, Backend, Phase, Want};
 use super::client::Client;
-use super::context::Context;
+use super::context::Setting;
 use super::feed::Feed;
 use super::hold::{Ending, Hold, Outcome};
 use super::holding::Lease;
@@ -75,15 +75,20 @@ impl LeaseFor {
     /// The pool whose bound it counts against: its label in metrics.
     pub fn pool(self) -> &'static str {
         match self {
-            Self::Upload | Self::Bracket | Self::Pin | Self::Feed => "exclusive",
+            Self::Upload | Self::Bracket => "exclusive",
+            Self::Pin | Self::Feed => "lasting",
             Self::Blocking => "blocking",
             Self::Errand => "own_connection",
         }
     }
 
-    /// Whether it ends by itself, or by a deadline of narrows.
-    pub fn is_bounded(self) -> bool {
-        matches!(self, Self::Upload | Self::Bracket | Self::Errand)
+    /// For how long it is lent; `None`: it ends by itself, or by a deadline of narrows.
+    pub fn term(self) -> Option<Term> {
+        match self {
+            Self::Upload | Self::Bracket | Self::Errand => None,
+            Self::Blocking => Some(Term::Waiting),
+            Self::Pin | Self::Feed => Some(Term::Lasting),
+        }
     }
 
     /// Whether it carries just the one request that it is lent for.
@@ -139,7 +144,7 @@ pub struct Lent {
     /// A command is under way that may wait on the server.
     pub waits: bool,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
-    pub switch: Option<Context>,
+    pub switch: Option<Setting>,
     /// It was lent for an errand that has not been sent yet.
     pub errand_to_come: bool,
     /// What the transaction does that is being queued.
@@ -170,6 +175,11 @@ impl Lent {
             executing: None,
             feed: None,
         }
+    }
+
+    /// Whether it is lent for as long as its client likes.
+    pub fn lasts(&self) -> bool {
+        self.purpose.term() == Some(Term::Lasting)
     }
 
     /// Whether the client needs it beyond what is in flight.
@@ -270,7 +280,8 @@ impl Engine {
             matches!(b.phase, Phase::Leased(_)) || matches!(b.made_for, Some(Want::Lease(_)))
         };
         let free = self.backends.values().filter(|b| !lent(b)).count();
-        free >= 2 || (purpose.is_bounded() && free >= 1 && self.backends.len() == 1)
+        let takes_turns = || self.backends.len() == 1 || self.shared.budget.is_all_lent();
+        free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())
     }
 
     /// A spare backend in the client's context becomes its own.
@@ -286,7 +297,7 @@ impl Engine {
         else {
             return;
         };
-        let lasts = || purpose.is_bounded() || self.shared.budget.lend(self.worker);
+        let lasts = || self.may_last(purpose);
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
             return self.make_spare(id);
@@ -376,26 +387,30 @@ impl Engine {
             tracing::debug!(reason, seconds, "a client keeps its connection no more");
         }
         self.leases.sub(lent.purpose);
-        if !lent.purpose.is_bounded() {
-            self.shared.budget.lent_no_more(self.worker);
+        if let Some(term) = lent.purpose.term() {
+            self.shared.budget.lent_no_more(self.worker, term);
         }
         let held = lent.feed.as_ref().map_or(0, |feed| feed.held_bytes());
         self.buffered_bytes = self.buffered_bytes.saturating_sub(held);
     }
 
-    /// A lease that ends by itself may be held for as long as its client likes from now on. False
-    /// when there is no room for that: plain traffic goes on beside every such lease.
+    /// A lease is held for something that may last longer from now on. False when there is no room
+    /// for that: plain traffic, and what ends by itself, go on beside every such lease.
     pub(super) fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
-        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
-        if bounded && !self.may_last(purpose) {
+        let Some(was) = self.lent(id).map(|lent| lent.purpose) else {
             return false;
-        }
-        if let Some(lease) = self.clients.get_mut(id).and_then(|c| c.lease.as_mut()) {
-            let was = std::mem::replace(&mut lease.lent.purpose, purpose);
+        };
+        let budget = &self.shared.budget;
+        let may_last = match (was.term(), purpose.term()) {
+            (Some(from), Some(to)) => budget.lend_on(self.worker, (from, to)),
+            _ => self.may_last(purpose),
+        };
+        if may_last && let Some(lent) = self.lent(id) {
+            lent.purpose = purpose;
             self.leases.sub(was);
             self.leases.add(purpose);
         }
-        true
+        may_last
     }
 
     /// What would have lasted was refused, or has been undone: a transaction that it stood in ends
@@ -414,13 +429,14 @@ impl Engine {
             let was = std::mem::replace(&mut lent.purpose, LeaseFor::Bracket);
             self.leases.sub(was);
             self.leases.add(LeaseFor::Bracket);
-            self.shared.budget.lent_no_more(self.worker);
+            self.shared.budget.lent_no_more(self.worker, Term::Lasting);
         }
     }
 
     /// Takes the room for a lease that may last.
     fn may_last(&self, purpose: LeaseFor) -> bool {
-        purpose.is_bounded() || self.shared.budget.lend(self.worker)
+        let lend = |term| self.shared.budget.lend(self.worker, term);
+        purpose.term().is_none_or(lend)
     }
 
     /// A client that leaves, or leaves its state behind, breaks its lease.

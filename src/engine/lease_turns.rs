@@ -9,6 +9,7 @@ use super::backend::Want;
 use super::credential::CredentialId;
 use super::key::ClientId;
 use super::lease::{LeaseFor, Leases};
+use super::provision::PERMIT_POLL;
 
 /// A client in line: how many of its user's stand before it, when its user had its last turn, and
 /// its own place.
@@ -17,20 +18,27 @@ type Place = (usize, u64, usize);
 impl Engine {
     /// How many more leases there may be for `purpose`.
     fn lease_room(&self, purpose: LeaseFor) -> usize {
-        let pool = &self.rules.settings.pool;
-        let apart = self.leases.of(LeaseFor::Blocking) + self.leases.of(LeaseFor::Errand);
-        let exclusive = self.leases.total() - apart;
-        let left = pool.leases_max.saturating_sub(exclusive);
-        match purpose {
+        let (pool, budget) = (&self.rules.settings.pool, &self.shared.budget);
+        let left = |bound: usize, of: &[LeaseFor]| {
+            bound.saturating_sub(of.iter().map(|other| self.leases.of(*other)).sum())
+        };
+        let bound = pool.leases_bound().min(budget.total() as usize);
+        let room = match purpose {
             // Uploads get half at most.
             LeaseFor::Upload => {
-                let uploads = (pool.leases_max / 2).max(1);
-                left.min(uploads.saturating_sub(self.leases.of(purpose)))
+                let uploads = left((bound / 2).max(1), &[purpose]);
+                uploads.min(self.lease_room(LeaseFor::Bracket))
             }
-            LeaseFor::Bracket | LeaseFor::Pin | LeaseFor::Feed => left,
+            LeaseFor::Bracket => left(bound, &[purpose, LeaseFor::Upload]),
+            // Apart from transactions, which they would keep out for as long as they like.
+            LeaseFor::Pin | LeaseFor::Feed => left(bound, &[LeaseFor::Pin, LeaseFor::Feed]),
             // There is one place for them in the whole process.
-            LeaseFor::Errand => 1_usize.saturating_sub(self.leases.of(purpose)),
-            LeaseFor::Blocking => pool.blocking_max.saturating_sub(self.leases.of(purpose)),
+            LeaseFor::Errand => left(1, &[purpose]),
+            LeaseFor::Blocking => left(pool.blocking_bound(), &[purpose]),
+        };
+        match purpose.term() {
+            Some(term) => room.min(budget.room(term) as usize),
+            None => room,
         }
     }
 
@@ -42,14 +50,24 @@ impl Engine {
         {
             self.lease_waiters.pop_front();
         }
+        if self.lease_waiters.is_empty() {
+            return;
+        }
+        // Places come back without an event: from other workers, or when control has looked how
+        // near the server is to its own limit.
+        self.wake_at(self.now + PERMIT_POLL);
         let full = |purpose: &LeaseFor| self.lease_room(*purpose) == 0;
-        if self.lease_waiters.is_empty() || LeaseFor::ALL.iter().all(full) {
+        if LeaseFor::ALL.iter().all(full) {
             return;
         }
         let mut asked = Leases::default();
         let mut next = Vec::new();
+        let room = LeaseFor::ALL.map(|purpose| self.lease_room(purpose));
         for (_, id, purpose) in self.in_turns() {
-            if asked.of(purpose) < self.lease_room(purpose) {
+            if room
+                .get(purpose as usize)
+                .is_some_and(|room| asked.of(purpose) < *room)
+            {
                 asked.add(purpose);
                 next.push(id);
             }

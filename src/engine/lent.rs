@@ -9,7 +9,7 @@ use crate::session::{Answer, Mark, answer, info};
 use crate::telemetry::Leave;
 
 use super::client::Client;
-use super::context::Context;
+use super::context::Setting;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::lease::{LeaseFor, Lent};
@@ -210,6 +210,11 @@ impl Engine {
             self.close_now(id);
             return Outcome::Ended;
         }
+        // It may do so for longer than what it was lent for.
+        let ends = self.lent(id).is_some_and(|lent| lent.purpose.term().is_none());
+        if !queueing && ends && !self.lease_lasts(id, LeaseFor::Blocking) {
+            return self.not_executed(id, NotExecuted::BudgetSpent);
+        }
         let outcome = match spec.waits_for_own_writes() {
             true => self.wait_for_writes(id, rules, bytes, spec),
             false => self.lend(id, rules, bytes, spec, Receiver::Client),
@@ -342,18 +347,13 @@ impl Engine {
             return outcome;
         };
         let (protocol, db) = (client.session.protocol, client.session.db);
-        let credential = client.credential;
         let mut args = Args::new(bytes);
         args.next();
         let Route::Local(local) = spec.route else {
             return Outcome::Ended;
         };
         let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
-            Ok(Answer::Select { db }) => Context {
-                credential,
-                protocol,
-                db,
-            },
+            Ok(Answer::Select { db }) => Setting { protocol, db },
             Ok(Answer::Hello {
                 protocol: other,
                 name,
@@ -365,8 +365,7 @@ impl Engine {
                 if let (Some(name), Some(client)) = (name, self.clients.get_mut(id)) {
                     client.session.set_name(NameOf::Client, &name);
                 }
-                Context {
-                    credential,
+                Setting {
                     protocol: other,
                     db,
                 }
@@ -397,8 +396,8 @@ impl Engine {
 
     /// What may leave state: its reply tells whether the client keeps the backend for that.
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
-        let bounded = self.lent(id).is_some_and(|lent| lent.purpose.is_bounded());
-        if bounded && !self.lease_lasts(id, LeaseFor::Pin) {
+        let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
+        if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
             return self.not_executed(id, NotExecuted::BudgetSpent);
         }
         let off = |word: &[u8]| word.eq_ignore_ascii_case(b"off");

@@ -101,8 +101,7 @@ impl Engine {
         spec: &Spec,
         mark: Mark,
     ) -> Outcome {
-        let taken_for = self.lent(id).map(|lent| lent.purpose);
-        let lasts = matches!(taken_for, Some(LeaseFor::Feed | LeaseFor::Pin));
+        let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Feed) {
             return self.not_executed(id, NotExecuted::BudgetSpent);
         }

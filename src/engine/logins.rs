@@ -61,11 +61,11 @@ impl Engine {
     /// for that no more often than every few milliseconds: whoever guesses passwords must not
     /// hold up those who know them.
     fn check_on_one_of(&mut self, credential: CredentialId, check: LoginId) -> bool {
-        if let Some(spare) = self.quiet_spare(|b| b.credential == credential) {
+        if let Some(spare) = self.quiet_spare(|b| b.credential() == credential) {
             self.begin_check(spare, check);
             return true;
         }
-        let of_it = |b: &&super::Backend| b.credential == credential;
+        let of_it = |b: &&super::Backend| b.credential() == credential;
         let mine = || self.backends.values().filter(of_it);
         if mine().any(|b| matches!(b.made_for, Some(Want::Login(_)))) {
             return true;
@@ -100,12 +100,12 @@ impl Engine {
             return false;
         };
         let checks = |b: &super::Backend| {
-            b.context == context && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
+            b.context() == context && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
         };
         let Some(backend) = self.backends.values().find(|b| checks(b)) else {
             return false;
         };
-        let known = self.credentials.get(backend.credential);
+        let known = self.credentials.get(backend.credential());
         let until = known.and_then(|known| known.checked_at);
         let until = until.map(|at| at + self.rules.settings.pool.slice);
         let soon = until.filter(|until| *until > self.now);
@@ -133,7 +133,7 @@ impl Engine {
             return;
         };
         backend.made_for = Some(Want::Login(check));
-        let context = backend.context;
+        let context = backend.context();
         let mut steps: Vec<_> = handshake::auth(Step::Login, &login).into_iter().collect();
         steps.push((Step::Check, self.check_request(id)));
         self.begin_handshake(id, context, steps, false);
@@ -141,7 +141,7 @@ impl Engine {
 
     /// A login was accepted on this backend: it is that user's from now on, or was before.
     pub(super) fn login_checked(&mut self, id: BackendId, check: LoginId) {
-        let before = self.backends.get(id).map(|backend| backend.credential);
+        let before = self.backends.get(id).map(|backend| backend.credential());
         let Some(credential) = self.login_accepted(check) else {
             // Nobody waits for it any more, and nobody knows whose it is.
             return match before {
@@ -155,7 +155,7 @@ impl Engine {
                 ..Context::default()
             });
             if let Some(backend) = self.backends.get_mut(id) {
-                (backend.credential, backend.context) = (credential, context);
+                backend.is_now_of(credential, (&self.contexts, context));
             }
         }
         self.server.backoff.succeeded();
@@ -165,7 +165,7 @@ impl Engine {
 
     /// The server has accepted the context that this backend is in.
     fn context_reached(&mut self, id: BackendId) {
-        let context = self.backends.get(id).map(|backend| backend.context);
+        let context = self.backends.get(id).map(|backend| backend.context());
         if let Some(pool) = context.and_then(|id| self.contexts.get_mut(id)) {
             pool.verified = true;
             pool.refusal = None;
@@ -174,7 +174,7 @@ impl Engine {
 
     /// Whether a backend is logged in as the user that this login is about.
     pub(super) fn is_for(&self, id: BackendId, check: LoginId) -> bool {
-        let credential = self.backends.get(id).map(|backend| backend.credential);
+        let credential = self.backends.get(id).map(|backend| backend.credential());
         let login = self.logins.get(check);
         credential.is_some() && login.is_none_or(|login| login.credential == credential)
     }
@@ -182,7 +182,7 @@ impl Engine {
     /// Whether a backend is for narrows' own user.
     pub(super) fn is_own(&self, id: BackendId) -> bool {
         let backend = self.backends.get(id);
-        backend.is_none_or(|backend| backend.credential == self.credentials.own())
+        backend.is_none_or(|backend| backend.credential() == self.credentials.own())
     }
 
     /// The server refuses a user that it has accepted before: its password is another now, or it
@@ -190,7 +190,7 @@ impl Engine {
     /// would have done.
     pub(super) fn user_refused(&mut self, id: BackendId, text: &str) {
         let now = self.now;
-        let Some(credential) = self.backends.get(id).map(|backend| backend.credential) else {
+        let Some(credential) = self.backends.get(id).map(|backend| backend.credential()) else {
             return;
         };
         self.counters.dials_failed += 1;
@@ -205,7 +205,7 @@ impl Engine {
             known.standing = Standing::Refused(format!("-{text}\r\n").as_bytes().into(), now);
         }
         self.lose(id, Loss::Handshake);
-        if self.backends.values().any(|b| b.credential == credential) {
+        if self.backends.values().any(|b| b.credential() == credential) {
             return self.wake_at(now + REFUSED_USER);
         }
         let of_it = self

@@ -182,7 +182,7 @@ impl Engine {
                 _ => {}
             }
         }
-        let context = backend.context;
+        let context = backend.context();
         self.leave_context(id, context);
         if let Phase::Leased(owner) = backend.phase {
             self.feed_lost(owner);

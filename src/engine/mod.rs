@@ -216,6 +216,8 @@ pub struct Engine {
     jitter: Jitter,
     /// The budget has been told that this worker waits.
     wanting: bool,
+    /// When the other workers were last told so.
+    place_wanted_at: Duration,
     store: BufferStore,
     /// An inline request in canonical form.
     inline_frame: Vec<u8>,
@@ -263,8 +265,8 @@ impl Drop for Engine {
         }
         for client in self.clients.values_mut() {
             if let Some(lease) = client.part_with_lease() {
-                if !lease.lent.purpose.is_bounded() {
-                    self.shared.budget.lent_no_more(self.worker);
+                if let Some(term) = lease.lent.purpose.term() {
+                    self.shared.budget.lent_no_more(self.worker, term);
                 }
                 let _ = lease.broken();
             }
@@ -313,6 +315,7 @@ impl Engine {
             },
             jitter: Jitter::new(seed),
             wanting: false,
+            place_wanted_at: Duration::ZERO,
             store: BufferStore::default(),
             inline_frame: Vec::new(),
             effects: Vec::new(),

@@ -23,13 +23,13 @@ impl Engine {
         let Some(backend) = self.backends.get(id) else {
             return;
         };
-        let target = backend.context;
+        let target = backend.context();
         let Some(context) = self.contexts.get(target).map(|pool| pool.context) else {
             return self.lose(id, Loss::Retired);
         };
         let login = match backend.made_for {
             Some(Want::Login(check)) => self.logins.get(check).map(|check| check.login.clone()),
-            _ => Some(self.credentials.login(backend.credential)),
+            _ => Some(self.credentials.login(backend.credential())),
         };
         let Some(login) = login else {
             // Nobody waits for it any more.
@@ -55,16 +55,11 @@ impl Engine {
             return;
         };
         backend.made_for = Some(want);
-        let credential = backend.credential;
-        let from = self.contexts.get(backend.context).map(|p| p.context);
+        let from = self.contexts.get(backend.context()).map(|p| p.context);
         let to = self.contexts.get(context).map(|p| p.context);
         let (Some(from), Some(to)) = (from, to) else {
             return self.lose(id, Loss::Retired);
         };
-        assert!(
-            to.credential == credential || planted::has(Bug::UserChanged),
-            "a backend never changes user"
-        );
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
             steps.push((Step::Check, self.check_request(id)));
@@ -91,6 +86,7 @@ impl Engine {
             backend.is_quiet(),
             "one context while anything is in flight"
         );
+        backend.assert_own(&self.contexts, target);
         backend.phase = Phase::Handshake(Handshake {
             target,
             deadline,
@@ -160,7 +156,7 @@ impl Engine {
             _ => None,
         };
         let Some(failure) = failure else {
-            backend.context = target;
+            backend.enter(&self.contexts, target);
             if let Some(check) = checked {
                 return self.login_checked(id, check);
             }
@@ -223,7 +219,7 @@ impl Engine {
             return;
         };
         let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
-        let previous = self.contexts.get(backend.context).map(|p| p.context);
+        let previous = self.contexts.get(backend.context()).map(|p| p.context);
         let aimed_at = self.contexts.get(target).map(|p| p.context);
         self.refuse_context(target, reply);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
@@ -239,7 +235,7 @@ impl Engine {
             pool.verified = true;
         }
         if let Some(backend) = self.backends.get_mut(id) {
-            backend.context = reached;
+            backend.enter(&self.contexts, reached);
         }
         self.server.backoff.succeeded();
         self.make_spare(id);

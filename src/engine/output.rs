@@ -78,7 +78,7 @@ impl Engine {
             backend.blocked_since = None;
         } else {
             let since = *backend.blocked_since.get_or_insert(now);
-            let context = backend.context;
+            let context = backend.context();
             // Requests pile up before the socket: one more pipe may help.
             let grow_after = self.rules.settings.pool.grow_after;
             if matches!(backend.phase, Phase::Pipe { .. }) {

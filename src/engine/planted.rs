@@ -9,6 +9,8 @@ use crate::session::feed::FrameKind;
 
 use super::Engine;
 use super::backend::{Backend, Want};
+use super::client::Client;
+use super::credential::CredentialId;
 use super::handshake::Step;
 use super::key::{BackendId, ClientId, ContextId};
 use super::run::Run;
@@ -114,6 +116,14 @@ pub(super) fn kind_of_frame(kind: FrameKind) -> FrameKind {
     }
 }
 
+/// As whom a backend is logged in that is lent to `client`.
+pub(super) fn credential_of(backend: &Backend, client: Option<&Client>) -> CredentialId {
+    match client {
+        Some(client) if has(Bug::LentMovedAsClient) => client.credential,
+        _ => backend.credential(),
+    }
+}
+
 /// [`Bug::SlotAfterWrite`].
 pub(super) fn wrote(id: BackendId) {
     if has(Bug::SlotAfterWrite) {
@@ -159,7 +169,7 @@ impl Engine {
     ) {
         let now = self.now;
         if let Some(backend) = self.backends.get_mut(id) {
-            backend.context = context;
+            backend.enter(&self.contexts, context);
             for (_, request) in steps {
                 backend.send_own(Receiver::Tombstone, &request, now);
             }

@@ -16,7 +16,10 @@ use super::logins::REFUSED_USER;
 use super::planted::{self, Bug};
 
 /// How soon a worker that waits for a permit looks again.
-const PERMIT_POLL: Duration = Duration::from_millis(5);
+pub(super) const PERMIT_POLL: Duration = Duration::from_millis(5);
+
+/// How often the other workers are told of that.
+const SURPLUS_POLL: Duration = Duration::from_millis(20);
 
 /// Slices that a user keeps its turn on a backend while another user waits: the backend is closed
 /// and another one dialled.
@@ -85,6 +88,10 @@ impl Engine {
             self.wanting = starved;
             self.shared.budget.want(starved);
         }
+        if starved && self.workers > 1 && self.place_wanted_at + SURPLUS_POLL <= self.now {
+            self.place_wanted_at = self.now;
+            self.effects.push(Effect::WantPlace);
+        }
         self.begin_drained();
     }
 
@@ -97,7 +104,7 @@ impl Engine {
             let need = self.need(want).filter(|_| self.may_take(want));
             let spare = match need {
                 Some((context, _)) => self
-                    .quiet_spare(|spare| spare.context == context)
+                    .quiet_spare(|spare| spare.context() == context)
                     .map(|spare| (spare, context)),
                 None => None,
             };
@@ -133,10 +140,17 @@ impl Engine {
         if self.comes_back_soon(want) {
             return Provided::Waits;
         }
+        if let Want::Lease(client) = want
+            && !(self.awaited_lease(client)).is_some_and(|purpose| self.has_room(purpose))
+        {
+            // Nothing that is not lent is to come back for it.
+            self.wake_at(self.now + PERMIT_POLL);
+            return Provided::Waits;
+        }
         let may_take = self.may_take(want);
         let credential = self.contexts.credential(context);
         let fits = |spare: &Backend| {
-            Some(spare.credential) == credential || planted::has(Bug::UserChanged)
+            Some(spare.credential()) == credential || planted::has(Bug::UserChanged)
         };
         if may_take && let Some(spare) = self.quiet_spare(fits) {
             self.switch(spare, want, context);
@@ -184,7 +198,8 @@ impl Engine {
 
     /// Whether a lease for `purpose` leaves this worker a connection for everybody else.
     fn has_room(&self, purpose: LeaseFor) -> bool {
-        purpose.is_bounded() || self.shared.budget.may_lend(self.worker)
+        let may_lend = |term| self.shared.budget.may_lend(self.worker, term);
+        purpose.term().is_none_or(may_lend)
     }
 
     /// The context that `want` is about and whether it is only one more pipe of a context
@@ -327,15 +342,15 @@ impl Engine {
             let Phase::Pipe { since, .. } = backend.phase else {
                 continue;
             };
-            if backend.context == context && matches!(want, Want::Pipe(_)) {
+            if backend.context() == context && matches!(want, Want::Pipe(_)) {
                 continue;
             }
-            let pool = self.contexts.get(backend.context);
+            let pool = self.contexts.get(backend.context());
             // Clients that a pipe was handed to just now have not come to send yet.
             let idle =
                 since < now && backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
             // To change user is to dial: turns are longer.
-            let turn = match self.contexts.credential(context) == Some(backend.credential) {
+            let turn = match self.contexts.credential(context) == Some(backend.credential()) {
                 true => slice,
                 false => slice * USER_SLICES,
             };
@@ -369,7 +384,7 @@ impl Engine {
             Next::For(want) => Some(want),
             Next::Close => None,
         };
-        let context = backend.context;
+        let context = backend.context();
         self.leave_context(id, context);
     }
 
@@ -424,7 +439,7 @@ impl Engine {
 
     /// Whether a backend is logged in as the user of `context`.
     fn is_of_user(&self, id: BackendId, context: ContextId) -> bool {
-        let credential = self.backends.get(id).map(|backend| backend.credential);
+        let credential = self.backends.get(id).map(|backend| backend.credential());
         credential == self.contexts.credential(context)
     }
 

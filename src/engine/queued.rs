@@ -7,7 +7,7 @@ use crate::resp::{Args, Argument, Frame, Refusal, write};
 use crate::session::bracket::Place;
 use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
-use super::context::Context;
+use super::context::Setting;
 use super::effect::{Question, Reply};
 use super::gather::Purpose;
 use super::hold::{Hold, Outcome};
@@ -228,12 +228,8 @@ impl Engine {
         if let Some(client) = self.clients.get(id)
             && element == b"+OK\r\n"
         {
-            let to = Context {
-                credential: client.credential,
-                protocol: client.session.protocol,
-                db,
-            };
-            self.move_lent(backend, id, to);
+            let protocol = client.session.protocol;
+            self.move_lent(backend, id, Setting { protocol, db });
         }
     }
 

@@ -200,7 +200,7 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
-        let context = backend.context;
+        let context = backend.context();
         let replies = owed.saturating_sub(backend.in_flight.len());
         if let Some(took) = backend.probe.passed(replies, self.now) {
             self.counters.round_trip.observe(took);
@@ -244,7 +244,7 @@ impl Engine {
             && matches!(backend.phase, Phase::Pipe { .. })
         {
             backend.turn_to(Rotation::Open);
-            let context = backend.context;
+            let context = backend.context();
             self.wake_waiters(context);
         }
     }

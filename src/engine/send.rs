@@ -36,7 +36,7 @@ impl Engine {
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            self.contexts.fit(backend.context, client.context, spec)
+            self.contexts.fit(backend.context(), client.context, spec)
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );

@@ -36,10 +36,11 @@ pub struct PoolSettings {
     pub pipe_bytes_max: usize,
     /// A reply that announces more takes its pipe out of rotation until it has passed, in bytes.
     pub big_reply_bytes: u64,
-    /// Most leases (exclusive backends) of one worker at a time, those for commands that block
-    /// left aside.
+    /// Most leases (exclusive backends) of one worker at a time for what ends by itself, and as many
+    /// again for what may last. Zero: what the budget leaves.
     pub leases_max: usize,
-    /// Most leases of one worker for commands that may wait on the server.
+    /// Most leases of one worker for commands that may wait on the server. Zero: what the budget
+    /// leaves.
     pub blocking_max: usize,
 }
 
@@ -61,9 +62,28 @@ impl Default for PoolSettings {
             pipe_in_flight_max: 16_384,
             pipe_bytes_max: 8 << 20,
             big_reply_bytes: 256 << 10,
-            leases_max: 8,
-            blocking_max: 4,
+            leases_max: 0,
+            blocking_max: 0,
         }
+    }
+}
+
+impl PoolSettings {
+    /// The bound of `leases_max`, if it is one.
+    pub fn leases_bound(&self) -> usize {
+        bound(self.leases_max)
+    }
+
+    /// The bound of `blocking_max`, if it is one.
+    pub fn blocking_bound(&self) -> usize {
+        bound(self.blocking_max)
+    }
+}
+
+fn bound(max: usize) -> usize {
+    match max {
+        0 => usize::MAX,
+        max => max,
     }
 }
 

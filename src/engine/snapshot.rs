@@ -93,11 +93,17 @@ impl Engine {
         // Those who are being made ready for a lease are nobody's yet.
         let shared = self.backends.len().saturating_sub(self.leases.total());
         add(&mut gauges.pool_in_use, "shared", shared as u64);
-        for (purpose, max) in [
-            (LeaseFor::Bracket, pool.leases_max),
-            (LeaseFor::Blocking, pool.blocking_max),
+        let in_all = u64::from(self.shared.budget.total());
+        for (purpose, bound) in [
+            (LeaseFor::Bracket, pool.leases_bound()),
+            (LeaseFor::Feed, pool.leases_bound()),
+            (LeaseFor::Blocking, pool.blocking_bound()),
         ] {
-            add(&mut gauges.pool_max, purpose.pool(), max as u64);
+            add(
+                &mut gauges.pool_max,
+                purpose.pool(),
+                in_all.min(bound as u64),
+            );
         }
         gauges
     }

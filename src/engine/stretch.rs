@@ -99,7 +99,7 @@ impl Client {
     /// without another look at the client.
     fn may_follow(&self, carrier: &Backend, rules: &Rules) -> bool {
         self.in_flight > 0
-            && carrier.context == self.context
+            && carrier.context() == self.context
             && self.is_plain()
             && self.hold.is_none()
             && !self.is_ending()

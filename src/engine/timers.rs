@@ -83,7 +83,7 @@ impl Engine {
         }
         let mut used: BTreeSet<ContextId> = self.clients.values().map(|c| c.context).collect();
         for backend in self.backends.values() {
-            used.insert(backend.context);
+            used.insert(backend.context());
             if let Phase::Handshake(handshake) = &backend.phase {
                 used.insert(handshake.target);
             }
@@ -351,6 +351,12 @@ impl Engine {
         }
     }
 
+    /// Another worker waits for a place in the budget.
+    pub fn place_wanted(&mut self, now: Duration) {
+        self.now = now;
+        self.wake_at(now);
+    }
+
     /// Others wait for permits, or the bound was lowered, and this worker has more than its share:
     /// one goes back.
     fn give_back_surplus(&mut self) {
@@ -358,11 +364,11 @@ impl Engine {
         if budget.surplus(self.worker) == 0 || !self.spares_one(LeaseFor::Pin) {
             return;
         }
-        self.wake_at(self.now + Duration::from_millis(20));
-        let budget = &self.shared.budget;
         if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
+            // Whoever comes to want one says so.
             return;
         }
+        self.wake_at(self.now + Duration::from_millis(20));
         if let Some(spare) = self.spares.first().copied() {
             return self.retire(spare);
         }

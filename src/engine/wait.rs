@@ -68,7 +68,7 @@ impl Engine {
         !elsewhere
             && self.backends.get(carrier).is_some_and(|b| {
                 // A reload may have changed as whom the client's commands run.
-                b.context == context && b.takes(access, bytes, in_flight_max, bytes_max)
+                b.context() == context && b.takes(access, bytes, in_flight_max, bytes_max)
             })
     }
 

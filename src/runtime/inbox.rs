@@ -70,6 +70,7 @@ struct News {
     commands_learned: bool,
     health: Option<bool>,
     beat: Option<(Pulse, u64)>,
+    place_wanted: bool,
     publish: bool,
     drain: bool,
     stragglers: Option<UnboundedSender<Straggling>>,
@@ -226,6 +227,11 @@ impl Inbox {
         self.tell(|news| news.beat = Some((pulse, beat)));
     }
 
+    /// Another worker waits for a place in the budget.
+    pub fn place_wanted(&self) {
+        self.tell(|news| news.place_wanted = true);
+    }
+
     /// How do things stand?
     pub fn publish(&self) {
         self.tell(|news| news.publish = true);
@@ -285,6 +291,8 @@ impl News {
         into.extend(beat.map(|(pulse, beat)| Message::Beat { pulse, beat }));
         let learned = std::mem::take(&mut self.commands_learned);
         into.extend(learned.then_some(Message::CommandsLearned));
+        let wanted = std::mem::take(&mut self.place_wanted);
+        into.extend(wanted.then_some(Message::PlaceWanted));
         let publish = std::mem::take(&mut self.publish);
         into.extend(publish.then_some(Message::Publish));
     }

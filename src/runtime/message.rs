@@ -42,6 +42,8 @@ pub enum Message {
     },
     /// The backend's `COMMAND` has been asked again, with or without success.
     CommandsLearned,
+    /// Another worker waits for a place in the budget.
+    PlaceWanted,
     /// Put a new snapshot in this worker's cell.
     Publish,
     /// Finish what is under way and take nothing new.

@@ -111,6 +111,7 @@ impl Worker {
             Message::Health(answering) => self.engine.health_checked(answering, now),
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
             Message::Beat { pulse, beat } => pulse.answer(beat),
+            Message::PlaceWanted => self.engine.place_wanted(now),
             Message::CommandsLearned => self.engine.commands_learned(now),
             Message::Question(asker, question) => {
                 let reply = self.engine.answer(&question, now);
@@ -292,6 +293,11 @@ impl Worker {
                     }
                 }
                 Effect::Ask(ticket, question) => self.ask_others(ticket, &question),
+                Effect::WantPlace => {
+                    for inbox in self.others() {
+                        inbox.place_wanted();
+                    }
+                }
             }
         }
     }
@@ -308,6 +314,12 @@ impl Worker {
                 self.engine.not_asked(ticket, self.now);
             }
         }
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Arc<Inbox>> {
+        let worker = self.links.worker;
+        let all = self.links.inboxes.iter().enumerate();
+        all.filter_map(move |(other, inbox)| (other != worker).then_some(inbox))
     }
 
     fn write_backends(&mut self) {

@@ -238,6 +238,64 @@ fn after_a_new_user_nothing_runs_as_the_old_one() {
 }
 
 #[test]
+fn a_connection_that_is_lent_stays_its_users_whatever_a_reload_makes_of_its_client() {
+    let server = RedisServer::start();
+    let mut admin = server.connect();
+    for user in ["one", "two"] {
+        let rules = ["ACL", "SETUSER", user, "on", ">word", "~*", "&*", "+@all"];
+        admin.expect(&rules, "+OK\r\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let word = folder.path().join("word");
+    std::fs::write(&word, "word").unwrap();
+    let toml = |user: &str| {
+        format!(
+            "[auth]\nmode = 'local'\n[users.default]\nnopass = true\nbackend_user = '{user}'\n\
+             backend_password_file = {word:?}\n"
+        )
+    };
+    let mut stage = Stage::new(&server, &toml("one"), &["--workers", "1"]);
+    let mut lent: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
+    for client in &mut lent {
+        client.expect(&["WATCH", "k"], "+OK\r\n");
+        client.expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
+    }
+    stage.reload(&toml("two"));
+    let mut others: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
+    wait_until("the new user", PATIENCE, || {
+        others[0].call(&["ACL", "WHOAMI"]).raw() == b"$3\r\ntwo\r\n"
+    });
+    // Outside of MULTI and inside of it, and a HELLO that changes nothing.
+    lent[0].expect(&["SELECT", "1"], "+OK\r\n");
+    lent[1].expect(&["MULTI"], "+OK\r\n");
+    lent[1].expect(&["SELECT", "1"], "+QUEUED\r\n");
+    lent[1].expect(&["EXEC"], "*1\r\n+OK\r\n");
+    lent[1].expect(&["ACL", "WHOAMI"], "$3\r\ntwo\r\n");
+    lent[2].expect(&["SELECT", "1"], "+OK\r\n");
+    assert!(!lent[2].call(&["HELLO", "2"]).is_error());
+    lent[2].expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
+    for client in [0, 2, 3] {
+        lent[client].expect(&["UNWATCH"], "+OK\r\n");
+    }
+    for client in lent.iter_mut().chain(&mut others) {
+        client.expect(&["SELECT", "1"], "+OK\r\n");
+        client.expect(&["ACL", "WHOAMI"], "$3\r\ntwo\r\n");
+    }
+    // Many at once, so that every connection there is carries some of it.
+    for round in 0..20 {
+        for client in lent.iter_mut().chain(&mut others) {
+            client.send_command(&["SELECT", &(round % 2).to_string()]);
+            client.send_command(&["ACL", "WHOAMI"]);
+        }
+        for client in lent.iter_mut().chain(&mut others) {
+            client.expect_reply("+OK\r\n");
+            client.expect_reply("$3\r\ntwo\r\n");
+        }
+    }
+    assert!(!stage.narrows.log().contains("panicked"));
+}
+
+#[test]
 fn a_lower_bound_on_connections_is_reached_without_cutting_anybody_off() {
     let server = RedisServer::start();
     let toml = |max: u32| format!("[backend]\nmax_connections = {max}\n");

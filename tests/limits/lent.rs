@@ -12,7 +12,7 @@ fn who_waits_in_vain_for_what_is_lent_is_told_and_counted() {
     let narrows = narrows(&server.url(), toml, &[]);
     let (mut holder, mut other) = (narrows.connect(), narrows.connect());
     holder.expect(&["WATCH", "k"], "+OK\r\n");
-    let told = other.call(&["SUBSCRIBE", "c"]).text();
+    let told = other.call(&["WATCH", "c"]).text();
     assert!(told.starts_with("TRYAGAIN narrows: "), "{told}");
     let mut waits = narrows.connect();
     waits.send_command(&["BLPOP", "jobs", "0"]);
@@ -26,6 +26,63 @@ fn who_waits_in_vain_for_what_is_lent_is_told_and_counted() {
     assert_eq!(figure(&mut third, "narrows_refusals_total"), 2);
     holder.expect(&["UNWATCH"], "+OK\r\n");
     third.expect(&["WATCH", "k"], "+OK\r\n");
+}
+
+#[test]
+fn idle_subscribers_keep_neither_transactions_nor_waits_nor_huge_requests_out() {
+    let server = RedisServer::start();
+    for (toml, subscribers) in [
+        ("", 4),
+        ("[pool]\nleases_max = 4\n", 4),
+        ("[backend]\nmax_connections = 8\n", 3),
+        (
+            "[runtime]\nworkers = 2\n[backend]\nmax_connections = 9\n",
+            3,
+        ),
+    ] {
+        let narrows = narrows(&server.url(), toml, &[]);
+        let mut idle: Vec<_> = (0..subscribers).map(|_| narrows.connect()).collect();
+        for client in &mut idle {
+            let confirmed = "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+            client.expect(&["SUBSCRIBE", "c"], confirmed);
+        }
+        // As many at once as there may be, and more than one for each worker.
+        let mut others: Vec<_> = (0..4).map(|_| narrows.connect()).collect();
+        for client in &mut others {
+            client.expect(&["MULTI"], "+OK\r\n");
+            client.expect(&["SET", "k", "v"], "+QUEUED\r\n");
+            client.expect(&["EXEC"], "*1\r\n+OK\r\n");
+            let huge = "x".repeat(2 << 20);
+            client.expect(&["SET", "huge", &huge], "+OK\r\n");
+            client.expect(&["BRPOP", "none", "0.01"], "*-1\r\n");
+        }
+        let mut waits = narrows.connect();
+        waits.send_command(&["BRPOP", "jobs", "0"]);
+        wait_until("it waits", PATIENCE, || {
+            server.info_number("blocked_clients") == 1
+        });
+        others[0].expect(&["WATCH", "k"], "+OK\r\n");
+        others[0].expect(&["GET", "k"], "$1\r\nv\r\n");
+        others[1].expect(&["RPUSH", "jobs", "1"], ":1\r\n");
+        waits.expect_reply("*2\r\n$4\r\njobs\r\n$1\r\n1\r\n");
+    }
+}
+
+#[test]
+fn who_listens_beyond_what_the_budget_leaves_is_told_in_time() {
+    let server = RedisServer::start();
+    let toml = "[backend]\nmax_connections = 8\n[pool]\nqueue_timeout = \"200ms\"\n";
+    let narrows = narrows(&server.url(), toml, &[]);
+    let mut clients: Vec<_> = (0..4).map(|_| narrows.connect()).collect();
+    for (place, client) in clients.iter_mut().enumerate() {
+        let told = client.call(&["SUBSCRIBE", "c"]);
+        let refused = told.raw().starts_with(b"-TRYAGAIN narrows: ");
+        assert_eq!(refused, place == 3, "{place}: {told:?}");
+    }
+    clients[3].expect(&["WATCH", "k"], "+OK\r\n");
+    drop(clients.remove(0));
+    clients[2].expect(&["UNWATCH"], "+OK\r\n");
+    assert!(!clients[2].call(&["SUBSCRIBE", "c"]).is_error());
 }
 
 #[test]

@@ -102,7 +102,8 @@ fn what_is_held_is_shown_while_it_is_held() {
             && page.value("narrows_leases{purpose=\"pin\"}") == 1.0
             && page.value("narrows_pins{reason=\"readonly\"}") == 1.0
             && page.value("narrows_pin_age_seconds{reason=\"readonly\"}") >= 1.0
-            && page.value("redis_client_pool_connections_in_use{pool=\"exclusive\"}") == 2.0
+            && page.value("redis_client_pool_connections_in_use{pool=\"exclusive\"}") == 1.0
+            && page.value("redis_client_pool_connections_in_use{pool=\"lasting\"}") == 1.0
             && page.value("redis_client_pool_connections_in_use{pool=\"blocking\"}") == 1.0
             && page.value("narrows_backends{phase=\"leased\"}") == 3.0
     });

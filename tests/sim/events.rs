@@ -182,6 +182,7 @@ impl World {
         let engine = &mut self.workers[w].engine;
         match mail {
             Mail::Commands => engine.commands_learned(now),
+            Mail::PlaceWanted => engine.place_wanted(now),
             Mail::Answer(ticket, reply) => engine.answered(ticket, reply, now),
             Mail::Question(asker, ticket, question) => {
                 let reply = engine.answer(&question, now);

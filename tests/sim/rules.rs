@@ -33,8 +33,8 @@ pub fn draw(chance: &mut Chance) -> Rules {
     pool.pipe_in_flight_max = chance.one_of(&[1, 2, 5, 5, 100]);
     pool.pipe_bytes_max = chance.one_of(&[100, 4000, 1 << 20]);
     pool.big_reply_bytes = chance.one_of(&[300, 2000, 100_000]);
-    pool.leases_max = chance.between(1, 4);
-    pool.blocking_max = chance.between(1, 3);
+    pool.leases_max = chance.between(0, 4);
+    pool.blocking_max = chance.between(0, 3);
     let backend = &mut settings.backend;
     backend.handshake_timeout = ms(200);
     backend.stall_timeout = ms(400);

@@ -48,6 +48,7 @@ pub struct Conn {
 /// A message on its way to a worker.
 pub enum Mail {
     Commands,
+    PlaceWanted,
     Question(usize, u64, Question),
     Answer(u64, Reply),
 }
@@ -274,6 +275,12 @@ impl World {
                     if self.calm || self.chance.hits(80) {
                         let due = self.now + self.chance.micros(3000);
                         self.mail.push((due, w, Mail::Commands));
+                    }
+                }
+                Effect::WantPlace => {
+                    for other in (0..self.workers.len()).filter(|other| *other != w) {
+                        let due = self.now + self.chance.micros(3000);
+                        self.mail.push((due, other, Mail::PlaceWanted));
                     }
                 }
                 Effect::Ask(ticket, question) => {
