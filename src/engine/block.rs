@@ -115,7 +115,7 @@ impl Engine {
 impl Engine {
     /// The user of a pipe may begin a block and not end it: its blocks travel alone from now on.
     pub(super) fn blocks_need_leases(&mut self, pipe: super::key::BackendId) {
-        let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential) else {
+        let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential()) else {
             return;
         };
         if let Some(credential) = self.credentials.get_mut(credential) {

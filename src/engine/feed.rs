@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::resp::ReplyScanner;
+use crate::resp::{Protocol, ReplyScanner};
 use crate::session::Mark;
 use crate::session::feed::{
     FrameKind, Listening, PREFIX_BYTES_MAX, Subscriptions, Verb, confirmed_count, frame_kind,
@@ -194,6 +194,14 @@ impl Engine {
                 monitoring: feed.monitoring,
             };
             let begins = feed.under_way.is_none();
+            if begins {
+                // A transaction of the client's own may tell it something in the middle of its reply.
+                let nests = protocol == Protocol::Resp3 && (listening.subscribed || feed.tracking);
+                feed.scanner.let_pushes_nest(nests);
+                if let Some(backend) = self.backends.get_mut(id) {
+                    backend.replies.let_pushes_nest(nests);
+                }
+            }
             let Some(kind) = feed.under_way.or_else(|| frame_kind(rest, listening)) else {
                 // So little of it is here that it may be anything.
                 debug_assert!(rest.len() < PREFIX_BYTES_MAX);

@@ -297,7 +297,8 @@ impl Engine {
         else {
             return;
         };
-        let lasts = || self.may_last(purpose);
+        let (worker, budget) = (self.worker, &self.shared.budget);
+        let lasts = || purpose.term().is_none_or(|term| budget.lend(worker, term));
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
             return self.make_spare(id);
@@ -376,7 +377,7 @@ impl Engine {
         let context = self.clients.get(client)?.context;
         let clean = backend.is_quiet()
             && lease.lent.is_clean()
-            && backend.context == context
+            && backend.context() == context
             && matches!(backend.phase, Phase::Leased(owner) if owner == client);
         clean.then_some(Clean(()))
     }

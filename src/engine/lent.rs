@@ -211,7 +211,9 @@ impl Engine {
             return Outcome::Ended;
         }
         // It may do so for longer than what it was lent for.
-        let ends = self.lent(id).is_some_and(|lent| lent.purpose.term().is_none());
+        let ends = self
+            .lent(id)
+            .is_some_and(|lent| lent.purpose.term().is_none());
         if !queueing && ends && !self.lease_lasts(id, LeaseFor::Blocking) {
             return self.not_executed(id, NotExecuted::BudgetSpent);
         }

@@ -459,6 +459,7 @@ impl Engine {
             "a backend that owes something is not spare"
         );
         backend.phase = Phase::Spare;
+        backend.replies.let_pushes_nest(false);
         backend.made_for = None;
         backend.used_at = now;
         if backend.retire_at.is_some_and(|at| at <= now) {

@@ -147,7 +147,8 @@ impl Engine {
             return false;
         };
         assert_eq!(
-            backend.context, client.context,
+            backend.context(),
+            client.context,
             "a huge request runs as its client's user and in its db"
         );
         self.counters.went(way);

@@ -27,6 +27,8 @@ pub struct ReplyScanner {
     /// Bytes of the reply under way that are behind us.
     walked: u64,
     nesting: Nesting,
+    /// See [`Self::let_pushes_nest`].
+    pushes_nest: bool,
 }
 
 /// How far one step came.
@@ -113,6 +115,13 @@ impl ReplyScanner {
             });
         }
         self.resume(chunk, limits)
+    }
+
+    /// Whether a push may stand inside a reply from now on. Redis before 7.2 writes what a transaction
+    /// publishes to its own client between the elements of `EXEC`'s reply, where it is one too many
+    /// and counts as none (`addReplyPubsubMessage`, pubsub.c); later ones write it behind.
+    pub fn let_pushes_nest(&mut self, may: bool) {
+        self.pushes_nest = may;
     }
 
     /// Whether a reply has begun and not ended.
@@ -370,7 +379,8 @@ impl ReplyScanner {
 
     /// Behind the head of an aggregate of `count`; true when the reply has ended.
     fn open(&mut self, count: u64) -> Result<bool, ReplyError> {
-        if self.first == b'>' && !self.outermost {
+        let nested_push = self.first == b'>' && !self.outermost;
+        if nested_push && !self.pushes_nest {
             return Err(ReplyError::NestedPush);
         }
         if count > REPLY_ELEMENTS_MAX {
@@ -379,6 +389,8 @@ impl ReplyScanner {
         self.note();
         match self.first {
             b'|' => self.nesting.attribute(count * 2),
+            // No value either.
+            _ if nested_push => self.nesting.attribute(count),
             b'%' => self.nesting.open(count * 2),
             _ => self.nesting.open(count),
         }

@@ -3,24 +3,38 @@
 
 use crate::resp::{Limits, ReplyScanner};
 
+/// One element of an array reply, and the pushes that stand before it and belong to no place.
+struct Element<'a> {
+    pushes: &'a [u8],
+    value: &'a [u8],
+}
+
 /// The elements of an array reply; `None` for a reply of another kind.
-fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
+fn elements(reply: &[u8]) -> Option<Vec<Element<'_>>> {
     let rest = reply.strip_prefix(b"*")?;
     let end = rest.iter().position(|byte| *byte == b'\n')?;
     let (head, mut rest) = rest.split_at_checked(end + 1)?;
     let count: usize = std::str::from_utf8(head).ok()?.trim_end().parse().ok()?;
-    let limits = Limits::default();
     let mut elements = Vec::new();
     for _ in 0..count {
-        let advance = ReplyScanner::default().advance(rest, &limits).ok()?;
-        if !advance.complete {
-            return None;
+        let mut pushes = 0;
+        while rest.get(pushes) == Some(&b'>') {
+            pushes += value_bytes(rest.get(pushes..)?)?;
         }
-        let (element, after) = rest.split_at_checked(advance.consumed)?;
-        elements.push(element);
+        let (pushes, after) = rest.split_at_checked(pushes)?;
+        let (value, after) = after.split_at_checked(value_bytes(after)?)?;
+        elements.push(Element { pushes, value });
         rest = after;
     }
     rest.is_empty().then_some(elements)
+}
+
+/// Length of the whole value at the head of `bytes`.
+fn value_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut scanner = ReplyScanner::default();
+    scanner.let_pushes_nest(true);
+    let advance = scanner.advance(bytes, &Limits::default()).ok()?;
+    advance.complete.then_some(advance.consumed)
 }
 
 /// Shows each element to `see`. How many there are; `None` when the reply is no array: nothing was
@@ -29,7 +43,7 @@ pub fn seen(reply: &[u8], mut see: impl FnMut(u32, &[u8])) -> Option<u32> {
     let elements = elements(reply)?;
     let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
     for (at, element) in (0..).zip(elements) {
-        see(at, element);
+        see(at, element.value);
     }
     Some(count)
 }
@@ -41,9 +55,10 @@ pub fn filled(reply: &[u8], mut fill: impl FnMut(u32) -> Option<Vec<u8>>) -> Opt
     let mut out = Vec::with_capacity(reply.len());
     out.extend_from_slice(format!("*{}\r\n", elements.len()).as_bytes());
     for (at, element) in elements.into_iter().enumerate() {
+        out.extend_from_slice(element.pushes);
         match fill(u32::try_from(at).unwrap_or(u32::MAX)) {
             Some(other) => out.extend_from_slice(&other),
-            None => out.extend_from_slice(element),
+            None => out.extend_from_slice(element.value),
         }
     }
     Some(out)
@@ -65,6 +80,25 @@ mod tests {
         assert_eq!((count, &second[..]), (Some(3), &b"+PONG\r\n"[..]));
         let out = filled(reply, |at| (at == 1).then(|| b":77\r\n".to_vec()));
         assert_eq!(out.unwrap(), b"*3\r\n+OK\r\n:77\r\n*2\r\n:1\r\n$1\r\nx\r\n");
+    }
+
+    #[test]
+    fn a_push_between_elements_takes_no_place() {
+        let reply = b"*2\r\n>2\r\n+a\r\n+b\r\n>1\r\n+c\r\n+PONG\r\n*1\r\n>1\r\n+d\r\n:1\r\n";
+        let mut first = Vec::new();
+        let count = seen(reply, |at, element| {
+            if at == 0 {
+                first.extend_from_slice(element);
+            }
+        });
+        assert_eq!((count, &first[..]), (Some(2), &b"+PONG\r\n"[..]));
+        let out = filled(reply, |at| (at == 0).then(|| b":77\r\n".to_vec()));
+        let out = out.unwrap();
+        let expected = b"*2\r\n>2\r\n+a\r\n+b\r\n>1\r\n+c\r\n:77\r\n*1\r\n>1\r\n+d\r\n:1\r\n";
+        assert_eq!(
+            out.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
     }
 
     #[test]

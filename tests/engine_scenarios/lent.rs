@@ -125,6 +125,56 @@ fn on_an_errand(desk: &mut Desk, errand: &str) -> (ClientId, BackendId) {
     (client, backend)
 }
 
+/// A RESP3 client that is subscribed to `ch`, and its connection.
+fn subscriber(desk: &mut Desk) -> (ClientId, BackendId) {
+    let client = desk.client();
+    desk.says(client, "HELLO 3\r\nSUBSCRIBE ch\r\n");
+    desk.opens();
+    let lease = desk.opens();
+    assert!(desk.written(lease).contains("SUBSCRIBE"));
+    desk.answers(lease, b">3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n");
+    assert!(desk.hears(client).ends_with(":1\r\n"));
+    (client, lease)
+}
+
+#[test]
+fn what_a_transaction_says_to_its_own_client_stands_where_the_server_has_put_it() {
+    let (message, invalid) = (
+        ">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n",
+        ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n",
+    );
+    let inside = format!("*3\r\n:1\r\n{message}{message}:2\r\n{message}*1\r\n{invalid}+a\r\n");
+    let behind = format!("*3\r\n:1\r\n:2\r\n*1\r\n+a\r\n{message}{message}{message}");
+    for exec in [inside, behind] {
+        let answer = format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n{exec}+PONG\r\n");
+        for at in 1..answer.len() {
+            let mut desk = Desk::new(8, without_alarms);
+            let (client, lease) = subscriber(&mut desk);
+            desk.says(
+                client,
+                "MULTI\r\nINCR n\r\nPUBLISH ch hi\r\nEVAL x 0\r\nEXEC\r\nPING\r\n",
+            );
+            desk.written(lease);
+            desk.answers(lease, &answer.as_bytes()[..at]);
+            desk.answers(lease, &answer.as_bytes()[at..]);
+            assert_eq!(desk.hears(client), answer, "cut at {at}");
+            assert!(desk.closed.is_empty());
+        }
+    }
+}
+
+#[test]
+fn where_nothing_is_said_unasked_a_push_inside_a_reply_closes_its_connection() {
+    let mut desk = Desk::new(8, without_alarms);
+    let (client, lease) = subscriber(&mut desk);
+    desk.says(client, "UNSUBSCRIBE\r\nMULTI\r\nINCR n\r\nEXEC\r\n");
+    desk.written(lease);
+    desk.answers(lease, b">3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n");
+    desk.written(lease);
+    desk.answers(lease, b"+OK\r\n+QUEUED\r\n*1\r\n>1\r\n+message\r\n:1\r\n");
+    assert_eq!(desk.closed, [lease]);
+}
+
 #[test]
 fn an_errand_that_takes_longer_than_a_request_may_ends_its_connection() {
     for errand in ["SCRIPT KILL\r\n", "CLIENT PAUSE 10\r\n"] {

@@ -61,6 +61,75 @@ fn a_connection_is_given_back_when_nothing_is_subscribed_any_more() {
     }
 }
 
+/// All that comes back to these requests in one write, up to the answer to the last one.
+fn told(conn: &mut Conn, requests: &[&[&str]]) -> String {
+    let mut all: Vec<u8> = requests
+        .iter()
+        .flat_map(|request| command(request))
+        .collect();
+    all.extend(command(&["ECHO", "the end"]));
+    conn.send(all);
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"$7\r\nthe end\r\n") {
+        heard.extend_from_slice(conn.reply().raw());
+    }
+    heard.escape_ascii().to_string()
+}
+
+#[test]
+fn a_publisher_hears_itself_as_the_server_frames_it() {
+    let script =
+        "redis.call('publish', 'ch', 'a') redis.call('publish', 'ch', 'b') return {1, {2}}";
+    for flavor in Flavor::installed() {
+        let server = RedisServer::start_flavor(flavor, &[]);
+        let narrows = Narrows::in_front_of(&server, &[]);
+        let talk = |mut conn: Conn| {
+            conn.call(&["HELLO", "3"]);
+            conn.call(&["DEL", "n", "h"]);
+            let listens: [&[&str]; 4] = [
+                &["SUBSCRIBE", "ch"],
+                &["PSUBSCRIBE", "c*"],
+                &["SSUBSCRIBE", "s"],
+                &["CLIENT", "TRACKING", "ON"],
+            ];
+            let mut heard = vec![told(&mut conn, &listens)];
+            for requests in [
+                &[
+                    &["MULTI"][..],
+                    &["INCR", "n"],
+                    &["PUBLISH", "ch", "hi"],
+                    &["EXEC"],
+                ][..],
+                &[
+                    &["GET", "n"],
+                    &["MULTI"],
+                    &["HSET", "h", "a", "1"],
+                    &["PUBLISH", "ch", "one"],
+                    &["SPUBLISH", "s", "two"],
+                    &["HGETALL", "h"],
+                    &["CLIENT", "GETNAME"],
+                    &["SELECT", "1"],
+                    &["PUBLISH", "ch", "three"],
+                    &["SELECT", "0"],
+                    &["EVAL", script, "0"],
+                    &["SET", "n", "5"],
+                    &["EXEC"],
+                    &["GET", "n"],
+                ],
+                &[&["EVAL", script, "0"], &["PUBLISH", "ch", "plain"]],
+                &[&["MULTI"], &["PUBLISH", "ch", "x"], &["DISCARD"]],
+            ] {
+                heard.push(told(&mut conn, requests));
+            }
+            heard
+        };
+        let (direct, through) = (talk(server.connect()), talk(narrows.connect()));
+        assert_eq!(direct, through);
+        let info = narrows.connect().call(&["INFO", "narrows"]).text();
+        assert!(info.contains("backends_poisoned_total:0"), "{info}");
+    }
+}
+
 #[test]
 fn clients_and_figures_tell_who_listens() {
     for flavor in Flavor::installed() {

@@ -194,12 +194,17 @@ impl Reader<'_> {
             Some(number::<usize>(count)? * factor)
         };
         let mut values = Vec::new();
-        while count.is_none_or(|count| values.len() < count) {
+        // Redis before 7.2 writes what a transaction publishes to its own client inside the reply
+        // of EXEC, where it is one too many.
+        let mut pushes = 0;
+        while count.is_none_or(|count| values.len() - pushes < count) {
             if count.is_none() && self.bytes[self.at..].starts_with(b".\r\n") {
                 self.at += 3;
                 break;
             }
-            values.push(complete!(self.value()));
+            let value = complete!(self.value());
+            pushes += usize::from(matches!(value, Value::Push(_)));
+            values.push(value);
         }
         Ok(Some(values))
     }

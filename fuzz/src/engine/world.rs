@@ -135,6 +135,8 @@ impl World {
                     }
                 }
                 Effect::LearnCommands => self.commands_asked = true,
+                // There is no other worker.
+                Effect::WantPlace => {}
                 Effect::Ask(ticket, question) => self.questions.push_back((ticket, question)),
             }
         }

@@ -71,7 +71,7 @@ impl Nesting {
         }
     }
 
-    /// So many keys and values of an attribute come before the value under way.
+    /// So many keys and values of an attribute, or values of a push, come before the value under way.
     pub(super) fn attribute(&mut self, values: u64) -> Result<bool, ReplyError> {
         self.add(values)
     }

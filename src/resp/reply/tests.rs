@@ -210,6 +210,34 @@ fn a_push_inside_another_reply_is_refused() {
 }
 
 #[test]
+fn where_a_push_may_stand_inside_a_reply_it_counts_as_none_of_its_values() {
+    let limits = Limits::default();
+    for input in [
+        "*1\r\n>1\r\n+a\r\n:1\r\n",
+        "*2\r\n:1\r\n>3\r\n$7\r\nmessage\r\n+c\r\n*1\r\n+m\r\n>0\r\n:2\r\n",
+        "*1\r\n*2\r\n>1\r\n+a\r\n:1\r\n>1\r\n+b\r\n:2\r\n",
+        "%1\r\n+k\r\n>1\r\n+a\r\n+v\r\n",
+        "*?\r\n>1\r\n+a\r\n:1\r\n.\r\n",
+        ">1\r\n>1\r\n+a\r\n+b\r\n",
+    ] {
+        for at in 0..input.len() {
+            let mut scanner = ReplyScanner::default();
+            scanner.let_pushes_nest(true);
+            let (head, tail) = input.as_bytes().split_at(at);
+            let first = scanner.advance(head, &limits).unwrap();
+            assert!(
+                !first.complete && first.consumed == at,
+                "{input:?} cut at {at}"
+            );
+            let second = scanner.advance(tail, &limits).unwrap();
+            assert!(second.complete, "{input:?} cut at {at}");
+            assert_eq!(second.consumed, tail.len(), "{input:?} cut at {at}");
+            assert!(!scanner.in_reply());
+        }
+    }
+}
+
+#[test]
 fn what_no_reply_begins_with_is_refused() {
     for first in ["x", "\r", "\n", "\0", "@", ";", "2", " "] {
         let error = Some(ReplyError::UnknownType(first.as_bytes()[0]));
