@@ -17,7 +17,9 @@ mod server;
 
 use std::collections::BTreeSet;
 
-use narrows::command::{CommandTable, Flags, KeyRule, Lookup, Route, Spec, Subcommands, keys};
+use narrows::command::{
+    CommandTable, Flags, KeyRule, Lookup, Policy, PolicySettings, Route, Spec, Subcommands, keys,
+};
 use redis_protocol::resp2::encode::encode;
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 use server::{Server, frame, servers, text};
@@ -171,6 +173,32 @@ fn what_keeps_a_connection_is_not_shared_without_a_row_either() {
         );
         for name in ["dbsize", "flushall", "keys", "scan", "randomkey"] {
             assert!(!needlessly.contains(&name), "{}: {name}", server.program);
+        }
+    }
+}
+
+/// A rule that denies one of these has to be held to for scripts too.
+#[test]
+fn what_a_server_lets_scripts_run_is_known_as_such() {
+    for mut server in servers() {
+        let all = server.commands();
+        for listed in &all {
+            // A container alone, and its help, only tell what subcommands there are.
+            let of_it = format!("{}|", listed.name);
+            let harmless = listed.name.ends_with("|help")
+                || all.iter().any(|other| other.name.starts_with(&of_it));
+            let denied = PolicySettings {
+                deny: vec![listed.name.clone()],
+                ..PolicySettings::default()
+            };
+            let policy = Policy::new(&denied).unwrap();
+            let kept_out = listed.flags.contains("noscript");
+            assert!(
+                harmless || kept_out || policy.is_evaded(),
+                "{}: {}",
+                server.program,
+                listed.name
+            );
         }
     }
 }

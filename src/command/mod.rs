@@ -22,7 +22,7 @@ pub use flags::Flags;
 pub use keys::{KeyRule, Keys, keys};
 pub use learn::LearnError;
 pub use lookup::{CommandTable, Lookup};
-pub use policy::{Mistake, Policy, PolicySettings, Verdict};
+pub use policy::{Mistake, Policy, PolicySettings, Scripts, Verdict};
 pub use rename::{Renames, shown as shown_renaming};
 pub use shape::Shape;
 pub use spec::{Spec, Subcommands};

@@ -5,6 +5,7 @@ use super::class::Route;
 use super::lookup::CommandTable;
 use super::rename::{Renames, shown};
 use super::spec::Spec;
+use super::table;
 
 /// The operator's lists. Each entry is a command (`debug`), a subcommand (`client|kill`) or, with a
 /// `*` at its end, all names that begin so (`FT.*`); letters in any case. A container stands for
@@ -19,6 +20,18 @@ pub struct PolicySettings {
     pub dedicated: Vec<String>,
     /// Commands that the server knows by another name, as `CONFIG=name-at-the-server`.
     pub rename: Vec<String>,
+    /// Whether scripts may be used where a rule does not hold inside them.
+    pub scripts: Scripts,
+}
+
+/// What becomes of scripts, whose commands narrows does not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scripts {
+    /// They are refused to whoever has rules that scripts would get round.
+    #[default]
+    Guarded,
+    /// They may be used, and get round those rules.
+    Allowed,
 }
 
 impl std::fmt::Debug for PolicySettings {
@@ -41,6 +54,9 @@ pub struct Policy {
     deny: Vec<Pattern>,
     dedicated: Vec<Pattern>,
     renames: Renames,
+    scripts: Scripts,
+    /// There is a rule that scripts would get round.
+    is_evaded: bool,
 }
 
 /// Whether a command may be used here.
@@ -50,6 +66,8 @@ pub enum Verdict {
     Allowed,
     /// The operator denies it, or it is restricted and not allowed by name.
     Denied,
+    /// It runs a script, in which a rule of the operator's does not hold.
+    Evades,
 }
 
 /// An entry that is not a pattern.
@@ -82,9 +100,13 @@ impl Policy {
             }
             patterns
         };
+        let allow = parse("commands.allow", &settings.allow);
+        let deny = parse("commands.deny", &settings.deny);
         let policy = Policy {
-            allow: parse("commands.allow", &settings.allow),
-            deny: parse("commands.deny", &settings.deny),
+            scripts: settings.scripts,
+            is_evaded: deny.iter().any(Pattern::is_evaded),
+            allow,
+            deny,
             dedicated: parse("commands.dedicated", &settings.dedicated),
             renames: Renames::new(&settings.rename).unwrap_or_else(|found| {
                 mistakes.extend(found);
@@ -98,12 +120,32 @@ impl Policy {
         }
     }
 
+    /// The same where another rule than these lists does not hold inside scripts.
+    #[must_use]
+    pub fn evaded(mut self) -> Self {
+        self.is_evaded = true;
+        self
+    }
+
+    /// Whether a rule does not hold inside scripts.
+    pub fn is_evaded(&self) -> bool {
+        self.is_evaded
+    }
+
+    /// Whether scripts are refused.
+    #[inline]
+    fn refuses_scripts(&self) -> bool {
+        self.is_evaded && self.scripts == Scripts::Guarded
+    }
+
     /// Whether a command may be used.
     #[inline]
     pub fn verdict(&self, spec: &Spec) -> Verdict {
         let denied = any(&self.deny, &spec.name);
         if denied || spec.route == Route::Restricted && !any(&self.allow, &spec.name) {
             Verdict::Denied
+        } else if self.refuses_scripts() && runs_scripts(&spec.name) {
+            Verdict::Evades
         } else {
             Verdict::Allowed
         }
@@ -113,7 +155,10 @@ impl Policy {
     /// is true of nearly all of them in nearly every configuration.
     #[inline]
     pub fn leaves_alone(&self, spec: &Spec) -> bool {
-        self.deny.is_empty() && self.dedicated.is_empty() && spec.route != Route::Restricted
+        self.deny.is_empty()
+            && !self.is_evaded
+            && self.dedicated.is_empty()
+            && spec.route != Route::Restricted
     }
 
     /// Whether a command that has no row may be used, or a subcommand that has none.
@@ -129,6 +174,8 @@ impl Policy {
         };
         if any(&self.deny, &full) {
             Verdict::Denied
+        } else if self.refuses_scripts() && runs_scripts(&full) {
+            Verdict::Evades
         } else {
             Verdict::Allowed
         }
@@ -159,6 +206,37 @@ impl Policy {
 fn any(patterns: &[Pattern], name: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))
 }
+
+/// Whether a command has the server run others that narrows does not see, or leaves it some to be run
+/// by somebody else later.
+fn runs_scripts(name: &str) -> bool {
+    let is = |known: &str| match known.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => {
+            let rest = name.strip_prefix(known);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('|'))
+        }
+    };
+    SCRIPTS.iter().any(|known| is(known))
+}
+
+/// Scripts and functions, and those of modules: RedisGears (`TFCALL`, `RG.…`) and RedisAI.
+const SCRIPTS: [&str; 14] = [
+    "eval",
+    "evalsha",
+    "eval_ro",
+    "evalsha_ro",
+    "fcall",
+    "fcall_ro",
+    "script|load",
+    "function|load",
+    "function|restore",
+    "tfcall*",
+    "tfunction",
+    "rg.*",
+    "ai.script*",
+    "ai.dag*",
+];
 
 #[derive(Clone, Debug)]
 struct Pattern {
@@ -199,6 +277,13 @@ impl Pattern {
         }
     }
 
+    /// Whether scripts may run what it denies. What has no row may be a module's.
+    fn is_evaded(&self) -> bool {
+        let denied = || table::rows().filter(|row| self.matches(row.name));
+        let may = |row: &table::Row| row.may_be_in_scripts() && !table::only_lists(row.name);
+        denied().next().is_none() || denied().any(may)
+    }
+
     #[inline]
     fn matches(&self, name: &str) -> bool {
         match name.strip_prefix(&*self.text) {
@@ -213,7 +298,7 @@ pub(super) const PATTERN_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::{Policy, PolicySettings, Verdict};
+    use super::{Policy, PolicySettings, Scripts, Verdict};
     use crate::command::CommandTable;
 
     fn policy(allow: &[&str], deny: &[&str], dedicated: &[&str]) -> Policy {
@@ -222,7 +307,7 @@ mod tests {
             allow: owned(allow),
             deny: owned(deny),
             dedicated: owned(dedicated),
-            rename: Vec::new(),
+            ..PolicySettings::default()
         };
         Policy::new(&settings).unwrap()
     }
@@ -293,6 +378,73 @@ mod tests {
     }
 
     #[test]
+    fn scripts_are_refused_where_they_would_get_round_a_rule() {
+        let scripts = [
+            "eval",
+            "evalsha",
+            "eval_ro",
+            "evalsha_ro",
+            "fcall",
+            "fcall_ro",
+            "script|load",
+            "function|load",
+            "function|restore",
+        ];
+        for deny in [
+            &["FLUSHALL"][..],
+            &["flush*"],
+            &["ft.*"],
+            &["get", "config"],
+            &["*"],
+        ] {
+            let guarded = policy(&[], deny, &[]);
+            assert!(guarded.is_evaded(), "{deny:?}");
+            for name in scripts {
+                assert_ne!(
+                    verdict(&guarded, name),
+                    Verdict::Allowed,
+                    "{deny:?}: {name}"
+                );
+            }
+            let module = guarded.verdict_of_unknown(b"TFCALLASYNC", None);
+            assert_ne!(module, Verdict::Allowed, "{deny:?}");
+            if deny != ["*"] {
+                assert_eq!(verdict(&guarded, "script|exists"), Verdict::Allowed);
+            }
+        }
+        let free = Policy {
+            scripts: Scripts::Allowed,
+            ..policy(&[], &["FLUSHALL"], &[])
+        };
+        assert_eq!(verdict(&free, "eval"), Verdict::Allowed);
+        assert_eq!(verdict(&free, "flushall"), Verdict::Denied);
+    }
+
+    #[test]
+    fn scripts_are_left_alone_where_every_rule_holds_inside_them() {
+        let denied = [
+            "CONFIG",
+            "client|kill",
+            "DEBUG",
+            "SUBSCRIBE",
+            "EVAL",
+            "multi",
+            "MONITOR",
+        ];
+        for policy in [
+            policy(&["debug"], &[], &["sort"]),
+            policy(&[], &denied, &[]),
+        ] {
+            assert!(!policy.is_evaded());
+            assert_eq!(verdict(&policy, "fcall"), Verdict::Allowed);
+        }
+        let strict = Policy::default().evaded();
+        assert_eq!(verdict(&strict, "eval"), Verdict::Evades);
+        let get = CommandTable::builtin();
+        assert!(!strict.leaves_alone(get.named(b"eval").unwrap()));
+    }
+
+    #[test]
     fn dedicated_commands_are_named() {
         let policy = policy(&[], &[], &["sort"]);
         let table = CommandTable::builtin();
@@ -325,6 +477,7 @@ mod tests {
             ],
             dedicated: vec!["x".repeat(65)],
             rename: vec!["CONFIG".into()],
+            scripts: Scripts::Guarded,
         };
         let mistakes: Vec<String> = Policy::new(&settings)
             .unwrap_err()

@@ -55,6 +55,8 @@ pub fn changes(old: &Config, new: &mut Config) -> Vec<Change> {
     let mut changes = comparing.changes;
     server(&old.runtime, &mut new.runtime, &mut changes);
     renames_of_users(old, new, &mut changes);
+    // It may follow from the login, and clients were let in by it.
+    new.auth.mode = old.auth.mode;
     if old.auth.users != new.auth.users {
         let count = |config: &Config| format!("{} (not shown)", config.auth.users.len());
         changes.push(Change {

@@ -10,9 +10,10 @@ use super::kind::{
     secret_text, tcp_address, text, url,
 };
 use super::url::BackendUrl;
-use crate::command::{self, Policy, PolicySettings, Renames};
+use crate::command::{self, Policy, PolicySettings, Renames, Scripts};
 use crate::engine::settings::OnUnknownOutcome;
 use crate::session::AuthMode;
+use crate::session::access::AuthChoice;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
 
@@ -157,7 +158,7 @@ fn limits(config: &mut Config, v: &mut impl Visitor) {
 
 fn auth(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.auth;
-        "auth.mode"                 mode                choice(&MODES);
+        "auth.mode"                 choice              choice(&MODES);
         "auth.user_clients_max"     user_clients_max    count(1, MILLION).or_zero("no bound");
         "auth.failures_max"         failures_max        count(1, MILLION).or_zero("no bound");
     }
@@ -179,6 +180,7 @@ fn commands(config: &mut Config, v: &mut impl Visitor) {
         "commands.deny"         deny        patterns();
         "commands.dedicated"    dedicated   patterns();
         "commands.rename"       rename      renamings();
+        "commands.scripts"      scripts     choice(&SCRIPTS);
     }
 }
 
@@ -206,10 +208,15 @@ const OUTCOMES: [(&str, OnUnknownOutcome); 2] = [
     ("error", OnUnknownOutcome::Error),
     ("disconnect", OnUnknownOutcome::Disconnect),
 ];
-const MODES: [(&str, AuthMode); 3] = [
-    ("none", AuthMode::None),
-    ("local", AuthMode::Local),
-    ("passthrough", AuthMode::Passthrough),
+/// Whether scripts may get round what is denied.
+pub(super) const SCRIPTS: [(&str, Scripts); 2] =
+    [("auto", Scripts::Guarded), ("allow", Scripts::Allowed)];
+
+const MODES: [(&str, AuthChoice); 4] = [
+    ("none", AuthChoice::Always(AuthMode::None)),
+    ("local", AuthChoice::Always(AuthMode::Local)),
+    ("passthrough", AuthChoice::Always(AuthMode::Passthrough)),
+    ("auto", AuthChoice::Auto),
 ];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const PATTERN: &str =

@@ -37,11 +37,13 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     // What users may say depends on it; one that is wrong has been told.
     let mode = match reading.broken.contains("auth.mode") {
         true => AuthMode::Local,
-        false => draft.config.auth.mode,
+        // What is said of the server's own users is no mistake with narrows' own credentials either.
+        false => draft.config.auth.choice.mode(false),
     };
     draft.config.auth.users = users::read(
         &reading.document,
         mode,
+        draft.config.commands.scripts,
         &mut reading.mistakes,
         &mut warnings,
     );

@@ -9,9 +9,11 @@ use super::env::PASSWORD_VARIABLE;
 use super::keys::Draft;
 use super::kind::{show_bytes, show_duration};
 use super::mistake::{Mistake, Origin, Origins};
+use super::users::warning_about_scripts;
 use super::{BackendUse, listen, secret};
-use crate::command::Renames;
+use crate::command::{Policy, Renames};
 use crate::runtime::settings::{Credentials, Endpoint, Listen};
+use crate::session::access::AuthChoice;
 
 /// What has been read so far, and what is found on the way.
 pub(super) struct Resolving<'a> {
@@ -36,12 +38,25 @@ impl Resolving<'_> {
             }
             BackendUse::Embedded => {}
         }
+        self.logins();
         self.listening();
         self.admin();
         self.connections();
         self.durations();
         self.sizes();
         self.renames();
+        self.rules_in_scripts();
+    }
+
+    /// Says whether what is denied to everybody holds inside scripts.
+    fn rules_in_scripts(&mut self) {
+        let commands = &self.draft.config.commands;
+        let evaded = Policy::new(commands).is_ok_and(|policy| policy.is_evaded());
+        if evaded {
+            let at = self.origins.of("commands.deny");
+            let text = warning_about_scripts(commands.scripts, "to everybody", "commands.scripts");
+            self.warnings.push(format!("{at}: commands.deny {text}"));
+        }
     }
 
     fn renames(&mut self) {
@@ -61,6 +76,22 @@ impl Resolving<'_> {
                 let text = format!("{:?} of users.{} {}", mistake.entry, user.name, mistake.why);
                 self.contradiction(&["commands.rename"], text);
             }
+        }
+    }
+
+    /// How clients log in, which may follow from how narrows does.
+    fn logins(&mut self) {
+        let config = &mut self.draft.config;
+        let has_credentials = config.runtime.credentials.password.is_some();
+        config.auth.mode = config.auth.choice.mode(has_credentials);
+        if config.auth.choice == AuthChoice::Auto
+            && has_credentials
+            && !config.auth.users.is_empty()
+        {
+            let text = "users mean nothing with auth.mode = \"auto\" where narrows has credentials of \
+                        its own: for all clients it is that one user";
+            self.warnings
+                .push(format!("{}: {text}", self.origins.of("auth.mode")));
         }
     }
 

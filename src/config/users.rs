@@ -7,18 +7,19 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Document;
-use super::keys::{MILLION, patterns, renamings};
-use super::kind::{Kind, Raw, boolean, count, list, path, text};
+use super::keys::{MILLION, SCRIPTS, patterns, renamings};
+use super::kind::{Kind, Raw, boolean, choice, count, list, path, text};
 use super::mistake::{Mistake, Origin};
 use super::secret;
 use super::suggest::nearest;
+use crate::command::{Policy, Scripts};
 use crate::session::access::{AuthMode, BackendLogin, PasswordHash, UserSettings};
 
 /// The name of the section.
 pub(super) const SECTION: &str = "users";
 
 /// The keys of one user.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "password_file",
     "password_sha256",
     "nopass",
@@ -29,6 +30,7 @@ pub(super) const KEYS: [&str; 10] = [
     "allow",
     "deny",
     "rename",
+    "scripts",
 ];
 
 /// Keys that mean nothing where the server checks logins.
@@ -45,6 +47,7 @@ const LOCAL_ONLY: [&str; 6] = [
 pub(super) fn read(
     document: &Document<'_>,
     mode: AuthMode,
+    scripts: Scripts,
     mistakes: &mut Vec<Mistake>,
     warnings: &mut Vec<String>,
 ) -> Vec<UserSettings> {
@@ -61,7 +64,11 @@ pub(super) fn read(
             reading.mistake(here.clone(), why);
         }
         match value.get_ref() {
-            DeValue::Table(table) => users.push(reading.read(name.get_ref(), here, table, mode)),
+            DeValue::Table(table) => {
+                let user = reading.read(name.get_ref(), here, table, mode);
+                reading.rules_in_scripts(table, &user, scripts);
+                users.push(user);
+            }
             _ => reading.mistake(here, "is a section with the keys of one user, not a value"),
         }
     }
@@ -119,6 +126,11 @@ impl User<'_, '_> {
         self.key(table, "allow", &patterns(), &mut user.commands.allow);
         self.key(table, "deny", &patterns(), &mut user.commands.deny);
         self.key(table, "rename", &renamings(), &mut user.commands.rename);
+        if key_of(table, "scripts").is_some() {
+            let scripts = user.scripts.get_or_insert_default();
+            self.key(table, "scripts", &choice(&SCRIPTS), scripts);
+        }
+        user.is_kept_from_admin = key_of(table, "admin").is_some() && !user.admin;
         user.passwords = hashes
             .iter()
             .filter_map(|hex| PasswordHash::from_hex(hex))
@@ -145,6 +157,21 @@ impl User<'_, '_> {
             );
         }
         user
+    }
+
+    /// Says which of the user's rules do not hold inside scripts, and what becomes of scripts.
+    fn rules_in_scripts(&mut self, table: &DeTable<'_>, user: &UserSettings, all: Scripts) {
+        let denies = Policy::new(&user.commands).is_ok_and(|policy| policy.is_evaded());
+        let scripts = user.scripts.unwrap_or(all);
+        for (key, evaded) in [("deny", denies), ("admin", user.is_kept_from_admin)] {
+            if let Some(name) = key_of(table, key).filter(|_| evaded) {
+                let at = self.document.at(name.span().start);
+                let path = &self.path;
+                let whom = format!("to the clients of {}", user.name);
+                let text = warning_about_scripts(scripts, &whom, &format!("{path}.scripts"));
+                self.warnings.push(format!("{at}: {path}.{key} {text}"));
+            }
+        }
     }
 
     fn backend(
@@ -250,6 +277,21 @@ impl User<'_, '_> {
 
     fn mistake(&mut self, at: Origin, text: &str) {
         self.mistakes.push(Mistake::about(at, &self.path, text));
+    }
+}
+
+/// What follows for scripts from a rule that does not hold inside them: `whom` they are refused to,
+/// and which key lets them.
+pub(super) fn warning_about_scripts(scripts: Scripts, whom: &str, key: &str) -> String {
+    let holds = "only the ACL of the server's own users holds there";
+    match scripts {
+        Scripts::Guarded => format!(
+            "denies commands that scripts could run all the same, where narrows does not see them: \
+             EVAL, FCALL and their like are refused {whom}, unless {key} = \"allow\"; {holds}"
+        ),
+        Scripts::Allowed => {
+            format!("does not hold inside scripts, which {key} allows {whom}: {holds}")
+        }
     }
 }
 

@@ -240,6 +240,7 @@ impl Engine {
         let command = &*spec.name;
         match self.policy(id, rules).verdict(spec) {
             Verdict::Denied => Some(Refusal::Forbidden { command }),
+            Verdict::Evades => Some(Refusal::Scripts),
             Verdict::Allowed if self.is_kept_from(id, rules, spec) => {
                 Some(Refusal::NoPermission { command })
             }

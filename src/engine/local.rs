@@ -294,9 +294,13 @@ impl Engine {
     ) -> Outcome {
         let now = self.now;
         let name = Args::new(bytes).next().unwrap_or_default();
-        if self.policy(id, rules).verdict_of_unknown(name, None) == Verdict::Denied {
-            let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
-            return self.refuse_queued(id, &Refusal::Forbidden { command });
+        match self.policy(id, rules).verdict_of_unknown(name, None) {
+            Verdict::Allowed => {}
+            Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
+            Verdict::Denied => {
+                let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
+                return self.refuse_queued(id, &Refusal::Forbidden { command });
+            }
         }
         let fresh = self
             .commands_asked_at

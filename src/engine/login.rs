@@ -54,13 +54,29 @@ impl Engine {
     pub(super) fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
         let rules = Arc::clone(&self.rules);
         match rules.access.mode {
-            AuthMode::None => {
-                let password = login.password.as_deref().unwrap_or_default();
-                let answer = auth::without_clients_passwords(login.user.as_deref(), password);
-                answer.map_err(|refusal| self.refuse(id, &refusal))
-            }
+            AuthMode::None => self.log_in_as_own(id, &rules.access.own, &login),
             AuthMode::Local => self.log_in_here(id, &rules.access, &login),
             AuthMode::Passthrough => self.log_in_there(id, login),
+        }
+    }
+
+    /// Where nobody need log in: against narrows' own login, if at all.
+    fn log_in_as_own(
+        &mut self,
+        id: ClientId,
+        own: &BackendLogin,
+        login: &BackendLogin,
+    ) -> Result<(), Outcome> {
+        match auth::without_clients_passwords(login, own) {
+            auth::Answer::Wrong(refusal) => Err(self.refuse(id, &refusal)),
+            // A password that is no secret to anybody need not be kept from who guesses.
+            auth::Answer::Right if own.password.is_none() => Ok(()),
+            auth::Answer::Right => self.not_blocked(id),
+            auth::Answer::Guess(refusal) => {
+                self.not_blocked(id)?;
+                self.login_failed(id);
+                Err(self.refuse(id, &refusal))
+            }
         }
     }
 

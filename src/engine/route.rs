@@ -28,12 +28,13 @@ impl Engine {
             Lookup::UnknownSubcommand(container) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
-                if self
-                    .policy(id, rules)
-                    .verdict_of_unknown(name, Some(subcommand))
-                    == Verdict::Denied
-                {
-                    return self.refuse_queued(id, &Refusal::Forbidden { command });
+                let policy = self.policy(id, rules);
+                match policy.verdict_of_unknown(name, Some(subcommand)) {
+                    Verdict::Allowed => {}
+                    Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
+                    Verdict::Denied => {
+                        return self.refuse_queued(id, &Refusal::Forbidden { command });
+                    }
                 }
                 if container.subcommands != Subcommands::All {
                     return self.known(id, rules, bytes, frame, container);

@@ -105,6 +105,8 @@ pub enum Refusal<'a> {
         /// The full name in lower case.
         command: &'a str,
     },
+    /// A script by a client for whom commands are denied that it could run.
+    Scripts,
     /// The backend is a Redis Cluster node.
     Cluster,
     /// A huge request came in below the minimum rate; closed after the answer.
@@ -308,6 +310,7 @@ impl Refusal<'_> {
             Self::NotForwarded { .. } => ("not_forwarded", ""),
             Self::NotOnLease { .. } => ("not_on_lease", ""),
             Self::Forbidden { .. } => ("forbidden", ""),
+            Self::Scripts => ("scripts", SCRIPTS),
             Self::Cluster => (
                 "cluster",
                 "ERR narrows: the backend is a Redis Cluster node, which this version does not support",
@@ -415,6 +418,9 @@ const ECHOED_BYTES_MAX: usize = 128;
 /// What a RESP2 client may ask while it is subscribed (`processCommand`, server.c).
 const SUBSCRIBED: &str = "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
      context";
+
+const SCRIPTS: &str = "NOPERM narrows: scripts are refused, as they could run commands that are denied; see \
+                       scripts in the configuration";
 
 const OFFSET_UNMOVED: &str =
     "ERR narrows: WAIT needs the right to PUBLISH to the channel __narrows:offset";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::command::{Mistake, Policy, PolicySettings};
+use crate::command::{Mistake, Policy, PolicySettings, Scripts};
 
 /// How clients log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,6 +19,32 @@ pub enum AuthMode {
     Local,
     /// They log in to the server's own users; each login is checked by the server itself.
     Passthrough,
+}
+
+/// How clients log in, as an operator writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthChoice {
+    /// As follows from narrows' own credentials: where it has none clients bring the server's own.
+    Auto,
+    /// In this way.
+    Always(AuthMode),
+}
+
+impl Default for AuthChoice {
+    fn default() -> Self {
+        Self::Always(AuthMode::default())
+    }
+}
+
+impl AuthChoice {
+    /// The mode in force, where narrows has credentials of its own or has none.
+    pub fn mode(self, has_credentials: bool) -> AuthMode {
+        match self {
+            Self::Always(mode) => mode,
+            Self::Auto if has_credentials => AuthMode::None,
+            Self::Auto => AuthMode::Passthrough,
+        }
+    }
 }
 
 /// As whom a backend logs in to the server.
@@ -131,7 +157,9 @@ impl Account {
 /// `[auth]` and `[users.<name>]`, as an operator writes them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuthSettings {
-    /// How clients log in.
+    /// What is written.
+    pub choice: AuthChoice,
+    /// How clients log in: what that comes to.
     pub mode: AuthMode,
     /// See [`Access::user_clients_max`].
     pub user_clients_max: usize,
@@ -158,11 +186,16 @@ pub struct UserSettings {
     pub max_clients: usize,
     /// What it may use beyond, or less than, everybody.
     pub commands: PolicySettings,
+    /// Whether it may use scripts that get round its rules; `None`: as everybody.
+    pub scripts: Option<Scripts>,
+    /// That it is kept from what administrates is said, and not only so because nothing is.
+    pub is_kept_from_admin: bool,
 }
 
 impl Default for AuthSettings {
     fn default() -> Self {
         Self {
+            choice: AuthChoice::default(),
             mode: AuthMode::None,
             user_clients_max: 0,
             failures_max: 10,
@@ -182,6 +215,8 @@ impl UserSettings {
             runs_as: None,
             max_clients: 0,
             commands: PolicySettings::default(),
+            scripts: None,
+            is_kept_from_admin: false,
         }
     }
 
@@ -198,7 +233,12 @@ impl UserSettings {
             deny: both(&everybody.deny, &self.commands.deny),
             dedicated: everybody.dedicated.clone(),
             rename: both(&everybody.rename, &self.commands.rename),
+            scripts: self.scripts.unwrap_or(everybody.scripts),
         })?;
+        let policy = match self.is_kept_from_admin {
+            true => policy.evaded(),
+            false => policy,
+        };
         Ok(Account {
             name: self.name.as_bytes().into(),
             passwords: self.passwords.clone(),

@@ -109,6 +109,7 @@ allow = ["DEBUG"]
 deny = ["KEYS", "FLUSH*"]
 dedicated = ["FT.*"]
 rename = ["CONFIG=other"]
+scripts = "allow"
 [auth]
 mode = "local"
 user_clients_max = 9
@@ -129,7 +130,7 @@ format = "json"
 fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
     all_differ!(Config, set, default, [runtime engine commands auth admin log]);
-    all_differ!(AuthSettings, set.auth, default.auth, [mode user_clients_max failures_max users]);
+    all_differ!(AuthSettings, set.auth, default.auth, [choice mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
@@ -163,7 +164,12 @@ fn every_setting_can_be_changed_from_a_file() {
     assert_ne!(limits.header_bytes_max, of_default.header_bytes_max);
     assert_ne!(limits.args_max, of_default.args_max);
     assert_ne!(limits.bulk_bytes_max, of_default.bulk_bytes_max);
-    all_differ!(PolicySettings, set.commands, default.commands, [allow deny dedicated rename]);
+    all_differ!(
+        PolicySettings,
+        set.commands,
+        default.commands,
+        [allow deny dedicated rename scripts]
+    );
     all_differ!(AdminSettings, set.admin, default.admin, [listen]);
     all_differ!(LogSettings, set.log, default.log, [level format]);
 }

@@ -116,3 +116,65 @@ fn no_password_of_a_user_can_be_printed() {
         loaded.summary
     );
 }
+
+#[test]
+fn a_rule_that_scripts_get_round_is_told_with_its_key_and_line() {
+    let user = |rules: &str| {
+        let head = "[auth]\nmode = \"passthrough\"\n[users.a]\n";
+        of_file(&format!("{head}{rules}")).load().unwrap().warnings
+    };
+    let told = user("deny = [\"KEYS\"]\n").join("\n");
+    assert!(
+        told.contains("narrows.toml:4: users.a.deny denies"),
+        "{told}"
+    );
+    assert!(told.contains("refused to the clients of a"), "{told}");
+    let told = user("deny = [\"KEYS\"]\nscripts = \"allow\"\n").join("\n");
+    assert!(told.contains(":4: users.a.deny does not hold"), "{told}");
+    assert!(user("deny = [\"CONFIG\", \"MONITOR\"]\n").is_empty());
+    let all = |rules: &str| {
+        of_file(&format!("[commands]\n{rules}"))
+            .load()
+            .unwrap()
+            .warnings
+    };
+    let told = all("deny = [\"FLUSH*\"]\n").join("\n");
+    assert!(
+        told.contains("narrows.toml:2: commands.deny denies"),
+        "{told}"
+    );
+    assert!(told.contains("refused to everybody"), "{told}");
+    assert!(all("allow = [\"DEBUG\"]\n").is_empty());
+    let strict = format!(
+        "[auth]\nmode = \"local\"\n[users.a]\npassword_sha256 = [\"{HELLO}\"]\nadmin = false\n"
+    );
+    let told = of_file(&strict).load().unwrap().warnings.join("\n");
+    assert!(told.contains(":5: users.a.admin denies"), "{told}");
+    let unsaid = strict.replace("admin = false\n", "");
+    assert!(of_file(&unsaid).load().unwrap().warnings.is_empty());
+}
+
+#[test]
+fn auto_follows_from_whether_narrows_has_credentials_and_says_so() {
+    let loaded = |backend: &str| {
+        let text = format!("[backend]\nurl = \"{backend}\"\n[auth]\nmode = \"auto\"\n");
+        of_file(&text).load().unwrap()
+    };
+    for (backend, mode, why) in [
+        (
+            "redis://127.0.0.1",
+            AuthMode::Passthrough,
+            "has no credentials",
+        ),
+        ("redis://:pw@127.0.0.1", AuthMode::None, "has credentials"),
+    ] {
+        let loaded = loaded(backend);
+        assert_eq!(loaded.config.auth.mode, mode);
+        assert!(loaded.summary.contains(why), "{}", loaded.summary);
+    }
+    // What is said of the server's users is meant for the one case.
+    let users = "[backend]\nurl = \"redis://:pw@127.0.0.1\"\n[auth]\nmode = \"auto\"\n\
+                 [users.a]\nmax_clients = 3\n";
+    let told = of_file(users).load().unwrap().warnings.join("\n");
+    assert!(told.contains(":4: users mean nothing"), "{told}");
+}

@@ -186,3 +186,52 @@ fn clients_begin_as_the_default_user_where_that_needs_no_password() {
         "{text}"
     );
 }
+
+#[test]
+fn no_script_does_for_a_user_what_is_denied_to_it() {
+    const REFUSED: &str = "-NOPERM narrows: scripts are refused, as they could run commands that are \
+                           denied; see scripts in the configuration\r\n";
+    let server = RedisServer::start();
+    let password = format!("password_sha256 = [\"{HELLO}\"]");
+    let narrows = local(
+        &server,
+        &format!(
+            "[users.kept]\n{password}\ndeny = [\"FLUSHALL\"]\n\
+             [users.strict]\n{password}\nadmin = false\n\
+             [users.trusted]\n{password}\ndeny = [\"FLUSHALL\"]\nscripts = \"allow\"\n\
+             [users.plain]\n{password}\n"
+        ),
+    );
+    let flush = "return redis.call('flushall')";
+    let library = "#!lua name=l\nredis.register_function('f', function() return 1 end)";
+    server.connect().expect(&["SET", "k", "v"], "+OK\r\n");
+    for user in ["kept", "strict"] {
+        let mut client = narrows.connect();
+        client.expect(&["AUTH", user, "hello"], "+OK\r\n");
+        for script in [
+            &["EVAL", flush, "0"][..],
+            &["eval_ro", flush, "0"],
+            &["EVALSHA", "00", "0"],
+            &["EVALSHA_RO", "00", "0"],
+            &["FCALL", "f", "0"],
+            &["FCALL_RO", "f", "0"],
+            &["SCRIPT", "LOAD", flush],
+            &["FUNCTION", "LOAD", library],
+            &["FUNCTION", "RESTORE", "x"],
+            &["TFCALL", "l.f", "0"],
+        ] {
+            client.expect(script, REFUSED);
+        }
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["EVAL", flush, "0"], REFUSED);
+        assert!(client.call(&["EXEC"]).text().starts_with("EXECABORT"));
+        client.expect(&["GET", "k"], "$1\r\nv\r\n");
+    }
+    let mut plain = narrows.connect();
+    plain.expect(&["AUTH", "plain", "hello"], "+OK\r\n");
+    plain.expect(&["EVAL", "return 7", "0"], ":7\r\n");
+    let mut trusted = narrows.connect();
+    trusted.expect(&["AUTH", "trusted", "hello"], "+OK\r\n");
+    trusted.expect(&["EVAL", flush, "0"], "+OK\r\n");
+    plain.expect(&["GET", "k"], "$-1\r\n");
+}

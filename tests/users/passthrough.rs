@@ -1,7 +1,7 @@
 //! Users of the server.
 
 use crate::support::{Conn, Flavor, PATIENCE, RedisServer, wait_until};
-use crate::{passthrough, server_with_users};
+use crate::{passthrough, server_with_users, setup};
 
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
@@ -290,4 +290,49 @@ fn narrows_serves_users_without_a_login_of_its_own() {
     client.expect(&["AUTH", "alice", "alicepw"], "+OK\r\n");
     client.expect(&["SET", "a:1", "x"], "+OK\r\n");
     client.expect(&["CLIENT", "SETNAME", "me"], "+OK\r\n");
+}
+
+#[test]
+fn without_credentials_of_its_own_narrows_lets_clients_log_in_as_directly() {
+    let server = RedisServer::start();
+    server
+        .connect()
+        .expect(&["CONFIG", "SET", "requirepass", "pw"], "+OK\r\n");
+    let narrows = setup::narrows(&server.url(), "[auth]\nmode = \"auto\"\n", &[]);
+    let mut client = narrows.connect();
+    client.expect(&["GET", "k"], NOAUTH);
+    client.expect(&["AUTH", "wrong"], WRONGPASS);
+    client.expect(&["AUTH", "pw"], "+OK\r\n");
+    client.expect(&["SET", "k", "v"], "+OK\r\n");
+    let mut three = narrows.connect();
+    assert_eq!(
+        three.call(&["HELLO", "3", "AUTH", "default", "pw"]).raw()[0],
+        b'%'
+    );
+    three.expect(&["GET", "k"], "$1\r\nv\r\n");
+    // An open server stays open.
+    let open = RedisServer::start();
+    let narrows = setup::narrows(&open.url(), "[auth]\nmode = \"auto\"\n", &[]);
+    narrows.connect().expect(&["SET", "k", "v"], "+OK\r\n");
+}
+
+#[test]
+fn who_brings_narrows_own_credential_is_let_in_and_who_guesses_at_it_not_for_long() {
+    let server = server_with_users(Flavor::installed()[0]);
+    let url = format!("redis://admin:adminpw@{}", server.address());
+    let narrows = setup::narrows(&url, "[auth]\nmode = \"auto\"\nfailures_max = 2\n", &[]);
+    let mut client = narrows.connect();
+    client.expect(&["AUTH", "admin", "adminpw"], "+OK\r\n");
+    client.expect(&["ACL", "WHOAMI"], "$5\r\nadmin\r\n");
+    assert_eq!(
+        client
+            .call(&["HELLO", "3", "AUTH", "admin", "adminpw"])
+            .raw()[0],
+        b'%'
+    );
+    for _ in 0..2 {
+        client.expect(&["AUTH", "admin", "guess"], WRONGPASS);
+    }
+    let refused = client.call(&["AUTH", "admin", "adminpw"]).text();
+    assert!(refused.contains("too many failed logins"), "{refused}");
 }

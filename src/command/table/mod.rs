@@ -47,6 +47,15 @@ pub(super) fn is_withheld(container: &str, name: &[u8]) -> bool {
     container == "client" && name.eq_ignore_ascii_case(b"maint_notifications")
 }
 
+/// Whether it does nothing but tell what subcommands there are: a container alone, and `HELP`.
+pub(super) fn only_lists(name: &str) -> bool {
+    let of_it = |row: &Row| {
+        let rest = row.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with('|'))
+    };
+    name.ends_with("|help") || rows().any(of_it)
+}
+
 const FAMILIES: &[&[Row]] = &[
     strings::ROWS,
     hashes::ROWS,

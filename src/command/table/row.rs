@@ -194,6 +194,28 @@ impl Row {
         self.may_be(Shape::NULL)
     }
 
+    /// Whether the server may run it inside a script (its flag `noscript`, `commands/*.json`). More is
+    /// said to be so than is in one version or another, never less.
+    pub(in crate::command) fn may_be_in_scripts(&self) -> bool {
+        let apart = match self.route {
+            Route::Shared | Route::Info | Route::Blocking | Route::Unpins(_) => false,
+            Route::Local(local) => local != Local::Select,
+            Route::Bracket(_) | Route::Subscriber | Route::OwnConnection | Route::Restricted => {
+                true
+            }
+            Route::NotForwarded => !self.name.starts_with("cluster"),
+            Route::Pinned(pin) => !matches!(
+                pin,
+                Pin::Himport | Pin::ReadOnly | Pin::ReadWrite | Pin::Asking
+            ),
+        };
+        let begins = |with: &[&str]| with.iter().any(|text| self.name.starts_with(text));
+        let scripting = ["acl", "eval", "fcall", "function", "script"];
+        let administrates = self.flags.contains(Flags::ADMIN)
+            && !begins(&["backup", "cluster", "commandlog", "pf", "slowlog"]);
+        !(apart || administrates || begins(&scripting))
+    }
+
     pub(in crate::command) fn shape(&self) -> Shape {
         match self.shape {
             Shape::NONE => Shape::ANY,

@@ -35,6 +35,7 @@ impl Refusal<'_> {
         "queue_timeout",
         "refused_by_server",
         "request_timeout",
+        "scripts",
         "subscribed",
         "too_large",
         "too_many_failures",

@@ -298,6 +298,10 @@ fn narrows_own_refusals_say_who_speaks() {
             "-NOPERM narrows: 'shutdown' is not allowed; see [commands] and the user in the configuration",
         ),
         (
+            Refusal::Scripts,
+            "-NOPERM narrows: scripts are refused, as they could run commands that are denied; see scripts in the configuration",
+        ),
+        (
             Refusal::Cluster,
             "-ERR narrows: the backend is a Redis Cluster node, which this version does not support",
         ),
