@@ -221,7 +221,9 @@ fn a_learned_table_knows_what_the_server_has() {
                 spec.name
             );
             assert!(
-                !spec.replay || spec.flags.contains(Flags::READONLY),
+                !spec.replay
+                    || spec.flags.contains(Flags::READONLY)
+                    || matches!(&*spec.name, "ping" | "echo" | "time"),
                 "{}",
                 spec.name
             );

@@ -12,6 +12,8 @@
 mod acknowledgements;
 #[path = "leases/blocks.rs"]
 mod blocks;
+#[path = "leases/busy.rs"]
+mod busy;
 #[path = "budget/census.rs"]
 mod census;
 #[path = "leases/crowd.rs"]

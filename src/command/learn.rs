@@ -230,7 +230,9 @@ fn completed(ours: Spec, server: &Commands) -> Spec {
         arity: command.arity,
         flags: command.flags.with(ours.flags.only(Flags::OURS_ALONE)),
         // A server where the command writes is not the one that our row was written for.
-        replay: ours.replay && reads(command.flags),
+        replay: ours.replay
+            && !command.flags.contains(Flags::WRITE)
+            && reads(command.flags) == reads(ours.flags),
         shape: if reads(command.flags) == reads(ours.flags) {
             ours.shape
         } else {

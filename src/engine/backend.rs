@@ -53,6 +53,8 @@ pub enum Rotation {
     /// None until its oldest reply has passed: that is huge, answers a ping after a long
     /// silence, or is that of a read and does not come while the server answers others.
     Rested,
+    /// Those for which no other pipe is to be had: the oldest is a script that takes long.
+    Script,
     /// Only such as may write. The oldest one does, and does not move while the server
     /// answers others: somebody has paused writes, and reads must not stand behind them.
     Writes,
@@ -75,6 +77,8 @@ pub enum Want {
     Pipe(ContextId),
     /// One client: a lease.
     Lease(ClientId),
+    /// One client's `SCRIPT KILL`: a connection of its own.
+    Kill(ClientId),
     /// Those who wait for a login to be checked: a connection of that user, or a new one.
     Login(LoginId),
 }
@@ -111,6 +115,10 @@ pub struct Backend {
     pub collected: Vec<u8>,
     /// The part that has come of an error, whoever gets it.
     pub error: Vec<u8>,
+    /// The server has said that it is busy with a script.
+    pub busy: Option<Box<[u8]>>,
+    /// The reply to one has come.
+    pub script_over: bool,
     /// Some bytes of the oldest reply have been handed to its client.
     pub begun: bool,
     /// Its client's command may wait on the server for as long as it likes.
@@ -145,6 +153,8 @@ impl Backend {
             replies: ReplyScanner::default(),
             collected: Vec::new(),
             error: Vec::new(),
+            busy: None,
+            script_over: false,
             begun: false,
             patient: false,
             check: Check::new(now),
@@ -258,7 +268,7 @@ impl Backend {
         bytes_max: usize,
     ) -> bool {
         let open = match self.rotation() {
-            Some(Rotation::Open) => true,
+            Some(Rotation::Open | Rotation::Script) => true,
             Some(Rotation::Writes) => access == Access::Write,
             Some(Rotation::Rested) | None => false,
         };

@@ -5,7 +5,7 @@
 //! The run leaves before the server has said anything to its `MULTI`. Where that is refused the rest
 //! runs as if it stood alone, as it does directly: so nothing that may wait is among it.
 
-use crate::command::{Bracket as Verb, Local, Lookup, Route, Spec};
+use crate::command::{Bracket as Verb, Flags, Local, Lookup, Route, Spec};
 use crate::resp::{RequestEvent, RequestScanner};
 
 use super::hold::{Hold, Outcome};
@@ -103,10 +103,17 @@ impl Engine {
             carrier
         };
         let mut rest = bytes;
+        let runs_script = parts
+            .iter()
+            .any(|part| part.spec.flags.contains(Flags::SCRIPT));
         for part in parts {
             let (request, after) = rest.split_at(part.bytes.min(rest.len()));
             rest = after;
-            self.send(id, carrier, request, part.spec, Receiver::Client, part.fate);
+            let fate = match part.fate {
+                Fate::BlockEnds if runs_script => Fate::BlockRuns,
+                fate => fate,
+            };
+            self.send(id, carrier, request, part.spec, Receiver::Client, fate);
         }
         Outcome::Taken
     }

@@ -11,7 +11,7 @@ use crate::session::Mark;
 use super::backend::{Backend, Phase, Want};
 use super::context::Context;
 use super::hold::Outcome;
-use super::key::{BackendId, ClientId};
+use super::key::{BackendId, ClientId, ContextId};
 use super::lease::LeaseFor;
 use super::logins::REFUSED_USER;
 use super::loss::Loss;
@@ -32,6 +32,9 @@ impl Engine {
         spec: &Spec,
     ) -> Outcome {
         if !self.lent(id).is_some_and(|lent| lent.errand_to_come) {
+            if let Some(outcome) = self.kill_at_once(id, bytes, frame.argc, spec) {
+                return outcome;
+            }
             return self.needs_lease(id, bytes, frame, spec, LeaseFor::Errand);
         }
         let pause = PauseOrder::of(bytes);
@@ -48,8 +51,12 @@ impl Engine {
     }
 
     /// A connection for the client's errand.
-    pub(super) fn provide_errand(&mut self, id: ClientId, starved: &mut bool) -> Provided {
-        let want = Want::Lease(id);
+    pub(super) fn provide_errand(
+        &mut self,
+        want: Want,
+        id: ClientId,
+        starved: &mut bool,
+    ) -> Provided {
         let Some(client) = self.clients.get(id) else {
             return Provided::Done;
         };
@@ -77,11 +84,24 @@ impl Engine {
         };
         if self.dial_with(claim, want, context).is_none() && self.server.dial_at <= self.now {
             *starved = true;
+            if !kept_back && self.shared.busy.is_heard() {
+                self.take_controls_place(want, context);
+            }
             if !kept_back && !place_is_made {
                 self.make_place(want, context);
             }
         }
         Provided::Waits
+    }
+
+    /// All places may be taken by what the script holds up: control gives its own for a moment.
+    fn take_controls_place(&mut self, want: Want, context: ContextId) {
+        let busy = std::sync::Arc::clone(&self.shared.busy);
+        if !busy.is_place_offered() {
+            busy.ask_for_place();
+        } else if self.dial_with(Claim::Control, want, context).is_some() {
+            busy.end_offer();
+        }
     }
 
     /// A connection for an errand, or one that was dialled to check a login within the place that
@@ -92,6 +112,7 @@ impl Engine {
             return;
         };
         match backend.made_for {
+            Some(Want::Kill(client)) => self.send_kill(id, client),
             Some(Want::Lease(client))
                 if self.awaited_lease(client) == Some(LeaseFor::Errand)
                     && self.clients.get(client).is_some_and(|waiting| {
@@ -116,6 +137,7 @@ impl Engine {
                 .get(*owner)
                 .and_then(|client| client.lease.as_ref())
                 .is_some_and(|lease| lease.lent.purpose == LeaseFor::Errand),
+            (_, Some(Want::Kill(_))) => true,
             (_, Some(Want::Lease(client))) => self.awaited_lease(client) == Some(LeaseFor::Errand),
             _ => false,
         }

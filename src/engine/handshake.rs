@@ -68,6 +68,8 @@ pub enum Failure {
     Protocol(Vec<u8>),
     /// The server has no such db: its error reply. The backend is as before.
     Db(Vec<u8>),
+    /// The server is busy with a script, and says nothing of the db. The backend is as before.
+    Busy(Vec<u8>),
 }
 
 /// What one reply of a handshake means.
@@ -166,6 +168,8 @@ pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
         _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
             Failure::Refused(error)
         }
+        Step::Select if error.starts_with("BUSY ") => Failure::Busy(reply.to_vec()),
+        Step::Auth | Step::Hello if error.starts_with("BUSY ") => Failure::Refused(error),
         Step::Auth => Failure::Credentials(error),
         Step::Login => Failure::Login(reply.to_vec()),
         // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
@@ -267,6 +271,8 @@ mod tests {
     fn a_refused_select_is_told_apart_from_a_refused_connection() {
         let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", resp3(5));
         assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
+        let busy = judge(Step::Select, b"-BUSY Redis is busy\r\n", resp3(5));
+        assert!(matches!(busy, Verdict::Failed(Failure::Busy(_))));
         let full = judge(
             Step::Hello,
             b"-ERR max number of clients reached\r\n",

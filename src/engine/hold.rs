@@ -37,6 +37,8 @@ pub enum Hold {
     Login(LoginId),
     /// The server is asked whether its user may.
     Permission,
+    /// The reply to its `SCRIPT KILL` is on its way.
+    Kill,
     /// The server is paused, through narrows, and would hold the request up.
     Pause,
     /// The command is not known: the backend's `COMMAND` is being asked.

@@ -345,6 +345,10 @@ impl Engine {
             }
             _ => {
                 let errand = lease.lent.purpose == LeaseFor::Errand;
+                if errand {
+                    // It may have ended a script. If not, that is heard again.
+                    self.shared.busy.over(self.now);
+                }
                 let backend = lease.broken();
                 let quiet = self.backends.get(backend).is_some_and(Backend::is_quiet);
                 self.lose(

@@ -264,7 +264,7 @@ impl Engine {
         let Some(carrier) = lease.map(|lease| lease.backend()) else {
             return Outcome::Ended;
         };
-        self.send(id, carrier, bytes, spec, receiver, Fate::Unknown);
+        self.send(id, carrier, bytes, spec, receiver, Fate::alone(spec));
         self.queues(id, spec);
         Outcome::Taken
     }

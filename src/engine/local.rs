@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Local, Spec, Verdict};
+use crate::command::{Local, Route, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
@@ -210,7 +210,7 @@ impl Engine {
             db: client.session.db,
         };
         let Some(reply) = self.server.hello.of(protocol) else {
-            return self.ask_server(id, context);
+            return self.ask_server(id, spec, context);
         };
         let reply = hello_for_client(reply, client.session.id);
         client.session.protocol = protocol;
@@ -235,7 +235,7 @@ impl Engine {
                 protocol: client.session.protocol,
                 db,
             };
-            return self.ask_server(id, context);
+            return self.ask_server(id, spec, context);
         }
         client.session.db = db;
         let silent = client.session.reply_mode.begin_command();
@@ -245,7 +245,7 @@ impl Engine {
 
     /// Only a backend set to `context` can tell: its refusal is the answer, or else the
     /// request is judged again once there is one.
-    fn ask_server(&mut self, id: ClientId, context: Context) -> Outcome {
+    fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> Outcome {
         let now = self.now;
         let key = self.contexts.key(context);
         if let Some(pool) = self.contexts.get(key)
@@ -262,6 +262,12 @@ impl Engine {
                 self.reply_with(id, |out| out.extend_from_slice(&error));
             }
             return Outcome::Taken;
+        }
+        // A server that is busy takes HELLO, and before Valkey 9 no SELECT.
+        if spec.route == Route::Local(Local::Select)
+            && let Some(outcome) = self.answer_busy(id, spec)
+        {
+            return outcome;
         }
         let outcome = self.wait_in(id, key);
         if outcome == Outcome::Taken {

@@ -139,7 +139,7 @@ enum Outcome {
 }
 
 fn is_in_block(fate: Fate) -> bool {
-    matches!(fate, Fate::Block | Fate::BlockEnds) && !planted::has(Bug::BlockTorn)
+    matches!(fate, Fate::Block | Fate::BlockEnds | Fate::BlockRuns) && !planted::has(Bug::BlockTorn)
 }
 
 /// One request that was on its way.
@@ -269,6 +269,9 @@ impl Engine {
                 // Asked again elsewhere.
                 self.end_hold(id, Hold::Permission);
             }
+            if settled.receiver == Receiver::Kill {
+                self.kill_answered(id, None);
+            }
             if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;
             }
@@ -369,7 +372,7 @@ impl Engine {
     }
 
     /// The requests are dealt with again, before everything else of this client.
-    fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
+    pub(super) fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };

@@ -9,6 +9,7 @@
 mod backend;
 mod block;
 mod bracket;
+mod busy;
 mod census;
 mod check;
 mod client;
@@ -25,6 +26,7 @@ mod holding;
 mod idle;
 mod input;
 mod key;
+mod kill;
 mod lease;
 mod lease_turns;
 mod lent;
@@ -50,6 +52,7 @@ mod request;
 mod route;
 mod run;
 mod send;
+mod server_busy;
 pub mod settings;
 mod slot;
 mod snapshot;
@@ -77,6 +80,7 @@ use context::{Context, Contexts};
 use credential::Credentials;
 use gather::Gather;
 use idle::Looks;
+use kill::Kill;
 use lease::Leases;
 use login::LoginCheck;
 use outbox::BufferStore;
@@ -89,6 +93,7 @@ pub use handshake::Identity;
 use key::LoginId;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
+pub use server_busy::ServerBusy;
 
 /// What requests are judged by. Replaced as a whole, between two turns.
 pub struct Rules {
@@ -127,6 +132,8 @@ pub struct Shared {
     pub failures: Arc<Failures>,
     /// For how long clients have paused the server.
     pub pause: Arc<ServerPause>,
+    /// What the server says while it is busy with a script.
+    pub busy: Arc<ServerBusy>,
 }
 
 impl Shared {
@@ -139,6 +146,7 @@ impl Shared {
             seats: Arc::default(),
             failures: Arc::default(),
             pause: Arc::default(),
+            busy: Arc::default(),
         }
     }
 }
@@ -151,6 +159,8 @@ struct Server {
     backoff: Backoff,
     /// No dial before then.
     dial_at: Duration,
+    /// Nor a switch: the server was too busy for one.
+    switch_at: Duration,
     /// What the last failed attempt said.
     last_error: String,
     /// It refuses our credentials.
@@ -237,6 +247,8 @@ pub struct Engine {
     held_up_in: Option<Paused>,
     /// Clients that wait for the backend's `COMMAND`.
     command_waiters: Vec<(ClientId, Duration)>,
+    /// `SCRIPT KILL` and its like that go before their turn.
+    kills: BTreeMap<ClientId, Kill>,
     /// When it was last asked for.
     commands_asked_at: Option<Duration>,
     draining: bool,
@@ -308,6 +320,7 @@ impl Engine {
                 answering: true,
                 backoff,
                 dial_at: Duration::ZERO,
+                switch_at: Duration::ZERO,
                 last_error: String::new(),
                 credentials_refused: false,
                 cluster: false,
@@ -329,6 +342,7 @@ impl Engine {
             held_up: Vec::new(),
             held_up_in: None,
             command_waiters: Vec::new(),
+            kills: BTreeMap::new(),
             commands_asked_at: None,
             draining: false,
             looks: Looks::default(),
@@ -379,7 +393,11 @@ impl Engine {
             // Idle backends go back to a server that is short of room.
             self.wake_at(now);
         }
-        for backend in self.backends.values_mut() {
+        if self.shared.busy.says(now).is_some() {
+            self.go_around_scripts();
+        }
+        let mut lanes = Vec::new();
+        for (id, backend) in &mut self.backends {
             let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
             if silent && owes && backend.rotation() == Some(Rotation::Open) {
@@ -390,8 +408,12 @@ impl Engine {
                 } else {
                     tracing::info!("the server answers others: writes seem to be paused");
                     backend.turn_to(Rotation::Writes);
+                    lanes.push(id);
                 }
             }
+        }
+        for id in lanes {
+            self.ask_elsewhere(id);
         }
     }
 

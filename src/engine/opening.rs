@@ -11,6 +11,9 @@ use super::loss::Loss;
 use super::planted::{self, Bug};
 use super::slot::Receiver;
 
+/// How soon a server that is busy with a script is asked for another db again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 impl Engine {
     /// Whether the engine still has this backend.
     pub fn has_backend(&self, id: BackendId) -> bool {
@@ -136,7 +139,12 @@ impl Engine {
         }
         // Only a refused db leaves the connection of any use; and a server that refuses the
         // connection says so once and closes it.
-        let hopeless = |failure: &Failure| !matches!(failure, Failure::Db(_) | Failure::Login(_));
+        let hopeless = |failure: &Failure| {
+            !matches!(
+                failure,
+                Failure::Db(_) | Failure::Busy(_) | Failure::Login(_)
+            )
+        };
         if handshake.steps_left == 0 || handshake.failure.as_ref().is_some_and(hopeless) {
             self.handshake_over(id);
         }
@@ -171,18 +179,16 @@ impl Engine {
             return;
         };
         match failure {
-            Failure::Db(reply) => self.db_refused(id, target, reply),
+            Failure::Db(reply) => {
+                self.refuse_context(target, reply);
+                self.stays_where_it_was(id, target);
+            }
+            Failure::Busy(reply) => self.too_busy(id, target, &reply),
             Failure::Protocol(reply) => {
                 self.refuse_context(target, reply);
                 self.lose(id, Loss::Handshake);
             }
-            Failure::Cluster => {
-                tracing::error!("the backend is a Redis Cluster node, which is not supported");
-                self.server.cluster = true;
-                self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
-                self.lose(id, Loss::Handshake);
-                self.wake_everyone();
-            }
+            Failure::Cluster => self.is_a_cluster(id),
             Failure::Login(reply) => {
                 if let Some(check) = checked {
                     self.login_refused(check, &reply);
@@ -212,16 +218,31 @@ impl Engine {
         self.wake_at(now);
     }
 
-    /// The server has no such db. The connection itself is as good as before: a new one is
-    /// in db 0, another one where it was.
-    fn db_refused(&mut self, id: BackendId, target: ContextId, reply: Vec<u8>) {
+    fn is_a_cluster(&mut self, id: BackendId) {
+        tracing::error!("the backend is a Redis Cluster node, which is not supported");
+        self.server.cluster = true;
+        self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
+        self.lose(id, Loss::Handshake);
+        self.wake_everyone();
+    }
+
+    /// The server says that it is busy: that is the reply to whoever waits, and nothing about the db.
+    fn too_busy(&mut self, id: BackendId, target: ContextId, reply: &[u8]) {
+        self.heard_busy(reply);
+        self.server.switch_at = self.now + BUSY_PAUSE;
+        self.stays_where_it_was(id, target);
+        self.wake_all(target);
+    }
+
+    /// The server has not set the connection to `target`'s db. It is as good as before: a new one
+    /// is in db 0, another one where it was.
+    fn stays_where_it_was(&mut self, id: BackendId, target: ContextId) {
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
         let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
         let previous = self.contexts.get(backend.context()).map(|p| p.context);
         let aimed_at = self.contexts.get(target).map(|p| p.context);
-        self.refuse_context(target, reply);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
             return self.lose(id, Loss::Retired);
         };
@@ -250,7 +271,7 @@ impl Engine {
         self.wake_all(context);
     }
 
-    fn wake_everyone(&mut self) {
+    pub(super) fn wake_everyone(&mut self) {
         let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.wake_all(id);

@@ -139,6 +139,7 @@ impl Engine {
             return;
         };
         self.counters.left(client.leaving.unwrap_or(Leave::Client));
+        self.kills.remove(&id);
         self.look_no_more(id, &client);
         planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self

@@ -44,7 +44,7 @@ impl Engine {
                     self.wants.push_back(want);
                 }
             }
-            Want::Lease(_) | Want::Login(_) => {
+            Want::Lease(_) | Want::Login(_) | Want::Kill(_) => {
                 if !self.wants.contains(&want) {
                     self.wants.push_back(want);
                 }
@@ -129,7 +129,10 @@ impl Engine {
         if let Want::Lease(client) = want
             && self.awaited_lease(client) == Some(LeaseFor::Errand)
         {
-            return self.provide_errand(client, starved);
+            return self.provide_errand(want, client, starved);
+        }
+        if let Want::Kill(client) = want {
+            return self.provide_kill(client, starved);
         }
         let Some((context, growth)) = self.need(want) else {
             return Provided::Done;
@@ -145,6 +148,11 @@ impl Engine {
         {
             // Nothing that is not lent is to come back for it.
             self.wake_at(self.now + PERMIT_POLL);
+            return Provided::Waits;
+        }
+        if self.server.switch_at > self.now {
+            let at = self.server.switch_at;
+            self.wake_at(at);
             return Provided::Waits;
         }
         let may_take = self.may_take(want);
@@ -192,7 +200,7 @@ impl Engine {
                 let purpose = self.awaited_lease(id);
                 purpose.is_some_and(|purpose| self.spares_one(purpose) && self.has_room(purpose))
             }
-            Want::Login(_) => true,
+            Want::Login(_) | Want::Kill(_) => true,
         }
     }
 
@@ -229,19 +237,22 @@ impl Engine {
                 let mut pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
                 let in_rotation = |b: &Backend| b.rotation() == Some(Rotation::Open);
                 let crowded = pipes.clone().any(blocked_too_long) || !pipes.any(in_rotation);
+                let behind_script = |b: &Backend| b.rotation() == Some(Rotation::Script);
+                let pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
+                let useful = pipes.filter(|b| !behind_script(b)).count();
                 let served = !pool.pipes.is_empty();
-                let full = pool.pipes.len() >= pool_settings.pipes_per_context_max;
+                let full = useful >= pool_settings.pipes_per_context_max;
                 if served && (!crowded || full) || !served && pool.waiters.is_empty() {
                     return None;
                 }
-                Some((context, !pool.pipes.is_empty()))
+                Some((context, useful > 0))
             }
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
                 matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context, false))
             }
-            // It takes whatever backend of the user there is: `provide_login`.
-            Want::Login(_) => None,
+            // It takes whatever backend of the user there is: `provide_login`, `provide_kill`.
+            Want::Login(_) | Want::Kill(_) => None,
         }
     }
 
@@ -277,6 +288,7 @@ impl Engine {
             }
             Want::Lease(client) => self.grant_lease(id, client),
             Want::Login(check) => self.begin_check(id, check),
+            Want::Kill(client) => self.send_kill(id, client),
         }
     }
 
@@ -313,7 +325,7 @@ impl Engine {
         let credential = self.contexts.credential(context).unwrap_or_default();
         let mut backend = Backend::new(context, credential, now);
         backend.made_for = Some(want);
-        backend.kept_back = claim == Claim::Reserve;
+        backend.kept_back = !matches!(claim, Claim::Worker(_));
         let pool = &self.rules.settings.pool;
         if !pool.max_lifetime.is_zero() {
             let life = self

@@ -24,7 +24,7 @@ use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::run::Run;
-use super::slot::Receiver;
+use super::slot::{Receiver, Slot};
 use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
@@ -77,6 +77,7 @@ impl Engine {
                 | Receiver::Lent(_)
                 | Receiver::LentSilent(_)
                 | Receiver::Permission
+                | Receiver::Kill
                 | Receiver::Ping
                 | Receiver::Offset
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
@@ -129,6 +130,7 @@ impl Engine {
             Receiver::Ping => self.pinged(id, &reply),
             Receiver::Offset => self.offset_moved(id, &reply),
             Receiver::Permission => self.permission_came(run.client, &reply),
+            Receiver::Kill => self.kill_answered(run.client, Some(&reply)),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
@@ -205,10 +207,16 @@ impl Engine {
         if let Some(took) = backend.probe.passed(replies, self.now) {
             self.counters.round_trip.observe(took);
         }
+        let busy = backend.busy.take();
+        if std::mem::take(&mut backend.script_over) {
+            self.shared.busy.over(self.now);
+        }
+        let script = backend.in_flight.front().is_some_and(Slot::is_script);
         match backend.phase {
             Phase::Pipe { rotation, .. } => {
                 let passed = !backend.replies.in_reply() && !expects_ping(backend);
-                if rotation != Rotation::Open && passed {
+                let script_passed = rotation == Rotation::Script && replies > 0;
+                if script_passed || (rotation != Rotation::Open && passed) {
                     self.reopen(id);
                 } else if backend.in_flight.len() <= in_flight_max / 4 * 3 {
                     self.wake_waiters(context);
@@ -235,6 +243,12 @@ impl Engine {
                 }
             }
             _ => {}
+        }
+        if script {
+            self.watch_script();
+        }
+        if let Some(busy) = busy {
+            self.heard_busy(&busy);
         }
     }
 

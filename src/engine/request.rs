@@ -304,7 +304,10 @@ impl Engine {
         let carrier = if in_flight == 0 {
             match self.pick(context, access, bytes.len(), &rules.settings) {
                 Some(pipe) => pipe,
-                None => return self.wait_for_pipe(id, rules),
+                None => {
+                    let busy = self.answer_busy(id, spec);
+                    return busy.unwrap_or_else(|| self.wait_for_pipe(id, rules));
+                }
             }
         } else if self.goes_on(context, carrier, access, bytes.len(), pool) {
             carrier

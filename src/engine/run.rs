@@ -8,7 +8,7 @@ use super::handshake::Step;
 use super::key::ClientId;
 use super::loss::Loss;
 use super::planted::{self, Bug};
-use super::slot::{Receiver, Settled, Slot};
+use super::slot::{Fate, Receiver, Settled, Slot};
 
 /// Bytes from a backend that go to one receiver.
 #[derive(Debug)]
@@ -138,6 +138,11 @@ impl Backend {
         if !whole {
             return None;
         }
+        let script = self.in_flight.front().is_some_and(Slot::is_script);
+        // A script may say so itself.
+        if self.error.starts_with(b"-BUSY ") && !script {
+            self.busy = Some(self.error.as_slice().into());
+        }
         let ends_block = self.in_flight.front().is_some_and(Slot::ends_block);
         let left_open = ends_block && !is_end_of_block(&self.error);
         self.error.clear();
@@ -151,6 +156,7 @@ impl Backend {
             Receiver::Silent | Receiver::LentSilent(_) | Receiver::Tombstone => slot.discard(),
             _ => slot.deliver(),
         };
+        self.script_over |= matches!(settled.fate, Fate::Script | Fate::BlockRuns);
         self.out.reply_came(settled.bytes);
         Some(settled)
     }

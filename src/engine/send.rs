@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::command::{Shape, Spec};
+use crate::command::{Flags, Shape, Spec};
 
 use super::Engine;
 use super::backend::Backend;
@@ -72,6 +72,9 @@ impl Engine {
         client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
         self.unflushed += bytes.len();
         self.mark_backend(carrier);
+        if matches!(fate, Fate::Script | Fate::BlockRuns) {
+            self.watch_script();
+        }
     }
 }
 
@@ -103,11 +106,20 @@ impl Client {
 }
 
 impl Fate {
+    /// What may be done for a request on its client's own backend, which is not asked again.
+    pub(super) fn alone(spec: &Spec) -> Self {
+        match Self::of(spec) {
+            Self::Script => Self::Script,
+            _ => Self::Unknown,
+        }
+    }
+
     /// What may be done for a request that is sent for the first time.
     #[inline]
     pub(super) fn of(spec: &Spec) -> Self {
         match spec.replay {
             true => Self::Replayable,
+            false if spec.flags.contains(Flags::SCRIPT) => Self::Script,
             false => Self::Unknown,
         }
     }

@@ -29,6 +29,8 @@ pub enum Receiver {
     Tombstone,
     /// narrows itself: whether the client's user may use the command of its next request.
     Permission,
+    /// narrows itself: the reply to a client's `SCRIPT KILL` that was sent before its turn.
+    Kill,
     /// narrows itself: a health check.
     Ping,
     /// narrows itself: what moves a connection behind all that was written before.
@@ -50,6 +52,10 @@ pub enum Fate {
     Block,
     /// The `EXEC` or `DISCARD` of a block.
     BlockEnds,
+    /// The `EXEC` of a block with a script in it.
+    BlockRuns,
+    /// A script, which runs for as long as it likes: otherwise as [`Fate::Unknown`].
+    Script,
 }
 
 impl Receiver {
@@ -61,9 +67,12 @@ impl Receiver {
             | Self::Silent
             | Self::Lent(_)
             | Self::LentSilent(_) => true,
-            Self::Tombstone | Self::Permission | Self::Ping | Self::Offset | Self::Handshake(_) => {
-                false
-            }
+            Self::Tombstone
+            | Self::Permission
+            | Self::Kill
+            | Self::Ping
+            | Self::Offset
+            | Self::Handshake(_) => false,
         }
     }
 
@@ -168,7 +177,25 @@ impl Slot {
 
     /// Whether it is for the `EXEC` or `DISCARD` of a block.
     pub fn ends_block(&self) -> bool {
-        self.fate == Fate::BlockEnds
+        matches!(self.fate, Fate::BlockEnds | Fate::BlockRuns)
+    }
+
+    /// See [`Fate`].
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// Its number among its client's requests, wrapping.
+    pub fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// When the request is as old as `limit`. Right for ages as those of
+    /// [`is_older_than`](Slot::is_older_than).
+    pub fn is_old_at(&self, limit: Duration, now: Duration) -> Duration {
+        let age = millis(now).wrapping_sub(self.at_ms);
+        let age = Duration::from_millis(u64::from(age));
+        now + limit.saturating_sub(age)
     }
 
     /// Whether a server that has paused writes answers the request all the same: a read or a

@@ -39,7 +39,7 @@ impl Engine {
         let room = rules.settings.clients.in_flight_max;
         // A pipeline is most often one command over and over.
         let mut last: Option<(&[u8], &Spec)> = None;
-        let (mut done, mut sent) = (0, 0);
+        let (mut done, mut sent, mut scripts) = (0, 0, false);
         while (client.in_flight as usize) < room {
             let rest = bytes.get(done..).unwrap_or_default();
             let Some(frame) = RequestScanner::whole(rest, limits) else {
@@ -63,6 +63,7 @@ impl Engine {
                 false => Shape::ANY,
             };
             let slot = (Receiver::Client, Fate::of(spec), shape);
+            scripts |= slot.1 == Fate::Script;
             client.send((id, carrier), backend, request, slot, now);
             done += request.len();
             sent += 1;
@@ -73,6 +74,9 @@ impl Engine {
             self.counters.shared += sent;
             self.unflushed += done;
             self.mark_backend(carrier);
+        }
+        if scripts {
+            self.watch_script();
         }
         done
     }

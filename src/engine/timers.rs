@@ -20,6 +20,8 @@ enum Due {
     Lose(Loss),
     Ping,
     Retire,
+    /// It stands behind a script.
+    Script,
 }
 
 /// Contexts that are kept without asking whether anybody is in them.
@@ -114,6 +116,10 @@ impl Engine {
                     }
                     self.lose(id, loss);
                 }
+                Due::Script => {
+                    self.stands_behind_script(id);
+                    self.wake_at(self.now);
+                }
                 Due::Ping => {
                     self.ping(id);
                     self.wake_at(self.now);
@@ -162,20 +168,7 @@ impl Engine {
             return (None, next.at);
         }
         if !backend.in_flight.is_empty() && !planted::has(Bug::StallMissed) {
-            let at = self.silent_since(backend) + self.stall_limit(backend);
-            if at <= now {
-                return (Some(Due::Lose(Loss::Stalled)), None);
-            }
-            next.earliest(at);
-            if let Some(at) = Check::due(backend, settings.pool.check_interval) {
-                if at <= now {
-                    return (Some(Due::Ping), None);
-                }
-                next.earliest(at);
-            }
-            // The shorter clock may begin to hold at any moment.
-            next.earliest((backend.heard_at + settings.backend.stall_timeout).max(now + SECOND));
-            return (None, next.at);
+            return self.due_while_owing(backend, next);
         }
         if !is_idle(backend) {
             return (None, next.at);
@@ -198,6 +191,38 @@ impl Engine {
             }
             next.earliest(at);
         }
+        (None, next.at)
+    }
+
+    /// The same for one that owes replies. `next` is when it is due for another reason.
+    fn due_while_owing(
+        &self,
+        backend: &Backend,
+        mut next: Earliest,
+    ) -> (Option<Due>, Option<Duration>) {
+        let (now, settings) = (self.now, &self.rules.settings);
+        if let Some(at) = backend.script_due(now) {
+            if at <= now {
+                return (Some(Due::Script), None);
+            }
+            next.earliest(at);
+        }
+        // A server that says that it is busy is alive.
+        if !self.waits_for_script(backend) {
+            let at = self.silent_since(backend) + self.stall_limit(backend);
+            if at <= now {
+                return (Some(Due::Lose(Loss::Stalled)), None);
+            }
+            next.earliest(at);
+        }
+        if let Some(at) = Check::due(backend, settings.pool.check_interval) {
+            if at <= now {
+                return (Some(Due::Ping), None);
+            }
+            next.earliest(at);
+        }
+        // The shorter clock may begin to hold at any moment.
+        next.earliest((backend.heard_at + settings.backend.stall_timeout).max(now + SECOND));
         (None, next.at)
     }
 

@@ -7,7 +7,7 @@ use crate::admission::Paused;
 use crate::resp::NotExecuted;
 use crate::telemetry::Way;
 
-use super::backend::{Access, Rotation, Want};
+use super::backend::{Access, Backend, Rotation, Want};
 use super::hold::{Hold, Outcome};
 use super::key::{BackendId, ClientId, ContextId};
 use super::local::REFUSED_DB;
@@ -29,6 +29,12 @@ impl Engine {
     ) -> Option<BackendId> {
         let pool = &settings.pool;
         let backends = &self.backends;
+        let busy = self.shared.busy.says(self.now).is_some();
+        let rank = |b: &Backend| match b.rotation() {
+            Some(Rotation::Writes) => 0,
+            Some(Rotation::Script) => 2,
+            _ => 1,
+        };
         let (best, silent_since) = self
             .contexts
             .get(context)?
@@ -36,7 +42,9 @@ impl Engine {
             .iter()
             .filter_map(|id| Some((*id, backends.get(*id)?)))
             .filter(|(_, b)| b.takes(access, bytes, pool.pipe_in_flight_max, pool.pipe_bytes_max))
-            .min_by_key(|(_, b)| (b.rotation() != Some(Rotation::Writes), b.in_flight.len()))
+            // A script is no reason to wait before it is known that others are answered.
+            .filter(|(_, b)| !(busy && b.rotation() == Some(Rotation::Script)))
+            .min_by_key(|(_, b)| (rank(b), b.in_flight.len()))
             .map(|(id, b)| (id, b.in_flight.is_empty().then_some(b.heard_at)))?;
         // A server's `timeout` may have closed a connection that was silent for long:
         // it is not given a write that could be lost, before it has answered a ping.
@@ -49,6 +57,10 @@ impl Engine {
                 backend.turn_to(Rotation::Rested);
             }
             return None;
+        }
+        if self.backends.get(best).and_then(Backend::rotation) == Some(Rotation::Script) {
+            // It goes down that one for want of another.
+            self.want(Want::Pipe(context));
         }
         Some(best)
     }

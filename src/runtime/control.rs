@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
-use crate::engine::Rules;
+use crate::engine::{Rules, ServerBusy};
 use crate::resp::{ReplyScanner, write};
 use crate::session::AuthMode;
 use crate::telemetry::{Server, ServerFigures};
@@ -42,6 +42,15 @@ const PAUSE_IS_NEW: Duration = Duration::from_secs(10);
 /// How soon a server that does not pause writes answers one.
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
+/// What is told while control's place is lent.
+const PLACE_TAKEN: &str = "the control connection exists already";
+
+/// For how long control's place is lent at most.
+const PLACE_LENT: Duration = Duration::from_secs(2);
+
+/// How often control looks whether its place is free again.
+const PLACE_POLL: Duration = Duration::from_millis(5);
+
 /// First ceiling of the pause after an attempt that has failed.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
@@ -69,6 +78,8 @@ pub struct Control {
     pub server: Arc<Server>,
     /// For how long clients have paused the server.
     pub pause: Arc<ServerPause>,
+    /// What the server says while it is busy with a script.
+    pub busy: Arc<ServerBusy>,
     /// When the process' own clock began.
     pub epoch: std::time::Instant,
 }
@@ -112,6 +123,7 @@ impl Control {
             }
             self.server.is_silent(&error);
             self.pause.end(self.epoch.elapsed());
+            self.busy.over(self.epoch.elapsed());
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -128,10 +140,7 @@ impl Control {
     }
 
     async fn connect(&self) -> Result<BackendSocket, String> {
-        let permit = self
-            .budget
-            .acquire(Claim::Control)
-            .ok_or("the control connection exists already")?;
+        let permit = self.budget.acquire(Claim::Control).ok_or(PLACE_TAKEN)?;
         let settings = self.current.settings();
         let mut socket = dial::dial(&settings, permit).await?;
         let credentials = &settings.credentials;
@@ -160,6 +169,9 @@ impl Control {
             if let Err(error) = self.ask_about_pause(line, &mut pause_asked).await {
                 return error;
             }
+            if let Err(error) = self.give_place(line).await {
+                return error;
+            }
             let Some(socket) = line else {
                 return CLOSED.to_owned();
             };
@@ -169,9 +181,14 @@ impl Control {
                 Ok(reply) if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() => {
                     return error_text(&reply);
                 }
-                Ok(_) => self
-                    .pause
-                    .answered(asked, self.epoch.elapsed(), Paused::All),
+                Ok(reply) => {
+                    let now = self.epoch.elapsed();
+                    self.pause.answered(asked, now, Paused::All);
+                    match reply.starts_with(b"-BUSY ") {
+                        true => self.busy.heard(&reply, asked, now),
+                        false => self.busy.over(asked),
+                    }
+                }
                 Err(error) => return error,
             }
             if *told == Some(false) {
@@ -185,13 +202,18 @@ impl Control {
                     Err(error) => return error,
                 }
             }
-            if polled.is_none_or(|at| at.elapsed() >= POLL) {
+            if !self.busy.is_heard() && polled.is_none_or(|at| at.elapsed() >= POLL) {
                 polled = Some(Instant::now());
                 if let Err(error) = self.poll(socket).await {
                     return error;
                 }
             }
-            let next = Instant::now() + self.current.settings().health_interval;
+            let interval = self.current.settings().health_interval;
+            let next = Instant::now()
+                + match self.busy.is_heard() {
+                    true => interval.min(WRITE_PATIENCE),
+                    false => interval,
+                };
             while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
                 match order {
                     Some(Order::LearnCommands) => {}
@@ -245,16 +267,44 @@ impl Control {
         Ok(())
     }
 
+    /// What is to end a script that keeps the server busy has no other place than this one: it is
+    /// given away until that is done.
+    async fn give_place(&self, line: &mut Option<BackendSocket>) -> Result<(), String> {
+        if !self.busy.is_place_asked_for() {
+            return Ok(());
+        }
+        if let Some(socket) = line.take() {
+            dial::take_leave(socket).await;
+        }
+        self.busy.offer_place();
+        let until = Instant::now() + PLACE_LENT;
+        while self.busy.is_place_offered() && Instant::now() < until {
+            tokio::time::sleep(PLACE_POLL).await;
+        }
+        self.busy.end_offer();
+        loop {
+            match self.connect().await {
+                Err(error) if error == PLACE_TAKEN && Instant::now() < until => {
+                    tokio::time::sleep(PLACE_POLL).await;
+                }
+                outcome => {
+                    *line = Some(outcome?);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
     /// Whether it is not narrows' own login that clients are served with.
     fn asks_nothing(&self) -> bool {
         self.current.rules().access.mode == AuthMode::Passthrough
             && self.current.settings().credentials.password.is_none()
     }
 
-    /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading).
+    /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading, or busy).
     async fn learn(&mut self, socket: &mut BackendSocket) -> Result<bool, String> {
         let reply = self.ask(socket, &[b"COMMAND"]).await?;
-        if reply.starts_with(b"-LOADING") {
+        if reply.starts_with(b"-LOADING") || reply.starts_with(b"-BUSY ") {
             return Ok(false);
         }
         if reply.starts_with(b"-") {

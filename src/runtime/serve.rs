@@ -127,6 +127,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         command_refused: false,
         server: observer.server(),
         pause: Arc::clone(&shared.pause),
+        busy: Arc::clone(&shared.busy),
         epoch,
     };
     let control = tokio::spawn(control.run());

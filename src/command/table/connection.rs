@@ -36,9 +36,9 @@ pub(super) const ROWS: &[Row] = &[
     plain("client|unpause", 2)
         .admin()
         .route(Route::OwnConnection),
-    plain("echo", 2).string(),
+    plain("echo", 2).replay().string(),
     plain("hello", -1).no_auth().local(Local::Hello),
-    plain("ping", -1).status().string(),
+    plain("ping", -1).replay().status().string(),
     plain("quit", -1).no_auth().local(Local::Quit),
     plain("reset", 1).no_auth().local(Local::Reset),
     plain("select", 2).local(Local::Select),

@@ -6,7 +6,8 @@
 //! the widest arity, so that a server whose `COMMAND` cannot be read is never denied a request that
 //! it would take.
 //!
-//! A row says `replay` when its command only reads and reads nothing but data. Flagged `READONLY`
+//! A row says `replay` when its command only reads and reads nothing but data, or nothing at all:
+//! `PING`, `ECHO`, `TIME`. Flagged `READONLY`
 //! by Redis and yet not so: `TOUCH` (its purpose is an effect), `PFCOUNT` (may store what it has
 //! counted), `OBJECT FREQ` and `OBJECT IDLETIME` (measure the very use that a second run changes),
 //! scripts and functions (may do anything), `KEYS` (a server that was lost under it should not get
@@ -109,7 +110,8 @@ mod tests {
 
     #[test]
     fn only_plain_reads_are_replayed() {
-        for row in rows().filter(|row| row.replay) {
+        let reads_nothing = |row: &Row| matches!(row.name, "ping" | "echo" | "time");
+        for row in rows().filter(|row| row.replay && !reads_nothing(row)) {
             assert_eq!(row.flags, row.flags | Flags::READONLY, "{}", row.name);
             assert!(!row.flags.contains(Flags::WRITE), "{}", row.name);
             assert!(

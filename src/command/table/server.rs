@@ -113,6 +113,6 @@ pub(super) const ROWS: &[Row] = &[
         .admin()
         .no_multi()
         .route(Route::NotForwarded),
-    plain("time", 1).list(),
+    plain("time", 1).replay().list(),
     write("trimslots", -5),
 ];

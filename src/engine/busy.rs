@@ -1,0 +1,157 @@
+//! A script that keeps the server busy. It holds up what stands behind it on its own pipe, while the
+//! server answers everybody else with `-BUSY`: so new requests go to another pipe where there is one,
+//! and once that answer is heard anywhere, reads behind the script are asked again elsewhere. What
+//! writes behind it waits for its end: it is on its way, and cannot be taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::command::{Flags, Spec};
+use crate::session::ReplyMode;
+
+use super::Engine;
+use super::backend::{Backend, Phase, Rotation};
+use super::client::Client;
+use super::hold::Outcome;
+use super::key::{BackendId, ClientId};
+use super::slot::{Fate, Receiver, Slot};
+
+/// How long a script may be the oldest request of a pipe that says nothing before others are
+/// preferred to it.
+const SCRIPT_AFTER: Duration = Duration::from_millis(50);
+
+/// How long ago a server that answers can have said what is read now.
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+
+impl Backend {
+    /// When this pipe begins to stand behind a script, if its oldest request is one.
+    pub(super) fn script_due(&self, now: Duration) -> Option<Duration> {
+        let open = self.rotation() == Some(Rotation::Open);
+        let front = self
+            .in_flight
+            .front()
+            .filter(|slot| open && slot.is_script())?;
+        let silent = self.heard_at + SCRIPT_AFTER;
+        Some(front.is_old_at(SCRIPT_AFTER, now).max(silent))
+    }
+}
+
+impl Engine {
+    /// A script may be the oldest request of a pipe now: it is looked at in time.
+    pub(super) fn watch_script(&mut self) {
+        self.wake_at(self.now + SCRIPT_AFTER);
+    }
+
+    /// The oldest request of a pipe is a script, and has been for a while.
+    pub(super) fn stands_behind_script(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.turn_to(Rotation::Script);
+        if self.shared.busy.says(self.now).is_some() {
+            self.ask_elsewhere(id);
+        }
+    }
+
+    /// The server has said, in answer to something else than a script, that it is busy with one.
+    pub(super) fn heard_busy(&mut self, reply: &[u8]) {
+        let known = self.shared.busy.says(self.now).is_some();
+        let asked = self.now.saturating_sub(ROUND_TRIP);
+        self.shared.busy.heard(reply, asked, self.now);
+        if !known {
+            self.go_around_scripts();
+        }
+    }
+
+    /// Asks again elsewhere what stands behind scripts, since it is known that the server is busy.
+    pub(super) fn go_around_scripts(&mut self) {
+        let behind = |b: &Backend| b.rotation() == Some(Rotation::Script);
+        let stuck = self.backends.iter().filter(|(_, b)| behind(b));
+        let stuck: Vec<BackendId> = stuck.map(|(id, _)| id).collect();
+        for id in stuck {
+            self.ask_elsewhere(id);
+        }
+        // Whoever waits for a pipe need not wait for it to be told so.
+        self.wake_everyone();
+    }
+
+    /// Clients of whom nothing is on this pipe but reads, behind its oldest request, ask again
+    /// elsewhere. Their places stay until the replies have come, which reach nobody. Whoever has
+    /// anything else there has to wait for that, so that everything keeps its order.
+    pub(super) fn ask_elsewhere(&mut self, id: BackendId) {
+        if !self.rules.settings.clients.replay_reads {
+            return;
+        }
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        let mut stays: BTreeSet<ClientId> = BTreeSet::new();
+        let mut offset = 0;
+        for (place, slot) in backend.in_flight.iter().enumerate() {
+            let kept = backend.out.request(offset, slot.bytes()).len() == slot.bytes();
+            offset += slot.bytes();
+            if place == 0 || !slot.is_plain_read() || !kept {
+                stays.insert(slot.client());
+            }
+        }
+        let mut again: BTreeMap<ClientId, Vec<(u32, Vec<u8>)>> = BTreeMap::new();
+        offset = 0;
+        for slot in &mut backend.in_flight {
+            let (from, bytes) = (offset, slot.bytes());
+            offset += bytes;
+            if !slot.receiver().is_client() || stays.contains(&slot.client()) {
+                continue;
+            }
+            let sequence = slot.sequence();
+            let client = slot.give_up();
+            let request = backend.out.request(from, bytes).to_vec();
+            again.entry(client).or_default().push((sequence, request));
+        }
+        let rules = Arc::clone(&self.rules);
+        for (client, requests) in again {
+            let mut bytes = Vec::new();
+            for (_, sent) in &requests {
+                let restored = self.policy(client, &rules).renames().restored(sent);
+                bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
+            }
+            let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+            self.rewind(client, &bytes, count);
+            for (sequence, _) in requests {
+                self.replies_in(client, sequence, 1);
+            }
+        }
+    }
+
+    /// No pipe takes this request, and the server is known to be busy: its own words for that. It
+    /// would have run nothing either.
+    pub(super) fn answer_busy(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
+        // Who asks for silence would not hear it, and the server says it as late as it likes.
+        let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
+        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.clients.get(id).is_some_and(hears) {
+            return None;
+        }
+        let reply = self.shared.busy.says(self.now)?;
+        Some(self.answer_error(id, &reply))
+    }
+
+    /// Whether this backend is silent because the server is busy.
+    pub(super) fn waits_for_script(&self, backend: &Backend) -> bool {
+        let may_run_one = matches!(backend.phase, Phase::Leased(_))
+            || backend.in_flight.iter().any(Slot::is_script);
+        may_run_one && self.shared.busy.says(self.now).is_some()
+    }
+}
+
+impl Slot {
+    /// Whether the request may run what its client has written for as long as that takes.
+    pub(super) fn is_script(&self) -> bool {
+        matches!(self.fate(), Fate::Script | Fate::BlockRuns)
+    }
+
+    /// Whether it is a client's, and may be asked again.
+    fn is_plain_read(&self) -> bool {
+        !self.receiver().is_client()
+            || (self.receiver() == Receiver::Client && self.fate() == Fate::Replayable)
+    }
+}

@@ -1,0 +1,119 @@
+//! `SCRIPT KILL` and `FUNCTION KILL` of a client that has requests under way: they may be what stands
+//! behind the script that is to be killed. So these two are sent at once, on a connection of their
+//! own, and only their reply keeps its turn: the one exception to the order of execution. Not where a
+//! script is the client's own: directly the server would not have read on.
+
+use crate::command::Spec;
+use crate::resp::Refusal;
+
+use super::Engine;
+use super::backend::{Next, Phase, Want};
+use super::hold::{Hold, Outcome};
+use super::key::{BackendId, ClientId};
+use super::loss::Loss;
+use super::provision::Provided;
+use super::slot::{Fate, Receiver, Slot};
+
+/// How far it has come.
+#[derive(Debug)]
+pub enum Kill {
+    /// It waits for a connection: the request.
+    Wanted(Box<[u8]>),
+    /// It is on its way.
+    Sent,
+    /// Its reply, which waits for its turn.
+    Answered(Box<[u8]>),
+}
+
+impl Engine {
+    /// What becomes of such a request, the client's next one, if it does not go the common way.
+    pub(super) fn kill_at_once(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        argc: u32,
+        spec: &Spec,
+    ) -> Option<Outcome> {
+        let client = self.clients.get(id)?;
+        let (its_turn, carrier) = (client.in_flight == 0, client.carrier);
+        match self.kills.get(&id) {
+            Some(_) if !its_turn => Some(self.hold(id, Hold::Replies)),
+            Some(Kill::Sent) => Some(self.hold(id, Hold::Kill)),
+            // The common way has a deadline.
+            Some(Kill::Wanted(_)) => {
+                self.kills.remove(&id);
+                None
+            }
+            Some(Kill::Answered(reply)) => {
+                let reply = reply.clone();
+                self.kills.remove(&id);
+                Some(self.finish_gather(id, spec, |_, out| out.extend_from_slice(&reply)))
+            }
+            None if its_turn => None,
+            None => {
+                let own = |slot: &Slot| slot.client() == id && slot.is_script();
+                let carrier = self.backends.get(carrier)?;
+                let runs_own = carrier.in_flight.iter().any(own);
+                let refused = spec.on_server == Some(false) || !spec.accepts(argc);
+                if runs_own || refused || !spec.name.ends_with("|kill") {
+                    return None;
+                }
+                self.kills.insert(id, Kill::Wanted(bytes.into()));
+                self.want(Want::Kill(id));
+                Some(self.hold(id, Hold::Replies))
+            }
+        }
+    }
+
+    /// A connection for it.
+    pub(super) fn provide_kill(&mut self, id: ClientId, starved: &mut bool) -> Provided {
+        match self.kills.get(&id) {
+            Some(Kill::Wanted(_)) => self.provide_errand(Want::Kill(id), id, starved),
+            _ => Provided::Done,
+        }
+    }
+
+    /// That connection is ready. It is closed behind this.
+    pub(super) fn send_kill(&mut self, id: BackendId, client_id: ClientId) {
+        let now = self.now;
+        let (Some(Kill::Wanted(request)), Some(client), Some(backend)) = (
+            self.kills.get(&client_id),
+            self.clients.get(client_id),
+            self.backends.get_mut(id),
+        ) else {
+            return self.lose(id, Loss::Retired);
+        };
+        // A reload may have changed as whom its commands run.
+        let (on, of) = (backend.context(), client.context);
+        if !self.contexts.differ_in_db_only(on, of) {
+            return self.lose(id, Loss::Retired);
+        }
+        let renamed = client.policy(&self.rules).renames().sent(request);
+        let sent = renamed.as_deref().unwrap_or(request);
+        backend.phase = Phase::Draining(Next::Close);
+        backend.made_for = None;
+        let bytes = sent.len();
+        backend.expect(
+            Slot::new(client_id, 0, now, bytes, Receiver::Kill, Fate::Unknown),
+            now,
+        );
+        backend.out.push(sent);
+        self.kills.insert(client_id, Kill::Sent);
+        self.mark_backend(id);
+    }
+
+    /// Its reply has come, or it may have run and nobody will know: `None`.
+    pub(super) fn kill_answered(&mut self, id: ClientId, reply: Option<&[u8]>) {
+        let Some(kill) = self.kills.get_mut(&id) else {
+            return;
+        };
+        let mut unknown = Vec::new();
+        let reply = reply.unwrap_or_else(|| {
+            Refusal::UnknownOutcome.write(&mut unknown);
+            &unknown
+        });
+        *kill = Kill::Answered(reply.into());
+        self.end_hold(id, Hold::Kill);
+        self.shared.busy.over(self.now);
+    }
+}
