@@ -80,9 +80,12 @@ fn is_unknown(pin: Pin) -> bool {
 mod tests {
     use super::*;
 
+    /// Marked requests with their replies, and what stays of them.
+    type Case<'a> = (&'a [(Mark, &'a str)], &'a [Pin]);
+
     #[test]
     fn what_stays_follows_from_the_reply() {
-        let cases: &[(&[(Mark, &str)], &[Pin])] = &[
+        let cases: &[Case<'_>] = &[
             (&[(Mark::Pin(Pin::ReadOnly), "-ERR no cluster\r\n")], &[]),
             (
                 &[(Mark::Pin(Pin::ReadOnly), "+QUEUED\r\n")],

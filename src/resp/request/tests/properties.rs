@@ -16,7 +16,6 @@ fn small_limits() -> impl Strategy<Value = Limits> {
             args_max,
             bulk_bytes_max,
             authenticated,
-            ..Limits::default()
         },
     )
 }
