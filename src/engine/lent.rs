@@ -210,12 +210,11 @@ impl Engine {
             self.close_now(id);
             return Outcome::Ended;
         }
-        // It may do so for longer than what it was lent for.
-        let ends = self
-            .lent(id)
-            .is_some_and(|lent| lent.purpose.term().is_none());
-        if !queueing && ends && !self.lease_lasts(id, LeaseFor::Blocking) {
-            return self.not_executed(id, NotExecuted::BudgetSpent);
+        // It may do so for longer than what it was lent for, and counts among those that wait where
+        // there is room for one more; where there is none it waits where it is.
+        let ends = |lent: &mut Lent| lent.purpose.term().is_none();
+        if !queueing && self.lent(id).is_some_and(ends) {
+            self.lease_lasts(id, LeaseFor::Blocking);
         }
         let outcome = match spec.waits_for_own_writes() {
             true => self.wait_for_writes(id, rules, bytes, spec),

@@ -224,9 +224,8 @@ pub struct Engine {
     spares: Vec<BackendId>,
     server: Server,
     jitter: Jitter,
-    /// The budget has been told that this worker waits.
+    /// The budget has been told that this worker waits; the other workers were, at that time.
     wanting: bool,
-    /// When the other workers were last told so.
     place_wanted_at: Duration,
     store: BufferStore,
     /// An inline request in canonical form.

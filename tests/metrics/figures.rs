@@ -52,8 +52,11 @@ fn commands_are_counted_once_and_by_the_way_they_went() {
         &[&["SYNC"], &["NO.SUCH"], &["GET"]],
         &[("shared", 1), ("refused", 2)],
     );
-    // The server is no cluster node and says so; the connection is not shared any more all the same.
-    talk(&[&["READONLY"], &["GET", "k"]], &[("pinned", 2)]);
+    // The server is no cluster node and says so: nothing is left on the connection.
+    talk(
+        &[&["READONLY"], &["GET", "k"]],
+        &[("shared", 1), ("pinned", 1)],
+    );
     talk(&[&["RESET"]], &[("local", 1)]);
     let huge = "x".repeat(2 << 20);
     talk(&[&["SET", "k", &huge]], &[("upload", 1)]);
@@ -90,7 +93,7 @@ fn what_is_held_is_shown_while_it_is_held() {
     let narrows = Narrows::in_front_of(&server, &["--workers", "2"]);
     let (mut first, mut second) = (narrows.connect(), narrows.connect());
     first.expect(&["WATCH", "k"], "+OK\r\n");
-    assert!(second.call(&["READONLY"]).text().contains("cluster"));
+    second.expect(&["MONITOR"], "+OK\r\n");
     let mut waits = narrows.connect();
     waits.send_command(&["BLPOP", "none", "0"]);
     wait_until("all three to be seen", PATIENCE, || {
@@ -99,9 +102,9 @@ fn what_is_held_is_shown_while_it_is_held() {
             && page.sum("narrows_clients_connected") == 3.0
             && page.value("narrows_leases{purpose=\"bracket\"}") == 1.0
             && page.value("narrows_leases{purpose=\"blocking\"}") == 1.0
-            && page.value("narrows_leases{purpose=\"pin\"}") == 1.0
-            && page.value("narrows_pins{reason=\"readonly\"}") == 1.0
-            && page.value("narrows_pin_age_seconds{reason=\"readonly\"}") >= 1.0
+            && page.value("narrows_leases{purpose=\"subscriber\"}") == 1.0
+            && page.value("narrows_pins{reason=\"monitor\"}") == 1.0
+            && page.value("narrows_pin_age_seconds{reason=\"monitor\"}") >= 1.0
             && page.value("redis_client_pool_connections_in_use{pool=\"exclusive\"}") == 1.0
             && page.value("redis_client_pool_connections_in_use{pool=\"lasting\"}") == 1.0
             && page.value("redis_client_pool_connections_in_use{pool=\"blocking\"}") == 1.0
