@@ -46,6 +46,8 @@ impl Engine {
         if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
         }
+        // Redis remembers what it has looked up, whatever becomes of it.
+        client.last_command.set(&spec.name);
         let rules = Arc::clone(&self.rules);
         if let Some(outcome) = self.ask_permission(id, &rules, spec, command) {
             return outcome;
@@ -59,7 +61,6 @@ impl Engine {
             args.next();
         }
         let mut reply = Vec::new();
-        client.last_command.set(&spec.name);
         // `CLIENT REPLY` decides itself whether it is answered.
         let mode = client.session.reply_mode;
         let answer = match session::answer(command, &mut client.session, args, &mut reply) {
@@ -256,7 +257,7 @@ impl Engine {
             let Some(client) = self.clients.get_mut(id) else {
                 return Outcome::Ended;
             };
-            client.served(now, "NULL");
+            client.active_at = now;
             self.counters.went(Way::Local);
             if !client.session.reply_mode.begin_command() {
                 self.reply_with(id, |out| out.extend_from_slice(&error));

@@ -322,7 +322,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        client.served(now, "NULL");
+        client.active_at = now;
         if !client.session.reply_mode.begin_command() {
             self.reply_with(id, |out| out.extend_from_slice(reply));
         }
