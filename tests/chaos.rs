@@ -35,3 +35,5 @@ mod traffic;
 mod verdict;
 #[path = "chaos/wire.rs"]
 mod wire;
+#[path = "chaos/witness.rs"]
+mod witness;

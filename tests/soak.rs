@@ -1,6 +1,9 @@
 //! The long chaos: an optimised narrows under a verifying load, all nemeses in the order of a seed,
 //! quiet phases between them, for as many minutes as are asked for.
 //!
+//! Beside the load, witnesses keep accounts of transactions, queues, channels and users, which must
+//! come out exactly: see `chaos/witness.rs`.
+//!
 //! It is a program of its own, not part of `make test`:
 //!
 //! ```text
@@ -43,6 +46,8 @@ mod support;
 mod traffic;
 #[path = "chaos/verdict.rs"]
 mod verdict;
+#[path = "chaos/witness.rs"]
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +65,7 @@ use crate::stage::Stage;
 use crate::support::Flavor;
 use crate::traffic::{Traffic, Volume};
 use crate::verdict::AtRest;
+use crate::witness::Witnesses;
 
 /// Quiet phases, in milliseconds.
 const QUIET_MS: std::ops::Range<u64> = 4_000..16_000;
@@ -124,7 +130,7 @@ fn soak(arguments: &Arguments, seed: u64) -> Record {
         .collect();
     let total = Duration::from_secs_f64(arguments.minutes * 60.0);
     let steps = schedule::fill(&nemeses, total, QUIET_MS, seed);
-    let mut stage = Stage::new(flavor, arguments.workers, seed);
+    let mut stage = Stage::with_users(flavor, arguments.workers, seed);
     let gauge = Gauge::start(&stage);
     let at_rest = AtRest::before(&stage, &gauge);
     let volume = Volume {
@@ -133,13 +139,16 @@ fn soak(arguments: &Arguments, seed: u64) -> Record {
         rate: arguments.rate,
     };
     let traffic = Traffic::start(stage.address(), volume, Data::Kept, seed);
+    let witnesses = Witnesses::start(stage.address());
     let mut diary = Diary::begin(&stage);
     let account = Play::new(&mut stage, &gauge, &traffic, &mut diary).run(steps);
     let diary = diary.end(&stage, &traffic);
+    let testimony = witnesses.finish(&stage);
     let hangs = traffic.hangs();
     let outcome = traffic.finish();
     let mut record = Record::new(seed, arguments.minutes, account, diary, outcome, hangs);
     record.watched(&gauge, stage.narrows().pid());
+    record.offences.extend(testimony);
     record.offences.extend(at_rest.compare(&stage, &gauge));
     record.judge_volume(arguments.replies_per_minute, arguments.rate);
     record

@@ -13,6 +13,7 @@ use crate::stage::Stage;
 use crate::support::Flavor;
 use crate::traffic::{Traffic, Volume};
 use crate::verdict::AtRest;
+use crate::witness::Witnesses;
 
 /// Moderate: an unoptimised narrows carries it on a busy machine, and every fault meets requests
 /// under way.
@@ -163,6 +164,33 @@ fn load_the_server_comes_back_empty() {
     let stage = Stage::forgetful(server(Flavor::Redis), 2, 6);
     let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
     play(stage, Data::MayVanish, 6, &names);
+}
+
+/// Transactions, waits, subscriptions and users: their accounts come out exactly.
+#[test]
+fn load_what_witnesses_count_comes_out_exactly() {
+    for (flavor, workers) in [(Flavor::Redis, 1), (Flavor::Valkey, 2)] {
+        let mut stage = Stage::with_users(server(flavor), workers, 8);
+        let gauge = Gauge::start(&stage);
+        let traffic = Traffic::start(stage.address(), VOLUME, Data::Kept, 8);
+        let witnesses = Witnesses::start(stage.address());
+        let nemeses = Nemesis::named(&[
+            "client-kill-one",
+            "redis-kill-9",
+            "resets",
+            "replies-cut-at-a-byte",
+            "narrows-kill-9",
+        ]);
+        let steps = each_once(&nemeses, QUIET, 8);
+        let mut nobody = Nobody;
+        let account = Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
+        let mut offences = witnesses.finish(&stage);
+        offences.extend(account.offences);
+        traffic
+            .finish()
+            .unwrap_or_else(|offence| panic!("{offence}"));
+        assert!(offences.is_empty(), "{offences:#?}");
+    }
 }
 
 /// The proof that the rest proves something: the same fault, with a server that loses what it has

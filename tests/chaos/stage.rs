@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use crate::proxy::FaultProxy;
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, wait_for};
+use crate::witness;
 
 /// Deadlines that can be waited for, and idle backends that go soon, so that what is left is seen.
 const CONFIGURATION: &str = r#"
@@ -58,15 +59,29 @@ impl Stage {
         // It is in the file by then, and so survives a kill: without fsync nothing ever
         // postpones the write.
         let keeping = ["--appendonly", "yes", "--appendfsync", "no"];
-        Self::with(flavor, &keeping, workers, seed)
+        Self::with(flavor, &keeping, CONFIGURATION, workers, seed)
     }
 
     /// With a server that is empty when it has been killed.
     pub(crate) fn forgetful(flavor: Flavor, workers: usize, seed: u64) -> Self {
-        Self::with(flavor, &[], workers, seed)
+        Self::with(flavor, &[], CONFIGURATION, workers, seed)
     }
 
-    fn with(flavor: Flavor, options: &[&str], workers: usize, seed: u64) -> Self {
+    /// As [`Stage::new`], with users beside everybody else: for the witnesses.
+    pub(crate) fn with_users(flavor: Flavor, workers: usize, seed: u64) -> Self {
+        let keeping = ["--appendonly", "yes", "--appendfsync", "no"];
+        let options = [&keeping, witness::OF_THE_SERVER].concat();
+        let configuration = format!("{CONFIGURATION}{}", witness::CONFIGURATION);
+        Self::with(flavor, &options, &configuration, workers, seed)
+    }
+
+    fn with(
+        flavor: Flavor,
+        options: &[&str],
+        configuration: &str,
+        workers: usize,
+        seed: u64,
+    ) -> Self {
         let breakable = [
             "--enable-debug-command",
             "yes",
@@ -76,7 +91,10 @@ impl Stage {
         let server = RedisServer::start_flavor(flavor, &[options, &breakable].concat());
         let proxy = FaultProxy::in_front_of(server.address().parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("narrows.toml"), CONFIGURATION).unwrap();
+        let password = folder.path().join("password");
+        let configuration = configuration.replace("PASSWORD_FILE", password.to_str().unwrap());
+        std::fs::write(password, witness::PASSWORD).unwrap();
+        std::fs::write(folder.path().join("narrows.toml"), configuration).unwrap();
         let mut stage = Self {
             server,
             proxy,
