@@ -36,8 +36,16 @@ MINUTES ?= 20
 SEED ?=
 ASSERTIONS ?=
 
+# Sessions in each setting, with the seeds from SEED on.
+SESSIONS ?= 2000
+
+.PHONY: sessions
+sessions: test-tools ## Random sessions of several clients, direct beside through: SESSIONS=2000 SEED=
+	@SESSIONS="$(SESSIONS)" SEED="$(SEED)" scripts/sessions $(ARGS)
+
 .PHONY: soak
-soak: test-tools ## All faults in a random order under a verifying load: MINUTES=20 SEED=
+soak: test-tools ## Such sessions, then all faults in a random order under a verifying load: MINUTES=20 SEED=
+	@SESSIONS="$(SESSIONS)" SEED="$(SEED)" scripts/sessions
 	@MINUTES="$(MINUTES)" SEED="$(SEED)" ASSERTIONS="$(ASSERTIONS)" scripts/soak $(ARGS)
 
 .PHONY: bench

@@ -11,6 +11,8 @@ mod plot;
 mod shapes;
 #[path = "sessions/stage.rs"]
 mod stage;
+#[path = "sessions/words.rs"]
+mod words;
 
 use plot::{Plot, Turn};
 use stage::{Seen, play};

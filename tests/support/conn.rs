@@ -16,6 +16,13 @@ pub struct Conn {
     pending: Vec<u8>,
 }
 
+/// What has come by now.
+pub struct Arrived {
+    pub replies: Vec<Reply>,
+    /// Whether the peer has closed behind them.
+    pub ended: bool,
+}
+
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -159,7 +166,37 @@ impl Conn {
         }
     }
 
-    /// The same, with another limit on how long it may take.
+    /// The replies that are here already, without waiting for more.
+    pub fn arrived(&mut self) -> Arrived {
+        let ended = self.receive_all_now();
+        let mut replies = Vec::new();
+        while let Ok(Some(bytes)) = frame_bytes(&self.pending) {
+            let rest = self.pending.split_off(bytes);
+            replies.push(Reply::new(std::mem::replace(&mut self.pending, rest)));
+        }
+        Arrived { replies, ended }
+    }
+
+    /// Reads until there is nothing left to read at present; whether the peer has closed.
+    fn receive_all_now(&mut self) -> bool {
+        loop {
+            let mut chunk = [0; 16 * 1024];
+            let flags = rustix::net::RecvFlags::DONTWAIT;
+            let outcome = match &self.stream {
+                Stream::Tcp(stream) => rustix::net::recv(stream, &mut chunk, flags),
+                Stream::Unix(stream) => rustix::net::recv(stream, &mut chunk, flags),
+            };
+            match outcome {
+                Ok((0, _)) => return true,
+                Ok((bytes, _)) => self.pending.extend_from_slice(&chunk[..bytes]),
+                Err(rustix::io::Errno::WOULDBLOCK) => return false,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// [`Conn::try_reply`] with another limit on how long it may take.
     pub fn try_reply_within(&mut self, patience: Duration) -> io::Result<Reply> {
         self.set_read_timeout(patience);
         let reply = self.try_reply();
@@ -203,9 +240,14 @@ impl Conn {
 
     /// Ends our sending half; the peer may still answer.
     pub fn finish_sending(&mut self) {
+        self.try_finish_sending().unwrap();
+    }
+
+    /// The same, of a peer that may have closed already.
+    pub fn try_finish_sending(&mut self) -> io::Result<()> {
         match &self.stream {
-            Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write).unwrap(),
-            Stream::Unix(stream) => stream.shutdown(std::net::Shutdown::Write).unwrap(),
+            Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
         }
     }
 

@@ -24,10 +24,10 @@ mod redis_server;
 mod reply;
 
 pub use child::{Child, process_exists};
-pub use conn::{Conn, command};
+pub use conn::{Arrived, Conn, command};
 pub use narrows::Narrows;
 pub use redis_server::{Flavor, RedisServer};
-pub use reply::{Reply, Value};
+pub use reply::{Reply, Value, frame_bytes};
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -91,7 +91,7 @@ impl fmt::Debug for Reply {
 }
 
 /// How many bytes the reply at the start of `bytes` takes; `None` when it is not complete.
-pub(super) fn frame_bytes(bytes: &[u8]) -> Result<Option<usize>, String> {
+pub fn frame_bytes(bytes: &[u8]) -> Result<Option<usize>, String> {
     let mut reader = Reader { bytes, at: 0 };
     Ok(reader.value()?.map(|_| reader.at))
 }

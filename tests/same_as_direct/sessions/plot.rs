@@ -2,6 +2,7 @@
 //! is decided here; what comes of it is the stage's matter.
 
 use super::shapes;
+use super::words::Dice;
 use crate::support::command;
 
 /// As many clients take part in each.
@@ -31,9 +32,6 @@ pub(crate) struct Request {
     is_outside: bool,
 }
 
-/// xorshift64*, seeded.
-struct Dice(u64);
-
 /// What a client may have open, as far as can be told without its replies.
 #[derive(Clone, Copy, Default)]
 struct Open {
@@ -52,7 +50,7 @@ struct Author {
 impl Plot {
     pub(crate) fn new(seed: u64) -> Self {
         let mut author = Author {
-            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            dice: Dice::new(seed),
             open: [Open::default(); CLIENTS],
         };
         let length = 5 + author.dice.roll(45);
@@ -267,61 +265,12 @@ impl Author {
     }
 
     fn shaped(&mut self, shape: &str) -> Request {
-        let words = shape.split(' ').map(|word| self.word(word)).collect();
+        let words = shape.split(' ').map(|word| self.dice.word(word)).collect();
         Request {
             words,
             may_wait: false,
             listens: false,
             is_outside: false,
-        }
-    }
-
-    fn word(&mut self, word: &str) -> Vec<u8> {
-        let dice = &mut self.dice;
-        let key = "SLHTZXBG".find(word).filter(|_| word.len() == 1);
-        match (key, word) {
-            (Some(_), _) => {
-                // Sometimes of another type, sometimes odd.
-                let name = match dice.roll(16) {
-                    0 => dice
-                        .pick(&["s", "l", "h", "t", "z", "x", "b", "g"])
-                        .to_owned(),
-                    1 => "missing".to_owned(),
-                    2 => "k\r\n\0".to_owned(),
-                    _ => word.to_lowercase(),
-                };
-                format!("{name}{}", dice.roll(2)).into_bytes()
-            }
-            (_, "V") => dice.value(),
-            (_, "F") => dice.pick(&["f", "g", "h"]).into(),
-            (_, "C") => dice.pick(&["news", "sport"]).into(),
-            (_, "N") => dice.roll(4).to_string().into_bytes(),
-            (_, "(N") => format!("({}", dice.roll(4)).into_bytes(),
-            (_, "I") => format!("{}-{}", 1 + dice.roll(9), dice.roll(3)).into_bytes(),
-            _ => word.replace('␣', " ").into_bytes(),
-        }
-    }
-}
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-
-    fn value(&mut self) -> Vec<u8> {
-        match self.roll(16) {
-            0 => Vec::new(),
-            1 => b"\r\n+OK\r\n".to_vec(),
-            2 => vec![1 + self.roll(255) as u8; self.roll(3000)],
-            3 if self.roll(4) == 0 => vec![b'x'; 80_000],
-            _ => self.pick(&["a", "b", "c", "1", "7", "3.5", "-2"]).into(),
         }
     }
 }

@@ -304,6 +304,7 @@ pub(crate) const WAITING: &[&str] = &[
 ];
 
 /// They wait a moment and answer all the same.
+#[allow(dead_code, reason = "the differential sessions set their own timeouts")]
 pub(crate) const WAITING_BRIEFLY: &[&str] = &[
     "BLPOP L 0.01",
     "BRPOP L L 0.01",
