@@ -288,9 +288,9 @@ fn a_message_larger_than_a_subscriber_may_have_unread_closes_it() {
 #[test]
 fn a_silent_subscriber_outlives_every_deadline() {
     let server = RedisServer::start();
-    let settings = "[backend]\nhealth_interval = \"100ms\"\nstall_timeout = \"200ms\"\n\
-                    stall_timeout_answering = \"300ms\"\n[clients]\nrequest_timeout = \"300ms\"\n\
-                    idle_in_transaction = \"200ms\"\n[pool]\nidle_timeout = \"100ms\"\n\
+    let settings = "[backend]\nhealth_interval = \"100ms\"\nstall_timeout = \"700ms\"\n\
+                    stall_timeout_answering = \"800ms\"\n[clients]\nrequest_timeout = \"900ms\"\n\
+                    idle_in_transaction = \"900ms\"\n[pool]\nidle_timeout = \"100ms\"\n\
                     max_lifetime = \"300ms\"\nping_interval = \"100ms\"\n";
     let narrows = narrows(&server.url(), settings, &[]);
     let mut client = narrows.connect();
