@@ -110,6 +110,12 @@ fn a_block_that_is_torn_is_found() {
     finds_from(&[3460, 6646], Bug::BlockTorn, 2000, Worlds::Transacting);
 }
 
+/// Only in some worlds clients write all before they read.
+#[test]
+fn a_client_that_is_not_read_until_it_reads_is_found() {
+    finds_from(&[0, 2070, 4000], Bug::ReadingStops, 100, Worlds::All);
+}
+
 #[test]
 fn a_failure_is_told_with_what_replays_it() {
     let bug = Bug::OrphanDropped;

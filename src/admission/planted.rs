@@ -72,6 +72,8 @@ pub enum Bug {
     ErrandShared,
     /// What a worker leaves in its inbox, since it takes only so much in one turn, wakes nobody.
     MailForgotten,
+    /// A client that has not read its replies is not read either.
+    ReadingStops,
 }
 
 #[cfg(feature = "planted")]

@@ -31,7 +31,12 @@ enum Over {
     Login,
     /// It has not said anything.
     Idle,
+    /// It has sent as much ahead as it may, and reads nothing.
+    HeldUp,
 }
+
+/// How long a client that is not read any more, until it reads, may read nothing.
+const HELD_UP_MAX: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// A client has come, or may be told apart by other limits now: it is looked at in time.
@@ -94,7 +99,7 @@ impl Engine {
         let client = self.clients.get(id)?;
         let (at, over) = client.time_is_over(&self.rules.settings.clients)?;
         let closes = match over {
-            Over::Login => true,
+            Over::Login | Over::HeldUp => true,
             Over::Idle => client.may_be_idle(),
         };
         (at <= self.now && closes).then_some(over)
@@ -117,6 +122,16 @@ impl Engine {
                 tracing::debug!(client_id, addr, key, "client closed: idle");
                 Leave::Idle
             }
+            Over::HeldUp => {
+                let key = "clients.output_bytes_max";
+                tracing::warn!(
+                    client_id,
+                    addr,
+                    key,
+                    "client closed: it does not read its replies"
+                );
+                Leave::OutputLimit
+            }
         };
         self.close_for(id, why);
     }
@@ -129,8 +144,11 @@ impl Client {
         let login =
             (!login.is_zero() && !self.is_in()).then(|| (self.asked_since + login, Over::Login));
         let idle = (!idle.is_zero()).then(|| (self.active_at + idle, Over::Idle));
-        let both = login.into_iter().chain(idle);
-        both.min_by_key(|(at, _)| *at)
+        let held_up = self
+            .is_held_up(settings)
+            .then(|| (self.active_at + HELD_UP_MAX, Over::HeldUp));
+        let all = login.into_iter().chain(idle).chain(held_up);
+        all.min_by_key(|(at, _)| *at)
     }
 
     /// Whether silence is a fault of this client's: not while it waits for an answer, which may

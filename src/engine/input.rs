@@ -51,6 +51,12 @@ impl Input {
         self.0.as_deref().map_or(0, |pending| pending.walked)
     }
 
+    /// Bytes that the request under way is known to need at least.
+    pub fn announced(&self) -> u64 {
+        let pending = self.0.as_deref();
+        pending.map_or(0, |pending| pending.scanner.announced())
+    }
+
     /// Takes the scanner, to walk on with: the place where it was is forgotten here.
     #[inline]
     pub fn take_scanner(&mut self) -> RequestScanner {

@@ -409,7 +409,7 @@ impl Engine {
             }
             self.lease_lost(lease);
             self.enter_context(owner);
-            self.allow_reading(owner);
+            self.stream_goes_on(owner);
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.

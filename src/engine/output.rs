@@ -109,7 +109,7 @@ impl Engine {
         client.out.wrote(n, &mut self.store);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.end_hold(id, Hold::Output);
-        } else if client.unread && client.out.len() <= pause_bytes / 2 {
+        } else if client.unread {
             self.allow_reading(id);
         }
         if self
@@ -203,7 +203,7 @@ impl Engine {
                 let waits = client.hold.is_some()
                     || client.in_flight > 0
                     || client.input.walked() < client.input.len();
-                if waits && client.stream.is_none() {
+                if waits && (client.stream.is_none() || !client.input.is_empty()) {
                     return;
                 }
                 client.ending = Ending::AfterOutput;

@@ -14,6 +14,7 @@ use super::credential::CredentialId;
 use super::handshake::Step;
 use super::key::{BackendId, ClientId, ContextId};
 use super::run::Run;
+use super::settings::ClientSettings;
 use super::slot::{Receiver, Settled, Slot};
 
 pub use crate::admission::planted::{Bug, has};
@@ -106,6 +107,11 @@ pub(super) fn expect(id: BackendId, backend: &mut Backend, slot: Slot, now: Dura
     } else {
         backend.expect(slot, now);
     }
+}
+
+/// [`Bug::ReadingStops`]: whether so much unread stops a client from being read.
+pub(super) fn stops_reading(unread: usize, settings: &ClientSettings) -> bool {
+    has(Bug::ReadingStops) && unread > settings.output_pause_bytes
 }
 
 /// [`Bug::MessageTakesSlot`].

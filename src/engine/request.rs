@@ -23,13 +23,15 @@ use super::backend::Access;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
+use super::lease::LeaseFor;
 use super::planted::{self, Bug};
+use super::settings::ClientSettings;
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
-/// Unread input past which a held client is not read further, in bytes: enough to see
-/// that a client is still there, and what a healthy one sends in one write.
-const HELD_INPUT_BYTES: usize = 64 << 10;
+/// What a client may send ahead that has not logged in, or whose next request is a huge one and
+/// waits for its turn, in bytes: neither waits for the client to read anything.
+const AHEAD_BYTES: usize = 64 << 10;
 
 impl Engine {
     /// Bytes have come from a client.
@@ -42,18 +44,21 @@ impl Engine {
             return;
         }
         client.active_at = now;
-        if client.stream.is_some() {
+        if client.hold.is_some() || !client.input.is_empty() {
+            self.buffer(id, bytes);
+            self.resume(id);
+        } else if client.stream.is_some() {
             let rest = self.stream_bytes(id, bytes);
             if !rest.is_empty() {
                 self.buffer(id, rest);
                 self.resume(id);
             }
-        } else if client.hold.is_some() || !client.input.is_empty() {
-            self.buffer(id, bytes);
-            self.resume(id);
         } else {
             let done = self.walk(id, bytes, 0);
             self.buffer(id, bytes.get(done..).unwrap_or_default());
+            if self.has_more_for_stream(id) {
+                self.resume(id);
+            }
         }
     }
 
@@ -93,20 +98,27 @@ impl Engine {
     /// Whether the runtime may read this client now. When not, it watches for the client's
     /// [end](Engine::client_hung_up), and an
     /// [`Effect::ReadClient`](super::Effect::ReadClient) follows.
+    ///
+    /// Libraries write a whole pipeline before they read a byte: whatever a client has not read
+    /// yet, it is read on, up to its bound. Were it not, both sides would wait for ever.
     pub fn may_read(&mut self, id: ClientId) -> bool {
-        let pause_bytes = self.rules.settings.clients.output_pause_bytes;
+        let settings = &self.rules.settings.clients;
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
         let may = match client.ending {
             Ending::No => {
-                (client.hold.is_none() || client.input.len() < HELD_INPUT_BYTES)
-                    && client.out.len() <= pause_bytes
+                client.may_send_more(settings)
                     && client.stream.as_ref().is_none_or(|s| s.may_read())
             }
-            Ending::HalfClosed | Ending::AfterReplies(_) | Ending::AfterOutput => false,
+            // What it still sends is dropped: one that writes all before it reads is to get there.
+            Ending::AfterReplies(_) | Ending::AfterOutput => true,
+            Ending::HalfClosed => false,
         };
         client.unread = !may;
+        if !may && client.is_held_up(settings) {
+            self.look_later(id);
+        }
         may
     }
 
@@ -114,7 +126,6 @@ impl Engine {
         if let Some(client) = self.clients.get_mut(id)
             && !bytes.is_empty()
             && matches!(client.ending, Ending::No)
-            && client.stream.is_none()
         {
             client.input.push(bytes);
             self.buffered_bytes += bytes.len();
@@ -131,6 +142,22 @@ impl Engine {
             // What it has sent behind its last request is not dealt with any more.
             return self.close_if_done(id);
         }
+        loop {
+            self.stream_input(id);
+            self.walk_input(id);
+            if !self.has_more_for_stream(id) {
+                break;
+            }
+        }
+        self.allow_reading(id);
+        self.close_if_done(id);
+    }
+
+    /// Deals with what a client has sent and nobody has looked at.
+    fn walk_input(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
         if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let (buffer, start) = client.input.take();
             let walked = client.input.walked();
@@ -143,8 +170,6 @@ impl Engine {
             // A lease for a request that turned out to need none.
             self.end_lease_if_unused(id);
         }
-        self.allow_reading(id);
-        self.close_if_done(id);
     }
 
     /// Tells the runtime when a client that it does not read may be read again.
@@ -163,10 +188,15 @@ impl Engine {
             return bytes.len();
         };
         let mut scanner = client.input.take_scanner();
-        let (mut at, mut position) = (0, walked);
+        let (mut at, mut position) = (0_usize, walked);
         let mut strict = self.limits_of(id, &rules);
         let outcome = loop {
-            let rest = bytes.get(position..).unwrap_or_default();
+            // Of a huge request no more is walked than what tells that it is one.
+            let end = match strict {
+                None => bytes.len().min(at + rules.settings.clients.huge_from()),
+                Some(_) => bytes.len(),
+            };
+            let rest = bytes.get(position..end).unwrap_or_default();
             if rest.is_empty() {
                 break Outcome::Taken;
             }
@@ -232,9 +262,9 @@ impl Engine {
             return bytes.len();
         }
         if outcome == Outcome::Taken && scanner.in_frame() {
-            let partial = bytes.get(at..).unwrap_or_default();
+            let partial = bytes.get(at..position).unwrap_or_default();
             if self.begin_stream(id, rules, partial, &scanner) {
-                return bytes.len();
+                return position;
             }
             if let Some(client) = self.clients.get_mut(id) {
                 client.input.stopped(scanner, position - at);
@@ -397,6 +427,34 @@ impl Client {
     pub(super) fn hold(&mut self, hold: Hold) -> Outcome {
         self.hold = Some(hold);
         Outcome::Held
+    }
+
+    /// Whether what it may have waiting for it, unread replies and requests not dealt with, leaves
+    /// room for more.
+    fn may_send_more(&self, settings: &ClientSettings) -> bool {
+        let held = self.input.len() + self.out.len();
+        if planted::stops_reading(self.out.len(), settings) {
+            return false;
+        }
+        if held < AHEAD_BYTES {
+            return true;
+        }
+        let ends_itself = self.hold.is_some()
+            && (!self.is_in()
+                || self.hold == Some(Hold::Lease(LeaseFor::Upload))
+                || self.input.announced() > settings.big_request_bytes);
+        let bound = match ends_itself {
+            true => AHEAD_BYTES,
+            false => settings.output_bytes_max,
+        };
+        held < bound
+    }
+
+    /// Whether nothing moves any more unless it reads: it has sent as much ahead as it may.
+    pub(super) fn is_held_up(&self, settings: &ClientSettings) -> bool {
+        self.hold == Some(Hold::Output)
+            && self.ending == Ending::No
+            && self.input.len() + self.out.len() >= settings.output_bytes_max
     }
 
     /// Whether its end has begun in a way that leaves its further requests aside.

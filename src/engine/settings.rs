@@ -144,7 +144,8 @@ pub struct ClientSettings {
     pub handshake_timeout: Duration,
     /// Requests of one client in flight; past it the client is not read. 1 to 1,000,000.
     pub in_flight_max: usize,
-    /// Unsent reply bytes of one client past which it is closed.
+    /// Unsent reply bytes of one client past which it is closed; together with its requests that
+    /// wait, bytes past which it is not read.
     pub output_bytes_max: usize,
     /// Unsent bytes of one subscriber past which it is closed.
     pub output_subscriber_bytes_max: usize,
@@ -152,7 +153,8 @@ pub struct ClientSettings {
     pub output_subscriber_soft_bytes: usize,
     /// For how long it may stay there.
     pub output_subscriber_soft_time: Duration,
-    /// Unsent reply bytes past which a client is not read.
+    /// Unsent reply bytes past which a client's further requests wait until it has read. It is
+    /// read on.
     pub output_pause_bytes: usize,
     /// A request that announces more than this streams over a lease, in bytes.
     pub big_request_bytes: u64,
@@ -190,6 +192,14 @@ impl Default for ClientSettings {
             on_unknown_outcome: OnUnknownOutcome::Error,
             memory_bytes_max: 1 << 30,
         }
+    }
+}
+
+impl ClientSettings {
+    /// Bytes of one request of which more is not walked before it is known whether it streams.
+    pub fn huge_from(&self) -> usize {
+        let big = usize::try_from(self.big_request_bytes).unwrap_or(usize::MAX / 2);
+        (big.min(usize::MAX / 2) + 1).max(super::upload::FIRST_BYTES)
     }
 }
 

@@ -37,6 +37,7 @@ impl Engine {
         let now = self.now;
         let (limits, pool) = (&rules.settings.limits, &rules.settings.pool);
         let room = rules.settings.clients.in_flight_max;
+        let huge_from = rules.settings.clients.huge_from();
         // A pipeline is most often one command over and over.
         let mut last: Option<(&[u8], &Spec)> = None;
         let (mut done, mut sent, mut scripts) = (0, 0, false);
@@ -46,6 +47,9 @@ impl Engine {
                 break;
             };
             let request = rest.get(..frame.bytes as usize).unwrap_or_default();
+            if request.len() >= huge_from {
+                break;
+            }
             let name = name_of(request, &frame);
             let spec = match last {
                 Some((same, spec)) if same == name && spec.is_all_of(name) => spec,

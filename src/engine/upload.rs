@@ -17,10 +17,13 @@ use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
 /// Bytes of a huge request that must be here before a backend is taken for it.
-const FIRST_BYTES: usize = 64 << 10;
+pub(super) const FIRST_BYTES: usize = 64 << 10;
 
 /// Bytes unsent to the backend past which the client is not read.
 const UNSENT_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes that are passed on at once of what its client has sent ahead.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// How long a slow upload is watched before it is judged.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -254,6 +257,45 @@ impl Engine {
         rest
     }
 
+    /// Whether some of a huge request is here that can be passed on now.
+    pub(super) fn has_more_for_stream(&self, id: ClientId) -> bool {
+        let more = |client: &Client| {
+            let stream = client.stream.as_ref();
+            stream.is_some_and(|stream| stream.may_read()) && !client.input.is_empty()
+        };
+        self.clients.get(id).is_some_and(more)
+    }
+
+    /// Passes on what is here of a huge request, as much as its backend takes.
+    pub(super) fn stream_input(&mut self, id: ClientId) {
+        if !self.has_more_for_stream(id) {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let (buffer, mut at) = client.input.take();
+        self.buffered_bytes -= buffer.len() - at;
+        let room = |client: &Client| client.stream.as_ref().is_some_and(|s| s.may_read());
+        while at < buffer.len() && self.clients.get(id).is_some_and(room) {
+            let end = buffer.len().min(at + PIECE_BYTES);
+            let rest = self.stream_bytes(id, buffer.get(at..end).unwrap_or_default());
+            at = end - rest.len();
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            client.input.put_back(buffer, at);
+            self.buffered_bytes += client.input.len();
+        }
+    }
+
+    /// A client goes on with a huge request: what it has sent ahead comes first.
+    pub(super) fn stream_goes_on(&mut self, id: ClientId) {
+        match self.has_more_for_stream(id) {
+            true => self.resumed.push_back(id),
+            false => self.allow_reading(id),
+        }
+    }
+
     fn finish_swallowed(&mut self, id: ClientId, reply: &[u8]) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -311,7 +353,7 @@ impl Engine {
             && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
         {
             stream.full = false;
-            self.allow_reading(id);
+            self.stream_goes_on(id);
         }
     }
 

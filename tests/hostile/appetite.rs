@@ -170,7 +170,9 @@ fn load_a_hundred_thousand_requests_without_reading_are_all_answered_in_order_at
 #[test]
 fn a_client_that_goes_on_sending_while_it_is_held_is_not_read_without_end() {
     let mut server = RedisServer::start();
-    let narrows = narrows(&server.url(), "", &[]);
+    // What waits and what is unread of each is bounded by this, and each sends five times as much.
+    let bound = "[clients]\noutput_bytes_max = \"256KiB\"\noutput_pause_bytes = \"64KiB\"\n";
+    let narrows = narrows(&server.url(), bound, &[]);
     let before = warm_rss(&narrows);
     server.stop();
     let request = [command(&["ECHO", "held"]), command(&["CLIENT", "GETNAME"])].concat();

@@ -93,6 +93,8 @@ pub struct Actor {
     pub readable: bool,
     /// Bytes that it takes before it has to be coaxed again.
     pub appetite: usize,
+    /// It reads nothing before all that it has asked is sent.
+    pub writes_first: bool,
     /// Its socket did not take all there was.
     pub blocked: bool,
     pub mode: Mode,
@@ -162,6 +164,7 @@ impl Actor {
             unsent: Vec::new(),
             readable: true,
             appetite: usize::MAX,
+            writes_first: false,
             blocked: false,
             mode: Mode::On,
             name: String::new(),

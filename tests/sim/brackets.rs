@@ -18,6 +18,15 @@ pub struct Part {
 }
 
 impl Actor {
+    /// How many bytes it reads now. One that writes all first does so up to where it thinks.
+    pub fn takes_now(&self) -> usize {
+        let thinks_now = matches!(self.thinks, Some((0, _)));
+        match self.writes_first && !thinks_now && !self.unsent.is_empty() {
+            true => 0,
+            false => self.appetite,
+        }
+    }
+
     pub fn next_tag(&mut self) -> Tag {
         self.next += 1;
         Tag {

@@ -7,8 +7,9 @@ use super::chance::{Chance, Part};
 use super::server::State;
 use super::world::World;
 
-/// In calm weather everything is over within this.
-const CALM_MAX: Duration = Duration::from_secs(60);
+/// In calm weather everything is over within this: who reads nothing and has sent all it may is closed
+/// within a minute.
+const CALM_MAX: Duration = Duration::from_secs(120);
 
 /// And within this many rounds.
 const SWEEPS_MAX: u64 = 100_000;

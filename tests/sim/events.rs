@@ -55,7 +55,7 @@ impl World {
     pub fn feed(&mut self, at: usize, appetite: usize) -> bool {
         let actor = &mut self.actors[at];
         actor.appetite = appetite;
-        if actor.gone || !actor.blocked || appetite == 0 {
+        if actor.gone || !actor.blocked || actor.takes_now() == 0 {
             return false;
         }
         actor.blocked = false;

@@ -449,7 +449,7 @@ impl World {
             if bytes.is_empty() {
                 return;
             }
-            let n = bytes.len().min(actor.appetite);
+            let n = bytes.len().min(actor.takes_now());
             actor.blocked = n == 0;
             if n == 0 {
                 return;
@@ -474,6 +474,9 @@ impl World {
         let key = self.workers[w].engine.client_connected(accepted, self.now);
         let mut actor = Actor::new(w, key, number, id);
         actor.huge = self.chance.hits(4);
+        // As many libraries do. Drawn apart, in some worlds only: it is a habit, and no event.
+        let mut habits = Chance::of(self.seed ^ 0x5747, Part::Setup);
+        actor.writes_first = habits.hits(15) && id % 2 == 1;
         let most = if self.transacting { 90 } else { 40 };
         actor.slips = self.slips;
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
