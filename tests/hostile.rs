@@ -16,6 +16,8 @@ mod bystander;
 mod duplex;
 #[path = "hostile/garbage.rs"]
 mod garbage;
+#[path = "hostile/hoards.rs"]
+mod hoards;
 #[path = "hostile/pipelines.rs"]
 mod pipelines;
 #[path = "hostile/replies.rs"]

@@ -45,7 +45,7 @@ impl Engine {
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count();
         let leased = |phase: &Phase| matches!(phase, Phase::Leased(_));
         let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
-        let buffered_bytes = self.clients.values().map(Client::buffered_bytes).sum();
+        let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
         Census {
             clients: self.clients.len(),

@@ -129,10 +129,9 @@ impl Accepted {
 }
 
 impl Client {
-    /// Bytes that narrows holds for it.
+    /// Bytes that narrows holds for it, those left aside that are with its backend.
     pub fn buffered_bytes(&self) -> usize {
-        let feed = self.lease.as_ref().and_then(|l| l.lent.feed.as_ref());
-        self.out.len() + self.input.len() + feed.map_or(0, |feed| feed.held_bytes())
+        self.out.len() + self.input.len() + self.session.names_bytes()
     }
 
     /// A client that has just connected.

@@ -167,7 +167,6 @@ impl Engine {
         };
         if feed.under_way.is_none() && !feed.held.is_empty() {
             let mut joined = std::mem::take(&mut feed.held);
-            self.buffered_bytes = self.buffered_bytes.saturating_sub(joined.len());
             joined.extend_from_slice(bytes);
             return self.feed_frames(rules, (id, owner), &joined);
         }
@@ -229,7 +228,6 @@ impl Engine {
                     && let Some(feed) = self.feed(owner)
                 {
                     let frame = std::mem::take(&mut feed.held);
-                    self.buffered_bytes = self.buffered_bytes.saturating_sub(frame.len());
                     self.unasked(of, kind, &frame);
                 }
             }
@@ -244,12 +242,9 @@ impl Engine {
             return;
         };
         feed.held.extend_from_slice(part);
-        let held = feed.held.len();
-        self.buffered_bytes += part.len();
-        if held > limit {
-            return self.too_far_behind(owner, limit);
+        if feed.held.len() > limit {
+            self.too_far_behind(owner, limit);
         }
-        self.shed_memory();
     }
 
     /// A whole frame that is no reply.

@@ -38,6 +38,29 @@ pub struct Identity {
     pub name: String,
 }
 
+/// The server's replies to `HELLO`, by protocol.
+#[derive(Debug, Default)]
+pub(super) struct Hellos {
+    resp2: Option<Vec<u8>>,
+    resp3: Option<Vec<u8>>,
+}
+
+impl Hellos {
+    pub(super) fn of(&self, protocol: Protocol) -> Option<&[u8]> {
+        match protocol {
+            Protocol::Resp2 => self.resp2.as_deref(),
+            Protocol::Resp3 => self.resp3.as_deref(),
+        }
+    }
+
+    pub(super) fn set(&mut self, protocol: Protocol, reply: Vec<u8>) {
+        match protocol {
+            Protocol::Resp2 => self.resp2 = Some(reply),
+            Protocol::Resp3 => self.resp3 = Some(reply),
+        }
+    }
+}
+
 /// A handshake or switch under way. Its replies are expected in the in-flight queue.
 #[derive(Debug)]
 pub struct Handshake {

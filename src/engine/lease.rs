@@ -395,8 +395,6 @@ impl Engine {
         if let Some(term) = lent.purpose.term() {
             self.shared.budget.lent_no_more(self.worker, term);
         }
-        let held = lent.feed.as_ref().map_or(0, |feed| feed.held_bytes());
-        self.buffered_bytes = self.buffered_bytes.saturating_sub(held);
     }
 
     /// A lease is held for something that may last longer from now on. False when there is no room

@@ -4,7 +4,6 @@
 
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
-use crate::session::state::NameOf;
 use crate::session::{Answer, Mark, answer, info};
 use crate::telemetry::Leave;
 
@@ -275,6 +274,13 @@ impl Engine {
         if client.in_flight as usize >= settings.in_flight_max {
             return Some(client.hold(Hold::Room));
         }
+        // What waits with the client is bounded; its connection takes as much as a shared one.
+        let backend = client.lease.as_ref().map(|lease| lease.backend());
+        let backend = backend.and_then(|id| self.backends.get(id));
+        let bytes_max = rules.settings.pool.pipe_bytes_max;
+        if client.in_flight > 0 && backend.is_some_and(|b| b.out.unanswered_len() > bytes_max) {
+            return Some(client.hold(Hold::Replies));
+        }
         (client.out.len() > settings.output_pause_bytes).then(|| client.hold(Hold::Output))
     }
 
@@ -363,8 +369,8 @@ impl Engine {
                 if let Some(Err(outcome)) = login.map(|login| self.log_in(id, login)) {
                     return outcome;
                 }
-                if let (Some(name), Some(client)) = (name, self.clients.get_mut(id)) {
-                    client.session.set_name(NameOf::Client, &name);
+                if let Some(name) = name {
+                    self.rename(id, &name);
                 }
                 Setting {
                     protocol: other,

@@ -63,9 +63,14 @@ impl Engine {
         let mut reply = Vec::new();
         // `CLIENT REPLY` decides itself whether it is answered.
         let mode = client.session.reply_mode;
+        let names_bytes = client.session.names_bytes();
         let answer = match session::answer(command, &mut client.session, args, &mut reply) {
             Ok(answer) => answer,
             Err(refusal) => return self.refuse(id, &refusal),
+        };
+        self.renamed(id, names_bytes);
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
         };
         match answer {
             Answer::Done => {
@@ -215,11 +220,16 @@ impl Engine {
         };
         let reply = hello_for_client(reply, client.session.id);
         client.session.protocol = protocol;
+        let names_bytes = client.session.names_bytes();
         if let Some(name) = name {
             client
                 .session
                 .set_name(session::state::NameOf::Client, &name);
         }
+        self.renamed(id, names_bytes);
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
         let silent = client.session.reply_mode.begin_command();
         self.enter_context(id);
         self.finish_local(id, spec, &reply, silent)

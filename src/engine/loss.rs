@@ -166,7 +166,7 @@ impl Engine {
         self.spares.retain(|spare| *spare != id);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
-            self.server.hello = super::Hellos::default();
+            self.server.hello = super::handshake::Hellos::default();
         }
         if let Phase::Handshake(handshake) = &mut backend.phase {
             match loss {

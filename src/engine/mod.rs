@@ -35,6 +35,7 @@ mod local;
 mod login;
 mod logins;
 mod loss;
+mod memory;
 mod offset;
 mod opening;
 mod outbox;
@@ -69,7 +70,7 @@ use slotmap::SlotMap;
 
 use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Paused, Seats, ServerPause};
 use crate::command::{CommandTable, Policy, Renames};
-use crate::resp::{Protocol, Refusal};
+use crate::resp::Refusal;
 use crate::session::Access;
 use crate::telemetry::door::DoorCounts;
 use crate::telemetry::{Counters, Leave};
@@ -79,6 +80,7 @@ use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
 use gather::Gather;
+use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
 use lease::Leases;
@@ -171,29 +173,6 @@ struct Server {
     hello: Hellos,
 }
 
-/// The server's replies to `HELLO`, by protocol.
-#[derive(Debug, Default)]
-struct Hellos {
-    resp2: Option<Vec<u8>>,
-    resp3: Option<Vec<u8>>,
-}
-
-impl Hellos {
-    fn of(&self, protocol: Protocol) -> Option<&[u8]> {
-        match protocol {
-            Protocol::Resp2 => self.resp2.as_deref(),
-            Protocol::Resp3 => self.resp3.as_deref(),
-        }
-    }
-
-    fn set(&mut self, protocol: Protocol, reply: Vec<u8>) {
-        match protocol {
-            Protocol::Resp2 => self.resp2 = Some(reply),
-            Protocol::Resp3 => self.resp3 = Some(reply),
-        }
-    }
-}
-
 /// Silence of a pipe that owes replies, while the server answers others, from which its
 /// oldest request is taken for a paused write, or the pipe for a broken one where that is a
 /// read. One server runs one command at a time, so nothing else explains it.
@@ -254,8 +233,10 @@ pub struct Engine {
     looks: Looks,
     /// When huge requests are next judged by their speed.
     streams_due: Option<Duration>,
-    /// Bytes in all inputs and outboxes.
+    /// Bytes of clients in all inputs and outboxes, and of their names.
     buffered_bytes: usize,
+    /// Bytes of clients that were with their backends when this turn began.
+    lent_bytes: usize,
     waiting_clients: usize,
     counters: Counters,
     now: Duration,
@@ -347,6 +328,7 @@ impl Engine {
             looks: Looks::default(),
             streams_due: None,
             buffered_bytes: 0,
+            lent_bytes: 0,
             waiting_clients: 0,
             counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,
@@ -420,6 +402,7 @@ impl Engine {
     /// batch of events, before output is fetched.
     pub fn turn(&mut self, now: Duration) {
         self.now = now;
+        self.weigh();
         // Each pass deals with at least one held request or ends one hold, so the number
         // of passes is bounded by what has been received.
         let mut waiting = usize::MAX;

@@ -142,9 +142,7 @@ impl Engine {
         self.kills.remove(&id);
         self.look_no_more(id, &client);
         planted::drop_orphans(&mut self.backends, id);
-        self.buffered_bytes = self
-            .buffered_bytes
-            .saturating_sub(client.out.len() + client.input.len());
+        self.buffered_bytes = self.buffered_bytes.saturating_sub(client.buffered_bytes());
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
         if let Some(lease) = client.part_with_lease() {

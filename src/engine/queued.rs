@@ -264,6 +264,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Queued::Text(reply);
         };
+        let names_bytes = client.session.names_bytes();
         match answer(local, &mut client.session, args, &mut reply) {
             Ok(Answer::Info) => {
                 let text = [&line[..], b"\n"].concat();
@@ -284,6 +285,7 @@ impl Engine {
             Ok(_) => {}
             Err(refusal) => refusal.write(&mut reply),
         }
+        self.renamed(id, names_bytes);
         Queued::Text(reply)
     }
 }

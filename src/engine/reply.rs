@@ -17,7 +17,6 @@ use crate::session::{Mark, info};
 use crate::telemetry::Leave;
 
 use super::backend::{Backend, Phase, Rotation};
-use super::client::Client;
 use super::effect::{Effect, Question};
 use super::gather::Purpose;
 use super::hold::{Ending, Hold};
@@ -119,7 +118,10 @@ impl Engine {
         };
         // One that is whole has been taken from the queue: its client gets it.
         if run.ended == 0 && backend.collected.len() > limit {
-            return self.lose(id, Loss::Oversized);
+            return match run.receiver {
+                Receiver::ClientInfo { .. } => self.pass_info_on(id, run),
+                _ => self.lose(id, Loss::Oversized),
+            };
         }
         if run.ended == 0 {
             return;
@@ -139,6 +141,21 @@ impl Engine {
             Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
             Receiver::Client | Receiver::Silent | Receiver::Tombstone => self.settled(run),
         }
+    }
+
+    /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
+    /// others wait behind it.
+    fn pass_info_on(&mut self, id: BackendId, run: &Run) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        if let Some(slot) = backend.in_flight.front_mut() {
+            slot.pass_as_it_is();
+        }
+        backend.begun = true;
+        let text = std::mem::take(&mut backend.collected);
+        self.pass_on(run, &text);
+        self.end_hold(run.client, Hold::Gather(0));
     }
 
     /// The server's `INFO` has come; the figures of all workers are still wanted.
@@ -300,27 +317,6 @@ impl Engine {
             self.close_for(id, Leave::OutputLimit);
         }
         self.shed_memory();
-    }
-
-    /// Closes the largest debtors while more is buffered than may be.
-    pub(super) fn shed_memory(&mut self) {
-        let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
-        while self.buffered_bytes > limit {
-            let debt = Client::buffered_bytes;
-            let largest = self.clients.iter().max_by_key(|(_, client)| debt(client));
-            let Some((id, client)) = largest.filter(|(_, client)| debt(client) > 0) else {
-                return;
-            };
-            let (client_id, bytes) = (client.session.id, debt(client));
-            let key = "clients.memory_bytes_max";
-            tracing::warn!(
-                client_id,
-                key,
-                bytes,
-                "client closed: out of memory for buffers"
-            );
-            self.close_for(id, Leave::MemoryLimit);
-        }
     }
 
     /// Closes a client at once. Its requests in flight run; their replies are swallowed.

@@ -218,6 +218,11 @@ impl Slot {
         std::mem::take(&mut self.client)
     }
 
+    /// The reply goes to its client as it is, from here on.
+    pub fn pass_as_it_is(&mut self) {
+        self.receiver = Receiver::Client;
+    }
+
     /// The reply has been handed over in full.
     pub fn deliver(self) -> Settled {
         self.settle()

@@ -160,6 +160,8 @@ pub struct Bracket {
     /// has refused without queueing them: a request's place is counted from here.
     multi_at: u32,
     places: Vec<Place>,
+    /// Bytes of all requests among them.
+    places_bytes: usize,
 }
 
 impl Bracket {
@@ -243,7 +245,15 @@ impl Bracket {
     /// to all requests before it have come.
     pub fn fill(&mut self, sequence: u32, what: Filled) {
         let at = sequence.wrapping_sub(self.multi_at).wrapping_sub(1);
+        if let Filled::Local(request) | Filled::Asked(request) = &what {
+            self.places_bytes += request.len();
+        }
         self.places.push(Place { at, what });
+    }
+
+    /// Bytes that are kept for the places to be filled.
+    pub fn held_bytes(&self) -> usize {
+        self.places_bytes + self.places.len() * size_of::<Place>()
     }
 
     /// Whether `EXEC`'s reply holds places to be filled.
@@ -265,6 +275,7 @@ impl Bracket {
 
     /// The places to be filled, in order.
     pub fn take_places(&mut self) -> Vec<Place> {
+        self.places_bytes = 0;
         std::mem::take(&mut self.places)
     }
 
@@ -303,7 +314,7 @@ impl Bracket {
     /// The server says that nothing is queued. What is watched stays so.
     fn not_queueing(&mut self) {
         self.queueing = false;
-        self.places.clear();
+        self.take_places();
         self.refused = false;
     }
 

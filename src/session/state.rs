@@ -98,6 +98,12 @@ impl Session {
         }
     }
 
+    /// Bytes of all its names.
+    pub fn names_bytes(&self) -> usize {
+        let bytes = |names: &Names| names.name.len() + names.lib_name.len() + names.lib_ver.len();
+        self.names.as_deref().map_or(0, bytes)
+    }
+
     /// Sets a name that has passed [`is_valid_name`]. An empty one unsets it.
     pub fn set_name(&mut self, of: NameOf, value: &[u8]) {
         if value.is_empty() && self.names.is_none() {

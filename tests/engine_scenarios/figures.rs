@@ -96,3 +96,68 @@ fn an_engine_that_follows_one_that_panicked_counts_on() {
         (2, 0)
     );
 }
+
+#[test]
+fn an_info_too_long_to_be_looked_at_goes_on_as_it_is_and_closes_nobodys_connection() {
+    let mut desk = Desk::new(1, without_alarms);
+    let (asks, other) = (desk.client(), desk.client());
+    desk.says(asks, "INFO\r\nGET a\r\n");
+    let backend = desk.opens();
+    desk.says(other, "GET b\r\n");
+    desk.written(backend);
+    let text = format!("$3000000\r\n{}\r\n", "i".repeat(3_000_000));
+    let mut heard = String::new();
+    for piece in text.as_bytes().chunks(70_000) {
+        desk.answers(backend, piece);
+        heard += &desk.hears(asks);
+    }
+    desk.written(backend);
+    desk.answers(backend, b"$1\r\nb\r\n$1\r\na\r\n");
+    heard += &desk.hears(asks);
+    assert!(heard == text + "$1\r\na\r\n", "{} bytes", heard.len());
+    assert_eq!(desk.hears(other), "$1\r\nb\r\n");
+    assert!(desk.closed.is_empty());
+}
+
+#[test]
+fn what_is_held_for_a_client_is_counted_wherever_it_is() {
+    let mut desk = Desk::new(2, without_alarms);
+    let held = |desk: &Desk| desk.engine.snapshot().gauges.buffered_bytes;
+    let client = desk.client();
+    desk.says(client, "WATCH k\r\n");
+    let backend = desk.opens();
+    desk.written(backend);
+    desk.answers(backend, b"+OK\r\n");
+    desk.hears(client);
+    desk.says(client, "MULTI\r\n");
+    desk.written(backend);
+    desk.answers(backend, b"+OK\r\n");
+    desk.hears(client);
+    assert_eq!(held(&desk), 0);
+    // Its connection: sent, and not answered.
+    desk.says(client, &format!("SET k {}\r\n", "v".repeat(1000)));
+    assert!(held(&desk) > 1000);
+    desk.written(backend);
+    assert!(held(&desk) > 1000);
+    desk.answers(backend, b"+QUEUED\r\n");
+    desk.hears(client);
+    assert_eq!(held(&desk), 0);
+    // A place of its transaction.
+    desk.says(client, &format!("CLIENT SETNAME {}\r\n", "n".repeat(2000)));
+    desk.written(backend);
+    desk.answers(backend, b"+QUEUED\r\n");
+    desk.hears(client);
+    assert!((2000..3000).contains(&held(&desk)), "{}", held(&desk));
+    // A reply that is looked at whole, and then its name.
+    desk.says(client, "EXEC\r\n");
+    desk.written(backend);
+    desk.answers(backend, b"*2\r\n+OK\r\n+PO");
+    assert!(held(&desk) > 2000);
+    desk.answers(backend, b"NG\r\n");
+    assert_eq!(desk.hears(client), "*2\r\n+OK\r\n+OK\r\n");
+    assert_eq!(held(&desk), 2000);
+    assert!(desk.engine.census().totals_agree);
+    desk.engine.client_gone(client, desk.now);
+    desk.turn();
+    assert_eq!(held(&desk), 0);
+}

@@ -1,0 +1,135 @@
+//! What is held of clients, whoever holds it, and what follows when that is too much: the one with
+//! the most is closed, and nobody else.
+//!
+//! What stands in inputs and outboxes is counted as it comes and goes. The rest is with backends
+//! that are lent, which are few: requests unsent and unanswered, replies that are wanted whole,
+//! places of `EXEC`, frames half here. That is added up once a turn, so in between it can be off by
+//! what a turn reads.
+
+use crate::session::state::NameOf;
+use crate::telemetry::Leave;
+
+use super::Engine;
+use super::backend::{Backend, Phase};
+use super::client::Client;
+use super::key::ClientId;
+use super::lease::Lent;
+
+impl Lent {
+    fn held_bytes(&self) -> usize {
+        let feed = self.feed.as_ref();
+        self.bracket.held_bytes() + feed.map_or(0, |feed| feed.held_bytes())
+    }
+}
+
+impl Backend {
+    /// Whose it is, if it is somebody's.
+    fn owner(&self) -> Option<ClientId> {
+        match self.phase {
+            Phase::Leased(owner) => Some(owner),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Bytes that are held for the client that a backend is lent to, with the backend.
+    fn bytes_with(&self, backend: &Backend) -> usize {
+        let Some(owner) = backend.owner().and_then(|owner| self.clients.get(owner)) else {
+            return 0;
+        };
+        let lent = owner
+            .lease
+            .as_ref()
+            .map_or(0, |lease| lease.lent.held_bytes());
+        backend.out.unanswered_len() + backend.collected.len() + lent
+    }
+
+    /// Bytes of clients that are with their backends now.
+    pub(super) fn count_lent_bytes(&self) -> usize {
+        let backends = self.backends.values();
+        backends.map(|backend| self.bytes_with(backend)).sum()
+    }
+
+    /// Bytes that shared connections and those being made hold.
+    pub(super) fn count_shared_bytes(&self) -> usize {
+        let shared = self.backends.values().filter(|b| b.owner().is_none());
+        let bytes = |b: &Backend| b.out.unanswered_len() + b.collected.len();
+        shared.map(bytes).sum()
+    }
+
+    /// All that is held of clients, on connections that they share too.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffered_bytes + self.count_lent_bytes() + self.count_shared_bytes()
+    }
+
+    /// All that is held for one client.
+    fn debt(&self, client: &Client) -> usize {
+        let backend = client.lease.as_ref().map(|lease| lease.backend());
+        let backend = backend.and_then(|id| self.backends.get(id));
+        client.buffered_bytes() + backend.map_or(0, |backend| self.bytes_with(backend))
+    }
+
+    /// A turn begins: what is with backends is added up.
+    pub(super) fn weigh(&mut self) {
+        self.lent_bytes = self.count_lent_bytes();
+        self.shed_memory();
+    }
+
+    /// A client is called so from now on.
+    pub(super) fn rename(&mut self, id: ClientId, name: &[u8]) {
+        if let Some(client) = self.clients.get_mut(id) {
+            let before = client.session.names_bytes();
+            client.session.set_name(NameOf::Client, name);
+            self.renamed(id, before);
+        }
+    }
+
+    /// The names of a client are others than those of so many bytes that it had.
+    pub(super) fn renamed(&mut self, id: ClientId, bytes_before: usize) {
+        let now = self
+            .clients
+            .get(id)
+            .map_or(0, |client| client.session.names_bytes());
+        if now != bytes_before {
+            self.buffered_bytes = (self.buffered_bytes + now).saturating_sub(bytes_before);
+            self.shed_memory();
+        }
+    }
+
+    /// Closes the largest debtors while more is held than may be.
+    #[inline]
+    pub(super) fn shed_memory(&mut self) {
+        let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
+        if self.buffered_bytes + self.lent_bytes > limit {
+            self.shed(limit);
+        }
+    }
+
+    #[cold]
+    fn shed(&mut self, limit: usize) {
+        loop {
+            self.lent_bytes = self.count_lent_bytes();
+            if self.buffered_bytes + self.lent_bytes <= limit {
+                return;
+            }
+            let debts = self
+                .clients
+                .iter()
+                .map(|(id, client)| (self.debt(client), id));
+            let largest = debts.max_by_key(|(debt, _)| *debt);
+            let Some((bytes, id)) = largest.filter(|(debt, _)| *debt > 0) else {
+                return;
+            };
+            let client_id = self.clients.get(id).map(|client| client.session.id);
+            let key = "clients.memory_bytes_max";
+            tracing::warn!(
+                client_id,
+                key,
+                bytes,
+                "client closed: out of memory for buffers"
+            );
+            self.close_for(id, Leave::MemoryLimit);
+        }
+    }
+}
