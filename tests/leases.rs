@@ -14,6 +14,8 @@ mod acknowledgements;
 mod blocks;
 #[path = "leases/busy.rs"]
 mod busy;
+#[path = "leases/cancels.rs"]
+mod cancels;
 #[path = "budget/census.rs"]
 mod census;
 #[path = "leases/crowd.rs"]

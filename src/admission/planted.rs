@@ -68,6 +68,8 @@ pub enum Bug {
     LeaseWhileSubscribed,
     /// The end of a client that is not read goes unnoticed: its wait takes what comes.
     HangUpMissed,
+    /// A wait is ended by closing its connection, whatever is on its way there.
+    WaitBroken,
     /// What follows an errand goes down its connection, which is in no db.
     ErrandShared,
     /// What a worker leaves in its inbox, since it takes only so much in one turn, wakes nobody.

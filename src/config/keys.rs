@@ -11,7 +11,7 @@ use super::kind::{
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings, Renames, Scripts};
-use crate::engine::settings::OnUnknownOutcome;
+use crate::engine::settings::{OnUnknownOutcome, Undeliverable};
 use crate::session::AuthMode;
 use crate::session::access::AuthChoice;
 use crate::telemetry::log::check_level;
@@ -49,6 +49,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     backend(draft, visitor);
     pool(&mut draft.config, visitor);
     clients(&mut draft.config, visitor);
+    blocking(&mut draft.config, visitor);
     limits(&mut draft.config, visitor);
     commands(&mut draft.config, visitor);
     auth(&mut draft.config, visitor);
@@ -147,6 +148,12 @@ fn clients(config: &mut Config, v: &mut impl Visitor) {
     }
 }
 
+fn blocking(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.engine.blocking;
+        "blocking.undeliverable"    undeliverable   choice(&UNDELIVERABLE);
+    }
+}
+
 fn limits(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.engine.limits;
         "limits.inline_bytes_max"   inline_bytes_max    bytes(KIB, MIB);
@@ -207,6 +214,10 @@ fn log(config: &mut Config, v: &mut impl Visitor) {
 const OUTCOMES: [(&str, OnUnknownOutcome); 2] = [
     ("error", OnUnknownOutcome::Error),
     ("disconnect", OnUnknownOutcome::Disconnect),
+];
+const UNDELIVERABLE: [(&str, Undeliverable); 2] = [
+    ("put_back", Undeliverable::PutBack),
+    ("log", Undeliverable::Log),
 ];
 /// Whether scripts may get round what is denied.
 pub(super) const SCRIPTS: [(&str, Scripts); 2] =

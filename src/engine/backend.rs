@@ -11,6 +11,7 @@ use super::context::Contexts;
 use super::credential::CredentialId;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId, LoginId};
+use super::orphan::Orphan;
 use super::outgoing::Outgoing;
 use super::planted::{self, Bug};
 use super::probe::Probe;
@@ -43,6 +44,10 @@ pub enum Phase {
     Spare,
     /// One client's.
     Leased(ClientId),
+    /// That of a client that has left while it waited: how the wait ends is still to be seen.
+    Orphaned(Orphan),
+    /// It carries what ends waits on other backends.
+    Cancelling,
 }
 
 /// Which requests a pipe takes.
@@ -81,6 +86,8 @@ pub enum Want {
     Kill(ClientId),
     /// Those who wait for a login to be checked: a connection of that user, or a new one.
     Login(LoginId),
+    /// Waits that are to be ended as this user: a connection for that.
+    Cancel(CredentialId),
 }
 
 /// What becomes of a drained pipe.
@@ -101,6 +108,8 @@ pub struct Backend {
     context: ContextId,
     /// As whom it is logged in. Never changes, once that is known.
     credential: CredentialId,
+    /// Its `CLIENT ID`, if it has said that.
+    pub server_id: Option<u64>,
     /// It was dialled within the place of the budget that is kept back: it is used once.
     pub kept_back: bool,
     /// Whom it was dialled or drained for, until it reaches them.
@@ -146,6 +155,7 @@ impl Backend {
             phase: Phase::Dialling,
             context,
             credential,
+            server_id: None,
             kept_back: false,
             made_for: None,
             in_flight: VecDeque::new(),

@@ -2,7 +2,7 @@
 //! that nothing is left behind, and that the running totals have not drifted.
 
 use super::Engine;
-use super::backend::Phase;
+use super::backend::{Backend, Phase};
 use super::client::Client;
 use super::hold::Hold;
 
@@ -42,8 +42,10 @@ impl Engine {
             let held = self.clients.values().filter(|c| c.hold.is_some_and(is));
             held.count()
         };
-        let leases = self.clients.values().filter(|c| c.lease.is_some()).count();
-        let leased = |phase: &Phase| matches!(phase, Phase::Leased(_));
+        let orphaned = |backend: &&Backend| matches!(backend.phase, Phase::Orphaned(_));
+        let orphans = self.backends.values().filter(orphaned).count();
+        let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + orphans;
+        let leased = |phase: &Phase| matches!(phase, Phase::Leased(_) | Phase::Orphaned(_));
         let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();

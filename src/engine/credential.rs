@@ -58,6 +58,8 @@ pub struct Credential {
     /// The server lets it begin a block and not end it: on a pipe, everybody's commands would be
     /// queued behind.
     pub blocks_stay_open: bool,
+    /// The server does not let it end waits of other connections.
+    pub may_not_cancel: bool,
 }
 
 /// All users of the server that backends are, or were, logged in as.
@@ -77,6 +79,7 @@ impl Credential {
             lent_at: 0,
             checked_at: None,
             blocks_stay_open: false,
+            may_not_cancel: false,
         }
     }
 

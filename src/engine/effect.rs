@@ -27,6 +27,8 @@ pub enum Effect {
     /// This worker waits for a place in the budget: all others are to look whether they hold more
     /// than their share, by [`place_wanted`](super::Engine::place_wanted).
     WantPlace,
+    /// Answer the question that this worker has put under this number.
+    Answer(usize, u64, Reply),
 }
 
 /// A question about the clients of all workers.

@@ -122,6 +122,9 @@ impl Engine {
             {
                 self.grant_lease(id, client);
             }
+            Some(Want::Cancel(credential)) if self.cancels.any_as(credential) => {
+                self.become_canceller(id);
+            }
             _ => self.lose(id, Loss::Retired),
         }
     }

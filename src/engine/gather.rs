@@ -20,6 +20,15 @@ use super::queued::Filling;
 /// Longest wait for the other workers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Longest wait for the server to say whether a wait is ended.
+const UNBLOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Nobody waits for the answer.
+pub const NOBODY: Asker = (usize::MAX, 0);
+
+/// A worker, and the number of its question there.
+pub type Asker = (usize, u64);
+
 /// What the answer is for.
 #[derive(Debug)]
 pub enum Purpose {
@@ -60,12 +69,21 @@ impl Engine {
     ) -> Outcome {
         self.gather_next += 1;
         let ticket = self.gather_next;
-        let deadline = self.now + PATIENCE;
+        let unblocks = matches!(question, Question::Unblock(..));
+        let patience = match unblocks {
+            true => UNBLOCK_PATIENCE,
+            false => PATIENCE,
+        };
+        let deadline = self.now + patience;
         if let Some(client) = self.clients.get_mut(client) {
             client.hold = Some(Hold::Gather(ticket));
         }
-        let answer = self.answer(&question, self.now);
-        let missing = self.workers.saturating_sub(1);
+        // Whether a wait is ended the server has to say, here as on other workers.
+        let answer = match unblocks {
+            true => Reply::Killed(0),
+            false => self.answer(&question, self.now),
+        };
+        let missing = self.workers.saturating_sub(usize::from(!unblocks));
         let gather = Gather {
             client,
             purpose,
@@ -77,10 +95,34 @@ impl Engine {
         if missing == 0 {
             self.finish(ticket);
         } else {
+            let asked = (self.worker, ticket);
+            if let Question::Unblock(id, with_error) = question {
+                self.unblock(id, with_error, asked);
+            }
             self.effects.push(Effect::Ask(ticket, question));
             self.wake_at(deadline);
         }
         Outcome::TakenAlone
+    }
+
+    /// A worker's question, under its number there. The answer follows, at once or as soon as it
+    /// is known.
+    pub fn asked(&mut self, asker: Asker, question: &Question, now: Duration) {
+        self.now = now;
+        if let Question::Unblock(id, with_error) = question {
+            return self.unblock(*id, *with_error, asker);
+        }
+        let reply = self.answer(question, now);
+        self.reply_to(asker, reply);
+    }
+
+    /// Gives a worker the answer that it waits for.
+    pub(super) fn reply_to(&mut self, (worker, ticket): Asker, reply: Reply) {
+        match worker {
+            usize::MAX => {}
+            own if own == self.worker => self.answered(ticket, reply, self.now),
+            _ => self.effects.push(Effect::Answer(worker, ticket, reply)),
+        }
     }
 
     /// Another worker's answer to a question of this one.
@@ -201,8 +243,12 @@ impl Engine {
                     .collect(),
             ),
             Question::Kill(filter) => Reply::Killed(self.kill(filter)),
+            // That takes a while: `asked`. Inside a transaction nobody waits for how it ends.
             Question::Unblock(id, with_error) => {
-                Reply::Killed(u64::from(self.unblock(*id, *with_error)))
+                let waits = |client: &Client| client.session.id == *id && client.waits();
+                let found = self.clients.values().any(waits);
+                self.unblock(*id, *with_error, NOBODY);
+                Reply::Killed(u64::from(found))
             }
             Question::Each(questions) => {
                 let answers = questions.iter().map(|question| self.answer(question, now));
@@ -283,7 +329,7 @@ impl Engine {
 
 /// Whether a client is in a command that waits, or is held up by a pause.
 fn is_blocked(client: &Client) -> bool {
-    client.hold == Some(Hold::Pause) || client.lease.as_ref().is_some_and(|l| l.lent.waits)
+    client.hold == Some(Hold::Pause) || client.waits()
 }
 
 fn view(client: &Client, now: Duration) -> ClientView<'_> {

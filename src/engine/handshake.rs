@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::resp::{Protocol, write};
+use crate::resp::{Protocol, integer, write};
 use crate::session::access::BackendLogin;
 
 use super::context::Context;
@@ -224,6 +224,15 @@ fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
 fn is_cluster(hello: &[u8]) -> bool {
     const MODE: &[u8] = b"$4\r\nmode\r\n$7\r\ncluster\r\n";
     hello.windows(MODE.len()).any(|w| w == MODE)
+}
+
+/// The connection's `CLIENT ID`, as a reply to `HELLO` says it.
+pub fn id_of(reply: &[u8]) -> Option<u64> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let at = reply.windows(ID.len()).position(|window| window == ID)?;
+    let text = reply.get(at + ID.len()..)?;
+    let end = text.iter().position(|byte| *byte == b'\r')?;
+    u64::try_from(integer(text.get(..end)?)?).ok()
 }
 
 /// The server's reply to `HELLO` with the client's own `id` in place of the backend's.

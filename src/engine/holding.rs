@@ -9,9 +9,9 @@ use super::planted::{self, Bug};
 
 /// One client's exclusive use of one backend.
 ///
-/// Owned and not `Clone`. It ends in exactly two ways: given back with the proof that the
-/// backend is clean, or broken, which closes the backend. Debug builds panic when one is
-/// dropped otherwise.
+/// Owned and not `Clone`. It ends in exactly three ways: given back with the proof that the
+/// backend is clean, broken, which closes the backend, or orphaned, which has its wait ended first.
+/// Debug builds panic when one is dropped otherwise.
 #[derive(Debug)]
 #[must_use]
 pub struct Lease {
@@ -35,6 +35,13 @@ impl Lease {
     /// The backend is clean and goes back.
     pub fn give_back(self, _proof: Clean) -> BackendId {
         self.end()
+    }
+
+    /// Its client has left while it waited: the engine keeps the backend until that has ended.
+    pub fn orphaned(mut self) -> (BackendId, Lent) {
+        self.ended = true;
+        let none = Lent::new(self.lent.purpose, self.lent.since);
+        (self.backend, std::mem::replace(&mut self.lent, none))
     }
 
     /// The backend is to be closed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::admission::{Paused, Term};
+use crate::admission::Term;
 use crate::command::Pin;
 use crate::resp::NotExecuted;
 use crate::session::{Bracket, Pins};
@@ -19,6 +19,7 @@ use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::pause::PauseOrder;
 use super::planted::{self, Bug};
+use super::waits::Wait;
 
 /// What a backend is lent for. Each has a bound of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +143,7 @@ pub struct Lent {
     /// When it was lent.
     pub since: Duration,
     /// A command is under way that may wait on the server.
-    pub waits: bool,
+    pub wait: Option<Box<Wait>>,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
     pub switch: Option<Setting>,
     /// It was lent for an errand that has not been sent yet.
@@ -160,13 +161,13 @@ pub struct Lent {
 }
 
 impl Lent {
-    fn new(purpose: LeaseFor, since: Duration) -> Self {
+    pub(super) fn new(purpose: LeaseFor, since: Duration) -> Self {
         Self {
             purpose,
             bracket: Bracket::default(),
             pins: Pins::default(),
             since,
-            waits: false,
+            wait: None,
             switch: None,
             errand_to_come: purpose == LeaseFor::Errand,
             queues: Access::Read,
@@ -175,6 +176,11 @@ impl Lent {
             executing: None,
             feed: None,
         }
+    }
+
+    /// Whether a command is under way that may wait on the server.
+    pub fn waits(&self) -> bool {
+        self.wait.is_some()
     }
 
     /// Whether it is lent for as long as its client likes.
@@ -386,13 +392,18 @@ impl Engine {
         clean.then_some(Clean(()))
     }
 
-    fn lease_over(&mut self, lent: &Lent) {
+    pub(super) fn lease_over(&mut self, lent: &Lent) {
         for reason in lent.reasons() {
             let seconds = self.now.saturating_sub(lent.since).as_secs();
             tracing::debug!(reason, seconds, "a client keeps its connection no more");
         }
-        self.leases.sub(lent.purpose);
-        if let Some(term) = lent.purpose.term() {
+        self.place_is_free(lent.purpose);
+    }
+
+    /// Nothing is lent for `purpose` any more in the place of one lease.
+    pub(super) fn place_is_free(&mut self, purpose: LeaseFor) {
+        self.leases.sub(purpose);
+        if let Some(term) = purpose.term() {
             self.shared.budget.lent_no_more(self.worker, term);
         }
     }
@@ -453,25 +464,5 @@ impl Engine {
     pub(super) fn lease_lost(&mut self, lease: Lease) {
         self.lease_over(&lease.lent);
         let _ = lease.broken();
-    }
-
-    /// Clients that have waited for a lease as long as they may are told so.
-    pub(super) fn expire_lease_waiters(&mut self, limit: Duration) {
-        while let Some((id, since)) = self.lease_waiters.front().copied() {
-            let awaited = self.awaited_lease(id);
-            let held_by = Paused::Writes;
-            let at = self.shared.pause.counts_from(since, held_by) + limit;
-            if awaited.is_some() && self.now < at {
-                self.wake_at(at);
-                return;
-            }
-            self.lease_waiters.pop_front();
-            if let Some(purpose) = awaited
-                && let Some(client) = self.clients.get_mut(id)
-            {
-                client.overdue_bytes = client.input.len().max(1);
-                self.end_hold(id, Hold::Lease(purpose));
-            }
-        }
     }
 }

@@ -3,10 +3,14 @@
 //! the others waiting.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::admission::Paused;
 
 use super::Engine;
 use super::backend::Want;
 use super::credential::CredentialId;
+use super::hold::Hold;
 use super::key::ClientId;
 use super::lease::{LeaseFor, Leases};
 use super::provision::PERMIT_POLL;
@@ -105,6 +109,26 @@ impl Engine {
         let credential = self.clients.get(id).map(|client| client.credential);
         if let Some(user) = credential.and_then(|id| self.credentials.get_mut(id)) {
             user.lent_at = turn;
+        }
+    }
+
+    /// Clients that have waited for a lease as long as they may are told so.
+    pub(super) fn expire_lease_waiters(&mut self, limit: Duration) {
+        while let Some((id, since)) = self.lease_waiters.front().copied() {
+            let awaited = self.awaited_lease(id);
+            let held_by = Paused::Writes;
+            let at = self.shared.pause.counts_from(since, held_by) + limit;
+            if awaited.is_some() && self.now < at {
+                self.wake_at(at);
+                return;
+            }
+            self.lease_waiters.pop_front();
+            if let Some(purpose) = awaited
+                && let Some(client) = self.clients.get_mut(id)
+            {
+                client.overdue_bytes = client.input.len().max(1);
+                self.end_hold(id, Hold::Lease(purpose));
+            }
         }
     }
 }

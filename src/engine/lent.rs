@@ -5,11 +5,10 @@
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::{Answer, Mark, answer, info};
-use crate::telemetry::Leave;
 
 use super::client::Client;
 use super::context::Setting;
-use super::hold::{Ending, Hold, Outcome};
+use super::hold::{Hold, Outcome};
 use super::key::ClientId;
 use super::lease::{LeaseFor, Lent};
 use super::planted::{self, Bug};
@@ -20,7 +19,7 @@ impl Lent {
     /// Whether a request of this route is judged by what the replies under way will show.
     fn must_wait_for_replies(&self, route: Route) -> bool {
         // As Redis looks at nothing behind a command that waits.
-        self.waits
+        self.waits()
             || match route {
                 // What narrows answers itself depends on all of them.
                 Route::Local(_) => true,
@@ -47,6 +46,11 @@ impl Engine {
         if !spec.accepts(frame.argc) {
             let command = &spec.name;
             return self.refuse(id, &Refusal::Arity { command });
+        }
+        if purpose == LeaseFor::Blocking
+            && let Some(outcome) = self.unblocked_in_line(id, spec)
+        {
+            return outcome;
         }
         self.wait_for_lease(id, purpose)
     }
@@ -149,11 +153,6 @@ impl Engine {
         }
     }
 
-    fn has_left(&self, id: ClientId) -> bool {
-        let client = self.clients.get(id);
-        client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
-    }
-
     /// What narrows does not let through, inside a transaction where the server refuses it anyway: in
     /// the server's own words.
     pub(super) fn refused_by_server(
@@ -185,47 +184,6 @@ impl Engine {
             Some(_) => Outcome::Taken,
             None => Outcome::Ended,
         }
-    }
-
-    /// A command that waits, by a client that has a backend to itself anyway.
-    fn wait_on_lease(
-        &mut self,
-        id: ClientId,
-        rules: &Rules,
-        bytes: &[u8],
-        spec: &Spec,
-        queueing: bool,
-    ) -> Outcome {
-        // There it would speak of what this connection alone has written.
-        if spec.waits_for_own_writes() && queueing {
-            return self.refuse_queued(id, &Refusal::NotInsideTransaction);
-        }
-        // It is alone on its way, so that ending the wait answers it and nothing else.
-        if !queueing && self.wait_for_replies(id) == Outcome::Held {
-            return Outcome::Held;
-        }
-        // Who has left does not wait, as in Redis.
-        if !queueing && self.has_left(id) {
-            self.close_now(id);
-            return Outcome::Ended;
-        }
-        // It may do so for longer than what it was lent for, and counts among those that wait where
-        // there is room for one more; where there is none it waits where it is.
-        let ends = |lent: &mut Lent| lent.purpose.term().is_none();
-        if !queueing && self.lent(id).is_some_and(ends) {
-            self.lease_lasts(id, LeaseFor::Blocking);
-        }
-        let outcome = match spec.waits_for_own_writes() {
-            true => self.wait_for_writes(id, rules, bytes, spec),
-            false => self.lend(id, rules, bytes, spec, Receiver::Client),
-        };
-        if outcome == Outcome::Taken && !queueing {
-            self.waits_on_server(id);
-            // As Redis looks at nothing behind a command that waits.
-            let _ = self.hold(id, Hold::Replies);
-            return Outcome::TakenAlone;
-        }
-        outcome
     }
 
     /// The client leaves its state behind, and the backend with it.
@@ -413,59 +371,5 @@ impl Engine {
         let mark = Mark::undoing(pin).filter(|_| undoes);
         let mark = mark.unwrap_or(Mark::Pin(pin));
         self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
-    }
-
-    /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error.
-    /// False when it does not wait. Its connection is closed: on a server that is paused
-    /// `CLIENT UNBLOCK` itself is not safe (redis#14164).
-    pub(super) fn unblock(&mut self, number: u64, with_error: bool) -> bool {
-        let waits = |client: &Client| {
-            client.session.id == number && client.lease.as_ref().is_some_and(|l| l.lent.waits)
-        };
-        let found = self.clients.iter().find(|(_, client)| waits(client));
-        let Some(id) = found.map(|(id, _)| id) else {
-            return false;
-        };
-        let Some(client) = self.clients.get_mut(id) else {
-            return false;
-        };
-        let Some(lease) = client.part_with_lease() else {
-            return false;
-        };
-        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
-        let (protocol, carrier) = (client.session.protocol, client.carrier);
-        let unheard = |receiver| matches!(receiver, Receiver::Silent | Receiver::LentSilent(_));
-        let silent = (self.backends.get(carrier))
-            .is_some_and(|b| b.in_flight.iter().any(|slot| unheard(slot.receiver())));
-        let acknowledged = self.nothing_acknowledged(carrier);
-        if !silent {
-            self.reply_with(id, |out| match (with_error, acknowledged) {
-                (true, _) => write::error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-                (false, None) => write::null_array(out, protocol),
-                (false, Some(none)) => out.extend_from_slice(none),
-            });
-        }
-        self.break_lease(lease);
-        self.enter_context(id);
-        if fed {
-            // What it is sent unasked has ended with the connection, which it would not know.
-            self.leaves_for(id, Leave::BackendLost);
-            self.end(id, Ending::AfterReplies(Box::default()));
-        }
-        true
-    }
-
-    /// The command that was just sent may wait on the server for as long as it likes.
-    fn waits_on_server(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        let carrier = client.carrier;
-        if let Some(lease) = client.lease.as_mut() {
-            lease.lent.waits = true;
-        }
-        if let Some(backend) = self.backends.get_mut(carrier) {
-            backend.patient = true;
-        }
     }
 }

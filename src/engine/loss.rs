@@ -184,9 +184,13 @@ impl Engine {
         }
         let context = backend.context();
         self.leave_context(id, context);
-        if let Phase::Leased(owner) = backend.phase {
-            self.feed_lost(owner);
+        match &backend.phase {
+            Phase::Leased(owner) => self.feed_lost(*owner),
+            Phase::Orphaned(orphan) => self.orphan_lost(*orphan, &backend),
+            Phase::Cancelling => self.canceller_lost(id),
+            _ => {}
         }
+        self.cancel_lost(id);
         let lost = self.judge(&mut backend, loss);
         self.settle_lost(&backend, lost, loss);
         self.wake_at(self.now);
@@ -328,7 +332,7 @@ impl Engine {
             self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
-        let silent = matches!(settled.receiver, Receiver::Silent | Receiver::LentSilent(_));
+        let silent = settled.receiver.is_silent();
         if disconnect || silent || self.has_live_feed(id) {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)

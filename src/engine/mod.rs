@@ -10,12 +10,15 @@ mod backend;
 mod block;
 mod bracket;
 mod busy;
+mod cancel;
+mod canceller;
 mod census;
 mod check;
 mod client;
 mod context;
 mod credential;
 mod door;
+mod drain;
 mod effect;
 mod errand;
 mod feed;
@@ -38,6 +41,7 @@ mod loss;
 mod memory;
 mod offset;
 mod opening;
+mod orphan;
 mod outbox;
 mod outgoing;
 mod output;
@@ -61,6 +65,7 @@ mod stretch;
 mod timers;
 mod upload;
 mod wait;
+mod waits;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -72,10 +77,11 @@ use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Paused, Seat
 use crate::command::{CommandTable, Policy, Renames};
 use crate::resp::Refusal;
 use crate::session::Access;
+use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
-use crate::telemetry::{Counters, Leave};
 
-use backend::{Backend, Rotation, Want};
+use backend::{Backend, Phase, Rotation, Want};
+use cancel::Cancels;
 use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
@@ -216,6 +222,8 @@ pub struct Engine {
     resumed: VecDeque<ClientId>,
     /// Bytes put on pipes since backends were last written.
     unflushed: usize,
+    /// Waits that are being ended.
+    cancels: Cancels,
     gathers: BTreeMap<u64, Gather>,
     gather_next: u64,
     /// What the server, paused through narrows, holds up, by the last look at that.
@@ -253,6 +261,13 @@ impl Drop for Engine {
         for backend in self.backends.values_mut() {
             for slot in backend.in_flight.drain(..) {
                 let _ = slot.fail();
+            }
+        }
+        for backend in self.backends.values() {
+            if let Phase::Orphaned(orphan) = &backend.phase
+                && let Some(term) = orphan.purpose.term()
+            {
+                self.shared.budget.lent_no_more(self.worker, term);
             }
         }
         for client in self.clients.values_mut() {
@@ -316,6 +331,7 @@ impl Engine {
             dirty_backends: Vec::new(),
             resumed: VecDeque::new(),
             unflushed: 0,
+            cancels: Cancels::default(),
             gathers: BTreeMap::new(),
             gather_next: 0,
             paused: None,
@@ -451,30 +467,6 @@ impl Engine {
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
-    pub fn drain(&mut self, now: Duration) {
-        self.now = now;
-        self.draining = true;
-        let ids: Vec<ClientId> = self.clients.keys().collect();
-        for id in ids {
-            match self.lent(id).is_some_and(|lent| lent.waits) {
-                // Its wait may have no end.
-                true => self.close_for(id, Leave::Drained),
-                false => self.close_if_done(id),
-            }
-        }
-    }
-
-    /// Closes all backends, once no client is left: replies that are still due would reach
-    /// nobody.
-    pub fn close_backends(&mut self, now: Duration) {
-        self.now = now;
-        let ids: Vec<BackendId> = self.backends.keys().collect();
-        for id in ids {
-            self.lose(id, Loss::Retired);
-        }
     }
 
     fn wake_at(&mut self, at: Duration) {

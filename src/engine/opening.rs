@@ -133,6 +133,7 @@ impl Engine {
             }
             // An old server's refusal of HELLO is what its clients get as well.
             Verdict::Fine if step == Step::Hello => {
+                backend.server_id = handshake::id_of(reply).or(backend.server_id);
                 self.server.hello.set(target.protocol, reply.to_vec());
             }
             Verdict::Fine => {}

@@ -145,8 +145,9 @@ impl Engine {
         self.buffered_bytes = self.buffered_bytes.saturating_sub(client.buffered_bytes());
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
+        self.cancels.in_line.remove(&id);
         if let Some(lease) = client.part_with_lease() {
-            self.break_lease(lease);
+            self.leave_lease_behind(lease);
         }
     }
 

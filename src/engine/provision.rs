@@ -44,7 +44,7 @@ impl Engine {
                     self.wants.push_back(want);
                 }
             }
-            Want::Lease(_) | Want::Login(_) | Want::Kill(_) => {
+            Want::Lease(_) | Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => {
                 if !self.wants.contains(&want) {
                     self.wants.push_back(want);
                 }
@@ -123,16 +123,14 @@ impl Engine {
     }
 
     fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
-        if let Want::Login(check) = want {
-            return self.provide_login(check, starved);
-        }
-        if let Want::Lease(client) = want
-            && self.awaited_lease(client) == Some(LeaseFor::Errand)
-        {
-            return self.provide_errand(want, client, starved);
-        }
-        if let Want::Kill(client) = want {
-            return self.provide_kill(client, starved);
+        match want {
+            Want::Login(check) => return self.provide_login(check, starved),
+            Want::Cancel(credential) => return self.provide_canceller(credential, starved),
+            Want::Kill(client) => return self.provide_kill(client, starved),
+            Want::Lease(client) if self.awaited_lease(client) == Some(LeaseFor::Errand) => {
+                return self.provide_errand(want, client, starved);
+            }
+            Want::Lease(_) | Want::Pipe(_) => {}
         }
         let Some((context, growth)) = self.need(want) else {
             return Provided::Done;
@@ -200,7 +198,7 @@ impl Engine {
                 let purpose = self.awaited_lease(id);
                 purpose.is_some_and(|purpose| self.spares_one(purpose) && self.has_room(purpose))
             }
-            Want::Login(_) | Want::Kill(_) => true,
+            Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => true,
         }
     }
 
@@ -251,8 +249,9 @@ impl Engine {
                 let client = self.clients.get(id)?;
                 matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context, false))
             }
-            // It takes whatever backend of the user there is: `provide_login`, `provide_kill`.
-            Want::Login(_) | Want::Kill(_) => None,
+            // They take whatever backend of the user there is: `provide_login`, `provide_kill`,
+            // `provide_canceller`.
+            Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => None,
         }
     }
 
@@ -289,6 +288,7 @@ impl Engine {
             Want::Lease(client) => self.grant_lease(id, client),
             Want::Login(check) => self.begin_check(id, check),
             Want::Kill(client) => self.send_kill(id, client),
+            Want::Cancel(_) => self.become_canceller(id),
         }
     }
 

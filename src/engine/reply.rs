@@ -79,6 +79,9 @@ impl Engine {
                 | Receiver::Kill
                 | Receiver::Ping
                 | Receiver::Offset
+                | Receiver::Waited { .. }
+                | Receiver::Cancel { .. }
+                | Receiver::PutBack
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
             if let Some(trouble) = run.trouble {
@@ -111,9 +114,9 @@ impl Engine {
         };
         backend.collected.extend_from_slice(part);
         let limit = match run.receiver {
-            Receiver::Lent(Mark::ExecFilled) | Receiver::LentSilent(Mark::ExecFilled) => {
-                self.rules.settings.clients.output_bytes_max
-            }
+            Receiver::Lent(Mark::ExecFilled)
+            | Receiver::LentSilent(Mark::ExecFilled)
+            | Receiver::Waited { .. } => self.rules.settings.clients.output_bytes_max,
             _ => COLLECT_BYTES_MAX,
         };
         // One that is whole has been taken from the queue: its client gets it.
@@ -133,6 +136,10 @@ impl Engine {
             Receiver::Offset => self.offset_moved(id, &reply),
             Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::Kill => self.kill_answered(run.client, Some(&reply)),
+            Receiver::Waited { silent } => self.wait_answered(id, run, reply, silent),
+            Receiver::Cancel { last: false } => {}
+            Receiver::Cancel { last: true } => self.cancel_answered(id, &reply),
+            Receiver::PutBack => self.was_put_back(id, &reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
@@ -242,8 +249,8 @@ impl Engine {
             Phase::Leased(client) => {
                 let answered = backend.in_flight.is_empty();
                 backend.patient &= !answered;
-                if answered && let Some(lent) = self.lent(client) {
-                    lent.waits = false;
+                if answered {
+                    self.wait_over(id, client);
                 }
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered
@@ -259,6 +266,7 @@ impl Engine {
                     self.end_lease_if_done(client);
                 }
             }
+            Phase::Cancelling => self.release_canceller(id),
             _ => {}
         }
         if script {

@@ -71,7 +71,7 @@ impl Engine {
         {
             client.ending = Ending::HalfClosed;
             // As in Redis: who waits for as long as it takes has left.
-            if client.lease.as_ref().is_some_and(|lease| lease.lent.waits) {
+            if client.waits_on_server() {
                 return self.close_now(id);
             }
             self.close_if_done(id);
@@ -90,7 +90,7 @@ impl Engine {
             return;
         };
         client.hung_up = true;
-        if client.lease.as_ref().is_some_and(|lease| lease.lent.waits) {
+        if client.waits_on_server() {
             self.close_now(id);
         }
     }

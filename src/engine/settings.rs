@@ -126,6 +126,23 @@ pub enum OnUnknownOutcome {
     Disconnect,
 }
 
+/// What becomes of an element that was taken for a client that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Undeliverable {
+    /// It goes back where it came from.
+    #[default]
+    PutBack,
+    /// It is lost, and the log says so.
+    Log,
+}
+
+/// Commands that wait.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BlockingSettings {
+    /// See [`Undeliverable`].
+    pub undeliverable: Undeliverable,
+}
+
 /// Bounds on what one client may ask of narrows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientSettings {
@@ -212,6 +229,8 @@ pub struct Settings {
     pub backend: BackendSettings,
     /// `[clients]`
     pub clients: ClientSettings,
+    /// `[blocking]`
+    pub blocking: BlockingSettings,
     /// `[limits]`
     pub limits: crate::resp::Limits,
 }
@@ -222,6 +241,7 @@ impl Default for Settings {
             pool: PoolSettings::default(),
             backend: BackendSettings::default(),
             clients: ClientSettings::default(),
+            blocking: BlockingSettings::default(),
             // narrows asks its clients for no login, so Redis' limits before login do not apply.
             limits: crate::resp::Limits::default().authenticated(),
         }

@@ -24,6 +24,19 @@ pub enum Receiver {
     Lent(Mark),
     /// The same for a client that asked for silence.
     LentSilent(Mark),
+    /// The client, whose command may wait: the whole reply decides what it hears, and what becomes of
+    /// what was taken for it. If the client is gone, narrows itself.
+    Waited {
+        /// The client asked for silence.
+        silent: bool,
+    },
+    /// narrows itself: a step of what [ends a wait](super::cancel).
+    Cancel {
+        /// The one that says whether it has.
+        last: bool,
+    },
+    /// narrows itself: what puts back an element that reached nobody.
+    PutBack,
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.
     Tombstone,
@@ -66,20 +79,32 @@ impl Receiver {
             | Self::ClientInfo { .. }
             | Self::Silent
             | Self::Lent(_)
-            | Self::LentSilent(_) => true,
+            | Self::LentSilent(_)
+            | Self::Waited { .. } => true,
             Self::Tombstone
             | Self::Permission
             | Self::Kill
             | Self::Ping
             | Self::Offset
+            | Self::Cancel { .. }
+            | Self::PutBack
             | Self::Handshake(_) => false,
         }
+    }
+
+    /// Whether it is a client that asked for silence.
+    pub fn is_silent(self) -> bool {
+        matches!(
+            self,
+            Self::Silent | Self::LentSilent(_) | Self::Waited { silent: true }
+        )
     }
 
     /// The same for a client that asked for silence.
     pub fn silenced(self) -> Self {
         match self {
             Self::Lent(mark) => Self::LentSilent(mark),
+            Self::Waited { .. } => Self::Waited { silent: true },
             _ => Self::Silent,
         }
     }
@@ -165,6 +190,11 @@ impl Slot {
         self.receiver
     }
 
+    /// Whether its client asked for silence.
+    pub fn is_silent(&self) -> bool {
+        self.receiver.is_silent()
+    }
+
     /// The client that waits for the reply, if the receiver is one.
     pub fn client(&self) -> ClientId {
         self.client
@@ -221,6 +251,18 @@ impl Slot {
     /// The reply goes to its client as it is, from here on.
     pub fn pass_as_it_is(&mut self) {
         self.receiver = Receiver::Client;
+    }
+
+    /// From now on the whole reply of a wait is wanted.
+    pub fn await_whole(&mut self) {
+        let silent = self.receiver.is_silent();
+        self.receiver = Receiver::Waited { silent };
+    }
+
+    /// Its client is gone; narrows itself wants the reply.
+    pub fn orphan(&mut self) {
+        self.await_whole();
+        self.client = ClientId::default();
     }
 
     /// The reply has been handed over in full.

@@ -11,13 +11,15 @@ use super::lease::LeaseFor;
 
 impl Phase {
     /// All labels.
-    const LABELS: [&'static str; 6] = [
+    const LABELS: [&'static str; 8] = [
         "dialling",
         "handshake",
         "pipe",
         "draining",
         "spare",
         "leased",
+        "orphaned",
+        "cancelling",
     ];
 
     /// The label in metrics.
@@ -29,6 +31,8 @@ impl Phase {
             Self::Draining(_) => "draining",
             Self::Spare => "spare",
             Self::Leased(_) => "leased",
+            Self::Orphaned(_) => "orphaned",
+            Self::Cancelling => "cancelling",
         }
     }
 }
@@ -71,7 +75,7 @@ impl Engine {
                 && let Some(lease) = self.clients.get(owner).and_then(|c| c.lease.as_ref())
             {
                 let lent = &lease.lent;
-                gauges.blocked += u64::from(lent.waits);
+                gauges.blocked += u64::from(lent.waits());
                 let age = self.now.saturating_sub(lent.since).as_secs();
                 for reason in lent.reasons() {
                     add(&mut gauges.pins, reason, 1);

@@ -4,6 +4,7 @@
 //! server works while we go on), then the clients. Nothing is written while there is
 //! still something to read: one write carries the requests of many clients.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Sleep;
 
-use crate::engine::{BackendId, ClientId, Effect, Engine, Question};
+use crate::engine::{BackendId, ClientId, Effect, Engine, Question, Reply};
 use crate::telemetry::Cell;
 
 use super::control::Order;
@@ -80,6 +81,9 @@ pub struct Worker {
     /// No deadline is finer than a turn is long.
     now: Duration,
     draining: bool,
+    /// Questions of other workers that the engine has not answered, by its numbers for them.
+    questions: BTreeMap<u64, Asker>,
+    questions_next: u64,
 }
 
 impl Worker {
@@ -100,6 +104,8 @@ impl Worker {
             timer_at: None,
             now: Duration::ZERO,
             draining: false,
+            questions: BTreeMap::new(),
+            questions_next: 0,
         }
     }
 
@@ -114,10 +120,10 @@ impl Worker {
             Message::PlaceWanted => self.engine.place_wanted(now),
             Message::CommandsLearned => self.engine.commands_learned(now),
             Message::Question(asker, question) => {
-                let reply = self.engine.answer(&question, now);
-                if let Some(inbox) = self.links.inboxes.get(asker.worker) {
-                    inbox.answer(asker.epoch, asker.ticket, reply);
-                }
+                self.questions_next += 1;
+                self.questions.insert(self.questions_next, asker);
+                let number = (asker.worker, self.questions_next);
+                self.engine.asked(number, &question, now);
             }
             Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
             Message::Publish => self.links.cell.publish(self.engine.snapshot()),
@@ -292,6 +298,7 @@ impl Worker {
                         self.engine.commands_learned(now);
                     }
                 }
+                Effect::Answer(_, number, reply) => self.answer(number, reply),
                 Effect::Ask(ticket, question) => self.ask_others(ticket, &question),
                 Effect::WantPlace => {
                     for inbox in self.others() {
@@ -299,6 +306,15 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    fn answer(&mut self, number: u64, reply: Reply) {
+        let Some(asker) = self.questions.remove(&number) else {
+            return;
+        };
+        if let Some(inbox) = self.links.inboxes.get(asker.worker) {
+            inbox.answer(asker.epoch, asker.ticket, reply);
         }
     }
 
@@ -447,7 +463,7 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let worker = self.get_mut();
         worker.turn(cx);
-        if worker.draining && worker.engine.clients_len() == 0 {
+        if worker.draining && worker.engine.clients_len() == 0 && !worker.engine.is_tidying() {
             worker.engine.close_backends(worker.now);
             return Poll::Ready(());
         }

@@ -37,6 +37,12 @@ fn value_bytes(bytes: &[u8]) -> Option<usize> {
     advance.complete.then_some(advance.consumed)
 }
 
+/// The elements of an array reply alone; `None` for a reply of another kind.
+pub(super) fn values(reply: &[u8]) -> Option<Vec<&[u8]>> {
+    let elements = elements(reply)?.into_iter();
+    Some(elements.map(|element| element.value).collect())
+}
+
 /// Shows each element to `see`. How many there are; `None` when the reply is no array: nothing was
 /// run.
 pub fn seen(reply: &[u8], mut see: impl FnMut(u32, &[u8])) -> Option<u32> {

@@ -13,8 +13,10 @@ pub mod info;
 pub mod local;
 pub mod lost;
 pub mod pins;
+pub mod put_back;
 pub mod reply_mode;
 pub mod state;
+pub mod waiting;
 
 pub use access::{Access, Account, AuthMode};
 pub use bracket::{Bracket, Doom, Filled, Hears, Mark};

@@ -130,6 +130,8 @@ catalog! {
         "Those of them that were closed for what the server sent or did not send.");
     UNSOLICITED = counter("narrows_unsolicited_replies_total", "",
         "Replies and pushes that nobody expected; anything above 0 is a defect.");
+    UNDELIVERABLE = counter("narrows_undeliverable_total", "outcome",
+        "Answers to waits that came for clients that were gone, by what became of the elements.");
     CONTEXT_SWITCHES = counter("narrows_context_switches_total", "",
         "Shared connections taken from one db or protocol for another.");
     LEASES = gauge("narrows_leases", "purpose", "Connections lent to one client, by what for.");

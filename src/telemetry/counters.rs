@@ -142,6 +142,43 @@ impl Leave {
     }
 }
 
+/// What became of an element that was taken for a client that was gone by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undelivered {
+    /// It is where it came from.
+    PutBack,
+    /// The server did not take it back.
+    Refused,
+    /// The connection was lost that it was on.
+    Lost,
+    /// The connection was lost before it was known whether there was any.
+    Unknown,
+    /// The operator wants it to be told of only.
+    Logged,
+}
+
+impl Undelivered {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 5] = [
+        Self::PutBack,
+        Self::Refused,
+        Self::Lost,
+        Self::Unknown,
+        Self::Logged,
+    ];
+
+    /// The value of the label `outcome`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PutBack => "put_back",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+            Self::Logged => "logged",
+        }
+    }
+}
+
 /// Plain counters of one worker.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
@@ -151,6 +188,8 @@ pub struct Counters {
     ways: [u64; Way::ALL.len()],
     /// Clients that are gone, by [`Leave`].
     leaves: [u64; Leave::ALL.len()],
+    /// Elements that reached nobody, by [`Undelivered`].
+    undelivered: [u64; Undelivered::ALL.len()],
     /// Connections to the server that were begun.
     pub dials: u64,
     /// Those that failed, in dialling or in the handshake.
@@ -224,6 +263,19 @@ impl Counters {
         self.leaves.get(why as usize).copied().unwrap_or_default()
     }
 
+    /// One more answer to a wait reached nobody.
+    pub fn undelivered(&mut self, outcome: Undelivered) {
+        if let Some(count) = self.undelivered.get_mut(outcome as usize) {
+            *count += 1;
+        }
+    }
+
+    /// How many answers to waits came to this.
+    pub fn undeliverable(&self, outcome: Undelivered) -> u64 {
+        let count = self.undelivered.get(outcome as usize);
+        count.copied().unwrap_or_default()
+    }
+
     /// One more error of this kind was answered.
     pub fn refused(&mut self, reason: &'static str) {
         debug_assert!(
@@ -248,6 +300,7 @@ impl Counters {
             shared,
             ways,
             leaves,
+            undelivered,
             dials,
             dials_failed,
             context_switches,
@@ -265,6 +318,9 @@ impl Counters {
             *count += more;
         }
         for (count, more) in self.leaves.iter_mut().zip(leaves) {
+            *count += more;
+        }
+        for (count, more) in self.undelivered.iter_mut().zip(undelivered) {
             *count += more;
         }
         self.dials += dials;

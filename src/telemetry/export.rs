@@ -11,7 +11,7 @@ use prometheus::proto::{
 
 use super::catalog::{self, Metric, MetricKind};
 use super::cells::Snapshot;
-use super::counters::{Labelled, Leave, Way};
+use super::counters::{Labelled, Leave, Undelivered, Way};
 use super::histogram::Histogram;
 use super::process::ProcessFigures;
 use super::server::{Health, ServerFigures};
@@ -151,6 +151,8 @@ impl Page {
             .iter()
             .filter_map(|cause| counters.losses.get(cause));
         self.one(&catalog::UNSOLICITED, unsolicited.sum());
+        let undelivered = Undelivered::ALL.map(|what| (what.label(), counters.undeliverable(what)));
+        self.labelled(&catalog::UNDELIVERABLE, undelivered);
         self.one(&catalog::CONTEXT_SWITCHES, counters.context_switches);
         self.map(&catalog::LEASES, &gauges.leases);
         self.map(&catalog::LEASE_WAITERS, &gauges.lease_waiters);

@@ -99,6 +99,8 @@ idle_in_transaction = 0
 replay_reads = false
 on_unknown_outcome = "disconnect"
 memory_bytes_max = "2GiB"
+[blocking]
+undeliverable = "log"
 [limits]
 inline_bytes_max = "1KiB"
 header_bytes_max = "1KiB"
@@ -138,7 +140,7 @@ fn every_setting_can_be_changed_from_a_file() {
     ]);
     let (engine, of_default) = (set.engine, default.engine);
     all_differ!(narrows::engine::settings::Settings, engine, of_default,
-        [pool backend clients limits]);
+        [pool backend clients blocking limits]);
     all_differ!(PoolSettings, engine.pool, of_default.pool, [
         queue_timeout queue_clients_max slice idle_timeout min_idle max_lifetime
         max_lifetime_jitter ping_interval check_interval check_kinds pipes_per_context_max

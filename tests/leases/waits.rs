@@ -162,9 +162,47 @@ fn a_wait_that_is_ended_answers_for_itself_alone() {
     for reply in ["+OK\r\n", "*-1\r\n", "$1\r\n1\r\n", ":2\r\n"] {
         waits.expect_reply(reply);
     }
-    // The watch is gone with the connection: nothing may depend on it.
+    // The connection is still the client's, and so is what it watches.
     waits.send("MULTI\r\nINCR a\r\nEXEC\r\n");
-    for reply in ["+OK\r\n", "+QUEUED\r\n", "*-1\r\n"] {
+    for reply in ["+OK\r\n", "+QUEUED\r\n", "*1\r\n:3\r\n"] {
         waits.expect_reply(reply);
     }
+}
+
+#[test]
+fn who_waits_in_line_for_a_place_is_blocked_as_any_other() {
+    let server = RedisServer::start();
+    let mut narrows = narrows(
+        &server.url(),
+        "[pool]\nblocking_max = 1\nqueue_timeout = \"1m\"\n",
+        &[],
+    );
+    let (mut asks, mut first) = (narrows.connect(), narrows.connect());
+    first.send_command(&["BLPOP", "jobs", "0"]);
+    wait_until("it waits", PATIENCE, || blocked(&mut server.connect()) == 1);
+    let mut second = narrows.connect();
+    let id = second.call(&["CLIENT", "ID"]).integer().to_string();
+    for (reason, hears) in [
+        ("TIMEOUT", "*-1\r\n"),
+        (
+            "ERROR",
+            "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
+        ),
+    ] {
+        second.send("BLPOP jobs 0\r\nPING\r\n");
+        wait_until("both wait", PATIENCE, || blocked(&mut asks) == 2);
+        let info = asks.call(&["INFO", "clients"]).text();
+        assert!(info.contains("blocked_clients:2\r\n"), "{info}");
+        asks.expect(&["CLIENT", "UNBLOCK", &id, reason], ":1\r\n");
+        second.expect_reply(hears);
+        second.expect_reply("+PONG\r\n");
+        asks.expect(&["CLIENT", "UNBLOCK", &id, reason], ":0\r\n");
+    }
+    second.send_command(&["BLPOP", "jobs", "0"]);
+    wait_until("both wait", PATIENCE, || blocked(&mut asks) == 2);
+    narrows.signal(rustix::process::Signal::TERM);
+    for client in [&mut first, &mut second, &mut asks] {
+        client.expect_closed();
+    }
+    assert_eq!(narrows.wait(PATIENCE).code(), Some(0), "{}", narrows.log());
 }

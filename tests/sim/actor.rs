@@ -129,6 +129,7 @@ pub struct Actor {
     /// It uses transactions, and commands that wait.
     pub transacts: bool,
     pub transacts_percent: usize,
+    pub waits_much: bool,
     /// It subscribes and tracks keys.
     pub listens: bool,
     pub listens_percent: usize,
@@ -184,6 +185,7 @@ impl Actor {
             huge: false,
             transacts: false,
             transacts_percent: 0,
+            waits_much: false,
             slips: false,
             listens: false,
             listens_percent: 0,

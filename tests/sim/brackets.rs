@@ -180,10 +180,22 @@ impl Actor {
         let list = chance.one_of(&LISTS);
         let seconds = chance.one_of(&["0.01", "0.1", "0.7"]);
         ledger.models.pops(tag, list);
+        ledger.models.waits(tag);
         let silent = self.begin();
         self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Awaited);
         if let Some(pending) = self.pending.back_mut() {
             pending.silent = silent;
+        }
+        if self.waits_much && self.mode == Mode::On && chance.hits(30) {
+            // More than narrows keeps of what stands behind a wait.
+            let tag = self.next_tag();
+            let value = huge_value(chance, &tag.text());
+            let name = format!("c{}k0", self.number);
+            self.say(
+                tag,
+                &["SET", &name, &value, &tag.text()],
+                Expect::Written(0),
+            );
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use narrows::telemetry::Undelivered;
+
 use super::chance::{Chance, Part};
 use super::server::State;
 use super::world::World;
@@ -210,6 +212,8 @@ impl World {
     pub fn leave(&mut self) -> Result<(), String> {
         for at in 0..self.actors.len() {
             self.vanish(at);
+            let (w, key) = (self.actors[at].worker, self.actors[at].key);
+            self.workers[w].engine.client_gone(key, self.now);
         }
         let unanswered = |world: &Self| {
             let in_flight = |w: &super::world::Worker| w.engine.census().in_flight;
@@ -249,8 +253,32 @@ impl World {
         }
         self.judge_slips()?;
         self.judge_suspicions()?;
+        self.ledger.models.counted = self.counted();
         self.ledger.models.judge(&self.ledger, &self.server)?;
         self.rest()
+    }
+
+    /// Every connection, open or being dialled, has a permit of its own; one more is control's.
+    pub fn check_permits(&mut self) {
+        let (open, held) = (self.conns.len() as u32, self.budget.held());
+        if open != held || open >= self.budget.total() {
+            let total = self.budget.total();
+            self.ledger
+                .offend(format!("{open} connections with {held} of {total} permits"));
+        }
+    }
+
+    /// Elements that narrows says it has lost, or may have.
+    fn counted(&self) -> usize {
+        let counters = self.workers.iter().map(|w| w.engine.counters());
+        let lost = |counters: &narrows::telemetry::Counters| {
+            let [put_back, lost @ ..] = Undelivered::ALL;
+            debug_assert_eq!(put_back, Undelivered::PutBack);
+            lost.iter()
+                .map(|what| counters.undeliverable(*what))
+                .sum::<u64>()
+        };
+        counters.map(lost).sum::<u64>() as usize
     }
 
     /// Where nothing goes wrong with servers, none is closed for what it did.

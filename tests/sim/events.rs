@@ -46,7 +46,13 @@ impl World {
         if !actor.gone {
             actor.gone = true;
             let (w, key, number) = (actor.worker, actor.key, actor.number);
-            self.workers[w].engine.client_gone(key, self.now);
+            self.ledger.leaves(number);
+            let engine = &mut self.workers[w].engine;
+            match engine.may_read(key) || !actor.unsent.is_empty() {
+                true => engine.client_gone(key, self.now),
+                // Only its end is seen, which stands behind what is not read.
+                false => engine.client_hung_up(key, self.now),
+            }
             self.note(&format!("client {number} vanishes"), b"");
         }
     }
@@ -185,11 +191,7 @@ impl World {
             Mail::PlaceWanted => engine.place_wanted(now),
             Mail::Answer(ticket, reply) => engine.answered(ticket, reply, now),
             Mail::Question(asker, ticket, question) => {
-                let reply = engine.answer(&question, now);
-                let due = now + self.chance.micros(2000);
-                if self.calm || self.chance.hits(95) {
-                    self.mail.push((due, asker, Mail::Answer(ticket, reply)));
-                }
+                engine.asked((asker, ticket), &question, now);
             }
         }
         Some(w)

@@ -75,6 +75,8 @@ pub struct Entry {
     /// What the last execution but one answered.
     earlier: Option<Vec<u8>>,
     pub life: u32,
+    /// The number of its last execution.
+    pub at: u64,
     /// How it ran out of order, where that may be right: its client may have been given up on.
     late: Option<String>,
     pub told: Option<(Told, Setting)>,
@@ -107,6 +109,10 @@ pub struct Ledger {
     pub transactions: Transactions,
     /// What servers send clients unasked.
     pub feeds: Feeds,
+    /// Clients that narrows knows to have left, and how many executions there were before.
+    pub left: BTreeMap<u32, u64>,
+    /// Nothing goes wrong with connections.
+    pub faultless: bool,
     /// Clients whose waits others have ended, by their ids.
     pub unblocked: BTreeSet<u64>,
     /// How often the server's passwords have been changed.
@@ -116,9 +122,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(rules: &Rules) -> Self {
+    pub fn new(rules: &Rules, faultless: bool) -> Self {
         let settings = &rules.settings;
         Self {
+            faultless,
             timeouts: !settings.clients.request_timeout.is_zero(),
             kinds_checked: settings.pool.check_kinds,
             ..Self::default()
@@ -145,6 +152,7 @@ impl Ledger {
         let before = std::mem::replace(&mut entry.reply, execution.reply.to_vec());
         entry.earlier = (entry.times > 1).then_some(before);
         entry.life = execution.life;
+        entry.at = self.executions;
         let (times, told) = (entry.times, entry.told);
         if write && times > 1 {
             self.offend(format!("the write {tag:?} was executed {times} times"));
@@ -198,6 +206,23 @@ impl Ledger {
     pub fn was_answered(&self, tag: Tag) -> bool {
         let told = self.entries.get(&tag).and_then(|entry| entry.told);
         told.is_some_and(|(told, _)| told == Told::Done)
+    }
+
+    /// narrows is told, or has decided, that a client is gone.
+    pub fn leaves(&mut self, client: u32) {
+        let executions = self.executions;
+        self.left.entry(client).or_insert(executions);
+    }
+
+    /// Whether a request was executed when narrows knew that its client had left, and nothing went
+    /// wrong: what it has taken is not lost.
+    pub fn is_kept_for_others(&self, tag: Tag) -> bool {
+        let left = self.left.get(&tag.client);
+        let entry = self.entries.get(&tag).filter(|entry| entry.told.is_none());
+        match (left, entry) {
+            (Some(left), Some(entry)) => self.faultless && entry.times > 0 && entry.at > *left,
+            _ => false,
+        }
     }
 
     /// How a request went, if anything is known of it.

@@ -23,6 +23,10 @@ pub struct Models {
     delivered: BTreeMap<Tag, Tag>,
     /// Pops whose clients had asked for silence.
     silent: BTreeSet<Tag>,
+    /// Those that wait.
+    waits: BTreeSet<Tag>,
+    /// Elements that narrows has counted as lost, or may have lost.
+    pub counted: usize,
 }
 
 /// What is known of a request's effect on the data that the server has now.
@@ -44,6 +48,11 @@ impl Models {
 
     pub fn pops(&mut self, tag: Tag, list: &'static str) {
         self.pops.push((tag, list));
+    }
+
+    /// The pop is one that waits.
+    pub fn waits(&mut self, tag: Tag) {
+        self.waits.insert(tag);
     }
 
     /// A client asked for silence: it does not get what it pops.
@@ -139,12 +148,17 @@ impl Models {
         let pops = self.pops.iter().filter(|(_, key)| *key == list);
         let unheard = pops
             .filter(|(tag, _)| match effect(ledger.entry(*tag), server.lives) {
+                Effect::Possible(_)
+                    if self.waits.contains(tag) && ledger.is_kept_for_others(*tag) =>
+                {
+                    false
+                }
                 Effect::Possible(at) => at == db,
                 Effect::Sure(at) => at == db && self.silent.contains(tag),
                 Effect::None => false,
             })
             .count();
-        match missing <= unheard {
+        match missing <= unheard + self.counted {
             true => Ok(()),
             false => Err(format!(
                 "{missing} elements of {list} in db {db} are gone, {unheard} pops are unheard of"

@@ -77,8 +77,17 @@ pub enum Worlds {
     WithUsers,
     /// Clients do little else than transactions, and wait.
     Transacting,
+    /// Clients do little else than wait, and leave, and nothing goes wrong with connections.
+    Waiting,
     /// Clients do little else than subscribe and publish.
     Listening,
+}
+
+impl World {
+    /// Whether clients wait more often than not, and nothing goes wrong with connections.
+    pub fn waits_much(&self) -> bool {
+        self.transacting && self.faults == 0 && !self.users
+    }
 }
 
 /// Whether the world of this seed is of this kind.
@@ -89,6 +98,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::OutOfStep => world.slips,
         Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
+        Worlds::Waiting => world.waits_much(),
         Worlds::Listening => world.listening,
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
     }

@@ -34,7 +34,7 @@ impl Actor {
             return None;
         }
         if self.transacts && chance.hits(self.transacts_percent) {
-            match chance.hits(70) {
+            match chance.hits(if self.waits_much { 15 } else { 70 }) {
                 true => self.transact(chance, tag, ledger),
                 false => self.wait(chance, tag, ledger),
             }

@@ -172,7 +172,7 @@ impl World {
             step: 0,
             budget,
             server,
-            ledger: Ledger::new(&rules),
+            ledger: Ledger::new(&rules, faults == 0 && !slips),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -248,16 +248,6 @@ impl World {
         }
     }
 
-    /// Every connection, open or being dialled, has a permit of its own; one more is control's.
-    fn check_permits(&mut self) {
-        let (open, held) = (self.conns.len() as u32, self.budget.held());
-        if open != held || open >= self.budget.total() {
-            let total = self.budget.total();
-            self.ledger
-                .offend(format!("{open} connections with {held} of {total} permits"));
-        }
-    }
-
     fn effects(&mut self, w: usize) {
         let effects: Vec<Effect> = self.workers[w].engine.effects().collect();
         for effect in effects {
@@ -267,8 +257,10 @@ impl World {
                 Effect::CloseBackend(id) => self.hang_up(w, id),
                 Effect::CloseClient(id) => self.closed(w, id),
                 Effect::ReadClient(id) => {
-                    if let Some(actor) = self.actor(w, id) {
-                        self.actors[actor].readable = true;
+                    match self.actor(w, id) {
+                        Some(actor) => self.actors[actor].readable = true,
+                        // It has left while it was not read.
+                        None => self.workers[w].engine.client_gone(id, self.now),
                     }
                 }
                 Effect::LearnCommands => {
@@ -281,6 +273,12 @@ impl World {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
                         let due = self.now + self.chance.micros(3000);
                         self.mail.push((due, other, Mail::PlaceWanted));
+                    }
+                }
+                Effect::Answer(asker, ticket, reply) => {
+                    let due = self.now + self.chance.micros(2000);
+                    if self.calm || self.chance.hits(95) {
+                        self.mail.push((due, asker, Mail::Answer(ticket, reply)));
                     }
                 }
                 Effect::Ask(ticket, question) => {
@@ -355,6 +353,7 @@ impl World {
         };
         let actor = &mut self.actors[at];
         actor.gone = true;
+        self.ledger.leaves(actor.number);
         let settings = &self.rules.settings.clients;
         // Of one that stays silent nothing is heard but the end, also when something was not carried
         // out.
@@ -420,8 +419,10 @@ impl World {
         let mut ids = std::mem::take(&mut self.workers[w].dirty_clients);
         self.workers[w].engine.take_dirty_clients(&mut ids);
         for id in ids {
-            if let Some(actor) = self.actor(w, id) {
-                self.write_client(actor);
+            match self.actor(w, id) {
+                Some(actor) => self.write_client(actor),
+                None if self.workers[w].engine.client_output(id).is_empty() => {}
+                None => self.workers[w].engine.client_gone(id, self.now),
             }
         }
     }
@@ -480,6 +481,7 @@ impl World {
         let most = if self.transacting { 90 } else { 40 };
         actor.slips = self.slips;
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
+        actor.waits_much = self.waits_much();
         actor.transacts_percent = if self.transacting { 80 } else { 12 };
         actor.stranger = self.server.users.default_is_closed;
         actor.users = self.users;

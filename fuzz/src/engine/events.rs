@@ -295,7 +295,7 @@ impl World {
         {
             self.engine.answered(ticket, reply_to(&question), self.now);
             // The same kind of question from the other side.
-            self.engine.answer(&question, self.now);
+            self.engine.asked((1, 0), &question, self.now);
         }
         if std::mem::take(&mut self.commands_asked) {
             self.engine.commands_learned(self.now);

@@ -135,8 +135,8 @@ impl World {
                     }
                 }
                 Effect::LearnCommands => self.commands_asked = true,
-                // There is no other worker.
-                Effect::WantPlace => {}
+                // There is no other worker, and nobody else listens.
+                Effect::WantPlace | Effect::Answer(..) => {}
                 Effect::Ask(ticket, question) => self.questions.push_back((ticket, question)),
             }
         }

@@ -137,6 +137,20 @@ impl Link {
         let tag = args.last().and_then(|arg| Tag::read(arg));
         let refusal = server.refusal(name, is_write(name));
         let refusal = refusal.or(server.users.refusal(self, name, args));
+        if let Some((element, list)) = lists::put_back(name, args) {
+            let mut reply = Vec::new();
+            match refusal {
+                Some(text) => write::error(&mut reply, text),
+                None => {
+                    server.keys.touch(self.setting.db, list);
+                    server.hub.written(list, ledger);
+                    let list = server.keys.list(self.setting.db, list);
+                    list.push_front(element.to_vec());
+                    write::integer(&mut reply, list.len() as i64);
+                }
+            }
+            return self.answer(reply, Asker::Client);
+        }
         if let Some(tag) = tag.filter(|_| refusal.is_some_and(|text| text.starts_with("NOAUTH"))) {
             ledger.offend(format!("{tag:?} was sent where nobody has logged in"));
         }
@@ -209,7 +223,26 @@ impl Link {
     }
 
     /// Runs a command without a tag inside a transaction: its reply.
-    pub fn untagged(&mut self, name: &str, args: &[&[u8]], ledger: &mut Ledger) -> Vec<u8> {
+    pub fn untagged(
+        &mut self,
+        name: &str,
+        args: &[&[u8]],
+        server: &mut Server,
+        ledger: &mut Ledger,
+    ) -> Vec<u8> {
+        let mut reply = Vec::new();
+        match (name, args) {
+            // What narrows ends waits with.
+            ("PUBLISH", _) => write::integer(&mut reply, 0),
+            ("CLIENT", [_, b"UNBLOCK", id]) => {
+                write::integer(&mut reply, waits::unblock(id, server));
+            }
+            _ => return self.own(name, args, ledger),
+        }
+        reply
+    }
+
+    fn own(&mut self, name: &str, args: &[&[u8]], ledger: &mut Ledger) -> Vec<u8> {
         let before = self.out.len();
         connection::own_command(self, name, args, ledger);
         self.out.split_off(before)

@@ -6,6 +6,14 @@ use super::link::Call;
 
 pub const WRITES: &[&str] = &["LPUSH", "RPUSH", "LPOP", "RPOP"];
 
+/// The element and the list of what narrows puts back: it has no tag of its own.
+pub fn put_back<'a>(name: &str, args: &[&'a [u8]]) -> Option<(&'a [u8], &'a [u8])> {
+    match (name, args) {
+        ("LPUSH", [_, list, element]) => Some((element, list)),
+        _ => None,
+    }
+}
+
 pub fn run(call: &mut Call) -> bool {
     let (db, key) = (
         call.setting.db,

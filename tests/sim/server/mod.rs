@@ -16,6 +16,7 @@ mod transactions;
 mod users;
 mod waits;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keyspace::Keyspace;
@@ -44,6 +45,9 @@ pub struct Server {
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,
     loading_until: Duration,
+    /// Connections that wait, and those of them whose waits narrows has ended.
+    pub waiting: BTreeSet<u64>,
+    pub unblocked: BTreeSet<u64>,
     /// It is a replica: writes are refused.
     pub replica: bool,
     /// How often it has lost its data.

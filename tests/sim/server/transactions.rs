@@ -134,7 +134,7 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
         let args: Vec<&[u8]> = Args::new(frame).collect();
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
         if tag_of(frame).is_none() {
-            reply.extend_from_slice(&link.untagged(&name, &args, ledger));
+            reply.extend_from_slice(&link.untagged(&name, &args, server, ledger));
             continue;
         }
         reply.extend_from_slice(&link.tagged(&name, &args, server, ledger));

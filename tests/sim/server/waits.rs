@@ -41,6 +41,7 @@ pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, ledger: &mut 
         write::error(&mut reply, text);
         return over(link, tag, reply, server, ledger);
     }
+    server.waiting.insert(link.id);
     link.waiting = Some(Waiting {
         tag,
         key: args[1].to_vec(),
@@ -58,11 +59,16 @@ pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool 
     }
     let (tag, db) = (waiting.tag, link.setting.db);
     let mut reply = Vec::new();
-    if let Some(element) = server.keys.list(db, &waiting.key).pop_front() {
+    let ended = server.unblocked.remove(&link.id);
+    let element = match ended {
+        true => None,
+        false => server.keys.list(db, &waiting.key).pop_front(),
+    };
+    if let Some(element) = element {
         write::array_head(&mut reply, 2);
         write::bulk(&mut reply, &waiting.key);
         write::bulk(&mut reply, &element);
-    } else if server.now >= waiting.until {
+    } else if ended || server.now >= waiting.until {
         match link.setting.protocol {
             Protocol::Resp2 => reply.extend_from_slice(b"*-1\r\n"),
             Protocol::Resp3 => reply.extend_from_slice(b"_\r\n"),
@@ -74,8 +80,16 @@ pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool 
     true
 }
 
-fn over(link: &mut Link, tag: Tag, reply: Vec<u8>, server: &Server, ledger: &mut Ledger) {
+/// `CLIENT UNBLOCK id`: whether that connection waits.
+pub fn unblock(id: &[u8], server: &mut Server) -> i64 {
+    let id = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+    let ends = id.is_some_and(|id| server.waiting.remove(&id) && server.unblocked.insert(id));
+    i64::from(ends)
+}
+
+fn over(link: &mut Link, tag: Tag, reply: Vec<u8>, server: &mut Server, ledger: &mut Ledger) {
     link.waiting = None;
+    server.waiting.remove(&link.id);
     ledger.executed(Execution {
         tag,
         write: true,

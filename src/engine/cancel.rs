@@ -1,0 +1,472 @@
+//! Ending a wait on the server before its time, without losing what may be on its way.
+//!
+//! Never a bare `CLIENT UNBLOCK`: a server before mid-2025 dies of it if it holds the waiting
+//! connection up by a pause (redis#14164), and with `ERROR` it answers one command twice. Instead
+//!
+//! ```text
+//! MULTI, PUBLISH (which writes nothing, and which a pause of writes holds up), CLIENT UNBLOCK id, EXEC
+//! ```
+//!
+//! in one write on another connection. A pause holds up the whole `EXEC`. `:1` says that the nil of
+//! a timeout follows on the connection that waits, `:0` that its own reply is on its way, or that its
+//! command has not arrived. That connection is used for nothing else until both replies are here.
+//! What was taken for a client that is gone by then is put back where it came from.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::admission::Paused;
+use crate::session::put_back::{is_nil, put_back};
+use crate::session::waiting::Takes;
+use crate::telemetry::{Leave, Undelivered};
+
+use super::Engine;
+use super::backend::{Phase, Want};
+use super::credential::CredentialId;
+use super::effect::Reply;
+use super::gather::Asker;
+use super::key::{BackendId, ClientId};
+use super::loss::Loss;
+use super::planted::{self, Bug};
+
+/// How soon the server is asked again whose answer decided nothing.
+pub(super) const AGAIN: Duration = Duration::from_millis(10);
+
+/// Longest time to end a wait in this way. Then its connection is closed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a wait is ended before its time.
+#[derive(Debug, Clone, Copy)]
+pub enum Why {
+    /// Another client has asked for it.
+    Unblocked {
+        /// The one that waits hears an error, not the nil of a timeout.
+        with_error: bool,
+        /// Who is to be told whether it was ended.
+        asker: Asker,
+    },
+    /// narrows ends.
+    Drained,
+}
+
+/// How far the server has been asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    /// It will be, from then on.
+    At(Duration),
+    /// On this backend.
+    On(BackendId),
+    /// It has answered: whether it has ended the wait.
+    Answered(bool),
+    /// It cannot be. The wait is a short one, and runs out.
+    RunsOut,
+}
+
+/// The reply of the wait itself.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) reply: Vec<u8>,
+    first: u32,
+    silent: bool,
+}
+
+/// One wait that is being ended.
+#[derive(Debug)]
+pub(super) struct Cancel {
+    /// As whom.
+    pub(super) credential: CredentialId,
+    takes: Takes,
+    short: bool,
+    /// The client that waits, while it is here, and why it is to wait no more.
+    pub(super) owner: Option<(ClientId, Why)>,
+    pub(super) asked: Asked,
+    pub(super) came: Option<Came>,
+    since: Duration,
+}
+
+/// The waits that are being ended, by their backends.
+#[derive(Debug, Default)]
+pub struct Cancels {
+    pub(super) all: BTreeMap<BackendId, Cancel>,
+    /// Clients whose waits were ended while they stood in line, with an error or not.
+    pub(super) in_line: BTreeMap<ClientId, bool>,
+    /// One of them has ended since it was last looked whether connections for that are still needed.
+    over: bool,
+    /// What the server was asked and has not answered: on which backend, and of which.
+    pub(super) asked: VecDeque<(BackendId, BackendId)>,
+}
+
+impl Cancel {
+    pub(super) fn is_to_ask(&self) -> bool {
+        matches!(self.asked, Asked::At(_) | Asked::On(_))
+    }
+}
+
+impl Cancels {
+    fn take(&mut self, id: BackendId) -> Option<Cancel> {
+        let cancel = self.all.remove(&id)?;
+        self.over = true;
+        Some(cancel)
+    }
+
+    /// Whether the wait on this backend is being ended.
+    pub fn is_under_way(&self, backend: BackendId) -> bool {
+        self.all.contains_key(&backend)
+    }
+
+    /// The same, now.
+    pub(super) fn any_due_as(&self, credential: CredentialId, now: Duration) -> bool {
+        let due = |cancel: &Cancel| match cancel.asked {
+            Asked::At(at) => at <= now,
+            Asked::On(_) => true,
+            Asked::Answered(_) | Asked::RunsOut => false,
+        };
+        let mut all = self.all.values();
+        all.any(|cancel| cancel.credential == credential && due(cancel))
+    }
+
+    /// Whether the server has still to be asked, or to answer, as this user.
+    pub fn any_as(&self, credential: CredentialId) -> bool {
+        let mut all = self.all.values();
+        all.any(|cancel| cancel.credential == credential && cancel.is_to_ask())
+    }
+}
+
+impl Engine {
+    /// Whether the wait on a backend can be ended without losing anything.
+    pub(super) fn may_end_wait(&self, id: BackendId) -> bool {
+        if planted::has(Bug::WaitBroken) {
+            return false;
+        }
+        let under_way = self.cancels.is_under_way(id);
+        let Some(backend) = self.backends.get(id) else {
+            return false;
+        };
+        let known = backend.server_id.is_some();
+        // What has not begun to leave is ended by closing the connection, and nothing is lost.
+        let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
+        let unsent = wait > 0 && backend.out.unsent_len() >= wait;
+        // A part of its reply has gone to its client: the server is done with it.
+        !backend.begun && (under_way || (known && !unsent))
+    }
+
+    /// Ends the wait of a client that is here.
+    pub(super) fn end_wait(&mut self, id: ClientId, why: Why) {
+        let Some(lease) = self
+            .clients
+            .get(id)
+            .and_then(|client| client.lease.as_ref())
+        else {
+            // It stands in line: nothing of it is on the server.
+            return self.close_for(id, Leave::Drained);
+        };
+        let backend = lease.backend();
+        let begun = self.backends.get(backend).is_some_and(|b| b.begun);
+        match (why, self.cancels.is_under_way(backend)) {
+            // It is served, or somebody else ends it.
+            (Why::Unblocked { asker, .. }, under_way) if under_way || begun => {
+                self.reply_to(asker, Reply::Killed(0));
+            }
+            // Its client is closed with whatever it hears then: `close_if_done`.
+            (Why::Drained, under_way) if under_way || begun => {}
+            _ if !self.may_end_wait(backend) => self.end_by_closing(id, why),
+            _ => {
+                let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
+                let what = wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
+                self.begin_cancel(backend, Some((id, why)), what);
+            }
+        }
+    }
+
+    pub(super) fn begin_cancel(
+        &mut self,
+        id: BackendId,
+        owner: Option<(ClientId, Why)>,
+        (takes, short): (Takes, bool),
+    ) {
+        let now = self.now;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        if let Some(slot) = backend.in_flight.back_mut() {
+            slot.await_whole();
+        }
+        let of = backend.credential();
+        let credential = self.canceller_for(of);
+        let asked = match credential {
+            Some(_) => Asked::At(now),
+            None => Asked::RunsOut,
+        };
+        let cancel = Cancel {
+            credential: credential.unwrap_or(of),
+            takes,
+            short,
+            owner,
+            asked,
+            came: None,
+            since: now,
+        };
+        self.cancels.all.insert(id, cancel);
+        match credential {
+            Some(credential) => self.want(Want::Cancel(credential)),
+            None => self.let_run_out(id),
+        }
+        self.wake_at(now);
+    }
+
+    /// The reply to an `EXEC` that was to end a wait.
+    pub(super) fn cancel_answered(&mut self, on: BackendId, reply: &[u8]) {
+        let oldest = self
+            .cancels
+            .asked
+            .iter()
+            .position(|(asked, _)| *asked == on);
+        let Some((_, id)) = oldest.and_then(|oldest| self.cancels.asked.remove(oldest)) else {
+            return;
+        };
+        let asked_here = |cancel: &&mut Cancel| matches!(cancel.asked, Asked::On(id) if id == on);
+        let Some(cancel) = self.cancels.all.get_mut(&id).filter(asked_here) else {
+            return;
+        };
+        match reply.strip_prefix(b"*2\r\n:").and_then(last_integer) {
+            Some(1) => cancel.asked = Asked::Answered(true),
+            Some(_) if cancel.came.is_some() => cancel.asked = Asked::Answered(false),
+            Some(_) => {
+                cancel.asked = Asked::At(self.now + AGAIN);
+                let credential = cancel.credential;
+                self.wake_at(self.now + AGAIN);
+                return self.want(Want::Cancel(credential));
+            }
+            None => return self.cancel_refused(id, reply),
+        }
+        self.finish_if_both(id);
+    }
+
+    /// The server does not let this user end waits. Another may, or nobody.
+    fn cancel_refused(&mut self, id: BackendId, reply: &[u8]) {
+        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+            return;
+        };
+        let refused = cancel.credential;
+        // Also where it is MULTI that is denied: then the others have run by themselves.
+        let words: [&[u8]; 3] = [b"-EXECABORT", b"-NOPERM", b"-ERR"];
+        let aborted = words.iter().any(|word| reply.starts_with(word));
+        if let Some(came) = &cancel.came {
+            cancel.asked = Asked::Answered(is_nil(&came.reply));
+        }
+        if aborted && let Some(credential) = self.credentials.get_mut(refused) {
+            let known = std::mem::replace(&mut credential.may_not_cancel, true);
+            if !known {
+                tracing::warn!(
+                    "the server does not let narrows end waits (MULTI, PUBLISH, CLIENT UNBLOCK): \
+                     they run in slices"
+                );
+            }
+        }
+        if (self.cancels.all.get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
+            return self.finish_if_both(id);
+        }
+        let of = self.backends.get(id).map(|backend| backend.credential());
+        let other = of.and_then(|of| self.canceller_for(of));
+        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+            return;
+        };
+        match other {
+            Some(other) => {
+                let pause = if aborted { Duration::ZERO } else { AGAIN * 10 };
+                cancel.credential = other;
+                cancel.asked = Asked::At(self.now + pause);
+                self.wake_at(self.now + pause);
+                self.want(Want::Cancel(other));
+            }
+            None => self.let_run_out(id),
+        }
+    }
+
+    /// Nobody may end the wait: a short one runs out, the connection of another is closed.
+    fn let_run_out(&mut self, id: BackendId) {
+        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+            return;
+        };
+        cancel.asked = Asked::RunsOut;
+        if cancel.short || cancel.came.is_some() {
+            return self.finish_if_both(id);
+        }
+        self.give_up(id);
+    }
+
+    /// Ends a wait by closing its connection after all.
+    fn give_up(&mut self, id: BackendId) {
+        let Some(cancel) = self.cancels.all.get(&id) else {
+            return;
+        };
+        match (cancel.owner, &cancel.came) {
+            (Some((owner, why)), None) => {
+                self.cancels.take(id);
+                self.end_by_closing(owner, why);
+            }
+            // Its client hears what has come.
+            _ => self.lose(id, Loss::ClientGone),
+        }
+    }
+
+    /// The reply of a wait that is being ended.
+    pub(super) fn answered_while_ending(
+        &mut self,
+        id: BackendId,
+        reply: Vec<u8>,
+        first: u32,
+        silent: bool,
+    ) {
+        if let Some(cancel) = self.cancels.all.get_mut(&id) {
+            cancel.came = Some(Came {
+                reply,
+                first,
+                silent,
+            });
+            if let Asked::At(_) = cancel.asked {
+                // There is nothing left to end.
+                cancel.asked = Asked::Answered(false);
+            }
+        }
+        self.finish_if_both(id);
+    }
+
+    pub(super) fn finish_if_both(&mut self, id: BackendId) {
+        let Some(cancel) = self.cancels.all.get(&id) else {
+            return;
+        };
+        let Some(came) = &cancel.came else {
+            return;
+        };
+        let ended = match cancel.asked {
+            Asked::Answered(ended) => ended,
+            Asked::RunsOut => is_nil(&came.reply),
+            Asked::At(_) | Asked::On(_) => return,
+        };
+        let Some(Cancel {
+            takes, owner, came, ..
+        }) = self.cancels.take(id)
+        else {
+            return;
+        };
+        let Some(came) = came else {
+            return;
+        };
+        self.wake_at(self.now);
+        match owner {
+            Some((owner, why)) => self.deliver_after_cancel(id, (owner, why), &came, ended),
+            None => self.undelivered(id, takes, &came.reply),
+        }
+    }
+
+    /// Both replies are here, and so is the client.
+    fn deliver_after_cancel(
+        &mut self,
+        id: BackendId,
+        (owner, why): (ClientId, Why),
+        came: &Came,
+        ended: bool,
+    ) {
+        let heard = (&came.reply[..], came.first, came.silent);
+        match why {
+            Why::Unblocked { with_error, asker } => {
+                self.hears_after_cancel(owner, heard, ended && with_error);
+                self.reply_to(asker, Reply::Killed(u64::from(ended)));
+            }
+            Why::Drained if ended => {
+                self.wait_over(id, owner);
+                return self.close_for(owner, Leave::Drained);
+            }
+            Why::Drained => self.hears_after_cancel(owner, heard, false),
+        }
+        self.wait_over(id, owner);
+        self.end_lease_if_done(owner);
+    }
+
+    /// The backend of a wait that was being ended is lost.
+    pub(super) fn cancel_lost(&mut self, id: BackendId) {
+        let Some(cancel) = self.cancels.take(id) else {
+            return;
+        };
+        let taken = cancel
+            .came
+            .as_ref()
+            .filter(|came| put_back(cancel.takes, &came.reply).is_some());
+        match cancel.owner {
+            Some((owner, why)) => {
+                if let Some(came) = &cancel.came {
+                    self.hears_after_cancel(owner, (&came.reply, came.first, came.silent), false);
+                }
+                if let Why::Unblocked { asker, .. } = why {
+                    self.reply_to(asker, Reply::Killed(0));
+                }
+            }
+            None if taken.is_some() => {
+                tracing::warn!("an element was taken for a client that is gone: it is lost");
+                self.counters.undelivered(Undelivered::Lost);
+            }
+            None if cancel.came.is_none() && cancel.takes != Takes::Nothing => {
+                self.counters.undelivered(Undelivered::Unknown);
+            }
+            None => {}
+        }
+    }
+
+    /// Waits that are to be ended, and are not by then.
+    pub(super) fn expire_cancels(&mut self) {
+        if !std::mem::take(&mut self.cancels.over) && self.cancels.all.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let pause = &self.shared.pause;
+        let mut late = Vec::new();
+        let mut due = Vec::new();
+        let mut next = None;
+        for (id, cancel) in &self.cancels.all {
+            let at = pause.counts_from(cancel.since, Paused::Writes) + PATIENCE;
+            if at <= now {
+                late.push(*id);
+                continue;
+            }
+            let asked_at = match cancel.asked {
+                Asked::At(at) if at <= now => {
+                    due.push(cancel.credential);
+                    at.max(now + AGAIN)
+                }
+                Asked::At(at) => at,
+                Asked::On(_) | Asked::Answered(_) | Asked::RunsOut => at,
+            };
+            let earliest = at.min(asked_at);
+            next = Some(next.map_or(earliest, |n: Duration| n.min(earliest)));
+        }
+        for id in late {
+            match self.cancels.all.get(&id).map(|cancel| cancel.asked) {
+                // Then it is asked again on another, or what has come counts.
+                Some(Asked::On(on)) => self.lose(on, Loss::Stalled),
+                _ => self.give_up(id),
+            }
+        }
+        for credential in due {
+            self.want(Want::Cancel(credential));
+        }
+        if let Some(at) = next {
+            self.wake_at(at);
+        }
+        let cancelling = |b: &super::Backend| matches!(b.phase, Phase::Cancelling);
+        let idle: Vec<BackendId> = (self.backends.iter())
+            .filter(|(_, backend)| cancelling(backend))
+            .map(|(id, _)| id)
+            .collect();
+        for id in idle {
+            self.release_canceller(id);
+        }
+    }
+}
+
+/// The second of two integers, of which the first has begun.
+fn last_integer(rest: &[u8]) -> Option<i64> {
+    let second = rest.strip_suffix(b"\r\n")?;
+    let at = second.iter().rposition(|byte| *byte == b':')?;
+    crate::resp::integer(second.get(at + 1..)?)
+}

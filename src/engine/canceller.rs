@@ -1,0 +1,190 @@
+//! The connection on which the server is asked to end waits. It must get through while pipes are
+//! stuck, and must hold nobody up while writes are paused: a backend that nobody uses, or one that is
+//! dialled within the place of the budget that is kept back. Given back when no wait is left to end.
+
+use crate::admission::Claim;
+use crate::resp::write;
+use crate::session::AuthMode;
+use crate::session::put_back::is_nil;
+
+use super::Engine;
+use super::backend::{Backend, Phase, Want};
+use super::cancel::{AGAIN, Asked};
+use super::context::Context;
+use super::credential::CredentialId;
+use super::key::BackendId;
+use super::provision::Provided;
+use super::slot::Receiver;
+
+/// Where nobody listens.
+const CHANNEL: &[u8] = b"__narrows:cancel";
+
+impl Engine {
+    /// As whom a wait of a backend of this user can be ended, as far as is known.
+    pub(super) fn canceller_for(&self, of: CredentialId) -> Option<CredentialId> {
+        let own = self.credentials.own();
+        let access = &self.rules.access;
+        let has_own = access.mode != AuthMode::Passthrough || access.own.password.is_some();
+        let may = |id: &CredentialId| {
+            let credential = self.credentials.get(*id);
+            credential.is_some_and(|credential| !credential.may_not_cancel)
+        };
+        let own = Some(own).filter(|_| has_own);
+        own.into_iter().chain([of]).find(may)
+    }
+
+    /// A connection for ending waits as `credential`.
+    pub(super) fn provide_canceller(
+        &mut self,
+        credential: CredentialId,
+        starved: &mut bool,
+    ) -> Provided {
+        let want = Want::Cancel(credential);
+        if !self.cancels.any_as(credential) {
+            return Provided::Done;
+        }
+        let cancels = |b: &Backend| matches!(b.phase, Phase::Cancelling);
+        let mut there = self.backends.iter();
+        let there = there.find(|(_, b)| cancels(b) && b.credential() == credential);
+        if let Some((id, _)) = there {
+            self.ask_to_end(id);
+            return Provided::Done;
+        }
+        if !self.cancels.any_due_as(credential, self.now) {
+            // Wanted again in time: `expire_cancels`.
+            return Provided::Done;
+        }
+        if let Some(id) = self.quiet_spare(|spare| spare.credential() == credential) {
+            self.become_canceller(id);
+            return Provided::Done;
+        }
+        if self.backends.values().any(|b| b.made_for == Some(want)) {
+            return Provided::Waits;
+        }
+        let context = self.contexts.key(Context {
+            credential,
+            ..Context::default()
+        });
+        let dialled = [Claim::Reserve, Claim::Worker(self.worker)]
+            .into_iter()
+            .any(|claim| self.dial_with(claim, want, context).is_some());
+        if !dialled && self.server.dial_at <= self.now {
+            *starved = true;
+            self.make_place(want, context);
+        }
+        Provided::Waits
+    }
+
+    /// A quiet backend ends waits from now on.
+    pub(super) fn become_canceller(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(id) {
+            (backend.phase, backend.made_for) = (Phase::Cancelling, None);
+        }
+        self.ask_to_end(id);
+    }
+
+    /// Has the server end all waits that this backend's user is to end now.
+    fn ask_to_end(&mut self, on: BackendId) {
+        let now = self.now;
+        let Some(credential) = self.backends.get(on).map(|backend| backend.credential()) else {
+            return;
+        };
+        let mut next = None;
+        let mut targets = Vec::new();
+        for (id, cancel) in &mut self.cancels.all {
+            let Asked::At(at) = cancel.asked else {
+                continue;
+            };
+            let Some(backend) = self.backends.get(*id) else {
+                continue;
+            };
+            if cancel.credential != credential {
+                continue;
+            }
+            // What has not left cannot have arrived.
+            let ready = at <= now && backend.out.unsent_len() == 0;
+            match backend.server_id.filter(|_| ready) {
+                Some(number) => {
+                    cancel.asked = Asked::On(on);
+                    self.cancels.asked.push_back((on, *id));
+                    targets.push(number);
+                }
+                None => next = Some(at.max(now + AGAIN)),
+            }
+        }
+        for number in targets {
+            let number = number.to_string();
+            let requests: [&[&[u8]]; 4] = [
+                &[b"MULTI"],
+                &[b"PUBLISH", CHANNEL, b""],
+                &[b"CLIENT", b"UNBLOCK", number.as_bytes()],
+                &[b"EXEC"],
+            ];
+            for (at, request) in requests.into_iter().enumerate() {
+                let last = at == 3;
+                self.send_for_cancel(on, Receiver::Cancel { last }, request);
+            }
+        }
+        if let Some(at) = next {
+            self.wake_at(at);
+        }
+    }
+
+    fn send_for_cancel(&mut self, on: BackendId, receiver: Receiver, args: &[&[u8]]) {
+        let now = self.now;
+        let mut request = Vec::with_capacity(64);
+        write::request(&mut request, args);
+        let renamed = self.rules.renames().sent(&request);
+        if let Some(backend) = self.backends.get_mut(on) {
+            backend.send_own(receiver, renamed.as_deref().unwrap_or(&request), now);
+        }
+        self.mark_backend(on);
+    }
+
+    /// What was asked on a lost backend is asked again.
+    pub(super) fn canceller_lost(&mut self, on: BackendId) {
+        let now = self.now;
+        let mut again = Vec::new();
+        self.cancels.asked.retain(|(asked, _)| *asked != on);
+        for (id, cancel) in &mut self.cancels.all {
+            if matches!(cancel.asked, Asked::On(asked) if asked == on) {
+                cancel.asked = Asked::At(now);
+                again.push(cancel.credential);
+                // What was asked may still arrive, and end a later wait there.
+                if let Some(backend) = self.backends.get_mut(*id) {
+                    backend.retire_at = Some(now);
+                }
+            }
+        }
+        // Whose reply has come meanwhile has nothing left to be ended; whether it was is not known.
+        let decided: Vec<BackendId> = (self.cancels.all.iter_mut())
+            .filter(|(_, cancel)| cancel.came.is_some() && cancel.is_to_ask())
+            .map(|(id, cancel)| {
+                let nil = cancel.came.as_ref().is_some_and(|came| is_nil(&came.reply));
+                cancel.asked = Asked::Answered(nil);
+                *id
+            })
+            .collect();
+        for id in decided {
+            self.finish_if_both(id);
+        }
+        for credential in again {
+            self.want(Want::Cancel(credential));
+        }
+    }
+
+    /// A connection that ends waits and has none left to end is anybody's again.
+    pub(super) fn release_canceller(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get(id) else {
+            return;
+        };
+        // What is only to be asked again later keeps no connection that others could use.
+        let needed = match backend.kept_back {
+            true => self.cancels.any_as(backend.credential()),
+            false => self.cancels.any_due_as(backend.credential(), self.now),
+        };
+        if backend.is_quiet() && !needed {
+            self.make_spare(id);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! A command that waits on the server, on its client's own backend: how it is sent, what its reply
+//! means, and that it ends with its client. How it is ended before its time: `cancel.rs`.
+
+use std::time::Duration;
+
+use crate::command::Spec;
+use crate::resp::write;
+use crate::session::Mark;
+use crate::session::put_back::is_nil;
+use crate::session::waiting::{Takes, Timeout, Waiting};
+
+use super::cancel::Why;
+use super::client::Client;
+use super::hold::{Ending, Hold, Outcome};
+use super::holding::Lease;
+use super::key::{BackendId, ClientId};
+use super::lease::{LeaseFor, Lent};
+use super::run::Run;
+use super::slot::{Fate, Receiver, Slot};
+use super::{Engine, Rules};
+
+/// How long a wait stays on the server at a time where it cannot be ended there.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// A wait under way.
+#[derive(Debug)]
+pub struct Wait {
+    /// What its reply takes.
+    pub takes: Takes,
+    manner: Manner,
+}
+
+/// How a command waits.
+#[derive(Debug)]
+enum Manner {
+    /// As its client has asked.
+    Whole,
+    /// Hardly at all: its client has left, and as in Redis gets what is there, but waits for nothing.
+    Tried,
+    /// Slice by slice: the server lets nobody end it.
+    Sliced(Box<Slices>),
+}
+
+#[derive(Debug)]
+struct Slices {
+    /// The request for one slice.
+    request: Vec<u8>,
+    /// When the last one is over.
+    until: Option<Duration>,
+}
+
+impl Client {
+    /// Whether it is in a command that waits, on the server or in line for a place there.
+    pub(super) fn waits(&self) -> bool {
+        self.waits_on_server() || self.waits_in_line()
+    }
+
+    /// Whether it is in a command that waits on the server.
+    pub(super) fn waits_on_server(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.lent.waits())
+    }
+
+    fn waits_in_line(&self) -> bool {
+        self.hold == Some(Hold::Lease(LeaseFor::Blocking))
+    }
+}
+
+impl Wait {
+    /// Whether it ends by itself within a second.
+    pub fn is_short(&self) -> bool {
+        !matches!(self.manner, Manner::Whole)
+    }
+}
+
+impl Engine {
+    fn has_left(&self, id: ClientId) -> bool {
+        let client = self.clients.get(id);
+        client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
+    }
+
+    /// A command that waits, by a client that has a backend to itself anyway.
+    pub(super) fn wait_on_lease(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        queueing: bool,
+    ) -> Outcome {
+        if queueing {
+            return match spec.waits_for_own_writes() {
+                // There it would speak of what this connection alone has written.
+                true => self.refuse_queued(id, &crate::resp::Refusal::NotInsideTransaction),
+                false => self.lend(id, rules, bytes, spec, Receiver::Client),
+            };
+        }
+        // It is alone on its way, so that ending the wait answers it and nothing else.
+        if self.wait_for_replies(id) == Outcome::Held {
+            return Outcome::Held;
+        }
+        if self.draining {
+            // It would not be there to be served.
+            self.close_for(id, crate::telemetry::Leave::Drained);
+            return Outcome::Ended;
+        }
+        // It may do so for longer than what it was lent for, and counts among those that wait where
+        // there is room for one more; where there is none it waits where it is.
+        let ends = |lent: &mut Lent| lent.purpose.term().is_none();
+        if self.lent(id).is_some_and(ends) {
+            self.lease_lasts(id, LeaseFor::Blocking);
+        }
+        let (wait, limited) = self.manner_of_waiting(id, bytes, spec);
+        let bytes = limited.as_deref().unwrap_or(bytes);
+        let outcome = match (spec.waits_for_own_writes(), wait.is_short()) {
+            (true, _) => self.wait_for_writes(id, rules, bytes, spec),
+            (false, true) => self.lend(id, rules, bytes, spec, Receiver::Waited { silent: false }),
+            (false, false) => self.lend(id, rules, bytes, spec, Receiver::Client),
+        };
+        if outcome != Outcome::Taken {
+            return outcome;
+        }
+        self.waits_on_server(id, wait);
+        // As Redis looks at nothing behind a command that waits.
+        let _ = self.hold(id, Hold::Replies);
+        Outcome::TakenAlone
+    }
+
+    /// How the client's command is going to wait, and the request for that, if it is another one.
+    fn manner_of_waiting(
+        &self,
+        id: ClientId,
+        bytes: &[u8],
+        spec: &Spec,
+    ) -> (Wait, Option<Vec<u8>>) {
+        let whole = |takes| Wait {
+            takes,
+            manner: Manner::Whole,
+        };
+        let Some(waiting) = Waiting::of(&spec.name, bytes) else {
+            return (whole(Takes::Nothing), None);
+        };
+        let lease = self
+            .clients
+            .get(id)
+            .and_then(|client| client.lease.as_ref());
+        let Some(backend) = lease.and_then(|lease| self.backends.get(lease.backend())) else {
+            return (whole(waiting.takes), None);
+        };
+        // A server that has no HELLO reads no fractions either.
+        let fractions = backend.server_id.is_some();
+        if waiting.timeout == Timeout::Unreadable {
+            return (whole(waiting.takes), None);
+        }
+        let takes = waiting.takes;
+        if self.has_left(id) {
+            let limited = waiting.limited(bytes, Duration::ZERO, fractions);
+            let manner = Manner::Tried;
+            return (Wait { takes, manner }, Some(limited));
+        }
+        let until = match waiting.timeout {
+            Timeout::After(length) => Some(self.now + length),
+            Timeout::Never | Timeout::Unreadable => None,
+        };
+        let within_slice = until.is_some_and(|until| until <= self.now + SLICE);
+        let in_slices = backend.server_id.is_some()
+            && !within_slice
+            && !spec.waits_for_own_writes()
+            && self.canceller_for(backend.credential()).is_none();
+        if !in_slices {
+            return (whole(takes), None);
+        }
+        let request = waiting.limited(bytes, SLICE, fractions);
+        let slices = Slices {
+            request: request.clone(),
+            until,
+        };
+        let manner = Manner::Sliced(Box::new(slices));
+        (Wait { takes, manner }, Some(request))
+    }
+
+    /// The command that was just sent may wait on the server for as long as it likes.
+    fn waits_on_server(&mut self, id: ClientId, wait: Wait) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let carrier = client.carrier;
+        if let Some(lease) = client.lease.as_mut() {
+            lease.lent.wait = Some(Box::new(wait));
+        }
+        if let Some(backend) = self.backends.get_mut(carrier) {
+            backend.patient = true;
+        }
+    }
+
+    /// The whole reply of a wait.
+    pub(super) fn wait_answered(
+        &mut self,
+        backend: BackendId,
+        run: &Run,
+        reply: Vec<u8>,
+        silent: bool,
+    ) {
+        if self.cancels.is_under_way(backend) {
+            return self.answered_while_ending(backend, reply, run.first, silent);
+        }
+        let id = run.client;
+        let (nil, now) = (is_nil(&reply), self.now);
+        let Some(wait) = self.lent(id).and_then(|lent| lent.wait.as_ref()) else {
+            return self.settled(run);
+        };
+        match &wait.manner {
+            Manner::Tried if nil => return self.waits_in_vain(backend, run),
+            Manner::Sliced(slices) if nil && slices.until.is_none_or(|until| until > now) => {
+                let request = slices.request.clone();
+                return self.wait_on(backend, run, &request, silent);
+            }
+            Manner::Tried | Manner::Sliced(_) | Manner::Whole => {}
+        }
+        if !silent {
+            self.reply_with(id, |out| out.extend_from_slice(&reply));
+        }
+        self.settled(run);
+    }
+
+    /// A client that has left would have to wait: as in Redis that is its end.
+    fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
+        self.wait_over(backend, run.client);
+        // Nothing that it has sent behind is dealt with.
+        self.end(run.client, Ending::AfterOutput);
+        self.settled(run);
+        self.end_lease_if_done(run.client);
+    }
+
+    /// One more slice, in the place of the one before it.
+    fn wait_on(&mut self, id: BackendId, run: &Run, request: &[u8], silent: bool) {
+        let now = self.now;
+        let receiver = Receiver::Waited { silent };
+        let renamed = self.policy(run.client, &self.rules).renames().sent(request);
+        let request = renamed.as_deref().unwrap_or(request);
+        if let Some(backend) = self.backends.get_mut(id) {
+            let length = request.len();
+            let slot = Slot::new(run.client, run.first, now, length, receiver, Fate::Unknown);
+            backend.expect(slot, now);
+            backend.out.push(request);
+        }
+        self.mark_backend(id);
+    }
+
+    /// Nothing is in flight any more on a client's own backend: it waits no more.
+    pub(super) fn wait_over(&mut self, backend: BackendId, owner: ClientId) {
+        if !self.cancels.is_under_way(backend)
+            && let Some(lent) = self.lent(owner)
+        {
+            lent.wait = None;
+        }
+    }
+
+    /// A client is gone, and leaves this behind. If it waits, an element may be on its way to it:
+    /// the wait is ended first.
+    pub(super) fn leave_lease_behind(&mut self, lease: Lease) {
+        match lease.lent.waits() && self.may_end_wait(lease.backend()) {
+            true => self.orphan(lease),
+            false => self.break_lease(lease),
+        }
+    }
+
+    /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error, and
+    /// tells the one who asks whether it has.
+    pub(super) fn unblock(&mut self, number: u64, with_error: bool, asker: super::gather::Asker) {
+        let mut clients = self.clients.iter();
+        let found = clients.find(|(_, client)| client.session.id == number && client.waits());
+        match found.map(|(id, client)| (id, client.waits_in_line())) {
+            Some((id, true)) => {
+                // It is nowhere on the server: it is answered as its request is looked at again.
+                self.cancels.in_line.insert(id, with_error);
+                self.end_hold(id, Hold::Lease(LeaseFor::Blocking));
+                self.reply_to(asker, super::Reply::Killed(1));
+            }
+            Some((id, false)) => self.end_wait(id, Why::Unblocked { with_error, asker }),
+            None => self.reply_to(asker, super::Reply::Killed(0)),
+        }
+    }
+
+    /// Answers a command whose wait was ended while it stood in line. `None` for all others.
+    pub(super) fn unblocked_in_line(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
+        let with_error = self.cancels.in_line.remove(&id)?;
+        Some(
+            self.finish_gather(id, spec, |protocol, out| match &*spec.name {
+                _ if with_error => write::error(out, UNBLOCKED),
+                "wait" => write::integer(out, 0),
+                "waitaof" => out.extend_from_slice(b"*2\r\n:0\r\n:0\r\n"),
+                _ => write::null_array(out, protocol),
+            }),
+        )
+    }
+
+    /// Ends a wait by closing its connection, where it cannot be ended otherwise: an element that
+    /// is on its way is lost.
+    pub(super) fn end_by_closing(&mut self, id: ClientId, why: Why) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let Why::Unblocked { with_error, asker } = why else {
+            return self.close_for(id, crate::telemetry::Leave::Drained);
+        };
+        let Some(lease) = client.part_with_lease() else {
+            return;
+        };
+        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
+        let (protocol, carrier) = (client.session.protocol, client.carrier);
+        let slots = self.backends.get(carrier).map(|backend| &backend.in_flight);
+        let silent = slots.is_some_and(|slots| slots.iter().any(|slot| slot.is_silent()));
+        let acknowledged = self.nothing_acknowledged(carrier);
+        if !silent {
+            self.reply_with(id, |out| match (with_error, acknowledged) {
+                (true, _) => write::error(out, UNBLOCKED),
+                (false, None) => write::null_array(out, protocol),
+                (false, Some(none)) => out.extend_from_slice(none),
+            });
+        }
+        self.break_lease(lease);
+        self.enter_context(id);
+        if fed {
+            // What it is sent unasked has ended with the connection, which it would not know.
+            self.leaves_for(id, crate::telemetry::Leave::BackendLost);
+            self.end(id, Ending::AfterReplies(Box::default()));
+        }
+        self.reply_to(asker, super::Reply::Killed(1));
+    }
+
+    /// What the client hears whose wait was being ended, with this reply of the server.
+    pub(super) fn hears_after_cancel(
+        &mut self,
+        id: ClientId,
+        (reply, first, silent): (&[u8], u32, bool),
+        error: bool,
+    ) {
+        let void = self.wait_is_void(id, Mark::Wait);
+        if !silent {
+            self.reply_with(id, |out| match (error, void) {
+                (true, _) => write::error(out, UNBLOCKED),
+                (false, Some(void)) => out.extend_from_slice(&void),
+                (false, None) => out.extend_from_slice(reply),
+            });
+        }
+        self.replies_in(id, first, 1);
+    }
+}
+
+/// Redis' own words (`unblockClientOnError`).
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";

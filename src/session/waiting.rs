@@ -1,0 +1,229 @@
+//! What a command that waits says of its wait: for how long, and what it takes when it is served.
+//! Read from the request alone, as the server reads it. Whatever cannot be read so is the server's
+//! to judge: it refuses it in its own words.
+
+use std::time::Duration;
+
+use crate::resp::{Args, integer, write};
+
+/// Which end of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `LPUSH` and `BLPOP`.
+    Head,
+    /// `RPUSH` and `BRPOP`.
+    Tail,
+}
+
+/// What a wait takes when it is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Elements off this end of the list that the reply names.
+    Elements(End),
+    /// Members of the sorted set that the reply names.
+    Members,
+    /// Nothing that could be anybody else's: it reads, or has moved or assigned what there was.
+    Nothing,
+}
+
+/// For how long a command waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// As long as it takes.
+    Never,
+    /// This long.
+    After(Duration),
+    /// The server is going to refuse it, or reads it in a way of its own.
+    Unreadable,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// See [`Takes`].
+    pub takes: Takes,
+    /// See [`Timeout`].
+    pub timeout: Timeout,
+    timeout_at: usize,
+    unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+impl Waiting {
+    /// The wait of a complete request for the command of this name, in lower case. `None` for one
+    /// that is not known to wait.
+    pub fn of(name: &str, request: &[u8]) -> Option<Self> {
+        use Takes::{Elements, Members, Nothing};
+        let last = Args::new(request).count().checked_sub(1)?;
+        let (takes, timeout_at, unit) = match name {
+            "blpop" => (Elements(End::Head), last, Unit::Seconds),
+            "brpop" => (Elements(End::Tail), last, Unit::Seconds),
+            "bzpopmin" | "bzpopmax" => (Members, last, Unit::Seconds),
+            "blmove" | "brpoplpush" => (Nothing, last, Unit::Seconds),
+            "blmpop" => (Elements(end_of_many(request)), 1, Unit::Seconds),
+            "bzmpop" => (Members, 1, Unit::Seconds),
+            "xread" | "xreadgroup" => (Nothing, block_at(request)? + 1, Unit::Milliseconds),
+            "wait" | "waitaof" => (Nothing, last, Unit::Milliseconds),
+            _ => return None,
+        };
+        let argument = Args::new(request).nth(timeout_at)?;
+        Some(Self {
+            takes,
+            timeout: unit.read(argument),
+            timeout_at,
+            unit,
+        })
+    }
+
+    /// The same request, waiting for `limit` and no longer. `fractions`: the server reads fractions
+    /// of seconds, as from Redis 6 on.
+    pub fn limited(&self, request: &[u8], limit: Duration, fractions: bool) -> Vec<u8> {
+        let text = match self.unit {
+            Unit::Milliseconds => limit.as_millis().max(1).to_string(),
+            Unit::Seconds if fractions => format!("{:.3}", limit.as_secs_f64().max(0.001)),
+            Unit::Seconds => (limit.as_millis().div_ceil(1000)).max(1).to_string(),
+        };
+        let args = Args::new(request).enumerate();
+        let args: Vec<&[u8]> = args
+            .map(|(at, arg)| match at == self.timeout_at {
+                true => text.as_bytes(),
+                false => arg,
+            })
+            .collect();
+        let mut limited = Vec::with_capacity(request.len() + 8);
+        write::request(&mut limited, &args);
+        limited
+    }
+}
+
+impl Unit {
+    /// As `getTimeoutFromObjectOrReply` does (timeout.c).
+    fn read(self, argument: &[u8]) -> Timeout {
+        let length = match self {
+            Self::Milliseconds => integer(argument).and_then(|ms| u64::try_from(ms).ok()),
+            Self::Seconds => seconds(argument),
+        };
+        match length {
+            Some(0) => Timeout::Never,
+            Some(ms) => Timeout::After(Duration::from_millis(ms)),
+            None => Timeout::Unreadable,
+        }
+    }
+}
+
+/// Milliseconds, rounded up.
+fn seconds(argument: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(argument).ok()?;
+    // What `strtold` reads and this does not, or otherwise: the words for no number.
+    let digits = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let seconds: f64 = text.parse().ok().filter(|_| digits)?;
+    let ms = (seconds * 1000.0).ceil();
+    // A century is as good as for ever, and far below where the server refuses.
+    (0.0..=MILLISECONDS_MAX).contains(&ms).then_some(ms as u64)
+}
+
+/// The longest timeout that is read, in milliseconds.
+const MILLISECONDS_MAX: f64 = 3.2e12;
+
+/// The end that a `BLMPOP` takes from.
+fn end_of_many(request: &[u8]) -> End {
+    let mut args = Args::new(request).skip(2);
+    let keys = args.next().and_then(integer).unwrap_or(0);
+    let word = args.nth(usize::try_from(keys).unwrap_or(0));
+    match word {
+        Some(word) if word.eq_ignore_ascii_case(b"right") => End::Tail,
+        _ => End::Head,
+    }
+}
+
+/// Where the option `BLOCK` stands.
+fn block_at(request: &[u8]) -> Option<usize> {
+    Args::new(request).position(|arg| arg.eq_ignore_ascii_case(b"block"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(text: &str) -> Vec<u8> {
+        let args: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+        let mut request = Vec::new();
+        write::request(&mut request, &args);
+        request
+    }
+
+    fn waiting(text: &str) -> Waiting {
+        let name = text.split(' ').next().unwrap().to_ascii_lowercase();
+        Waiting::of(&name, &request(text)).unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_is_read_from_the_command() {
+        let head = Takes::Elements(End::Head);
+        let tail = Takes::Elements(End::Tail);
+        for (text, takes) in [
+            ("BLPOP a b 0", head),
+            ("BRPOP a 0", tail),
+            ("BLMPOP 0 2 a b LEFT", head),
+            ("BLMPOP 0 1 left right COUNT 2", tail),
+            ("BZPOPMIN z 0", Takes::Members),
+            ("BZMPOP 0 1 z MAX", Takes::Members),
+            ("BLMOVE a b LEFT LEFT 0", Takes::Nothing),
+            ("BRPOPLPUSH a b 0", Takes::Nothing),
+            ("XREAD BLOCK 0 STREAMS s $", Takes::Nothing),
+        ] {
+            assert_eq!(waiting(text).takes, takes, "{text}");
+            assert_eq!(waiting(text).timeout, Timeout::Never, "{text}");
+        }
+        assert_eq!(Waiting::of("get", &request("GET a")), None);
+    }
+
+    #[test]
+    fn a_timeout_is_read_in_its_unit_and_rounded_up() {
+        let ms = |ms| Timeout::After(Duration::from_millis(ms));
+        for (text, timeout) in [
+            ("BLPOP a 1", ms(1000)),
+            ("BLPOP a 0.0001", ms(1)),
+            ("BLPOP a 1e1", ms(10_000)),
+            ("BLPOP a .5", ms(500)),
+            ("BLMPOP 0.25 1 a LEFT", ms(250)),
+            ("WAIT 1 250", ms(250)),
+            ("XREADGROUP GROUP g c COUNT 2 BLOCK 7 STREAMS s >", ms(7)),
+            ("BLPOP a -1", Timeout::Unreadable),
+            ("BLPOP a nan", Timeout::Unreadable),
+            ("BLPOP a inf", Timeout::Unreadable),
+            ("BLPOP a x", Timeout::Unreadable),
+            ("BLPOP a 1e30", Timeout::Unreadable),
+            ("WAIT 1 0.5", Timeout::Unreadable),
+            ("XREAD BLOCK -1 STREAMS s $", Timeout::Unreadable),
+        ] {
+            assert_eq!(waiting(text).timeout, timeout, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limited_request_differs_in_its_timeout_alone() {
+        let slice = Duration::from_millis(1);
+        for (text, fractions, limited) in [
+            ("BLPOP a 0", true, "BLPOP a 0.001"),
+            ("BLPOP a 0", false, "BLPOP a 1"),
+            ("BZMPOP 0 1 z MIN", true, "BZMPOP 0.001 1 z MIN"),
+            (
+                "XREAD BLOCK 0 STREAMS s $",
+                true,
+                "XREAD BLOCK 1 STREAMS s $",
+            ),
+            ("WAIT 1 0", true, "WAIT 1 1"),
+        ] {
+            let found = waiting(text).limited(&request(text), slice, fractions);
+            assert_eq!(found, request(limited), "{text}");
+        }
+    }
+}
