@@ -4,8 +4,8 @@
 
 use crate::admission::Claim;
 use crate::resp::write;
-use crate::session::AuthMode;
 use crate::session::put_back::is_nil;
+use crate::session::{AuthMode, own_channel};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
@@ -15,9 +15,6 @@ use super::credential::CredentialId;
 use super::key::BackendId;
 use super::provision::Provided;
 use super::slot::Receiver;
-
-/// Where nobody listens.
-const CHANNEL: &[u8] = b"__narrows:cancel";
 
 impl Engine {
     /// As whom a wait of a backend of this user can be ended, as far as is known.
@@ -116,7 +113,7 @@ impl Engine {
             let number = number.to_string();
             let requests: [&[&[u8]]; 4] = [
                 &[b"MULTI"],
-                &[b"PUBLISH", CHANNEL, b""],
+                &[b"PUBLISH", own_channel::CANCEL, b""],
                 &[b"CLIENT", b"UNBLOCK", number.as_bytes()],
                 &[b"EXEC"],
             ];

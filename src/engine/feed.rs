@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::resp::{Protocol, ReplyScanner};
-use crate::session::Mark;
 use crate::session::feed::{
     FrameKind, Listening, PREFIX_BYTES_MAX, Subscriptions, Verb, confirmed_count, frame_kind,
 };
+use crate::session::{Mark, own_channel};
 use crate::telemetry::Leave;
 
 use super::backend::Backend;
@@ -259,6 +259,8 @@ impl Engine {
         match kind {
             // Neither these nor confirmations are silenced by CLIENT REPLY (CLIENT_PUSHING,
             // networking.c).
+            // A pattern may be of all channels.
+            FrameKind::Message if own_channel::is_own(frame) => {}
             FrameKind::Message if feed.subscriptions.any() => self.hand_on(owner, frame),
             FrameKind::Invalidation if feed.tracking => self.hand_on(owner, frame),
             FrameKind::MonitorLine if !speaks => {}

@@ -5,15 +5,12 @@
 
 use crate::command::Spec;
 use crate::resp::{Refusal, write};
-use crate::session::Mark;
+use crate::session::{Mark, own_channel};
 
 use super::hold::Outcome;
 use super::key::{BackendId, ClientId};
 use super::slot::Receiver;
 use super::{Engine, Rules};
-
-/// Where nobody listens.
-const CHANNEL: &[u8] = b"__narrows:offset";
 
 impl Engine {
     /// Sends a wait for a client's own writes, whose earlier replies are in, behind what makes it
@@ -31,7 +28,7 @@ impl Engine {
             return Outcome::Ended;
         };
         let mut publish = Vec::with_capacity(64);
-        write::request(&mut publish, &[b"PUBLISH", CHANNEL, b""]);
+        write::request(&mut publish, &[b"PUBLISH", own_channel::OFFSET, b""]);
         let mark = match &*spec.name {
             "waitaof" => Mark::WaitAof,
             _ => Mark::Wait,

@@ -14,7 +14,7 @@ use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::{Rules, ServerBusy};
 use crate::resp::{ReplyScanner, write};
-use crate::session::AuthMode;
+use crate::session::{AuthMode, own_channel};
 use crate::telemetry::{Server, ServerFigures};
 
 use super::current::Current;
@@ -246,7 +246,7 @@ impl Control {
         let Some(mut socket) = line.take() else {
             return Err(CLOSED.to_owned());
         };
-        let publish: [&[u8]; 3] = [b"PUBLISH", b"__narrows:pause", b""];
+        let publish: [&[u8]; 3] = [b"PUBLISH", own_channel::PAUSE, b""];
         match timeout(WRITE_PATIENCE, self.ask(&mut socket, &publish)).await {
             Ok(Err(error)) => return Err(error),
             Ok(Ok(reply)) => {

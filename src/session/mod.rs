@@ -12,6 +12,7 @@ pub mod hello;
 pub mod info;
 pub mod local;
 pub mod lost;
+pub mod own_channel;
 pub mod pins;
 pub mod put_back;
 pub mod reply_mode;

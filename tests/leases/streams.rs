@@ -296,8 +296,11 @@ fn a_silent_subscriber_outlives_every_deadline() {
     let mut client = narrows.connect();
     client.call(&["HELLO", "3"]);
     client.expect(&["WATCH", "k"], "+OK\r\n");
-    client.send_command(&["SUBSCRIBE", "a"]);
-    assert!(client.reply().raw().starts_with(b">3\r\n"));
+    // A watcher's connection cannot be kept for good before the server's own limit is known.
+    wait_until("it may keep its connection", PATIENCE, || {
+        client.send_command(&["SUBSCRIBE", "a"]);
+        client.reply().raw().starts_with(b">3\r\n")
+    });
     client.expect_silence(Duration::from_millis(1500));
     published(&mut narrows.connect(), "a", "late", 1);
     assert!(client.reply().raw().ends_with(b"$4\r\nlate\r\n"));
@@ -376,5 +379,31 @@ fn load_a_thousand_go_on_beside_fifty_that_subscribe() {
     }
     for conn in &mut plain {
         conn.expect(&["PING"], "+PONG\r\n");
+    }
+}
+
+#[test]
+fn who_listens_to_all_channels_hears_nothing_of_what_narrows_publishes_itself() {
+    for flavor in Flavor::installed() {
+        let server = RedisServer::start_flavor(flavor, &[]);
+        let narrows = Narrows::in_front_of(&server, &[]);
+        for protocol in ["2", "3"] {
+            let mut listener = narrows.connect();
+            listener.call(&["HELLO", protocol]);
+            listener.send_command(&["PSUBSCRIBE", "*"]);
+            listener.reply();
+            let mut waiter = narrows.connect();
+            let id = waiter.call(&["CLIENT", "ID"]).integer().to_string();
+            waiter.send_command(&["BLPOP", "q", "0"]);
+            let mut other = narrows.connect();
+            wait_until("the wait has begun", PATIENCE, || {
+                other.call(&["CLIENT", "UNBLOCK", &id]).integer() == 1
+            });
+            waiter.expect_reply("*-1\r\n");
+            assert_eq!(other.call(&["WAIT", "0", "10"]).integer(), 0);
+            assert_eq!(other.call(&["PUBLISH", "x", "last"]).integer(), 1);
+            let heard = listener.reply();
+            assert!(heard.raw().ends_with(b"$4\r\nlast\r\n"), "{heard:?}");
+        }
     }
 }
