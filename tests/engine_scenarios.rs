@@ -19,6 +19,8 @@ mod lent;
 mod places;
 #[path = "engine_scenarios/stretch.rs"]
 mod stretch;
+#[path = "engine_scenarios/work.rs"]
+mod work;
 
 use std::time::Duration;
 

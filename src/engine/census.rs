@@ -2,7 +2,7 @@
 //! that nothing is left behind, and that the running totals have not drifted.
 
 use super::Engine;
-use super::backend::{Backend, Phase};
+use super::backend::{Backend, Phase, Want};
 use super::client::Client;
 use super::hold::Hold;
 
@@ -65,6 +65,8 @@ impl Engine {
                 && leases == self.leases.total()
                 && leases == leased
                 && in_lines == self.waiting_clients
+                && held(|hold| matches!(hold, Hold::Lease(_))) == self.lease_line.len()
+                && (self.lease_line.asked()).all(|id| self.wants.contains(&Want::Lease(id)))
                 && self.looks.len()
                     == self
                         .clients

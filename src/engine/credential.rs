@@ -51,8 +51,8 @@ pub struct Credential {
     account: Option<Arc<Account>>,
     /// Commands that narrows answers itself and that the server has allowed it, by when.
     pub rights: BTreeMap<Box<str>, Duration>,
-    /// Which of all leases granted was the last one of its clients.
-    pub lent_at: u64,
+    /// Which of all turns in the line for leases was the last one of its clients.
+    pub asked_for_at: u64,
     /// When a pipe was last taken out of use to check a login on it.
     pub checked_at: Option<Duration>,
     /// The server lets it begin a block and not end it: on a pipe, everybody's commands would be
@@ -76,7 +76,7 @@ impl Credential {
             standing: Standing::Untried,
             account: None,
             rights: BTreeMap::new(),
-            lent_at: 0,
+            asked_for_at: 0,
             checked_at: None,
             blocks_stay_open: false,
             may_not_cancel: false,

@@ -245,8 +245,7 @@ impl Engine {
             Question::Kill(filter) => Reply::Killed(self.kill(filter)),
             // That takes a while: `asked`. Inside a transaction nobody waits for how it ends.
             Question::Unblock(id, with_error) => {
-                let waits = |client: &Client| client.session.id == *id && client.waits();
-                let found = self.clients.values().any(waits);
+                let found = self.waiting_client(*id).is_some();
                 self.unblock(*id, *with_error, NOBODY);
                 Reply::Killed(u64::from(found))
             }

@@ -232,7 +232,7 @@ impl Engine {
         let pool = &self.rules.settings.pool;
         let (limit, full) = (
             pool.queue_timeout,
-            self.lease_waiters.len() >= pool.queue_clients_max,
+            self.lease_line.len() >= pool.queue_clients_max,
         );
         if full {
             return self.not_lent(id, purpose, NotExecuted::QueueFull);
@@ -249,7 +249,7 @@ impl Engine {
         }
         let since = *client.waiting_since.get_or_insert(now);
         let outcome = client.hold(Hold::Lease(purpose));
-        self.lease_waiters.push_back((id, since));
+        self.joins_line(id, since, purpose);
         self.wake_at(since + limit);
         outcome
     }
@@ -292,8 +292,6 @@ impl Engine {
 
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
-        let waiter = |(waiter, _): &(ClientId, Duration)| *waiter == client_id;
-        let place = self.lease_waiters.iter().position(waiter);
         let Some(purpose) = self.awaited_lease(client_id) else {
             // Who waits no more is dropped from the line when that is looked at.
             return self.make_spare(id);
@@ -307,15 +305,12 @@ impl Engine {
         let lasts = || purpose.term().is_none_or(|term| budget.lend(worker, term));
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
+            self.lease_line.stays(client.session.id);
             return self.make_spare(id);
         };
-        if let Some(place) = place {
-            self.lease_waiters.remove(place);
-        }
         backend.phase = Phase::Leased(client_id);
         vacancy.fill(id, Lent::new(purpose, self.now));
         self.leases.add(purpose);
-        self.had_its_turn(client_id);
         self.end_hold(client_id, Hold::Lease(purpose));
     }
 

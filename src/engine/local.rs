@@ -363,6 +363,9 @@ impl Engine {
             && client.hold == Some(hold)
         {
             client.hold = None;
+            if let Hold::Lease(_) = hold {
+                self.lease_line.leaves(client.session.id);
+            }
             self.resumed.push_back(id);
         }
     }

@@ -31,6 +31,7 @@ mod input;
 mod key;
 mod kill;
 mod lease;
+mod lease_line;
 mod lease_turns;
 mod lent;
 mod listen;
@@ -90,6 +91,7 @@ use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
 use lease::Leases;
+use lease_line::LeaseLine;
 use login::LoginCheck;
 use outbox::BufferStore;
 use settings::Settings;
@@ -200,11 +202,8 @@ pub struct Engine {
     logins: SlotMap<LoginId, LoginCheck>,
     /// Those who wait for a backend, first come first served.
     wants: VecDeque<Want>,
-    /// Leases: clients that wait for one, since when.
-    lease_waiters: VecDeque<(ClientId, Duration)>,
+    lease_line: LeaseLine,
     leases: Leases,
-    /// Leases granted.
-    lease_turn: u64,
     /// Backends in phase `Spare`, the last one used last.
     spares: Vec<BackendId>,
     server: Server,
@@ -246,6 +245,8 @@ pub struct Engine {
     /// Bytes of clients that were with their backends when this turn began.
     lent_bytes: usize,
     waiting_clients: usize,
+    /// Steps taken of loops over what waits or merely exists.
+    steps: u64,
     counters: Counters,
     now: Duration,
     alarm: Option<Duration>,
@@ -307,9 +308,8 @@ impl Engine {
             backends: SlotMap::with_key(),
             contexts: Contexts::default(),
             wants: VecDeque::new(),
-            lease_waiters: VecDeque::new(),
+            lease_line: LeaseLine::default(),
             leases: Leases::default(),
-            lease_turn: 0,
             spares: Vec::new(),
             server: Server {
                 answering: true,
@@ -346,6 +346,7 @@ impl Engine {
             buffered_bytes: 0,
             lent_bytes: 0,
             waiting_clients: 0,
+            steps: 0,
             counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,
             alarm: None,
@@ -457,6 +458,12 @@ impl Engine {
     /// When [`Engine::tick`] wants to be called next.
     pub fn alarm(&self) -> Option<Duration> {
         self.alarm
+    }
+
+    /// Steps taken so far of loops over what waits or merely exists, and not over what a turn has
+    /// brought: for tests of what a turn costs.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Clients connected to this worker.

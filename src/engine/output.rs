@@ -141,6 +141,7 @@ impl Engine {
         self.counters.left(client.leaving.unwrap_or(Leave::Client));
         self.kills.remove(&id);
         self.look_no_more(id, &client);
+        self.lease_line.leaves(client.session.id);
         planted::drop_orphans(&mut self.backends, id);
         self.buffered_bytes = self.buffered_bytes.saturating_sub(client.buffered_bytes());
         let len = client.out.len();
@@ -173,6 +174,9 @@ impl Engine {
             client.ending = ending;
             // Its next request is not dealt with, so it waits for nothing; an answer that
             // is being gathered still comes.
+            if let Some(Hold::Lease(_)) = client.hold {
+                self.lease_line.leaves(client.session.id);
+            }
             if !matches!(client.hold, Some(Hold::Gather(_))) {
                 client.hold = None;
             }

@@ -66,6 +66,7 @@ impl Engine {
         // the clients of a pipe that is being drained.
         let mut waiting = VecDeque::with_capacity(self.wants.len());
         for want in std::mem::take(&mut self.wants) {
+            self.steps += 1;
             match self.provide_for(want, &mut starved) {
                 Provided::Done => {
                     if let Want::Pipe(context) = want
@@ -101,6 +102,7 @@ impl Engine {
         while !self.spares.is_empty()
             && let Some(want) = self.wants.get(at).copied()
         {
+            self.steps += 1;
             let need = self.need(want).filter(|_| self.may_take(want));
             let spare = match need {
                 Some((context, _)) => self

@@ -1,6 +1,5 @@
 //! What a worker lets others know of itself: its counters, and what it holds at this moment. Made
-//! when somebody asks, so that requests pay for counting only. Walks backends and those who wait
-//! for a lease, never all clients.
+//! when somebody asks, so that requests pay for counting only. Walks backends, never clients.
 
 use crate::command::Pin;
 use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
@@ -88,11 +87,8 @@ impl Engine {
             let held = self.leases.of(purpose) as u64;
             add(&mut gauges.leases, purpose.label(), held);
             add(&mut gauges.pool_in_use, purpose.pool(), held);
-        }
-        for (id, _) in &self.lease_waiters {
-            if let Some(purpose) = self.awaited_lease(*id) {
-                add(&mut gauges.lease_waiters, purpose.label(), 1);
-            }
+            let waiting = self.lease_line.of(purpose) as u64;
+            add(&mut gauges.lease_waiters, purpose.label(), waiting);
         }
         // Those who are being made ready for a lease are nobody's yet.
         let shared = self.backends.len().saturating_sub(self.leases.total());

@@ -9,6 +9,7 @@ use crate::session::Mark;
 use crate::session::put_back::is_nil;
 use crate::session::waiting::{Takes, Timeout, Waiting};
 
+use super::backend::Phase;
 use super::cancel::Why;
 use super::client::Client;
 use super::hold::{Ending, Hold, Outcome};
@@ -267,9 +268,7 @@ impl Engine {
     /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error, and
     /// tells the one who asks whether it has.
     pub(super) fn unblock(&mut self, number: u64, with_error: bool, asker: super::gather::Asker) {
-        let mut clients = self.clients.iter();
-        let found = clients.find(|(_, client)| client.session.id == number && client.waits());
-        match found.map(|(id, client)| (id, client.waits_in_line())) {
+        match self.waiting_client(number) {
             Some((id, true)) => {
                 // It is nowhere on the server: it is answered as its request is looked at again.
                 self.cancels.in_line.insert(id, with_error);
@@ -279,6 +278,21 @@ impl Engine {
             Some((id, false)) => self.end_wait(id, Why::Unblocked { with_error, asker }),
             None => self.reply_to(asker, super::Reply::Killed(0)),
         }
+    }
+
+    /// The client with this `CLIENT ID`, if it waits, and whether it stands in line for that.
+    pub(super) fn waiting_client(&self, number: u64) -> Option<(ClientId, bool)> {
+        if let Some(id) = self.lease_line.find(number, LeaseFor::Blocking) {
+            return Some((id, true));
+        }
+        let on_server = self.backends.values().find_map(|backend| {
+            let Phase::Leased(owner) = backend.phase else {
+                return None;
+            };
+            let client = self.clients.get(owner)?;
+            (client.session.id == number && client.waits_on_server()).then_some(owner)
+        });
+        on_server.map(|id| (id, false))
     }
 
     /// Answers a command whose wait was ended while it stood in line. `None` for all others.
