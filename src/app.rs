@@ -156,11 +156,13 @@ fn say_ready(narrows: &Narrows, config: &Config, backend: &str) -> String {
     }
     let budget = config.runtime.backend_connections_max;
     let workers = narrows.workers;
+    let logins = config.auth.shown();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         backend,
         max_backend_connections = budget,
         workers,
+        logins,
         "narrows is ready"
     );
     let addresses = narrows.addresses.join(" ");

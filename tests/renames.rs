@@ -10,7 +10,7 @@
 mod setup;
 mod support;
 
-use setup::narrows;
+use setup::{NOBODY_ASKS, narrows};
 use support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 const RENAMED: &[&str] = &[
@@ -34,7 +34,11 @@ const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938
 fn each(mut story: impl FnMut(&mut RedisServer, &Narrows)) {
     for flavor in Flavor::installed() {
         let mut server = RedisServer::start_flavor(flavor, RENAMED);
-        let narrows = narrows(&server.url(), TOML, &["--workers", "1"]);
+        let narrows = narrows(
+            &server.url(),
+            &format!("{NOBODY_ASKS}{TOML}"),
+            &["--workers", "1"],
+        );
         story(&mut server, &narrows);
     }
 }

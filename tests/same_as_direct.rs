@@ -28,6 +28,8 @@ mod scripts;
 mod server;
 #[path = "same_as_direct/sessions.rs"]
 mod sessions;
+#[path = "faults/setup.rs"]
+mod setup;
 #[path = "same_as_direct/streams.rs"]
 mod streams;
 #[path = "same_as_direct/talk.rs"]

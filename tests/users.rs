@@ -19,6 +19,8 @@ mod rights;
 #[path = "faults/setup.rs"]
 mod setup;
 mod support;
+#[path = "users/unconfigured.rs"]
+mod unconfigured;
 
 use support::{Flavor, Narrows, RedisServer};
 

@@ -50,7 +50,10 @@ async fn healthz(State(observer): State<Arc<Observer>>) -> (StatusCode, String) 
 }
 
 async fn readyz(State(observer): State<Arc<Observer>>) -> (StatusCode, String) {
-    verdict("ready", observer.readiness())
+    verdict(
+        &format!("ready\n{}", observer.standing()),
+        observer.readiness(),
+    )
 }
 
 fn verdict(yes: &str, outcome: Result<(), String>) -> (StatusCode, String) {

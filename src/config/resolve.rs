@@ -193,7 +193,15 @@ impl Resolving<'_> {
                 self.contradiction(&["listen.addresses"], text);
             }
             let config = &self.draft.config;
-            if listen::is_local(own) || config.auth.asks_for_login() {
+            if listen::is_local(own) {
+                continue;
+            }
+            if config.auth.asks_for_login() {
+                // With a mode that somebody has chosen it is known.
+                if config.auth.choice == AuthChoice::Auto {
+                    self.warnings
+                        .push(warning_of_open_server(&shown, config.runtime.allow_open));
+                }
                 continue;
             }
             self.warnings.push(match config.runtime.allow_open {
@@ -352,6 +360,21 @@ impl Resolving<'_> {
 enum Given<'a> {
     Text(String),
     File(&'a Path),
+}
+
+/// What may come of an address for other machines where the server asks for logins, or does not.
+fn warning_of_open_server(shown: &str, allow_open: bool) -> String {
+    let open = match allow_open {
+        true => "whoever reaches it acts as the server's default user",
+        false => {
+            "only clients of this machine are served, unless listen.allow_open says that all may act \
+             as the server's default user"
+        }
+    };
+    format!(
+        "{shown} can be reached from other machines, and clients log in to the server's own users: \
+         where that asks for no password, {open}"
+    )
 }
 
 /// Whether the server at `backend` would be narrows' own listener.

@@ -8,7 +8,7 @@ use super::mistake::{Origin, Origins, one_line};
 use super::{Config, listen};
 use crate::runtime::settings::Listen;
 use crate::session::AuthMode;
-use crate::session::access::{AuthChoice, AuthSettings};
+use crate::session::access::AuthSettings;
 
 /// The lines about `draft`, whose values come from `origins`.
 pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
@@ -16,7 +16,7 @@ pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
     for (name, value) in headlines(draft) {
         let _ = writeln!(text, "  {name:<12} {}", one_line(&value));
     }
-    let logins = logins(&draft.config.auth);
+    let logins = draft.config.auth.shown();
     let _ = writeln!(text, "  {:<12} {logins}", "logins");
     if let Some(users) = users(&draft.config.auth) {
         let _ = writeln!(text, "  {:<12} {}", "users", one_line(&users));
@@ -35,21 +35,6 @@ pub(super) fn of(draft: &mut Draft, origins: &Origins) -> String {
         }
     }
     text
-}
-
-/// How clients log in, and why so.
-fn logins(auth: &AuthSettings) -> String {
-    let mode = match auth.mode {
-        AuthMode::None => "none: clients act as narrows' own user",
-        AuthMode::Local => "local: to the users of this configuration",
-        AuthMode::Passthrough => "passthrough: to the server's own users",
-    };
-    let why = match (auth.choice, auth.mode) {
-        (AuthChoice::Always(_), _) => "",
-        (AuthChoice::Auto, AuthMode::None) => ", since narrows has credentials of its own (auto)",
-        (AuthChoice::Auto, _) => ", since narrows has no credentials of its own (auto)",
-    };
-    format!("{mode}{why}")
 }
 
 /// Who may log in, where anybody has to.

@@ -96,10 +96,15 @@ impl Engine {
             }
         }
         let mut again: BTreeMap<ClientId, Vec<(u32, Vec<u8>)>> = BTreeMap::new();
+        let mut asking = Vec::new();
         offset = 0;
         for slot in &mut backend.in_flight {
             let (from, bytes) = (offset, slot.bytes());
             offset += bytes;
+            if slot.receiver() == Receiver::Permission {
+                asking.push(slot.give_up());
+                continue;
+            }
             if !slot.receiver().is_client() || stays.contains(&slot.client()) {
                 continue;
             }
@@ -107,6 +112,9 @@ impl Engine {
             let client = slot.give_up();
             let request = backend.out.request(from, bytes).to_vec();
             again.entry(client).or_default().push((sequence, request));
+        }
+        for client in asking {
+            self.ask_permission_again(client);
         }
         let rules = Arc::clone(&self.rules);
         for (client, requests) in again {

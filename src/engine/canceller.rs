@@ -4,8 +4,8 @@
 
 use crate::admission::Claim;
 use crate::resp::write;
+use crate::session::own_channel;
 use crate::session::put_back::is_nil;
-use crate::session::{AuthMode, own_channel};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
@@ -20,8 +20,7 @@ impl Engine {
     /// As whom a wait of a backend of this user can be ended, as far as is known.
     pub(super) fn canceller_for(&self, of: CredentialId) -> Option<CredentialId> {
         let own = self.credentials.own();
-        let access = &self.rules.access;
-        let has_own = access.mode != AuthMode::Passthrough || access.own.password.is_some();
+        let has_own = self.rules.access.has_own_login();
         let may = |id: &CredentialId| {
             let credential = self.credentials.get(*id);
             credential.is_some_and(|credential| !credential.may_not_cancel)

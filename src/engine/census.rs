@@ -5,6 +5,7 @@ use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
 use super::hold::Hold;
+use super::login::LoginCheck;
 
 /// What an engine holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +50,7 @@ impl Engine {
         let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
+        let logins: usize = self.logins.values().map(LoginCheck::waiting_len).sum();
         Census {
             clients: self.clients.len(),
             backends: self.backends.len(),
@@ -67,6 +69,7 @@ impl Engine {
                 && in_lines == self.waiting_clients
                 && held(|hold| matches!(hold, Hold::Lease(_))) == self.lease_line.len()
                 && (self.lease_line.asked()).all(|id| self.wants.contains(&Want::Lease(id)))
+                && logins == self.waiting_logins
                 && self.looks.len()
                     == self
                         .clients

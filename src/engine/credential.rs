@@ -58,6 +58,8 @@ pub struct Credential {
     /// The server lets it begin a block and not end it: on a pipe, everybody's commands would be
     /// queued behind.
     pub blocks_stay_open: bool,
+    /// When the server has not let it `SELECT`.
+    pub select_refused_at: Option<Duration>,
     /// The server does not let it end waits of other connections.
     pub may_not_cancel: bool,
 }
@@ -79,6 +81,7 @@ impl Credential {
             asked_for_at: 0,
             checked_at: None,
             blocks_stay_open: false,
+            select_refused_at: None,
             may_not_cancel: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Flags, Policy, Route, Spec, Verdict};
+use crate::command::{Bracket as Verb, Flags, Policy, Route, Spec, Verdict};
 use crate::resp::{Frame, Limits, ProtocolError, Refusal};
 use crate::session::client_line::Address;
 use crate::session::{Account, AuthMode, Standing};
@@ -114,8 +114,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Err(Outcome::Ended);
         };
-        // What its backend holds for it is another user's.
-        if client.lease.is_some() && client.credential != credential {
+        // What its backend holds for it is another user's. Whoever need not log in is the default
+        // user before it does as well.
+        let same = client.credential == credential || client.session.user() == &*account.name;
+        if client.lease.is_some() && !same {
             return Err(self.refuse(id, &Refusal::LoginOnLease));
         }
         let same = client.seat.is_some() && client.session.user() == &*account.name;
@@ -187,7 +189,11 @@ impl Engine {
             | Route::OwnConnection => false,
             _ => true,
         };
-        self.stranger(id, &Refusal::NoAuth, matters)
+        let refusal = match spec.route {
+            Route::Bracket(Verb::Exec) => Refusal::ExecNoAuth,
+            _ => Refusal::NoAuth,
+        };
+        self.stranger(id, &refusal, matters)
     }
 
     /// A name that the table does not have: the server is not asked for those who have not logged

@@ -26,6 +26,9 @@ pub enum Step {
     NoEvict,
     /// `SELECT`.
     Select,
+    /// `SELECT` before the login, for a user that may not: its client was in that db when it logged
+    /// in, and stays there.
+    SelectBefore,
     /// `PING` with a word, behind a switch: proof that the answers before it were to the steps
     /// before it. A switch that was taken for refused would run commands in another db.
     Check,
@@ -91,6 +94,9 @@ pub enum Failure {
     Protocol(Vec<u8>),
     /// The server has no such db: its error reply. The backend is as before.
     Db(Vec<u8>),
+    /// The server has no such db, or not for those who have not logged in: its error reply. What has
+    /// become of the login behind it does not matter.
+    DbBefore(Vec<u8>),
     /// The server is busy with a script, and says nothing of the db. The backend is as before.
     Busy(Vec<u8>),
 }
@@ -104,18 +110,32 @@ pub enum Verdict {
     Failed(Failure),
 }
 
-/// The steps for a new connection to `target`, each with its request. `own`: it is one of narrows'
-/// own user, not of a client's.
+/// Whose a new connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// narrows' own user's.
+    Own,
+    /// A user's of the server that clients log in to.
+    Clients,
+    /// The same, where that one may not `SELECT`.
+    WithoutSelect,
+}
+
+/// The steps for a new connection to `target`, each with its request.
 pub fn opening(
     identity: &Identity,
     login: &BackendLogin,
     target: Context,
-    own: bool,
+    whose: Whose,
 ) -> Vec<(Step, Vec<u8>)> {
     let mut steps = Vec::with_capacity(5);
+    let before = whose == Whose::WithoutSelect;
+    if target.db != 0 && before {
+        steps.push(select(Step::SelectBefore, target.db));
+    }
     steps.extend(auth(Step::Auth, login));
     let name = identity.name.as_bytes();
-    if own {
+    if whose == Whose::Own {
         steps.push(hello(target.protocol));
         steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
         steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
@@ -124,8 +144,8 @@ pub fn opening(
         // had tried it. The name inside of HELLO needs no right.
         steps.push(hello_named(target.protocol, name));
     }
-    if target.db != 0 {
-        steps.push(select(target.db));
+    if target.db != 0 && !before {
+        steps.push(select(Step::Select, target.db));
     }
     steps
 }
@@ -146,7 +166,7 @@ pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
         steps.push(hello(to.protocol));
     }
     if from.db != to.db && !planted::has(Bug::SelectLeftOut) {
-        steps.push(select(to.db));
+        steps.push(select(Step::Select, to.db));
     }
     steps
 }
@@ -164,8 +184,8 @@ fn hello_named(protocol: Protocol, name: &[u8]) -> (Step, Vec<u8>) {
     step(Step::Hello, &[b"HELLO", &version, b"SETNAME", name])
 }
 
-fn select(db: u32) -> (Step, Vec<u8>) {
-    step(Step::Select, &[b"SELECT", db.to_string().as_bytes()])
+fn select(kind: Step, db: u32) -> (Step, Vec<u8>) {
+    step(kind, &[b"SELECT", db.to_string().as_bytes()])
 }
 
 fn step(step: Step, args: &[&[u8]]) -> (Step, Vec<u8>) {
@@ -185,6 +205,8 @@ pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
         return judge_answer(step, reply);
     };
     Verdict::Failed(match step {
+        Step::SelectBefore if error.starts_with("BUSY ") => Failure::Refused(error),
+        Step::SelectBefore => Failure::DbBefore(reply.to_vec()),
         // Before all else: a server that asks for a login refuses every step with it.
         _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
         Step::SetName | Step::NoEvict | Step::Check => return Verdict::Fine,
@@ -209,7 +231,12 @@ fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
     match step {
         Step::Hello if is_cluster(reply) => Verdict::Failed(Failure::Cluster),
         Step::Hello if matches!(reply.first(), Some(b'*' | b'%')) => Verdict::Fine,
-        Step::Auth | Step::Login | Step::Select | Step::SetName | Step::NoEvict
+        Step::Auth
+        | Step::Login
+        | Step::Select
+        | Step::SelectBefore
+        | Step::SetName
+        | Step::NoEvict
             if reply == b"+OK\r\n" =>
         {
             Verdict::Fine
@@ -274,7 +301,7 @@ mod tests {
             user: Some(b"app"[..].into()),
             password: Some(b"secret"[..].into()),
         };
-        let steps = opening(&identity, &login, resp3(5), true);
+        let steps = opening(&identity, &login, resp3(5), Whose::Own);
         assert_eq!(
             names(&steps),
             [
@@ -286,6 +313,23 @@ mod tests {
             ]
         );
         assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
+    }
+
+    #[test]
+    fn who_may_not_select_logs_in_where_it_was_or_not_at_all() {
+        let login = BackendLogin {
+            user: None,
+            password: Some(b"secret"[..].into()),
+        };
+        let steps = opening(&Identity::default(), &login, resp3(5), Whose::WithoutSelect);
+        assert_eq!(names(&steps), [Step::SelectBefore, Step::Auth, Step::Hello]);
+        for refusal in ["-NOAUTH Authentication required.", "-NOPERM no", "-ERR no"] {
+            let refusal = format!("{refusal}\r\n");
+            assert!(matches!(
+                judge(Step::SelectBefore, refusal.as_bytes(), resp3(5)),
+                Verdict::Failed(Failure::DbBefore(_))
+            ));
+        }
     }
 
     #[test]

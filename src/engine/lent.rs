@@ -262,15 +262,17 @@ impl Engine {
         if verb == Verb::Exec && bracket.judges_exec(lost) && waits {
             return self.hold(id, Hold::Replies);
         }
+        // The server does not take an EXEC with arguments, says why, and discards.
+        let taken = spec.accepts(Args::new(bytes).remaining());
         let mark = match verb {
             Verb::Watch => Mark::Watch,
             Verb::Unwatch => Mark::Unwatch,
             Verb::Multi => Mark::Multi,
             Verb::Discard => Mark::Discard,
             Verb::Exec => match bracket.doom(lost) {
-                Some(doom) => doom.mark(),
+                Some(doom) if taken => doom.mark(),
                 None if bracket.is_to_be_filled() => Mark::ExecFilled,
-                None => Mark::Exec,
+                _ => Mark::Exec,
             },
         };
         let mut discard = Vec::new();

@@ -18,6 +18,7 @@ use crate::telemetry::{Leave, Way};
 use super::Engine;
 use super::client::Client;
 use super::credential::{CredentialId, Standing as Known};
+use super::effect::Effect;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{ClientId, LoginId};
 use super::planted::{self, Bug};
@@ -36,6 +37,13 @@ pub struct LoginCheck {
     /// long as anybody.
     waiting: Vec<(ClientId, Duration)>,
     since: Duration,
+}
+
+impl LoginCheck {
+    /// How many wait for it.
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
 }
 
 /// What the server has said of a client's next request, which is a login or needs a right.
@@ -126,7 +134,6 @@ impl Engine {
             Some(Verdict::Refused(reply)) => Err(self.answer_error(id, reply)),
             Some(Verdict::Asked(..)) | None => {
                 self.not_blocked(id)?;
-                self.not_another(id, &login)?;
                 Err(self.wait_for_login(id, login, true))
             }
         }
@@ -213,16 +220,6 @@ impl Engine {
         }
     }
 
-    /// A client that holds a backend stays who it is.
-    fn not_another(&mut self, id: ClientId, login: &BackendLogin) -> Result<(), Outcome> {
-        let user = login.user.as_deref().unwrap_or(b"default");
-        let another = |client: &Client| client.lease.is_some() && client.session.user() != user;
-        match self.clients.get(id).is_some_and(another) {
-            true => Err(self.refuse(id, &Refusal::LoginOnLease)),
-            false => Ok(()),
-        }
-    }
-
     fn not_blocked(&mut self, id: ClientId) -> Result<(), Outcome> {
         let max = self.rules.access.failures_max;
         let address = self.clients.get(id).map(Client::ip);
@@ -266,6 +263,10 @@ impl Engine {
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
+        if self.server.cluster && self.server.dial_at > now {
+            let outcome = self.refuse(id, &Refusal::Cluster);
+            return self.not_logged_in(id, outcome, matters);
+        }
         if client.overdue_bytes > 0 {
             let outcome = self.overdue(id);
             return self.not_logged_in(id, outcome, matters);
@@ -274,11 +275,11 @@ impl Engine {
         let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
         let same = self.logins.iter().find(|(_, check)| check.login == login);
         let check = match same.map(|(check, _)| check) {
-            Some(check) => check,
-            None if self.logins.len() >= most => {
+            _ if self.waiting_logins >= most => {
                 let outcome = self.not_executed(id, NotExecuted::QueueFull);
                 return self.not_logged_in(id, outcome, matters);
             }
+            Some(check) => check,
             None => {
                 let user = login.user.as_deref().unwrap_or(b"default");
                 let known = || self.credentials.of_user(user);
@@ -293,6 +294,7 @@ impl Engine {
         };
         if let Some(check) = self.logins.get_mut(check) {
             check.waiting.push((id, now));
+            self.waiting_logins += 1;
         }
         self.want(super::backend::Want::Login(check));
         self.wake_at(now + limit);
@@ -340,6 +342,13 @@ impl Engine {
         if let Some(known) = self.credentials.get_mut(credential) {
             known.standing = Known::Accepted(now);
         }
+        if login.password.is_some()
+            && !self.rules.access.has_own_login()
+            && self.shared.stand_ins.logged_in(&login, now)
+        {
+            // Control waits for somebody as whom it may ask.
+            self.effects.push(Effect::LearnCommands);
+        }
         self.login_decided(check, &Verdict::Accepted(credential));
         Some(credential)
     }
@@ -361,7 +370,9 @@ impl Engine {
         }
         let waiting = self.logins.get(check).map(|check| check.waiting.clone());
         for (id, _) in waiting.unwrap_or_default() {
-            self.login_failed(id);
+            if is_guess(reply) {
+                self.login_failed(id);
+            }
         }
         self.login_decided(check, &Verdict::Refused(reply.into()));
     }
@@ -383,9 +394,10 @@ impl Engine {
         self.login_over(check);
     }
 
-    fn login_over(&mut self, check: LoginId) {
+    pub(super) fn login_over(&mut self, check: LoginId) {
         let over = self.logins.remove(check);
         for (id, _) in over.map(|check| check.waiting).unwrap_or_default() {
+            self.waiting_logins -= 1;
             self.end_hold(id, Hold::Login(check));
         }
     }
@@ -413,6 +425,7 @@ impl Engine {
                 since => next = Some(next.map_or(deadline(since), |n| n.min(deadline(since)))),
             }
         }
+        self.waiting_logins -= late.len();
         for (id, check) in late {
             if let Some(client) = self.clients.get_mut(id)
                 && client.hold == Some(Hold::Login(check))
@@ -428,6 +441,16 @@ impl Engine {
             self.wake_at(at);
         }
     }
+}
+
+/// Whether a login was refused for what it said, and not because there is nothing to log in to.
+fn is_guess(refusal: &[u8]) -> bool {
+    // `AUTH` of a server whose default user has no password; the second before Redis 6.
+    let none = [
+        &b"-ERR AUTH "[..],
+        b"-ERR Client sent AUTH, but no password is set",
+    ];
+    !none.iter().any(|text| refusal.starts_with(text))
 }
 
 impl Client {

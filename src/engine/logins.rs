@@ -9,7 +9,7 @@ use crate::admission::Claim;
 use super::Engine;
 use super::backend::{Phase, Rotation, Want};
 use super::context::Context;
-use super::credential::{CredentialId, Standing};
+use super::credential::{Credential, CredentialId, Standing};
 use super::handshake::{self, Step};
 use super::key::{BackendId, ClientId, ContextId, LoginId};
 use super::loss::Loss;
@@ -20,6 +20,9 @@ const CHECK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long no connection is dialled with a credential that the server has refused.
 pub(super) const REFUSED_USER: Duration = Duration::from_secs(1);
+
+/// How long it is believed that a user may not `SELECT`.
+const SELECT_REFUSED: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// A backend for a login to be checked on.
@@ -177,6 +180,42 @@ impl Engine {
         let credential = self.backends.get(id).map(|backend| backend.credential());
         let login = self.logins.get(check);
         credential.is_some() && login.is_none_or(|login| login.credential == credential)
+    }
+
+    /// The server does not let the user of this backend `SELECT`. Whoever logs in while its
+    /// connection is in another db stays there, as directly: a backend of that user in that db is
+    /// one that was there before it was logged in. True: that can be had, perhaps.
+    pub(super) fn has_no_right_to_select(&mut self, id: BackendId, reply: &[u8]) -> bool {
+        let now = self.now;
+        let accepted = |known: &Credential| matches!(known.standing, Standing::Accepted(_));
+        let strangers = self.credentials.get(CredentialId::ANONYMOUS);
+        if !reply.starts_with(b"-NOPERM") || !strangers.is_some_and(accepted) {
+            return false;
+        }
+        let credential = self.backends.get(id).map(|backend| backend.credential());
+        let credential = credential.filter(|id| *id != CredentialId::ANONYMOUS);
+        let known = credential.and_then(|id| self.credentials.get_mut(id));
+        if let Some(known) = known {
+            known.select_refused_at = Some(now);
+            return true;
+        }
+        false
+    }
+
+    /// Whether the server does not let this user `SELECT`.
+    pub(super) fn may_not_select(&self, credential: CredentialId) -> bool {
+        let known = self.credentials.get(credential);
+        known
+            .and_then(|known| known.select_refused_at)
+            .is_some_and(|at| self.now.saturating_sub(at) < SELECT_REFUSED)
+    }
+
+    /// Whether a backend can be set to `context`: it is of the same user, who may do that.
+    pub(super) fn can_become(&self, backend: &super::Backend, context: ContextId) -> bool {
+        let (from, to) = (backend.context(), context);
+        let db = |id| self.contexts.get(id).map(|pool| pool.context.db);
+        self.contexts.credential(to) == Some(backend.credential())
+            && (db(from) == db(to) || !self.may_not_select(backend.credential()))
     }
 
     /// Whether a backend is for narrows' own user.

@@ -62,6 +62,7 @@ mod server_busy;
 pub mod settings;
 mod slot;
 mod snapshot;
+mod stand_in;
 mod stretch;
 mod timers;
 mod upload;
@@ -104,6 +105,7 @@ use key::LoginId;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
 pub use server_busy::ServerBusy;
+pub use stand_in::StandIns;
 
 /// What requests are judged by. Replaced as a whole, between two turns.
 pub struct Rules {
@@ -144,6 +146,8 @@ pub struct Shared {
     pub pause: Arc<ServerPause>,
     /// What the server says while it is busy with a script.
     pub busy: Arc<ServerBusy>,
+    /// As whom control may ask what needs a login.
+    pub stand_ins: Arc<StandIns>,
 }
 
 impl Shared {
@@ -157,6 +161,7 @@ impl Shared {
             failures: Arc::default(),
             pause: Arc::default(),
             busy: Arc::default(),
+            stand_ins: Arc::default(),
         }
     }
 }
@@ -200,6 +205,8 @@ pub struct Engine {
     credentials: Credentials,
     /// Logins that the server is to check.
     logins: SlotMap<LoginId, LoginCheck>,
+    /// Clients that wait for it to do so.
+    waiting_logins: usize,
     /// Those who wait for a backend, first come first served.
     wants: VecDeque<Want>,
     lease_line: LeaseLine,
@@ -301,6 +308,7 @@ impl Engine {
             initial_db,
             credentials: Credentials::new(&rules.access.own),
             logins: SlotMap::with_key(),
+            waiting_logins: 0,
             rules,
             identity,
             shared,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::backend::{Phase, Want};
-use super::handshake::{self, Failure, Handshake, Step, Verdict};
-use super::key::{BackendId, ContextId};
+use super::handshake::{self, Failure, Handshake, Step, Verdict, Whose};
+use super::key::{BackendId, ContextId, LoginId};
 use super::loss::Loss;
 use super::planted::{self, Bug};
 use super::slot::Receiver;
@@ -38,8 +38,12 @@ impl Engine {
             // Nobody waits for it any more.
             return self.lose(id, Loss::Retired);
         };
-        let own = self.is_own(id) && !self.is_for_errand(id);
-        let steps = handshake::opening(&self.identity, &login, context, own);
+        let whose = match self.is_own(id) && !self.is_for_errand(id) {
+            true => Whose::Own,
+            false if self.may_not_select(context.credential) => Whose::WithoutSelect,
+            false => Whose::Clients,
+        };
+        let steps = handshake::opening(&self.identity, &login, context, whose);
         self.begin_handshake(id, target, steps, true);
     }
 
@@ -181,11 +185,13 @@ impl Engine {
         };
         match failure {
             Failure::Db(reply) => {
-                self.refuse_context(target, reply);
+                if !self.has_no_right_to_select(id, &reply) {
+                    self.refuse_context(target, reply);
+                }
                 self.stays_where_it_was(id, target);
             }
             Failure::Busy(reply) => self.too_busy(id, target, &reply),
-            Failure::Protocol(reply) => {
+            Failure::Protocol(reply) | Failure::DbBefore(reply) => {
                 self.refuse_context(target, reply);
                 self.lose(id, Loss::Handshake);
             }
@@ -225,6 +231,10 @@ impl Engine {
         self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
         self.lose(id, Loss::Handshake);
         self.wake_everyone();
+        let checks: Vec<LoginId> = self.logins.keys().collect();
+        for check in checks {
+            self.login_over(check);
+        }
     }
 
     /// The server says that it is busy: that is the reply to whoever waits, and nothing about the db.

@@ -51,7 +51,10 @@ impl Engine {
             Some(carrier) => carrier,
             None => match self.pick(context, Access::Read, request.len(), &rules.settings) {
                 Some(pipe) => pipe,
-                None => return Some(self.wait_for_right(id, rules, local)),
+                None => {
+                    let busy = self.answer_busy(id, spec);
+                    return Some(busy.unwrap_or_else(|| self.wait_for_right(id, rules, local)));
+                }
             },
         };
         let now = self.now;
@@ -67,6 +70,16 @@ impl Engine {
             client.verdict = Some(Box::new(Verdict::Asked(spec.name.clone(), local)));
         }
         Some(self.hold(id, Hold::Permission))
+    }
+
+    /// What it was asked on keeps silent: it is asked elsewhere.
+    pub(super) fn ask_permission_again(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id)
+            && client.hold == Some(Hold::Permission)
+        {
+            client.verdict = None;
+            self.end_hold(id, Hold::Permission);
+        }
     }
 
     /// There is no backend to ask on. Where the client's next requests mean something else without

@@ -156,11 +156,7 @@ impl Engine {
             return Provided::Waits;
         }
         let may_take = self.may_take(want);
-        let credential = self.contexts.credential(context);
-        let fits = |spare: &Backend| {
-            Some(spare.credential()) == credential || planted::has(Bug::UserChanged)
-        };
-        if may_take && let Some(spare) = self.quiet_spare(fits) {
+        if may_take && let Some(spare) = self.spare_for(context) {
             self.switch(spare, want, context);
             return Provided::Waits;
         }
@@ -255,6 +251,16 @@ impl Engine {
             // `provide_canceller`.
             Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => None,
         }
+    }
+
+    /// A spare backend that can be set to `context`.
+    fn spare_for(&mut self, context: ContextId) -> Option<BackendId> {
+        let fits = |id: &BackendId| {
+            let spare = self.backends.get(*id).filter(|spare| spare.is_quiet());
+            spare.is_some_and(|b| self.can_become(b, context) || planted::has(Bug::UserChanged))
+        };
+        let at = self.spares.iter().rposition(fits)?;
+        Some(self.spares.remove(at))
     }
 
     /// The spare backend that was used last, among those that fit: the others become idle
@@ -441,7 +447,7 @@ impl Engine {
             };
             match need {
                 None => self.retire(id),
-                Some((want, Some((context, _)))) if self.is_of_user(id, context) => {
+                Some((want, Some((context, _)))) if self.becomes(id, context) => {
                     self.switch(id, want, context);
                 }
                 // The want stays, and dials when the place is free.
@@ -451,10 +457,10 @@ impl Engine {
         }
     }
 
-    /// Whether a backend is logged in as the user of `context`.
-    fn is_of_user(&self, id: BackendId, context: ContextId) -> bool {
-        let credential = self.backends.get(id).map(|backend| backend.credential());
-        credential == self.contexts.credential(context)
+    /// See [`Engine::can_become`].
+    fn becomes(&self, id: BackendId, context: ContextId) -> bool {
+        let backend = self.backends.get(id);
+        backend.is_some_and(|backend| self.can_become(backend, context))
     }
 
     /// A clean backend that nobody holds.

@@ -41,6 +41,8 @@ pub enum Refusal<'a> {
     },
     /// The client has to log in first.
     NoAuth,
+    /// The same to `EXEC`.
+    ExecNoAuth,
     /// User and password do not match.
     WrongPass,
     /// As many logins from this address have failed as may.
@@ -161,6 +163,8 @@ impl Refusal<'_> {
                     &[b"'. Try ", command.as_bytes(), b" HELP."],
                 );
             }
+            // `EXEC` that is not taken discards its transaction (`execCommandAbort`, multi.c).
+            Self::Arity { command: "exec" } => write::error(out, EXEC_ARITY),
             Self::Arity { command } => quoted(
                 out,
                 b"ERR wrong number of arguments for '",
@@ -235,6 +239,7 @@ impl Refusal<'_> {
     fn about_login(&self) -> (&'static str, &'static str) {
         match self {
             Self::NoAuth => ("noauth", "NOAUTH Authentication required."),
+            Self::ExecNoAuth => ("noauth", EXEC_NOAUTH),
             Self::WrongPass => (
                 "wrongpass",
                 "WRONGPASS invalid username-password pair or user is disabled.",
@@ -269,6 +274,7 @@ impl Refusal<'_> {
             Self::UnknownSubcommand { .. } => ("unknown_subcommand", ""),
             Self::Arity { .. } => ("arity", ""),
             Self::NoAuth
+            | Self::ExecNoAuth
             | Self::WrongPass
             | Self::TooManyFailures
             | Self::LoginOnLease
@@ -430,6 +436,12 @@ const TRACKING_REDIRECT: &str =
 
 /// Redis' own word for "not executed, try again"; some client libraries act on it.
 const NOT_EXECUTED: &[u8] = b"TRYAGAIN narrows: ";
+
+const EXEC_ARITY: &str = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' \
+     command";
+
+const EXEC_NOAUTH: &str =
+    "EXECABORT Transaction discarded because of: NOAUTH Authentication required.";
 
 const AUTH_WITHOUT_PASSWORD: &str = "ERR AUTH <password> called without any password configured \
      for the default user. Are you sure your configuration is correct?";

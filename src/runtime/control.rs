@@ -2,24 +2,25 @@
 //! limits, and its `COMMAND`. It never carries a client's command. When it or its thread
 //! dies, traffic goes on.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout};
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::{Rules, ServerBusy};
-use crate::resp::{ReplyScanner, write};
+use crate::resp::write;
 use crate::session::{AuthMode, own_channel};
-use crate::telemetry::{Server, ServerFigures};
+use crate::telemetry::Server;
 
+use super::asking::Asking;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
+use super::exchange::{CLOSED, exchange};
 use super::inbox::Inbox;
+use super::settings::Credentials;
 
 /// What workers ask of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +55,6 @@ const PLACE_POLL: Duration = Duration::from_millis(5);
 /// First ceiling of the pause after an attempt that has failed.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
-/// What is told of a connection that ended at a request's or reply's edge or within.
-const CLOSED: &str = "the server closed the connection";
-
-/// Largest reply read here, in bytes: `COMMAND` of a server with many modules.
-const REPLY_BYTES_MAX: usize = 16 << 20;
-
 /// The control connection and whom it tells what.
 pub struct Control {
     /// What holds now. The rules are replaced when commands are learned.
@@ -74,6 +69,8 @@ pub struct Control {
     pub orders: Receiver<Order>,
     /// The server refuses `COMMAND`, which has been said.
     pub command_refused: bool,
+    /// As whom it asks what needs a login, where narrows has none of its own.
+    pub asking: Asking,
     /// Where it is told what the server says of itself.
     pub server: Arc<Server>,
     /// For how long clients have paused the server.
@@ -82,6 +79,17 @@ pub struct Control {
     pub busy: Arc<ServerBusy>,
     /// When the process' own clock began.
     pub epoch: std::time::Instant,
+}
+
+/// What the server has been asked on a connection.
+#[derive(Default)]
+struct Asked {
+    /// Its `COMMAND`.
+    commands: bool,
+    /// Its figures, and when.
+    figures: Option<Instant>,
+    /// Whether writes are still paused, and when.
+    pause: Option<Instant>,
 }
 
 impl Control {
@@ -139,100 +147,149 @@ impl Control {
         }
     }
 
-    async fn connect(&self) -> Result<BackendSocket, String> {
-        let permit = self.budget.acquire(Claim::Control).ok_or(PLACE_TAKEN)?;
-        let settings = self.current.settings();
-        let mut socket = dial::dial(&settings, permit).await?;
-        let credentials = &settings.credentials;
-        if let Some(password) = &credentials.password {
-            let mut args: Vec<&[u8]> = vec![b"AUTH"];
-            args.extend(credentials.user.as_ref().map(String::as_bytes));
-            args.push(password.as_bytes());
-            let reply = self.ask(&mut socket, &args).await?;
-            if reply != b"+OK\r\n" {
-                return Err(error_text(&reply));
+    async fn connect(&mut self) -> Result<BackendSocket, String> {
+        loop {
+            let permit = self.budget.acquire(Claim::Control).ok_or(PLACE_TAKEN)?;
+            let settings = self.current.settings();
+            let mut socket = dial::dial(&settings, permit).await?;
+            if let Err(error) = self.log_in(&mut socket, &settings.credentials).await? {
+                if !self.asking.is_wrong() {
+                    return Err(error);
+                }
+                // It was a client's, and is not right any more.
+                dial::take_leave(socket).await;
+                continue;
             }
+            let name = self.name.clone();
+            // A name is a courtesy: a server that refuses it is served all the same.
+            self.ask(&mut socket, &[b"CLIENT", b"SETNAME", name.as_bytes()])
+                .await?;
+            self.asking.begins();
+            return Ok(socket);
         }
-        let name = self.name.clone();
-        // A name is a courtesy: a server that refuses it is served all the same.
-        self.ask(&mut socket, &[b"CLIENT", b"SETNAME", name.as_bytes()])
-            .await?;
-        Ok(socket)
+    }
+
+    /// Logs in, if there is anybody to log in as. What the server says to that.
+    async fn log_in(
+        &self,
+        socket: &mut BackendSocket,
+        own: &Credentials,
+    ) -> Result<Result<(), String>, String> {
+        let mut args: Vec<&[u8]> = vec![b"AUTH"];
+        if let Some(password) = &own.password {
+            args.extend(own.user.as_ref().map(String::as_bytes));
+            args.push(password.as_bytes());
+        } else if let Some(login) = self.asking.login() {
+            args.extend(login.user.as_deref());
+            args.extend(login.password.as_deref());
+        } else {
+            return Ok(Ok(()));
+        }
+        let reply = self.ask(socket, &args).await?;
+        match reply == b"+OK\r\n" {
+            true => Ok(Ok(())),
+            false => Ok(Err(error_text(&reply))),
+        }
     }
 
     /// Until something goes wrong: what that was.
     async fn serve(&mut self, line: &mut Option<BackendSocket>, told: &mut Option<bool>) -> String {
-        let mut learned = false;
-        let mut polled: Option<Instant> = None;
-        let mut pause_asked: Option<Instant> = None;
+        let mut asked = Asked::default();
         loop {
-            if let Err(error) = self.ask_about_pause(line, &mut pause_asked).await {
+            if let Err(error) = self.check(line, told, &mut asked).await {
                 return error;
             }
-            if let Err(error) = self.give_place(line).await {
-                return error;
-            }
-            let Some(socket) = line else {
-                return CLOSED.to_owned();
-            };
-            let asked = self.epoch.elapsed();
-            match self.ask(socket, &[b"PING"]).await {
-                // Where clients bring their own logins narrows may have none: an answer is an answer.
-                Ok(reply) if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() => {
-                    return error_text(&reply);
-                }
-                Ok(reply) => {
-                    let now = self.epoch.elapsed();
-                    self.pause.answered(asked, now, Paused::All);
-                    match reply.starts_with(b"-BUSY ") {
-                        true => self.busy.heard(&reply, asked, now),
-                        false => self.busy.over(asked),
+            match self.ask_as_another(line).await {
+                // It is to be asked everything anew.
+                Ok(true) => asked = Asked::default(),
+                Ok(false) => {
+                    if let Err(error) = self.carry_out(line, &mut asked).await {
+                        return error;
                     }
                 }
                 Err(error) => return error,
             }
-            if *told == Some(false) {
-                tracing::info!("the server answers the health check again");
+        }
+    }
+
+    /// One health check, and what is to be asked at it.
+    async fn check(
+        &mut self,
+        line: &mut Option<BackendSocket>,
+        told: &mut Option<bool>,
+        done: &mut Asked,
+    ) -> Result<(), String> {
+        self.ask_about_pause(line, &mut done.pause).await?;
+        self.give_place(line).await?;
+        let Some(socket) = line else {
+            return Err(CLOSED.to_owned());
+        };
+        let asked = self.epoch.elapsed();
+        let reply = self.ask(socket, &[b"PING"]).await?;
+        // Where clients bring their own logins narrows may have none: an answer is an answer.
+        if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() {
+            return Err(error_text(&reply));
+        }
+        let now = self.epoch.elapsed();
+        self.pause.answered(asked, now, Paused::All);
+        match reply.starts_with(b"-BUSY ") {
+            true => self.busy.heard(&reply, asked, now),
+            false => self.busy.over(asked),
+        }
+        if *told == Some(false) {
+            tracing::info!("the server answers the health check again");
+        }
+        self.server.answers();
+        self.tell_health(told, true);
+        if !done.commands {
+            done.commands = self.learn(socket).await?;
+        }
+        if !self.busy.is_heard() && done.figures.is_none_or(|at| at.elapsed() >= POLL) {
+            done.figures = Some(Instant::now());
+            self.poll(socket).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries orders out until it is time for the next health check.
+    async fn carry_out(
+        &mut self,
+        line: &mut Option<BackendSocket>,
+        done: &mut Asked,
+    ) -> Result<(), String> {
+        let interval = self.current.settings().health_interval;
+        let next = Instant::now()
+            + match self.busy.is_heard() {
+                true => interval.min(WRITE_PATIENCE),
+                false => interval,
+            };
+        while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
+            match order {
+                Some(Order::LearnCommands) => {}
+                Some(Order::Reloaded) => break,
+                None => return Err("narrows is ending".to_owned()),
             }
-            self.server.answers();
-            self.tell_health(told, true);
-            if !learned {
-                match self.learn(socket).await {
-                    Ok(done) => learned = done,
-                    Err(error) => return error,
-                }
-            }
-            if !self.busy.is_heard() && polled.is_none_or(|at| at.elapsed() >= POLL) {
-                polled = Some(Instant::now());
-                if let Err(error) = self.poll(socket).await {
-                    return error;
-                }
-            }
-            let interval = self.current.settings().health_interval;
-            let next = Instant::now()
-                + match self.busy.is_heard() {
-                    true => interval.min(WRITE_PATIENCE),
-                    false => interval,
-                };
-            while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
-                match order {
-                    Some(Order::LearnCommands) => {}
-                    Some(Order::Reloaded) => break,
-                    None => return "narrows is ending".to_owned(),
-                }
-                let result = self.learn(socket).await;
-                self.tell(Inbox::commands_learned);
-                if let Err(error) = result {
-                    return error;
-                }
+            // Who has just logged in may be allowed to ask.
+            let other = self.ask_as_another(line).await;
+            let learned = match (&other, line.as_mut()) {
+                (Ok(_), Some(socket)) => self.learn(socket).await,
+                _ => Err(CLOSED.to_owned()),
+            };
+            self.tell(Inbox::commands_learned);
+            let other = other?;
+            done.commands = learned?;
+            if other {
+                done.figures = None;
+                break;
             }
         }
+        Ok(())
     }
 
     /// While clients have paused writes through narrows: somebody else may have ended that. Only a
     /// write shows it, one that stores nothing; a connection on which that waits is closed.
     async fn ask_about_pause(
-        &self,
+        &mut self,
         line: &mut Option<BackendSocket>,
         last: &mut Option<Instant>,
     ) -> Result<(), String> {
@@ -269,7 +326,7 @@ impl Control {
 
     /// What is to end a script that keeps the server busy has no other place than this one: it is
     /// given away until that is done.
-    async fn give_place(&self, line: &mut Option<BackendSocket>) -> Result<(), String> {
+    async fn give_place(&mut self, line: &mut Option<BackendSocket>) -> Result<(), String> {
         if !self.busy.is_place_asked_for() {
             return Ok(());
         }
@@ -301,18 +358,52 @@ impl Control {
             && self.current.settings().credentials.password.is_none()
     }
 
+    /// What the server does not say on this connection it may say to a user that has logged in
+    /// meanwhile. True: the connection is another.
+    async fn ask_as_another(&mut self, line: &mut Option<BackendSocket>) -> Result<bool, String> {
+        let was = self.asking.login().is_some();
+        let other = match self.asks_nothing() {
+            true => self.asking.takes_another(self.epoch.elapsed()),
+            false => {
+                self.asking.ends();
+                was
+            }
+        };
+        if other {
+            if let Some(socket) = line.take() {
+                dial::take_leave(socket).await;
+            }
+            *line = Some(self.connect().await?);
+        } else if self.asks_nothing() {
+            self.server.needs_login(self.asking.is_wanting());
+            self.asking.tell();
+            if let Some(error) = self.asking.denial().map(str::to_owned) {
+                self.say_refused(&error);
+            }
+        }
+        Ok(other)
+    }
+
+    fn say_refused(&mut self, error: &str) {
+        let said = std::mem::replace(&mut self.command_refused, true);
+        if !said && !self.current.rules().commands.is_learned() {
+            tracing::warn!(error, "COMMAND is refused: narrows' own table rules");
+        }
+    }
+
     /// Asks for `COMMAND`. `Ok(false)`: not now (the server is loading, or busy).
     async fn learn(&mut self, socket: &mut BackendSocket) -> Result<bool, String> {
         let reply = self.ask(socket, &[b"COMMAND"]).await?;
+        self.asking.heard_commands(&reply);
+        if self.asking.is_denied_commands() && self.asks_nothing() {
+            // Perhaps it says that to somebody else.
+            return Ok(true);
+        }
         if reply.starts_with(b"-LOADING") || reply.starts_with(b"-BUSY ") {
             return Ok(false);
         }
         if reply.starts_with(b"-") {
-            let said = std::mem::replace(&mut self.command_refused, true);
-            if !said && !self.current.rules().commands.is_learned() {
-                let error = error_text(&reply);
-                tracing::warn!(error, "COMMAND is refused: narrows' own table rules");
-            }
+            self.say_refused(&error_text(&reply));
             return Ok(true);
         }
         let rules = self.current.rules();
@@ -332,40 +423,6 @@ impl Control {
         Ok(true)
     }
 
-    /// Reads what the server says of itself. Before Redis 7 `INFO` takes one section at a time.
-    async fn poll(&mut self, socket: &mut BackendSocket) -> Result<(), String> {
-        let mut figures = ServerFigures::default();
-        for section in [b"clients".as_slice(), b"memory", b"stats"] {
-            let reply = self.ask(socket, &[b"INFO", section]).await?;
-            figures.read(&String::from_utf8_lossy(&reply));
-        }
-        self.server.said(figures);
-        self.watch_maxclients(&figures);
-        Ok(())
-    }
-
-    /// Near the server's own `maxclients` nothing grows.
-    fn watch_maxclients(&self, figures: &ServerFigures) {
-        let figures = figures.connected_clients.zip(figures.maxclients);
-        let figures = figures.map(|(connected, max)| (connected as f64, max as f64));
-        if figures.is_none() && self.budget.growth_stopped() {
-            tracing::warn!("INFO clients cannot be read: the server's maxclients is not watched");
-            self.budget.stop_growth(false);
-        }
-        if let Some((connected, max)) = figures {
-            self.budget.server_said(connected as u64, max as u64);
-            let mark = max * self.current.settings().maxclients_high_water;
-            let others = connected - f64::from(self.budget.held());
-            // A figure below zero or above all becomes the nearest there is.
-            self.budget.limit_growth((mark - others.max(0.0)) as u32);
-            let near = connected >= mark;
-            if near && !self.budget.growth_stopped() {
-                tracing::warn!(connected, max, "near the server's maxclients: no growth");
-            }
-            self.budget.stop_growth(near);
-        }
-    }
-
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {
         if answering || *told != Some(answering) {
             *told = Some(answering);
@@ -381,40 +438,18 @@ impl Control {
     }
 
     /// One request and its whole reply, within a bounded time.
-    async fn ask(&self, socket: &mut BackendSocket, args: &[&[u8]]) -> Result<Vec<u8>, String> {
+    pub(super) async fn ask(
+        &self,
+        socket: &mut BackendSocket,
+        args: &[&[u8]],
+    ) -> Result<Vec<u8>, String> {
         let limit = self.current.settings().connect_timeout;
         let limit = limit.max(Duration::from_secs(1));
         let mut request = Vec::new();
         write::request(&mut request, args);
         let rules = self.current.rules();
         let limits = &rules.settings.limits;
-        let exchange = async {
-            let stream = &mut socket.stream;
-            stream.write_all(&request).await.map_err(lost)?;
-            let mut scanner = ReplyScanner::default();
-            let mut reply = Vec::new();
-            let mut chunk = vec![0u8; 64 << 10];
-            loop {
-                let n = stream.read(&mut chunk).await.map_err(lost)?;
-                let part = chunk.get(..n).unwrap_or_default();
-                if part.is_empty() {
-                    return Err(CLOSED.to_owned());
-                }
-                let advance = scanner
-                    .advance(part, limits)
-                    .map_err(|e| format!("malformed reply: {}", e.label()))?;
-                reply.extend_from_slice(part);
-                if advance.complete {
-                    return match advance.consumed == n {
-                        true => Ok(reply),
-                        false => Err("unsolicited reply".to_owned()),
-                    };
-                }
-                if reply.len() > REPLY_BYTES_MAX {
-                    return Err("reply too large".to_owned());
-                }
-            }
-        };
+        let exchange = exchange(&mut socket.stream, &request, limits);
         let begun = self.epoch.elapsed();
         let mut exchange = std::pin::pin!(exchange);
         loop {
@@ -428,14 +463,6 @@ impl Control {
                 return outcome;
             }
         }
-    }
-}
-
-/// A reset and a closed connection are one thing: which of them is seen is a matter of timing.
-fn lost(error: std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => CLOSED.to_owned(),
-        _ => error.to_string(),
     }
 }
 

@@ -2,11 +2,14 @@
 //! engines and knows nothing of what they mean.
 
 mod acceptor;
+mod asking;
 mod control;
 mod current;
 mod dial;
 mod door;
 mod drain;
+mod exchange;
+mod figures;
 mod inbox;
 mod message;
 pub mod network;

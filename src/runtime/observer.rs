@@ -13,6 +13,7 @@ use crate::telemetry::door::DoorCounts;
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
 
+use super::current::Current;
 use super::inbox::Inbox;
 
 /// Longest wait for all workers.
@@ -25,6 +26,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct Observer {
     workers: Vec<(Arc<Cell>, Arc<Inbox>)>,
     server: Arc<Server>,
+    current: Arc<Current>,
     budget: Arc<Budget>,
     door: Arc<DoorCounts>,
     epoch: Instant,
@@ -34,11 +36,16 @@ pub struct Observer {
 
 impl Observer {
     /// One for the workers behind `inboxes`, whose clock began at `epoch`.
-    pub(super) fn new(inboxes: &[Arc<Inbox>], shared: &Shared, epoch: Instant) -> Self {
+    pub(super) fn new(
+        inboxes: &[Arc<Inbox>],
+        (current, shared): (&Arc<Current>, &Shared),
+        epoch: Instant,
+    ) -> Self {
         let workers = inboxes.iter().cloned();
         Self {
             workers: workers.map(|inbox| (Arc::default(), inbox)).collect(),
             server: Arc::default(),
+            current: Arc::clone(current),
             budget: Arc::clone(&shared.budget),
             door: Arc::clone(&shared.door),
             epoch,
@@ -129,6 +136,19 @@ impl Observer {
                 Err(format!("worker {worker} has not answered for {seconds} s"))
             }
         }
+    }
+
+    /// What whoever is ready cannot be seen to be: how clients log in, and what only a login shows.
+    pub fn standing(&self) -> String {
+        let logins = self.current.rules().access.mode.shown();
+        let unknown = match self.server.is_login_needed() {
+            true => {
+                "\nunknown until a client that may ask has logged in: what the server says of itself \
+                 (INFO) and of its commands (COMMAND)"
+            }
+            false => "",
+        };
+        format!("logins: {logins}{unknown}")
     }
 
     /// Whether clients may be sent here: the server answers, and somebody serves them.

@@ -19,6 +19,7 @@ use crate::telemetry::Cell;
 use crate::telemetry::door::DoorCounts;
 
 use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
+use super::asking::Asking;
 use super::control::{Control, ORDERS_MAX, Order};
 use super::current::{Current, connection_name};
 use super::door::Door;
@@ -102,7 +103,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let room = Arc::default();
     let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();
     let epoch = Instant::now();
-    let observer = Arc::new(Observer::new(&inboxes, &shared, epoch));
+    let observer = Arc::new(Observer::new(&inboxes, (&current, &shared), epoch));
     let mut threads = Vec::new();
     for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
@@ -125,6 +126,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         name: connection_name(&settings, "control"),
         orders,
         command_refused: false,
+        asking: Asking::new(Arc::clone(&shared.stand_ins)),
         server: observer.server(),
         pause: Arc::clone(&shared.pause),
         busy: Arc::clone(&shared.busy),

@@ -22,18 +22,13 @@ pub enum AuthMode {
 }
 
 /// How clients log in, as an operator writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuthChoice {
     /// As follows from narrows' own credentials: where it has none clients bring the server's own.
+    #[default]
     Auto,
     /// In this way.
     Always(AuthMode),
-}
-
-impl Default for AuthChoice {
-    fn default() -> Self {
-        Self::Always(AuthMode::default())
-    }
 }
 
 impl AuthChoice {
@@ -196,7 +191,7 @@ impl Default for AuthSettings {
     fn default() -> Self {
         Self {
             choice: AuthChoice::default(),
-            mode: AuthMode::None,
+            mode: AuthChoice::default().mode(false),
             user_clients_max: 0,
             failures_max: 10,
             users: Vec::new(),
@@ -254,7 +249,30 @@ impl UserSettings {
     }
 }
 
+impl AuthMode {
+    /// How clients log in, for people.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::None => "none: clients act as narrows' own user",
+            Self::Local => "local: to the users of this configuration",
+            Self::Passthrough => "passthrough: to the server's own users",
+        }
+    }
+}
+
 impl AuthSettings {
+    /// How clients log in, and why so, for people.
+    pub fn shown(&self) -> String {
+        let why = match (self.choice, self.mode) {
+            (AuthChoice::Always(_), _) => "",
+            (AuthChoice::Auto, AuthMode::None) => {
+                ", since narrows has credentials of its own (auto)"
+            }
+            (AuthChoice::Auto, _) => ", since narrows has no credentials of its own (auto)",
+        };
+        format!("{}{why}", self.mode.shown())
+    }
+
     /// See [`Access::asks_for_login`].
     pub fn asks_for_login(&self) -> bool {
         let open = |user: &UserSettings| user.name == "default" && user.nopass;
@@ -321,6 +339,11 @@ impl Access {
             }
             AuthMode::Passthrough => None,
         }
+    }
+
+    /// Whether narrows has a login of its own, or needs none beside those of its clients.
+    pub fn has_own_login(&self) -> bool {
+        self.mode != AuthMode::Passthrough || self.own.password.is_some()
     }
 
     /// Whether narrows or the server asks whoever comes in for a login. With `passthrough` the

@@ -1,6 +1,8 @@
 //! What the server says of itself, as the control connection last heard it. Written by that alone;
 //! always the server's raw figures, and nothing where nothing is known.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 /// Whether the server answers narrows' own health check.
@@ -55,7 +57,7 @@ impl ServerFigures {
 
 /// What is known of the server now.
 #[derive(Debug, Default)]
-pub struct Server(Mutex<(Health, ServerFigures)>);
+pub struct Server(Mutex<(Health, ServerFigures)>, AtomicBool);
 
 impl Server {
     /// It has answered the health check.
@@ -71,6 +73,16 @@ impl Server {
     /// It has said this of itself.
     pub fn said(&self, figures: ServerFigures) {
         self.0.lock().1 = figures;
+    }
+
+    /// Whether what it would say of itself it says to nobody who has not logged in.
+    pub fn needs_login(&self, needs: bool) {
+        self.1.store(needs, Ordering::Relaxed);
+    }
+
+    /// See [`Server::needs_login`].
+    pub fn is_login_needed(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Whether it answers, and what it said last.

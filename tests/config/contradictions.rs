@@ -4,24 +4,35 @@ use crate::setup::{Setup, of_file};
 
 #[test]
 fn an_address_for_other_machines_is_warned_about() {
-    let warnings = |address, open| {
+    let warnings = |mode: &str, address, open| {
         let setup = Setup::new().flag("--listen", address);
+        let setup = setup.file(&format!("[auth]\nmode = \"{mode}\"\n"));
         setup.flag("--allow-open", open).load().unwrap().warnings
     };
-    let closed = &warnings("0.0.0.0:6380", "false")[0];
-    assert!(
-        closed.contains("only those of this machine are served"),
-        "{closed}"
-    );
-    let open = &warnings("0.0.0.0:6380", "true")[0];
-    assert!(
-        open.contains("whoever reaches it acts as narrows' own user"),
-        "{open}"
-    );
-    for open in ["true", "false"] {
-        let local = warnings("127.0.0.1:6380,unix:/x", open);
-        assert_eq!(local, Vec::<String>::new());
+    for (mode, closed, open) in [
+        (
+            "none",
+            "only those of this machine are served",
+            "whoever reaches it acts as narrows' own user",
+        ),
+        (
+            "auto",
+            "asks for no password, only clients of this machine are served",
+            "asks for no password, whoever reaches it acts as the server's default user",
+        ),
+    ] {
+        let told = &warnings(mode, "0.0.0.0:6380", "false")[0];
+        assert!(told.contains(closed), "{told}");
+        let told = &warnings(mode, "0.0.0.0:6380", "true")[0];
+        assert!(told.contains(open), "{told}");
+        for open in ["true", "false"] {
+            let local = warnings(mode, "127.0.0.1:6380,unix:/x", open);
+            assert_eq!(local, Vec::<String>::new());
+        }
     }
+    // Whoever has chosen that the server asks knows it.
+    let chosen = warnings("passthrough", "0.0.0.0:6380", "false");
+    assert_eq!(chosen, Vec::<String>::new());
 }
 
 #[test]

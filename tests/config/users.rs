@@ -79,7 +79,7 @@ fn what_is_wrong_with_a_user_is_told_with_its_line() {
 
 #[test]
 fn users_need_a_mode_and_the_server_has_its_own() {
-    let nothing = of_file("[users.a]\nmax_clients = 3\n")
+    let nothing = of_file("[auth]\nmode = \"none\"\n[users.a]\nmax_clients = 3\n")
         .mistakes()
         .join("\n");
     assert!(

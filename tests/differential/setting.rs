@@ -26,7 +26,7 @@ pub(crate) enum Users {
 const PLENTY: Setting = Setting {
     name: "default",
     flags: &[],
-    configuration: "",
+    configuration: "[auth]\nfailures_max = 0\n",
     leases: 3,
     waits: 3,
     users: Users::Nobody,
@@ -75,6 +75,8 @@ pub(crate) const LEAST: Setting = Setting {
         header_bytes_max = "1KiB"
         args_max = 16
         bulk_bytes_max = "1MiB"
+        [auth]
+        failures_max = 0
     "#,
     leases: 1,
     waits: 1,

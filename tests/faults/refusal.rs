@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::setup::{SHORT_DEADLINES, narrows, other_clients, pipe_ids};
+use crate::setup::{NOBODY_ASKS, SHORT_DEADLINES, narrows, other_clients, pipe_ids};
 use crate::support::{Child, Conn, PATIENCE, RedisServer, wait_for, wait_until};
 
 /// Calls until the reply is `wanted`; every other one must begin with `until_then`.
@@ -24,7 +24,9 @@ fn becomes(conn: &mut Conn, command: &[&str], until_then: &str, wanted: &str) {
 fn narrows_starts_without_a_server_and_serves_when_there_is_one() {
     let mut server = RedisServer::start();
     server.kill9();
-    let narrows = narrows(&server.url(), SHORT_DEADLINES, &[]);
+    // With the server's own users it is the server that has to be asked who may do what.
+    let settings = format!("{NOBODY_ASKS}{SHORT_DEADLINES}");
+    let narrows = narrows(&server.url(), &settings, &[]);
     let mut client = narrows.connect();
     let begin = Instant::now();
     let text = client.call(&["PING"]).text();
@@ -109,7 +111,8 @@ fn a_wrong_password_is_told_apart_and_a_right_one_needs_no_restart() {
     let server = RedisServer::start_with(&["--requirepass", "s3cret-right"]);
     let at = server.address();
     for credentials in ["", ":s3cret-wrong@", "nobody:s3cret-wrong@"] {
-        let narrows = narrows(&format!("redis://{credentials}{at}"), SHORT_DEADLINES, &[]);
+        let settings = format!("{NOBODY_ASKS}{SHORT_DEADLINES}");
+        let narrows = narrows(&format!("redis://{credentials}{at}"), &settings, &[]);
         let refused = "-TRYAGAIN narrows: the backend refuses narrows' credentials\r\n";
         let mut client = narrows.connect();
         client.expect(&["GET", "k"], refused);

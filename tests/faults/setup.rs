@@ -17,6 +17,10 @@ pub(crate) const SHORT_DEADLINES: &str = r#"
     queue_timeout = "1s"
 "#;
 
+/// Clients need not log in, and what narrows answers by itself the server is not asked about: a list
+/// of clients is to be had while it does not answer.
+pub(crate) const NOBODY_ASKS: &str = "[auth]\nmode = \"none\"\n";
+
 /// narrows on a free port in front of the server at `url`, with the configuration `toml`.
 #[track_caller]
 pub(crate) fn narrows(url: &str, toml: &str, flags: &[&str]) -> Narrows {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::setup::{SHORT_DEADLINES, narrows};
+use crate::setup::{NOBODY_ASKS, SHORT_DEADLINES, narrows};
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, wait_until};
 
 /// Runs until it is killed.
@@ -17,6 +17,12 @@ fn servers() -> impl Iterator<Item = RedisServer> {
     let options = ["--busy-reply-threshold", "50"];
     let start = move |flavor| RedisServer::start_flavor(flavor, &options);
     Flavor::installed().into_iter().map(start)
+}
+
+/// narrows over so many connections, which lists its clients whether the server answers or not.
+fn with(server: &RedisServer, connections: &str) -> Narrows {
+    let flags = ["--max-backend-connections", connections];
+    narrows(&server.url(), NOBODY_ASKS, &flags)
 }
 
 #[track_caller]
@@ -53,8 +59,7 @@ fn begin_script(server: &RedisServer, busy: &mut Conn) {
 fn others_are_told_that_the_server_is_busy_and_may_end_the_script() {
     for server in servers() {
         for connections in CONNECTIONS {
-            let narrows =
-                Narrows::in_front_of(&server, &["--max-backend-connections", connections]);
+            let narrows = with(&server, connections);
             let (mut a, mut b) = (narrows.connect(), narrows.connect());
             b.expect(&["PING"], "+PONG\r\n");
             a.send_command(&["EVAL", FOR_EVER, "0"]);
@@ -87,11 +92,37 @@ fn others_are_told_that_the_server_is_busy_and_may_end_the_script() {
 }
 
 #[test]
+fn what_the_server_has_to_allow_first_is_answered_as_directly_while_it_is_busy() {
+    for server in servers() {
+        for connections in CONNECTIONS {
+            let flags = ["--max-backend-connections", connections];
+            let narrows = Narrows::in_front_of(&server, &flags);
+            let (mut a, mut b) = (narrows.connect(), narrows.connect());
+            b.expect(&["PING"], "+PONG\r\n");
+            begin_script(&server, &mut a);
+            // Whether it may see the list the server does not say now.
+            let list = b.call(&["CLIENT", "LIST"]).text();
+            assert!(
+                list.starts_with("BUSY ") || list.contains(" cmd=eval "),
+                "{list}"
+            );
+            b.send("SELECT 3\r\nPING\r\n");
+            expect_busy(&mut b);
+            expect_busy(&mut b);
+            b.expect(&["SCRIPT", "KILL"], "+OK\r\n");
+            expect_killed(&mut a);
+            wait_until("the script is over", PATIENCE, || {
+                b.call(&["SELECT", "3"]).raw() == b"+OK\r\n"
+            });
+        }
+    }
+}
+
+#[test]
 fn a_kill_goes_before_what_its_client_waits_for_and_its_reply_keeps_its_turn() {
     for server in servers() {
         for connections in CONNECTIONS {
-            let narrows =
-                Narrows::in_front_of(&server, &["--max-backend-connections", connections]);
+            let narrows = with(&server, connections);
             let (mut a, mut b) = (narrows.connect(), narrows.connect());
             server.connect().expect(&["SET", "n", "0"], "+OK\r\n");
             b.expect(&["INCR", "n"], ":1\r\n");

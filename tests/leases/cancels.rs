@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::setup::narrows;
+use crate::setup::{NOBODY_ASKS, narrows};
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, wait_until};
 
 fn blocked(admin: &mut Conn) -> usize {
@@ -33,7 +33,9 @@ struct Scene {
 impl Scene {
     fn of(flavor: Flavor, settings: &str, request: &[&str]) -> Self {
         let server = RedisServer::start_flavor(flavor, &[]);
-        let narrows = narrows(&server.url(), settings, &[]);
+        // Whether anybody may see who is there is not asked of a server that does not answer.
+        let settings = format!("{NOBODY_ASKS}{settings}");
+        let narrows = narrows(&server.url(), &settings, &[]);
         let mut admin = server.connect();
         let (mut asks, mut waits) = (narrows.connect(), narrows.connect());
         asks.expect(&["PING"], "+PONG\r\n");

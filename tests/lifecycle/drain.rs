@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::setup::narrows;
+use crate::setup::{NOBODY_ASKS, narrows};
 use crate::support::{Conn, PATIENCE, RedisServer, command, wait_until};
 
 /// Keeps the server busy for ARGV[1] microseconds.
@@ -105,7 +105,8 @@ fn a_reply_that_nobody_waits_for_does_not_hold_up_the_end() {
 #[test]
 fn what_is_not_finished_in_time_is_cut_off() {
     let mut server = RedisServer::start();
-    let mut narrows = narrows(&server.url(), "[runtime]\ndrain_timeout = \"400ms\"\n", &[]);
+    let toml = format!("{NOBODY_ASKS}[runtime]\ndrain_timeout = \"400ms\"\n");
+    let mut narrows = narrows(&server.url(), &toml, &[]);
     let mut client = narrows.connect();
     client.expect(&["PING"], "+PONG\r\n");
     server.stop();
@@ -133,7 +134,7 @@ fn what_is_not_finished_in_time_is_cut_off() {
 fn a_client_that_waits_for_a_connection_is_still_given_one() {
     let mut server = RedisServer::start();
     let toml = "[backend]\nbackoff_max = \"50ms\"\n[pool]\nqueue_timeout = \"9s\"\n";
-    let mut narrows = narrows(&server.url(), toml, &[]);
+    let mut narrows = narrows(&server.url(), &format!("{NOBODY_ASKS}{toml}"), &[]);
     let mut client = narrows.connect();
     client.expect(&["PING"], "+PONG\r\n");
     server.kill9();
@@ -190,7 +191,7 @@ fn an_open_transaction_is_finished_and_an_abandoned_one_is_cut_off() {
 #[test]
 fn a_second_signal_cuts_off_at_once() {
     let mut server = RedisServer::start();
-    let mut narrows = narrows(&server.url(), "", &[]);
+    let mut narrows = narrows(&server.url(), NOBODY_ASKS, &[]);
     let mut client = narrows.connect();
     client.expect(&["PING"], "+PONG\r\n");
     server.stop();

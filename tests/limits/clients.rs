@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::figures::figure;
-use crate::setup::narrows;
+use crate::setup::{NOBODY_ASKS, narrows};
 use crate::support::{Conn, PATIENCE, RedisServer, command, wait_until};
 
 #[test]
@@ -126,8 +126,8 @@ fn who_does_not_read_is_closed_counted_and_logged() {
 #[test]
 fn who_has_too_much_under_way_is_not_read_and_loses_nothing() {
     let mut server = RedisServer::start();
-    let toml = "[clients]\nin_flight_max = 4\n";
-    let narrows = narrows(&server.url(), toml, &[]);
+    let toml = format!("{NOBODY_ASKS}[clients]\nin_flight_max = 4\n");
+    let narrows = narrows(&server.url(), &toml, &[]);
     let (mut client, mut other) = (narrows.connect(), narrows.connect());
     other.expect(&["PING"], "+PONG\r\n");
     server.stop();

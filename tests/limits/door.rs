@@ -2,7 +2,7 @@
 
 use crate::figures::figure;
 use crate::proxy_header::through_a_balancer;
-use crate::setup::narrows;
+use crate::setup::{NOBODY_ASKS, narrows};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
 
 const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";
@@ -112,7 +112,8 @@ fn an_ipv6_address_counts_with_its_whole_network() {
 fn who_comes_from_another_machine_is_turned_away_unless_that_is_meant() {
     let server = RedisServer::start();
     let toml = |open: bool| {
-        format!("[listen]\nallow_open = {open}\nproxy_protocol_from = ['127.0.0.1']\n")
+        let listen = format!("allow_open = {open}\nproxy_protocol_from = ['127.0.0.1']\n");
+        format!("{NOBODY_ASKS}[listen]\n{listen}")
     };
     let closed = narrows(&server.url(), &toml(false), &[]);
     for client in ["203.0.113.9:40000", "[2001:db8::1]:40000"] {
@@ -180,14 +181,14 @@ fn an_address_for_other_machines_is_told_at_the_start() {
     let url = server.url();
     let arguments = ["--backend", &url, "--listen", "127.0.0.1:0,0.0.0.0:0"];
     let closed = Narrows::start(&arguments);
-    let words = ["WARN", "0.0.0.0:0", "only those of this machine are served"];
-    closed.expect_logged(&words);
-    closed.connect().expect(&["PING"], "+PONG\r\n");
-    let open = Narrows::start(&[&arguments[..], &["--allow-open"]].concat());
     let words = [
         "WARN",
         "0.0.0.0:0",
-        "whoever reaches it acts as narrows' own user",
+        "only clients of this machine are served",
     ];
+    closed.expect_logged(&words);
+    closed.connect().expect(&["PING"], "+PONG\r\n");
+    let open = Narrows::start(&[&arguments[..], &["--allow-open"]].concat());
+    let words = ["WARN", "0.0.0.0:0", "acts as the server's default user"];
     open.expect_logged(&words);
 }

@@ -15,7 +15,8 @@ fn without_a_server_narrows_lives_and_says_why_it_is_not_ready() {
     let address = narrows.admin_address();
     let is_ready = || get(&address, "/readyz").status == 200;
     wait_until("narrows to be ready", PATIENCE, is_ready);
-    assert_eq!(get(&address, "/readyz").body, "ready\n");
+    let body = "ready\nlogins: passthrough: to the server's own users\n";
+    assert_eq!(get(&address, "/readyz").body, body);
     assert_eq!(scrape(&narrows).value("narrows_ready"), 1.0);
     server.kill9();
     wait_until("the loss to be noticed", PATIENCE, || !is_ready());

@@ -4,6 +4,7 @@
 
 use super::differences::name_away;
 use super::talk::{Ending, Step, Talk};
+use crate::setup;
 use crate::support::{Conn, Flavor, Narrows, RedisServer};
 
 /// A server, and narrows in front of it.
@@ -42,7 +43,8 @@ impl Arena {
         // `DEBUG DIGEST` is ours to ask; narrows does not let it through.
         let server = RedisServer::start_flavor(flavor, &["--enable-debug-command", "yes"]);
         settle_tables(&server);
-        let narrows = Narrows::in_front_of(&server, flags);
+        // Logins that fail are part of what is compared.
+        let narrows = setup::narrows(&server.url(), "[auth]\nfailures_max = 0\n", flags);
         Self { server, narrows }
     }
 

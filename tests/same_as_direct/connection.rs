@@ -361,7 +361,6 @@ const CLIENT_KILL: &str = r#"
     1> CLIENT KILL TYPE nothing
     1> CLIENT KILL TYPE pubsub
     1> CLIENT KILL TYPE master
-    1> CLIENT KILL USER nobody
     1> CLIENT KILL ADDR 1.2.3.4:5
     1> CLIENT KILL LADDR 1.2.3.4:5
     1> CLIENT KILL NOTHING x

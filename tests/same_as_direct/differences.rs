@@ -78,6 +78,12 @@ pub const ACCEPTED: &[Accepted] = &[
         ],
     },
     Accepted {
+        reason: "who the server's users are only the server knows; narrows closes its own clients",
+        on: None,
+        talk: "CLIENT KILL USER nobody\nMULTI\nCLIENT KILL USER nobody\nEXEC",
+        through: &[":0\\r\\n", "+OK\\r\\n", "+QUEUED\\r\\n", "*1\\r\\n:0\\r\\n"],
+    },
+    Accepted {
         reason: "Valkey 8.0 takes whatever follows a line of blanks for inline requests",
         on: Some(Flavor::Valkey),
         talk: "PING a\n~raw: \"   \\r\\n\"\nPING b",

@@ -127,7 +127,7 @@ pub const TALKS: &[(&str, &str)] = &[
     ),
     (
         "acting on clients from inside",
-        "MULTI\nCLIENT KILL ID 9223372036854775807\nCLIENT UNBLOCK 9223372036854775807\nCLIENT UNBLOCK x\nCLIENT LIST TYPE nothing\nCLIENT KILL USER nobody\nSET a 1\nEXEC\nGET a",
+        "MULTI\nCLIENT KILL ID 9223372036854775807\nCLIENT UNBLOCK 9223372036854775807\nCLIENT UNBLOCK x\nCLIENT LIST TYPE nothing\nSET a 1\nEXEC\nGET a",
     ),
     (
         "the server seen from inside",

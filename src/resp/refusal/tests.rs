@@ -339,3 +339,19 @@ fn a_subscriber_is_told_what_it_may_ask() {
         "-ERR Can't execute 'auth': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
     );
 }
+
+#[test]
+fn an_exec_that_is_not_taken_says_that_nothing_of_it_runs() {
+    for (refusal, why) in [
+        (
+            Refusal::Arity { command: "exec" },
+            "wrong number of arguments for 'exec' command",
+        ),
+        (Refusal::ExecNoAuth, "NOAUTH Authentication required."),
+    ] {
+        let mut out = Vec::new();
+        refusal.write(&mut out);
+        let expected = format!("-EXECABORT Transaction discarded because of: {why}\r\n");
+        assert_eq!(out, expected.as_bytes());
+    }
+}

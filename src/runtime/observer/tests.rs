@@ -4,7 +4,12 @@ use std::task::{Poll, Waker};
 
 use super::*;
 use crate::admission::DialRate;
+use crate::command::{CommandTable, Policy};
+use crate::engine::Rules;
+use crate::engine::settings::Settings as EngineSettings;
 use crate::runtime::message::Message;
+use crate::runtime::settings::Settings;
+use crate::session::Access;
 use crate::telemetry::Snapshot;
 
 /// What a worker has of its observer.
@@ -16,7 +21,14 @@ fn observer(count: usize) -> (Observer, Vec<End>) {
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
     let shared = Shared::new(Budget::new(9, count), DialRate::new(1));
-    let observer = Observer::new(&inboxes, &shared, epoch);
+    let rules = Rules {
+        settings: EngineSettings::default(),
+        commands: CommandTable::builtin(),
+        policy: Policy::default(),
+        access: Access::default(),
+    };
+    let current = Arc::new(Current::new(Settings::default(), rules));
+    let observer = Observer::new(&inboxes, (&current, &shared), epoch);
     let ends = inboxes.into_iter().enumerate();
     let ends = ends
         .map(|(worker, end)| (observer.cell(worker), end))

@@ -1,0 +1,55 @@
+//! One request to the server and its whole reply, on a connection that nobody else uses.
+
+use std::io::ErrorKind;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::resp::{Limits, ReplyScanner};
+
+use super::stream::Stream;
+
+/// What is told of a connection that ended at a request's or reply's edge or within.
+pub const CLOSED: &str = "the server closed the connection";
+
+/// Largest reply read here, in bytes: `COMMAND` of a server with many modules.
+const REPLY_BYTES_MAX: usize = 16 << 20;
+
+/// Sends `request` and reads its reply. The error is a sentence for people.
+pub async fn exchange(
+    stream: &mut Stream,
+    request: &[u8],
+    limits: &Limits,
+) -> Result<Vec<u8>, String> {
+    stream.write_all(request).await.map_err(lost)?;
+    let mut scanner = ReplyScanner::default();
+    let mut reply = Vec::new();
+    let mut chunk = vec![0u8; 64 << 10];
+    loop {
+        let n = stream.read(&mut chunk).await.map_err(lost)?;
+        let part = chunk.get(..n).unwrap_or_default();
+        if part.is_empty() {
+            return Err(CLOSED.to_owned());
+        }
+        let advance = scanner
+            .advance(part, limits)
+            .map_err(|e| format!("malformed reply: {}", e.label()))?;
+        reply.extend_from_slice(part);
+        if advance.complete {
+            return match advance.consumed == n {
+                true => Ok(reply),
+                false => Err("unsolicited reply".to_owned()),
+            };
+        }
+        if reply.len() > REPLY_BYTES_MAX {
+            return Err("reply too large".to_owned());
+        }
+    }
+}
+
+/// A reset and a closed connection are one thing: which of them is seen is a matter of timing.
+fn lost(error: std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => CLOSED.to_owned(),
+        _ => error.to_string(),
+    }
+}
