@@ -230,8 +230,9 @@ impl Engine {
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }
-            self.passed(id, length);
-            if strict.is_some() {
+            let is_in = self.passed(id, length);
+            // A login lifts them, a RESET brings them back.
+            if strict.is_some() || !is_in {
                 strict = self.limits_of(id, &rules);
             }
             at += length;
@@ -274,15 +275,18 @@ impl Engine {
         at
     }
 
-    /// The request at the head of the input, `bytes` long, is done with.
-    fn passed(&mut self, id: ClientId, bytes: usize) {
-        if let Some(client) = self.clients.get_mut(id) {
-            if let Some(since) = client.waiting_since.take() {
-                self.counters.waited(self.now.saturating_sub(since));
-            }
-            client.verdict = None;
-            client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
+    /// The request at the head of the input, `bytes` long, is done with. Whether its client may use
+    /// commands behind it.
+    fn passed(&mut self, id: ClientId, bytes: usize) -> bool {
+        let Some(client) = self.clients.get_mut(id) else {
+            return true;
+        };
+        if let Some(since) = client.waiting_since.take() {
+            self.counters.waited(self.now.saturating_sub(since));
         }
+        client.verdict = None;
+        client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
+        client.is_in()
     }
 
     /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.

@@ -1,6 +1,6 @@
 //! Users of the server.
 
-use crate::support::{Conn, Flavor, PATIENCE, RedisServer, wait_until};
+use crate::support::{Conn, Flavor, PATIENCE, RedisServer, command, wait_until};
 use crate::{passthrough, server_with_users, setup};
 
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
@@ -68,6 +68,33 @@ fn what_is_pipelined_behind_a_login_runs_as_that_user() {
     client.expect_reply(WRONGPASS);
     client.expect_reply("$3\r\nbob\r\n");
     assert!(client.reply().text().starts_with("NOPERM"));
+}
+
+/// Whoever goes back to nobody may send no more than nobody may.
+#[test]
+fn a_huge_request_behind_a_reset_is_that_of_a_stranger() {
+    for flavor in Flavor::installed() {
+        let server = server_with_users(flavor);
+        let narrows = passthrough(&server, "");
+        let huge = command(&["SET", "a:1", &"x".repeat(3 << 20)]);
+        let talks = |mut conn: Conn| {
+            conn.expect(&["AUTH", "alice", "alicepw"], "+OK\r\n");
+            let mut all = command(&["GET", "a:1"]);
+            all.extend_from_slice(&command(&["RESET"]));
+            all.extend_from_slice(&huge);
+            // It is closed before it has sent all of that.
+            let _ = conn.try_send(&all);
+            conn.expect_reply("$-1\r\n");
+            conn.expect_reply("+RESET\r\n");
+            let _ = conn.try_reply().map(|reply| {
+                let text = reply.text();
+                assert!(text.starts_with("ERR Protocol error: "), "{text}");
+                conn.expect_closed();
+            });
+        };
+        talks(server.connect());
+        talks(narrows.connect());
+    }
 }
 
 #[test]
