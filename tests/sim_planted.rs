@@ -99,6 +99,8 @@ planted! {
     a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Listening;
     confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Listening;
     a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Listening;
+    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Listening;
+    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 300, Listening;
     a_connection_of_an_errand_that_is_shared_is_found: ErrandShared, 400, All;
     a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
@@ -108,6 +110,13 @@ planted! {
 #[test]
 fn a_block_that_is_torn_is_found() {
     finds_from(&[3460, 6646], Bug::BlockTorn, 2000, Worlds::Transacting);
+}
+
+/// Few clients leave while they watch something.
+#[test]
+fn watches_left_on_what_others_use_are_found() {
+    let starts = [1880, 5200];
+    finds_from(&starts, Bug::LeftUncleaned, 100, Worlds::Transacting);
 }
 
 /// Only in some worlds clients write all before they read.

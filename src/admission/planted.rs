@@ -66,6 +66,10 @@ pub enum Bug {
     ConfirmedOnce,
     /// A connection is given back while it is subscribed.
     LeaseWhileSubscribed,
+    /// What a client has left on its connection is not taken back before others use that.
+    LeftUncleaned,
+    /// What comes behind a `RESET` does not wait until the server has seen the end of what was left.
+    LeftTooEarly,
     /// The end of a client that is not read goes unnoticed: its wait takes what comes.
     HangUpMissed,
     /// A wait is ended by closing its connection, whatever is on its way there.

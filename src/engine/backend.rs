@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::resp::ReplyScanner;
 
 use super::check::Check;
+use super::cleaning::Cleaning;
 use super::context::Contexts;
 use super::credential::CredentialId;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId, LoginId};
+use super::lease::LeaseFor;
 use super::orphan::Orphan;
 use super::outgoing::Outgoing;
 use super::planted::{self, Bug};
@@ -20,7 +22,9 @@ use super::slot::{Receiver, Slot};
 /// What a backend is used for.
 ///
 /// ```text
-///   Dialling -> Handshake -> Spare <-> Leased
+///                              .-- Cleaning <-.
+///                              v              |
+///   Dialling -> Handshake -> Spare <------> Leased
 ///                  ^           |
 ///                  |           v
 ///              Draining <---- Pipe
@@ -46,8 +50,26 @@ pub enum Phase {
     Leased(ClientId),
     /// That of a client that has left while it waited: how the wait ends is still to be seen.
     Orphaned(Orphan),
+    /// Nobody's, until the server has taken back what its client has left on it.
+    Cleaning(Box<Cleaning>),
     /// It carries what ends waits on other backends.
     Cancelling,
+}
+
+impl Phase {
+    /// What it was lent for to a client that has left it, and that it is not free of yet.
+    pub fn left_by_its_client(&self) -> Option<LeaseFor> {
+        match self {
+            Self::Orphaned(orphan) => Some(orphan.purpose),
+            Self::Cleaning(cleaning) => Some(cleaning.purpose),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes the place of a lease.
+    pub fn is_lent(&self) -> bool {
+        matches!(self, Self::Leased(_)) || self.left_by_its_client().is_some()
+    }
 }
 
 /// Which requests a pipe takes.

@@ -5,6 +5,7 @@ use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
 use super::hold::Hold;
+use super::key::BackendId;
 use super::login::LoginCheck;
 
 /// What an engine holds now.
@@ -37,17 +38,22 @@ pub struct Census {
 }
 
 impl Engine {
+    /// Whether what a client has left on this connection is being taken back.
+    pub fn is_cleaning(&self, id: BackendId) -> bool {
+        let phase = self.backends.get(id).map(|backend| &backend.phase);
+        matches!(phase, Some(Phase::Cleaning(_)))
+    }
+
     /// Counts what the engine holds. Walks everything: not for each event.
     pub fn census(&self) -> Census {
         let held = |is: fn(Hold) -> bool| {
             let held = self.clients.values().filter(|c| c.hold.is_some_and(is));
             held.count()
         };
-        let orphaned = |backend: &&Backend| matches!(backend.phase, Phase::Orphaned(_));
-        let orphans = self.backends.values().filter(orphaned).count();
-        let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + orphans;
-        let leased = |phase: &Phase| matches!(phase, Phase::Leased(_) | Phase::Orphaned(_));
-        let leased = self.backends.values().filter(|b| leased(&b.phase)).count();
+        let left = |backend: &&Backend| backend.phase.left_by_its_client().is_some();
+        let left = self.backends.values().filter(left).count();
+        let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + left;
+        let leased = self.backends.values().filter(|b| b.phase.is_lent()).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
         let logins: usize = self.logins.values().map(LoginCheck::waiting_len).sum();

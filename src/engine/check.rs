@@ -119,6 +119,7 @@ impl Engine {
         if !interval.is_zero() {
             self.wake_at(self.now + interval);
         }
+        self.cleaned(id);
         self.reopen(id);
     }
 }

@@ -62,6 +62,8 @@ pub struct Credential {
     pub select_refused_at: Option<Duration>,
     /// The server does not let it end waits of other connections.
     pub may_not_cancel: bool,
+    /// The server does not let it take back what its clients have left on a connection.
+    pub may_not_clean: bool,
 }
 
 /// All users of the server that backends are, or were, logged in as.
@@ -83,6 +85,7 @@ impl Credential {
             blocks_stay_open: false,
             select_refused_at: None,
             may_not_cancel: false,
+            may_not_clean: false,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::session::feed::{
 use crate::session::{Mark, own_channel};
 use crate::telemetry::Leave;
 
-use super::backend::Backend;
+use super::backend::{Backend, Phase};
 use super::hold::Ending;
 use super::key::{BackendId, ClientId};
 use super::loss::Loss;
@@ -94,9 +94,14 @@ impl Feed {
         subscribed || self.monitoring || self.tracking
     }
 
+    /// Whether no frame is half here and no confirmation to come.
+    pub fn is_between_frames(&self) -> bool {
+        !self.is_changing() && self.under_way.is_none() && self.held.is_empty()
+    }
+
     /// Whether nothing is left of it: no subscription, no frame half here.
     pub fn is_over(&self) -> bool {
-        !self.is_live() && !self.is_changing() && self.under_way.is_none() && self.held.is_empty()
+        !self.is_live() && self.is_between_frames()
     }
 
     /// Bytes that are kept until their frame is whole.
@@ -126,13 +131,30 @@ impl Feed {
     }
 }
 
+/// A feed, with what there is to know of its connection.
+struct On<'a> {
+    feed: &'a mut Feed,
+    /// Where in the oldest reply we are.
+    replies: &'a mut ReplyScanner,
+    /// The connection's.
+    protocol: Protocol,
+    /// Whose it is: nobody's, where its client has left.
+    owner: Option<ClientId>,
+    /// The oldest request is one that changes subscriptions.
+    owes: bool,
+}
+
 impl Backend {
     /// Whether the oldest request is one that changes subscriptions.
     fn owes_confirmations(&self) -> bool {
         let oldest = self.in_flight.front().map(|slot| slot.receiver());
         matches!(
             oldest,
-            Some(Receiver::Lent(Mark::Subscribe) | Receiver::LentSilent(Mark::Subscribe))
+            Some(
+                Receiver::Lent(Mark::Subscribe)
+                    | Receiver::LentSilent(Mark::Subscribe)
+                    | Receiver::Undone(Mark::Subscribe)
+            )
         )
     }
 }
@@ -141,6 +163,28 @@ impl Engine {
     /// The feed of the client that holds a backend, if it has one.
     fn feed(&mut self, owner: ClientId) -> Option<&mut Feed> {
         self.lent(owner)?.feed.as_deref_mut()
+    }
+
+    /// The feed of a backend, if it has one.
+    fn feed_on(&mut self, id: BackendId) -> Option<On<'_>> {
+        let backend = self.backends.get_mut(id)?;
+        let owes = backend.owes_confirmations();
+        let (feed, protocol, owner) = match &mut backend.phase {
+            Phase::Leased(owner) => {
+                let client = self.clients.get_mut(*owner)?;
+                let feed = client.lease.as_mut()?.lent.feed.as_deref_mut()?;
+                (feed, client.session.protocol, Some(*owner))
+            }
+            Phase::Cleaning(cleaning) => (cleaning.feed.as_deref_mut()?, cleaning.protocol, None),
+            _ => return None,
+        };
+        Some(On {
+            feed,
+            replies: &mut backend.replies,
+            protocol,
+            owner,
+            owes,
+        })
     }
 
     /// Whether the client has, or has had, one on the backend that it holds.
@@ -156,37 +200,25 @@ impl Engine {
     }
 
     /// Bytes of a backend whose client may be sent things unasked.
-    pub(super) fn feed_bytes(
-        &mut self,
-        rules: &Rules,
-        (id, owner): (BackendId, ClientId),
-        bytes: &[u8],
-    ) {
-        let Some(feed) = self.feed(owner) else {
-            return;
-        };
-        if feed.under_way.is_none() && !feed.held.is_empty() {
+    pub(super) fn feed_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
+        if let Some(On { feed, .. }) = self.feed_on(id)
+            && feed.under_way.is_none()
+            && !feed.held.is_empty()
+        {
             let mut joined = std::mem::take(&mut feed.held);
             joined.extend_from_slice(bytes);
-            return self.feed_frames(rules, (id, owner), &joined);
+            return self.feed_frames(rules, id, &joined);
         }
-        self.feed_frames(rules, (id, owner), bytes);
+        self.feed_frames(rules, id, bytes);
     }
 
-    fn feed_frames(&mut self, rules: &Rules, of: (BackendId, ClientId), mut rest: &[u8]) {
-        let (id, owner) = of;
+    fn feed_frames(&mut self, rules: &Rules, id: BackendId, mut rest: &[u8]) {
         while !rest.is_empty() {
-            let Some(backend) = self.backends.get(id) else {
-                return;
+            let Some(on) = self.feed_on(id) else {
+                // It was cleaned just now, or is lost: nothing unasked may come any more.
+                return self.replies(id, rules, rest);
             };
-            let owes = backend.owes_confirmations();
-            let Some(client) = self.clients.get_mut(owner) else {
-                return;
-            };
-            let protocol = client.session.protocol;
-            let Some(feed) = client.lease.as_mut().and_then(|l| l.lent.feed.as_mut()) else {
-                return;
-            };
+            let (feed, protocol, owes) = (on.feed, on.protocol, on.owes);
             let listening = Listening {
                 protocol,
                 subscribed: feed.subscriptions.any() || owes,
@@ -197,14 +229,12 @@ impl Engine {
                 // A transaction of the client's own may tell it something in the middle of its reply.
                 let nests = protocol == Protocol::Resp3 && (listening.subscribed || feed.tracking);
                 feed.scanner.let_pushes_nest(nests);
-                if let Some(backend) = self.backends.get_mut(id) {
-                    backend.replies.let_pushes_nest(nests);
-                }
+                on.replies.let_pushes_nest(nests);
             }
             let Some(kind) = feed.under_way.or_else(|| frame_kind(rest, listening)) else {
                 // So little of it is here that it may be anything.
                 debug_assert!(rest.len() < PREFIX_BYTES_MAX);
-                return self.hold_back(owner, rest);
+                return self.hold_back(id, None, rest);
             };
             let kind = planted::kind_of_frame(kind);
             let advance = match feed.scanner.advance(rest, &rules.settings.limits) {
@@ -221,14 +251,14 @@ impl Engine {
                 }
                 self.replies(id, rules, part);
             } else if advance.complete && feed.held.is_empty() {
-                self.unasked(of, kind, part);
+                self.unasked(id, kind, part);
             } else {
-                self.hold_back(owner, part);
+                self.hold_back(id, Some(kind), part);
                 if advance.complete
-                    && let Some(feed) = self.feed(owner)
+                    && let Some(On { feed, .. }) = self.feed_on(id)
                 {
                     let frame = std::mem::take(&mut feed.held);
-                    self.unasked(of, kind, &frame);
+                    self.unasked(id, kind, &frame);
                 }
             }
         }
@@ -236,38 +266,39 @@ impl Engine {
 
     /// A part of a frame is kept until the rest of it has come: between two frames is the only
     /// place where an answer of narrows' own may stand.
-    fn hold_back(&mut self, owner: ClientId, part: &[u8]) {
+    fn hold_back(&mut self, id: BackendId, kind: Option<FrameKind>, part: &[u8]) {
         let limit = self.rules.settings.clients.output_subscriber_bytes_max;
-        let Some(feed) = self.feed(owner) else {
+        let Some(On { feed, owner, .. }) = self.feed_on(id) else {
             return;
         };
+        if owner.is_none() && kind.is_some_and(FrameKind::is_told) {
+            return;
+        }
         feed.held.extend_from_slice(part);
         if feed.held.len() > limit {
-            self.too_far_behind(owner, limit);
+            match owner {
+                Some(owner) => self.too_far_behind(owner, limit),
+                None => self.lose(id, Loss::Oversized),
+            }
         }
     }
 
     /// A whole frame that is no reply.
-    fn unasked(&mut self, (id, owner): (BackendId, ClientId), kind: FrameKind, frame: &[u8]) {
-        let Some(client) = self.clients.get_mut(owner) else {
-            return;
-        };
-        let speaks = client.session.reply_mode == crate::session::ReplyMode::On;
-        let Some(feed) = client.lease.as_mut().and_then(|l| l.lent.feed.as_mut()) else {
+    fn unasked(&mut self, id: BackendId, kind: FrameKind, frame: &[u8]) {
+        let Some(On {
+            feed, owner, owes, ..
+        }) = self.feed_on(id)
+        else {
             return;
         };
         match kind {
             // Neither these nor confirmations are silenced by CLIENT REPLY (CLIENT_PUSHING,
             // networking.c).
-            // A pattern may be of all channels.
-            FrameKind::Message if own_channel::is_own(frame) => {}
-            FrameKind::Message if feed.subscriptions.any() => self.hand_on(owner, frame),
-            FrameKind::Invalidation if feed.tracking => self.hand_on(owner, frame),
-            FrameKind::MonitorLine if !speaks => {}
-            FrameKind::MonitorLine => self.hand_on(owner, frame),
+            FrameKind::Message if feed.subscriptions.any() => self.hand_on(owner, kind, frame),
+            FrameKind::Invalidation if feed.tracking => self.hand_on(owner, kind, frame),
+            FrameKind::MonitorLine => self.hand_on(owner, kind, frame),
             FrameKind::Confirmation(verb) => {
                 let last = feed.confirmed(verb, confirmed_count(frame));
-                let owes = (self.backends.get(id)).is_some_and(Backend::owes_confirmations);
                 let Some(last) = last.filter(|_| owes) else {
                     return self.lose(id, Loss::OutOfStep);
                 };
@@ -275,7 +306,7 @@ impl Engine {
                     // Where some have come nothing else can be said in place of the others.
                     backend.begun = !last;
                 }
-                self.hand_on(owner, frame);
+                self.hand_on(owner, kind, frame);
                 if last {
                     self.confirmed(id);
                 }
@@ -297,11 +328,21 @@ impl Engine {
         }
     }
 
-    /// A frame goes to its client as it is.
-    fn hand_on(&mut self, owner: ClientId, frame: &[u8]) {
+    /// A frame goes to its client as it is, if that is still there.
+    fn hand_on(&mut self, owner: Option<ClientId>, kind: FrameKind, frame: &[u8]) {
+        let Some(owner) = owner else {
+            return;
+        };
         let Some(client) = self.clients.get_mut(owner) else {
             return;
         };
+        let speaks = client.session.reply_mode == crate::session::ReplyMode::On;
+        match kind {
+            // A pattern may be of all channels.
+            FrameKind::Message if own_channel::is_own(frame) => return,
+            FrameKind::MonitorLine if !speaks => return,
+            _ => {}
+        }
         let before = client.out.len();
         client.out.tail(&mut self.store).extend_from_slice(frame);
         let unread = client.out.len();

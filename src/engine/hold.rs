@@ -33,6 +33,8 @@ pub enum Hold {
     Pipe,
     /// The request waits for a backend of its own.
     Lease(LeaseFor),
+    /// The server is to see the end of what it leaves behind.
+    Leaving,
     /// The server checks its login.
     Login(LoginId),
     /// The server is asked whether its user may.

@@ -10,7 +10,8 @@ use super::planted::{self, Bug};
 /// One client's exclusive use of one backend.
 ///
 /// Owned and not `Clone`. It ends in exactly three ways: given back with the proof that the
-/// backend is clean, broken, which closes the backend, or orphaned, which has its wait ended first.
+/// backend is clean, broken, which closes the backend, or orphaned, which has its wait ended, or what
+/// its client has left on it taken back first.
 /// Debug builds panic when one is dropped otherwise.
 #[derive(Debug)]
 #[must_use]
@@ -37,7 +38,7 @@ impl Lease {
         self.end()
     }
 
-    /// Its client has left while it waited: the engine keeps the backend until that has ended.
+    /// Its client has left in the middle: the engine keeps the backend until that has ended.
     pub fn orphaned(mut self) -> (BackendId, Lent) {
         self.ended = true;
         let none = Lent::new(self.lent.purpose, self.lent.since);

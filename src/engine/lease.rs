@@ -282,9 +282,7 @@ impl Engine {
     /// Whether a backend that pipes could use may become a lease for `purpose`: plain traffic
     /// goes on beside every lease that may last. With one backend in all they take turns.
     pub(super) fn spares_one(&self, purpose: LeaseFor) -> bool {
-        let lent = |b: &Backend| {
-            matches!(b.phase, Phase::Leased(_)) || matches!(b.made_for, Some(Want::Lease(_)))
-        };
+        let lent = |b: &Backend| b.phase.is_lent() || matches!(b.made_for, Some(Want::Lease(_)));
         let free = self.backends.values().filter(|b| !lent(b)).count();
         let takes_turns = || self.backends.len() == 1 || self.shared.budget.is_all_lent();
         free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())

@@ -6,7 +6,6 @@ use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
 use crate::session::{Answer, Mark, answer, info};
 
-use super::client::Client;
 use super::context::Setting;
 use super::hold::{Hold, Outcome};
 use super::key::ClientId;
@@ -128,10 +127,10 @@ impl Engine {
             Route::Local(Local::Select | Local::Hello) => {
                 self.switch_lent(id, rules, bytes, frame, spec)
             }
-            Route::Local(local @ (Local::Reset | Local::Quit)) => {
-                self.leave_lease(id);
-                self.local(id, bytes, frame, spec, local)
-            }
+            Route::Local(local @ (Local::Reset | Local::Quit)) => match self.leave_lease(id) {
+                Outcome::Held => Outcome::Held,
+                _ => self.local(id, bytes, frame, spec, local),
+            },
             Route::Local(local) => self.local(id, bytes, frame, spec, local),
             // It never runs there.
             Route::NotForwarded | Route::Pinned(_)
@@ -183,13 +182,6 @@ impl Engine {
             Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
             Some(_) => Outcome::Taken,
             None => Outcome::Ended,
-        }
-    }
-
-    /// The client leaves its state behind, and the backend with it.
-    pub(super) fn leave_lease(&mut self, id: ClientId) {
-        if let Some(lease) = self.clients.get_mut(id).and_then(Client::part_with_lease) {
-            self.break_lease(lease);
         }
     }
 

@@ -187,6 +187,7 @@ impl Engine {
         match &backend.phase {
             Phase::Leased(owner) => self.feed_lost(*owner),
             Phase::Orphaned(orphan) => self.orphan_lost(*orphan, &backend),
+            Phase::Cleaning(cleaning) => self.cleaning_lost(cleaning),
             Phase::Cancelling => self.canceller_lost(id),
             _ => {}
         }

@@ -54,7 +54,14 @@ impl Engine {
     /// Bytes that shared connections and those being made hold.
     pub(super) fn count_shared_bytes(&self) -> usize {
         let shared = self.backends.values().filter(|b| b.owner().is_none());
-        let bytes = |b: &Backend| b.out.unanswered_len() + b.collected.len();
+        let bytes = |b: &Backend| {
+            let feed = match &b.phase {
+                Phase::Cleaning(cleaning) => cleaning.feed.as_ref(),
+                _ => None,
+            };
+            let held = feed.map_or(0, |feed| feed.held_bytes());
+            b.out.unanswered_len() + b.collected.len() + held
+        };
         shared.map(bytes).sum()
     }
 

@@ -14,6 +14,7 @@ mod cancel;
 mod canceller;
 mod census;
 mod check;
+mod cleaning;
 mod client;
 mod context;
 mod credential;
@@ -82,7 +83,7 @@ use crate::session::Access;
 use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
 
-use backend::{Backend, Phase, Rotation, Want};
+use backend::{Backend, Rotation, Want};
 use cancel::Cancels;
 use client::Client;
 use context::{Context, Contexts};
@@ -91,7 +92,7 @@ use gather::Gather;
 use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
-use lease::Leases;
+use lease::{LeaseFor, Leases};
 use lease_line::LeaseLine;
 use login::LoginCheck;
 use outbox::BufferStore;
@@ -272,9 +273,7 @@ impl Drop for Engine {
             }
         }
         for backend in self.backends.values() {
-            if let Phase::Orphaned(orphan) = &backend.phase
-                && let Some(term) = orphan.purpose.term()
-            {
+            if let Some(term) = backend.phase.left_by_its_client().and_then(LeaseFor::term) {
                 self.shared.budget.lent_no_more(self.worker, term);
             }
         }

@@ -75,8 +75,10 @@ impl Engine {
         let filled = match local {
             Local::Reset | Local::Quit => {
                 // As in Redis: at once.
-                self.leave_lease(id);
-                return self.local(id, bytes, frame, spec, local);
+                return match self.leave_lease(id) {
+                    Outcome::Held => Outcome::Held,
+                    _ => self.local(id, bytes, frame, spec, local),
+                };
             }
             Local::Select => {
                 let db = Args::new(bytes).nth(1).and_then(crate::resp::integer);

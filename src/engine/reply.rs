@@ -39,13 +39,17 @@ impl Engine {
         };
         backend.heard_at = now;
         let owed = backend.in_flight.len();
-        let owner = match backend.phase {
-            Phase::Leased(owner) => Some(owner),
-            _ => None,
+        let fed = match &backend.phase {
+            Phase::Leased(owner) => {
+                let owner = *owner;
+                self.has_feed(owner)
+            }
+            Phase::Cleaning(cleaning) => cleaning.feed.is_some(),
+            _ => false,
         };
-        match owner.filter(|owner| self.has_feed(*owner)) {
-            Some(owner) => self.feed_bytes(&rules, (id, owner), bytes),
-            None => self.replies(id, &rules, bytes),
+        match fed {
+            true => self.feed_bytes(&rules, id, bytes),
+            false => self.replies(id, &rules, bytes),
         }
         self.after_replies(id, owed);
     }
@@ -77,6 +81,7 @@ impl Engine {
                 | Receiver::LentSilent(_)
                 | Receiver::Permission
                 | Receiver::Kill
+                | Receiver::Undone(_)
                 | Receiver::Ping
                 | Receiver::Offset
                 | Receiver::Waited { .. }
@@ -133,6 +138,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Undone(mark) => self.undone(id, mark, &reply),
             Receiver::Offset => self.offset_moved(id, &reply),
             Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::Kill => self.kill_answered(run.client, Some(&reply)),

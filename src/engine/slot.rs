@@ -44,6 +44,8 @@ pub enum Receiver {
     Permission,
     /// narrows itself: the reply to a client's `SCRIPT KILL` that was sent before its turn.
     Kill,
+    /// narrows itself: what a client that is gone has left behind is taken back.
+    Undone(Mark),
     /// narrows itself: a health check.
     Ping,
     /// narrows itself: what moves a connection behind all that was written before.
@@ -84,6 +86,7 @@ impl Receiver {
             Self::Tombstone
             | Self::Permission
             | Self::Kill
+            | Self::Undone(_)
             | Self::Ping
             | Self::Offset
             | Self::Cancel { .. }

@@ -10,7 +10,7 @@ use super::lease::LeaseFor;
 
 impl Phase {
     /// All labels.
-    const LABELS: [&'static str; 8] = [
+    const LABELS: [&'static str; 9] = [
         "dialling",
         "handshake",
         "pipe",
@@ -18,6 +18,7 @@ impl Phase {
         "spare",
         "leased",
         "orphaned",
+        "cleaning",
         "cancelling",
     ];
 
@@ -31,6 +32,7 @@ impl Phase {
             Self::Spare => "spare",
             Self::Leased(_) => "leased",
             Self::Orphaned(_) => "orphaned",
+            Self::Cleaning(_) => "cleaning",
             Self::Cancelling => "cancelling",
         }
     }

@@ -143,14 +143,12 @@ impl Engine {
         let now = self.now;
         let settings = &self.rules.settings;
         let mut next = Earliest::default();
-        if let Phase::Handshake(handshake) = &backend.phase {
-            let timeout = settings.backend.handshake_timeout;
-            let begun = handshake.deadline.saturating_sub(timeout);
-            let deadline = self.counts_from(begun) + timeout;
-            if deadline <= now {
-                return (Some(Due::Lose(Loss::HandshakeTimeout)), None);
-            }
-            return (None, Some(deadline));
+        if let Some((begun, loss)) = self.own_work(backend) {
+            let deadline = self.counts_from(begun) + settings.backend.handshake_timeout;
+            return match deadline <= now {
+                true => (Some(Due::Lose(loss)), None),
+                false => (None, Some(deadline)),
+            };
         }
         if matches!(backend.phase, Phase::Dialling) {
             return (None, None);
@@ -225,6 +223,19 @@ impl Engine {
         // The shorter clock may begin to hold at any moment.
         next.earliest((backend.heard_at + settings.backend.stall_timeout).max(now + SECOND));
         (None, next.at)
+    }
+
+    /// Since when a backend is being set to its context, or cleaned, and what it is lost to in the end.
+    fn own_work(&self, backend: &Backend) -> Option<(Duration, Loss)> {
+        let timeout = self.rules.settings.backend.handshake_timeout;
+        match &backend.phase {
+            Phase::Handshake(handshake) => {
+                let begun = handshake.deadline.saturating_sub(timeout);
+                Some((begun, Loss::HandshakeTimeout))
+            }
+            Phase::Cleaning(cleaning) => Some((cleaning.since, Loss::ClientGone)),
+            _ => None,
+        }
     }
 
     /// How long a backend that owes replies may be silent.

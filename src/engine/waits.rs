@@ -261,7 +261,9 @@ impl Engine {
     pub(super) fn leave_lease_behind(&mut self, lease: Lease) {
         match lease.lent.waits() && self.may_end_wait(lease.backend()) {
             true => self.orphan(lease),
-            false => self.break_lease(lease),
+            false => {
+                self.leave(lease, None);
+            }
         }
     }
 

@@ -149,6 +149,13 @@ pub enum FrameKind {
     UnknownPush,
 }
 
+impl FrameKind {
+    /// Whether it tells its client something, and narrows nothing.
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::Message | Self::Invalidation | Self::MonitorLine)
+    }
+}
+
 /// What a connection may be sent, as its client has asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listening {

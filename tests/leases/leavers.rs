@@ -1,9 +1,12 @@
-//! Clients that leave while they wait, whatever they have sent behind: none of them takes what
-//! comes after it has gone.
+//! Clients that leave while they wait, or in the middle of what a connection was lent to them for,
+//! whatever they have sent behind: none of them takes what comes after it has gone, and nothing of
+//! them is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
+use crate::setup::field;
+use crate::streams::{message, subscribed};
+use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 fn blocked(admin: &mut Conn) -> usize {
     let list = admin.call(&["CLIENT", "LIST"]).text();
@@ -82,4 +85,141 @@ fn what_was_not_read_for_a_while_is_read_in_its_order() {
             waits.expect_reply(format!("${}\r\n{word}\r\n", word.len()));
         }
     }
+}
+
+#[test]
+fn what_follows_a_reset_runs_when_the_server_has_seen_the_end_of_what_was_subscribed() {
+    for flavor in Flavor::installed() {
+        let server = RedisServer::start_flavor(flavor, &[]);
+        let narrows = Narrows::in_front_of(&server, &[]);
+        let mut conn = narrows.connect();
+        for round in 0..120 {
+            let (listen, publish) = match round % 4 {
+                0 => ("SUBSCRIBE", "PUBLISH"),
+                1 => ("PSUBSCRIBE", "PUBLISH"),
+                2 => ("SSUBSCRIBE", "SPUBLISH"),
+                _ => ("MONITOR\r\nSUBSCRIBE", "PUBLISH"),
+            };
+            if round % 3 == 0 {
+                conn.call(&["HELLO", "3"]);
+            }
+            conn.send(format!(
+                "{listen} x\r\nRESET\r\n{publish} x m\r\nECHO end\r\n"
+            ));
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"$3\r\nend\r\n") {
+                heard.extend_from_slice(conn.reply().raw());
+            }
+            let heard = heard.escape_ascii().to_string();
+            assert!(
+                heard.ends_with(r"+RESET\r\n:0\r\n$3\r\nend\r\n"),
+                "{round}: {heard}"
+            );
+        }
+        let info = conn.call(&["INFO", "narrows"]).text();
+        assert!(info.contains("backends_poisoned_total:0"), "{info}");
+    }
+}
+
+/// A client that leaves in the middle of what a connection was lent to it for.
+fn leaves_in_the_middle(narrows: &Narrows, kind: usize) {
+    let mut conn = narrows.connect();
+    match kind % 6 {
+        0 => {
+            conn.expect(&["SUBSCRIBE", "c"], subscribed("c", 1));
+        }
+        1 => {
+            conn.call(&["PSUBSCRIBE", "c*"]);
+            conn.call(&["SUBSCRIBE", "c"]);
+        }
+        2 => conn.expect(&["WATCH", "k"], "+OK\r\n"),
+        3 => {
+            conn.expect(&["WATCH", "k"], "+OK\r\n");
+            conn.expect(&["MULTI"], "+OK\r\n");
+            conn.expect(&["SET", "k", "never"], "+QUEUED\r\n");
+        }
+        4 => {
+            conn.expect(&["SELECT", "3"], "+OK\r\n");
+            conn.call(&["SSUBSCRIBE", "s"]);
+            conn.call(&["SUBSCRIBE", "a", "b"]);
+            conn.reply();
+        }
+        _ => {
+            conn.call(&["HELLO", "3"]);
+            conn.expect(&["CLIENT", "TRACKING", "ON"], "+OK\r\n");
+            conn.call(&["GET", "k"]);
+            conn.call(&["SUBSCRIBE", "c"]);
+            conn.expect(&["MULTI"], "+OK\r\n");
+        }
+    }
+}
+
+#[test]
+fn load_who_leaves_in_the_middle_costs_no_new_connection_and_leaves_nothing_behind() {
+    for flavor in Flavor::installed() {
+        let server = RedisServer::start_flavor(flavor, &[]);
+        let narrows = Narrows::in_front_of(&server, &[]);
+        let mut other = narrows.connect();
+        let begun = Instant::now();
+        for kind in 0..300 {
+            leaves_in_the_middle(&narrows, kind);
+            other.expect(&["PUBLISH", "nobody", "m"], ":0\r\n");
+        }
+        let took = begun.elapsed();
+        // With a new connection for each it is 6 s and more: 50 may be opened in a second.
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        let mut admin = server.connect();
+        let connections = server.info_number("total_connections_received");
+        assert!(connections < 40, "{connections}");
+        wait_until("nothing to be left", PATIENCE, || {
+            let list = admin.call(&["CLIENT", "LIST"]).text();
+            list.lines()
+                .filter(|line| line.contains("name=narrows:"))
+                .all(|line| {
+                    [" sub=0 ", " psub=0 ", " multi=-1 "]
+                        .iter()
+                        .all(|clean| line.contains(clean))
+                        && field(line, "ssub").is_none_or(|shards| shards == "0")
+                        && !field(line, "flags").is_some_and(|flags| flags.contains(['t', 'x']))
+                })
+        });
+        other.expect(&["GET", "k"], "$-1\r\n");
+        let info = other.call(&["INFO", "narrows"]).text();
+        assert!(info.contains("backends_poisoned_total:0"), "{info}");
+    }
+}
+
+/// Short subscribers, ten at a time; each of their messages is counted once. How long they take.
+fn short_subscribers(connect: impl Fn() -> Conn + Sync) -> Duration {
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for crowd in 0..10 {
+            let connect = &connect;
+            scope.spawn(move || {
+                let mut publisher = connect();
+                for turn in 0..30 {
+                    let channel = format!("of:{crowd}:{turn}");
+                    let mut conn = connect();
+                    conn.expect(&["SUBSCRIBE", &channel], subscribed(&channel, 1));
+                    publisher.expect(&["PUBLISH", &channel, "m"], ":1\r\n");
+                    conn.expect_reply(message(&channel, "m"));
+                }
+            });
+        }
+    });
+    begun.elapsed()
+}
+
+#[test]
+fn load_three_hundred_short_subscribers_take_about_what_they_take_directly() {
+    let server = RedisServer::start();
+    let narrows = Narrows::in_front_of(&server, &[]);
+    let direct = short_subscribers(|| server.connect());
+    let before = server.info_number("total_connections_received");
+    let through = short_subscribers(|| narrows.connect());
+    println!("directly {direct:?}, through narrows {through:?}");
+    // Within the rate of dials it were six seconds.
+    assert!(through < direct * 5 + Duration::from_secs(1), "{through:?}");
+    let dialled = server.info_number("total_connections_received") - before;
+    assert!(dialled < 20, "{dialled}");
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::setup::{field, narrows, pipe_ids};
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, command, wait_until};
 
-fn subscribed(channel: &str, count: usize) -> String {
+pub(crate) fn subscribed(channel: &str, count: usize) -> String {
     let len = channel.len();
     format!("*3\r\n$9\r\nsubscribe\r\n${len}\r\n{channel}\r\n:{count}\r\n")
 }
 
-fn message(channel: &str, text: &str) -> String {
+pub(crate) fn message(channel: &str, text: &str) -> String {
     let (of_channel, of_text) = (channel.len(), text.len());
     format!("*3\r\n$7\r\nmessage\r\n${of_channel}\r\n{channel}\r\n${of_text}\r\n{text}\r\n")
 }

@@ -130,10 +130,14 @@ impl World {
         let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
             return false;
         };
+        link.is_left = self.workers[key.0].engine.is_cleaning(key.1);
         self.server.now = self.now;
         let mut executed = 0;
         while executed < most && link.execute(&mut self.server, &mut self.ledger) {
             executed += 1;
+        }
+        if link.is_left {
+            self.ledger.feeds.left(link.id);
         }
         executed > 0
     }

@@ -19,6 +19,8 @@ struct Sent {
     link: u64,
     frame: Vec<u8>,
     kind: Kind,
+    /// See [`Feeds::left`].
+    may_be_missed: bool,
 }
 
 /// See the file's head.
@@ -47,6 +49,7 @@ impl Feeds {
             link,
             frame,
             kind,
+            may_be_missed: false,
         });
     }
 
@@ -72,6 +75,10 @@ impl Feeds {
                 }
                 return queue.pop_front().map(|sent| sent.kind);
             }
+            if next.may_be_missed {
+                queue.pop_front();
+                continue;
+            }
             let link = next.link;
             if self.alive.contains(&link) {
                 return None;
@@ -88,6 +95,13 @@ impl Feeds {
         None
     }
 
+    /// What was sent over a connection that its client has left may be on its way to it, or not.
+    pub fn left(&mut self, link: u64) {
+        let sent = self.by_client.values_mut().flatten();
+        let of_it = sent.filter(|sent| sent.link == link);
+        of_it.for_each(|sent| sent.may_be_missed = true);
+    }
+
     /// What a client is to hear next.
     pub fn next(&self, client: u32) -> String {
         let next = self.by_client.get(&client).and_then(VecDeque::front);
@@ -97,7 +111,8 @@ impl Feeds {
     /// Something that a client should have heard by now, if its connection lives.
     pub fn missing(&self, client: u32) -> Option<String> {
         let queue = self.by_client.get(&client)?;
-        let missing = queue.iter().find(|sent| self.alive.contains(&sent.link))?;
+        let due = |sent: &&Sent| !sent.may_be_missed && self.alive.contains(&sent.link);
+        let missing = queue.iter().find(due)?;
         Some(missing.frame.escape_ascii().to_string())
     }
 }

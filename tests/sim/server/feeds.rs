@@ -207,6 +207,8 @@ pub fn run(link: &mut Link, name: &str, args: &[&[u8]], server: &mut Server, led
         let last = at + 1 == count;
         let kind = Kind::Confirmation { last };
         match channel {
+            // It is to nobody.
+            _ if link.is_left => {}
             Some(_) => ledger
                 .feeds
                 .sent(listener.owner, link.id, frame.clone(), kind),

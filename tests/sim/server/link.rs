@@ -39,6 +39,8 @@ pub struct Link {
     pub slip: Option<Slip>,
     pub transaction: Transaction,
     pub waiting: Option<Waiting>,
+    /// Its client has left, and narrows takes back what is left on it.
+    pub is_left: bool,
 }
 
 /// One command of a client, as a family of commands sees it.
@@ -63,6 +65,7 @@ impl Link {
             slip: None,
             transaction: Transaction::default(),
             waiting: None,
+            is_left: false,
         }
     }
 
@@ -188,6 +191,9 @@ impl Link {
             ledger.offend(format!("an untagged {name} in a transaction"));
             return reply;
         };
+        if self.transaction.watches_for_another(tag.client) {
+            ledger.offend(format!("{tag:?} ran beside what another client watches"));
+        }
         // What has timed out may run late.
         if !ledger.timeouts && server.hub.listens_elsewhere(tag.client, self.id) {
             ledger.offend(format!("{tag:?} ran beside what its client listens to"));

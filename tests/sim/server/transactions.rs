@@ -55,6 +55,11 @@ impl Transaction {
         }
     }
 
+    /// Whether another client's keys are watched.
+    pub fn watches_for_another(&self, client: u32) -> bool {
+        self.watches.iter().any(|watch| watch.tag.client != client)
+    }
+
     fn end(&mut self) -> Vec<Vec<u8>> {
         let queue = self.queue.take().unwrap_or_default();
         *self = Self::default();
