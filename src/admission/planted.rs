@@ -80,6 +80,8 @@ pub enum Bug {
     MailForgotten,
     /// A client that has not read its replies is not read either.
     ReadingStops,
+    /// A context is forgotten while clients and connections are in it.
+    ContextForgotten,
 }
 
 #[cfg(feature = "planted")]

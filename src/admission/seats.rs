@@ -9,7 +9,27 @@ use parking_lot::Mutex;
 /// The counts of all users. Touched when a client logs in and when it leaves, never between.
 #[derive(Debug, Default)]
 pub struct Seats {
-    by_user: Mutex<BTreeMap<Box<[u8]>, Arc<AtomicUsize>>>,
+    by_user: Mutex<ByUser>,
+}
+
+#[derive(Debug, Default)]
+struct ByUser {
+    counts: BTreeMap<Box<[u8]>, Arc<AtomicUsize>>,
+    /// How many were left when those without clients were last forgotten.
+    kept: usize,
+}
+
+/// Users that may come before those are forgotten that have no client any more.
+const NEW_MAX: usize = 64;
+
+impl ByUser {
+    fn forget_some(&mut self) {
+        if self.counts.len() >= self.kept + NEW_MAX {
+            // Each client has its user's count.
+            self.counts.retain(|_, count| Arc::strong_count(count) > 1);
+            self.kept = self.counts.len();
+        }
+    }
 }
 
 /// One client's place among those of its user, given up when it is dropped.
@@ -17,13 +37,15 @@ pub struct Seats {
 pub struct Seat(Arc<AtomicUsize>);
 
 impl Seats {
-    /// A place for one more client of `user`, unless it has `max` already (0: no bound). Only for
-    /// users that exist: a name is remembered for ever.
+    /// A place for one more client of `user`, unless it has `max` already (0: no bound).
     pub fn take(&self, user: &[u8], max: usize) -> Option<Seat> {
         let mut by_user = self.by_user.lock();
-        let count = match by_user.get(user) {
+        let count = match by_user.counts.get(user) {
             Some(count) => Arc::clone(count),
-            None => Arc::clone(by_user.entry(user.into()).or_default()),
+            None => {
+                by_user.forget_some();
+                Arc::clone(by_user.counts.entry(user.into()).or_default())
+            }
         };
         drop(by_user);
         let before = count.fetch_add(1, Ordering::Relaxed);
@@ -31,11 +53,11 @@ impl Seats {
         (max == 0 || before < max).then_some(seat)
     }
 
-    /// The clients of each user that ever had one.
+    /// The clients of each user that has some, or had lately.
     pub fn counts(&self) -> Vec<(Box<[u8]>, usize)> {
         let by_user = self.by_user.lock();
-        let mut counts = Vec::with_capacity(by_user.len());
-        for (user, count) in by_user.iter() {
+        let mut counts = Vec::with_capacity(by_user.counts.len());
+        for (user, count) in &by_user.counts {
             counts.push((user.clone(), count.load(Ordering::Relaxed)));
         }
         counts
@@ -64,5 +86,18 @@ mod tests {
         assert!(seats.take(b"a", 2).is_some());
         assert_eq!(seats.counts(), [(b"a"[..].into(), 1), (b"b"[..].into(), 0)]);
         assert!(seats.take(b"a", 0).is_some());
+    }
+
+    #[test]
+    fn users_that_come_and_go_are_forgotten_and_those_that_stay_are_not() {
+        let seats = Seats::default();
+        let stays = seats.take(b"stays", 1);
+        for user in 0..10_000_u32 {
+            assert!(seats.take(&user.to_be_bytes(), 1).is_some());
+            assert!(seats.take(b"stays", 1).is_none());
+        }
+        assert!(seats.counts().len() <= NEW_MAX + 1);
+        drop(stays);
+        assert!(seats.take(b"stays", 1).is_some());
     }
 }

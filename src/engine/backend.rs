@@ -8,7 +8,7 @@ use crate::resp::ReplyScanner;
 
 use super::check::Check;
 use super::cleaning::Cleaning;
-use super::context::Contexts;
+use super::context::{Contexts, Within};
 use super::credential::CredentialId;
 use super::handshake::Handshake;
 use super::key::{ClientId, ContextId, LoginId};
@@ -98,7 +98,7 @@ pub enum Access {
 }
 
 /// Who waits for a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Want {
     /// The clients of a context: a pipe.
     Pipe(ContextId),
@@ -127,7 +127,7 @@ pub struct Backend {
     /// See [`Phase`].
     pub phase: Phase,
     /// What it is set to, or being dialled for. Always one of its own user's.
-    context: ContextId,
+    within: Within,
     /// As whom it is logged in. Never changes, once that is known.
     credential: CredentialId,
     /// Its `CLIENT ID`, if it has said that.
@@ -172,10 +172,10 @@ pub struct Backend {
 
 impl Backend {
     /// A backend about to be dialled.
-    pub fn new(context: ContextId, credential: CredentialId, now: Duration) -> Self {
+    pub fn new(within: Within, credential: CredentialId, now: Duration) -> Self {
         Self {
             phase: Phase::Dialling,
-            context,
+            within,
             credential,
             server_id: None,
             kept_back: false,
@@ -202,7 +202,7 @@ impl Backend {
     /// What it is set to, or being dialled for.
     #[inline]
     pub fn context(&self) -> ContextId {
-        self.context
+        self.within.id()
     }
 
     /// As whom it is logged in.
@@ -215,9 +215,9 @@ impl Backend {
     ///
     /// # Panics
     /// When that is another user's: whatever came over it would run as somebody else.
-    pub fn enter(&mut self, contexts: &Contexts, context: ContextId) {
+    pub fn enter(&mut self, contexts: &mut Contexts, context: ContextId) {
         self.assert_own(contexts, context);
-        self.context = context;
+        contexts.move_on(&mut self.within, context);
     }
 
     /// A context that it is set to, or is to be, is one of the user that it is logged in as.
@@ -233,7 +233,7 @@ impl Backend {
     pub fn is_now_of(
         &mut self,
         credential: CredentialId,
-        (contexts, context): (&Contexts, ContextId),
+        (contexts, context): (&mut Contexts, ContextId),
     ) {
         assert!(
             self.credential == CredentialId::PENDING,
@@ -241,6 +241,11 @@ impl Backend {
         );
         self.credential = credential;
         self.enter(contexts, context);
+    }
+
+    /// It is gone: it is in its context no more.
+    pub fn leave(self, contexts: &mut Contexts) {
+        contexts.leave(self.within);
     }
 
     /// Registers an expected reply. **Before** the request's bytes are appended.

@@ -77,7 +77,7 @@ impl Engine {
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
         }
-        let (context, carrier) = (client.context, client.carrier);
+        let (context, carrier) = (client.context(), client.carrier);
         let inner = parts.iter().filter(|part| part.fate == Fate::Block);
         let access = inner.map(|part| access_of(part.spec)).max();
         let access = access.unwrap_or_default();

@@ -155,15 +155,12 @@ impl Engine {
             protocol: to.protocol,
             db: to.db,
         });
-        lent.enter(&self.contexts, context);
-        if let Some(pool) = self.contexts.get_mut(context) {
-            pool.verified = true;
-            pool.refusal = None;
-        }
+        lent.enter(&mut self.contexts, context);
+        self.contexts.accepted(context);
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;
             client.session.db = to.db;
-            client.context = context;
+            self.contexts.move_on(&mut client.within, context);
         }
     }
 }

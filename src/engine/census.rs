@@ -6,7 +6,6 @@ use super::backend::{Backend, Phase, Want};
 use super::client::Client;
 use super::hold::Hold;
 use super::key::BackendId;
-use super::login::LoginCheck;
 
 /// What an engine holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +32,8 @@ pub struct Census {
     pub logins: usize,
     /// Contexts known.
     pub contexts: usize,
+    /// Users of the server known, narrows' own and nobody among them.
+    pub credentials: usize,
     /// Whether the running totals agree with all this.
     pub totals_agree: bool,
 }
@@ -55,8 +56,7 @@ impl Engine {
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + left;
         let leased = self.backends.values().filter(|b| b.phase.is_lent()).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
-        let in_lines: usize = self.contexts.iter().map(|(_, p)| p.waiters.len()).sum();
-        let logins: usize = self.logins.values().map(LoginCheck::waiting_len).sum();
+        let (within, in_lines) = self.contexts.count();
         Census {
             clients: self.clients.len(),
             backends: self.backends.len(),
@@ -68,14 +68,18 @@ impl Engine {
             buffered_bytes,
             gathers: self.gathers.len(),
             logins: self.logins.len(),
-            contexts: self.contexts.iter().count(),
+            contexts: self.contexts.len(),
+            credentials: self.credentials.len(),
             totals_agree: buffered_bytes == self.buffered_bytes
                 && leases == self.leases.total()
                 && leases == leased
-                && in_lines == self.waiting_clients
+                && in_lines == self.contexts.waiting()
+                && self.figures_agree()
+                && self.weights_agree()
+                && within == self.clients.len() + self.backends.len()
                 && held(|hold| matches!(hold, Hold::Lease(_))) == self.lease_line.len()
-                && (self.lease_line.asked()).all(|id| self.wants.contains(&Want::Lease(id)))
-                && logins == self.waiting_logins
+                && (self.lease_line.asked()).all(|id| self.wants.contains(Want::Lease(id)))
+                && self.logins.is_sound()
                 && self.looks.len()
                     == self
                         .clients

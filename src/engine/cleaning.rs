@@ -121,6 +121,7 @@ impl Engine {
         }
         let steps = lease.lent.steps_to_clean();
         let (id, lent) = lease.orphaned();
+        self.weights.touch_if_known(id);
         let now = self.now;
         let Some(backend) = self.backends.get_mut(id) else {
             return false;

@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::session::client_line::Address;
 use crate::telemetry::Leave;
 
+use super::context::Within;
 use super::credential::CredentialId;
 use super::hold::{Ending, Hold};
 use super::holding::Holding;
@@ -23,8 +24,8 @@ use super::upload::Stream;
 pub struct Client {
     /// Its virtual state.
     pub session: Session,
-    /// Key of the session's context.
-    pub context: ContextId,
+    /// The session's context.
+    pub within: Within,
     /// As whom its commands run on the server.
     pub credential: CredentialId,
     /// What the server has said of the login that its next request asks for.
@@ -129,16 +130,22 @@ impl Accepted {
 }
 
 impl Client {
+    /// Key of the session's context.
+    #[inline]
+    pub fn context(&self) -> ContextId {
+        self.within.id()
+    }
+
     /// Bytes that narrows holds for it, those left aside that are with its backend.
     pub fn buffered_bytes(&self) -> usize {
         self.out.len() + self.input.len() + self.session.names_bytes()
     }
 
     /// A client that has just connected.
-    pub fn new(accepted: Accepted, context: ContextId, db: u32, now: Duration) -> Self {
+    pub fn new(accepted: Accepted, within: Within, db: u32, now: Duration) -> Self {
         Self {
             session: Session::new(accepted.id, db),
-            context,
+            within,
             credential: CredentialId::default(),
             verdict: None,
             seat: None,

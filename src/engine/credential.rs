@@ -10,7 +10,8 @@ use crate::session::access::BackendLogin;
 
 use super::Rules;
 
-/// A user of the server, by its place in [`Credentials`].
+/// A user of the server. One that is forgotten and comes back is another: a number is never given
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(u32);
 
@@ -45,6 +46,7 @@ pub enum Standing {
 /// One user of the server.
 pub struct Credential {
     login: BackendLogin,
+    kept: Arc<()>,
     /// See [`Standing`].
     pub standing: Standing,
     /// What its clients may do and how many they may be, once it has been asked for.
@@ -66,9 +68,25 @@ pub struct Credential {
     pub may_not_clean: bool,
 }
 
+/// A user that somebody is going to be: it is not forgotten meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    id: CredentialId,
+    _kept: Arc<()>,
+}
+
+impl Kept {
+    /// Which one.
+    pub fn id(&self) -> CredentialId {
+        self.id
+    }
+}
+
 /// All users of the server that backends are, or were, logged in as.
 pub struct Credentials {
-    all: Vec<Credential>,
+    all: BTreeMap<CredentialId, Credential>,
+    /// The last number that was given.
+    last: CredentialId,
     by_user: BTreeMap<Box<[u8]>, CredentialId>,
     own: CredentialId,
 }
@@ -77,6 +95,7 @@ impl Credential {
     fn new(login: BackendLogin) -> Self {
         Self {
             login,
+            kept: Arc::default(),
             standing: Standing::Untried,
             account: None,
             rights: BTreeMap::new(),
@@ -105,7 +124,12 @@ impl Credentials {
     pub fn new(own: &BackendLogin) -> Self {
         let nobody = || Credential::new(BackendLogin::default());
         Self {
-            all: vec![nobody(), nobody(), Credential::new(own.clone())],
+            all: BTreeMap::from([
+                (CredentialId::ANONYMOUS, nobody()),
+                (CredentialId::PENDING, nobody()),
+                (CredentialId::OWN, Credential::new(own.clone())),
+            ]),
+            last: CredentialId::OWN,
             by_user: BTreeMap::new(),
             own: CredentialId::OWN,
         }
@@ -118,18 +142,18 @@ impl Credentials {
 
     /// The credential behind `id`.
     pub fn get(&self, id: CredentialId) -> Option<&Credential> {
-        self.all.get(id.0 as usize)
+        self.all.get(&id)
     }
 
     /// The credential behind `id`.
     pub fn get_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
-        self.all.get_mut(id.0 as usize)
+        self.all.get_mut(&id)
     }
 
-    /// What a new connection of this credential logs in with.
-    pub fn login(&self, id: CredentialId) -> BackendLogin {
-        self.get(id)
-            .map_or_else(BackendLogin::default, |credential| credential.login.clone())
+    /// What a new connection of this credential logs in with. `None`: nobody knows any more, and a
+    /// connection that did not log in would be somebody else's.
+    pub fn login(&self, id: CredentialId) -> Option<BackendLogin> {
+        self.get(id).map(|credential| credential.login.clone())
     }
 
     /// The credential of a user that clients have been accepted as.
@@ -147,26 +171,62 @@ impl Credentials {
 
     /// The configuration is another: what it says of users is asked for again.
     pub fn forget_accounts(&mut self) {
-        for known in &mut self.all {
+        for known in self.all.values_mut() {
             known.account = None;
         }
     }
 
     /// The credential that `login` is of: it has this password from now on. Only for logins that
-    /// the server has accepted, or that the operator has configured: it is never forgotten.
+    /// the server has accepted, or that the operator has configured.
     pub fn learn(&mut self, login: &BackendLogin) -> CredentialId {
         let user = login.user.as_deref().unwrap_or(b"default");
-        let next = CredentialId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        let id = *self.by_user.entry(user.into()).or_insert(next);
-        match self.get_mut(id) {
-            Some(known) if known.login == *login => {}
-            Some(known) => {
-                known.login = login.clone();
-                known.standing = Standing::Untried;
-            }
-            None => self.all.push(Credential::new(login.clone())),
+        let Some(id) = self.of_user(user) else {
+            let id = self.add(login);
+            self.by_user.insert(user.into(), id);
+            return id;
+        };
+        if let Some(known) = self.get_mut(id)
+            && known.login != *login
+        {
+            known.login = login.clone();
+            known.standing = Standing::Untried;
         }
         id
+    }
+
+    /// # Panics
+    /// When there are no numbers left, rather than give one again: commands would run as somebody
+    /// else.
+    fn add(&mut self, login: &BackendLogin) -> CredentialId {
+        assert!(
+            self.last.0 < u32::MAX,
+            "a user's number is never given again"
+        );
+        self.last = CredentialId(self.last.0 + 1);
+        self.all.insert(self.last, Credential::new(login.clone()));
+        self.last
+    }
+
+    /// Somebody is going to be this user: it is not forgotten before.
+    pub fn keep(&self, id: CredentialId) -> Option<Kept> {
+        let _kept = Arc::clone(&self.get(id)?.kept);
+        Some(Kept { id, _kept })
+    }
+
+    /// Forgets those whom nothing runs as any more, nor is going to. They are learned again when they
+    /// come back.
+    pub fn forget_unused(&mut self, in_use: impl Fn(CredentialId) -> bool) {
+        let own = self.own;
+        let is_kept = |id: CredentialId| id <= CredentialId::OWN || id == own || in_use(id);
+        self.all
+            .retain(|id, known| is_kept(*id) || Arc::strong_count(&known.kept) > 1);
+        let all = &self.all;
+        self.by_user.retain(|_, id| all.contains_key(id));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// narrows' own login is this from now on. What it was before, if it is another user now.
@@ -180,8 +240,7 @@ impl Credentials {
             }
             return None;
         }
-        self.own = CredentialId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        self.all.push(Credential::new(login.clone()));
+        self.own = self.add(login);
         Some(before)
     }
 }
@@ -203,7 +262,7 @@ mod tests {
         let alice = all.learn(&login("alice", "1"));
         assert_ne!(alice, all.own());
         assert_eq!(all.learn(&login("alice", "2")), alice);
-        assert_eq!(all.login(alice), login("alice", "2"));
+        assert_eq!(all.login(alice), Some(login("alice", "2")));
         assert_ne!(all.learn(&login("bob", "2")), alice);
     }
 
@@ -224,8 +283,26 @@ mod tests {
         let own = all.own();
         assert_eq!(own, CredentialId::default());
         assert_eq!(all.set_own(&login("app", "2")), None);
-        assert_eq!((all.own(), all.login(own)), (own, login("app", "2")));
+        assert_eq!((all.own(), all.login(own)), (own, Some(login("app", "2"))));
         assert_eq!(all.set_own(&login("other", "2")), Some(own));
         assert_ne!(all.own(), own);
+    }
+
+    #[test]
+    fn a_user_that_nothing_runs_as_is_forgotten_and_never_taken_for_another() {
+        let mut all = Credentials::new(&BackendLogin::default());
+        let [alice, bob] = ["alice", "bob"].map(|user| all.learn(&login(user, "1")));
+        all.forget_unused(|id| id == bob);
+        assert_eq!((all.len(), all.of_user(b"alice")), (4, None));
+        assert_eq!((all.of_user(b"bob"), all.login(alice)), (Some(bob), None));
+        let again = all.learn(&login("alice", "2"));
+        assert!(again != alice && again != bob && all.get(alice).is_none());
+        assert_eq!(all.login(again), Some(login("alice", "2")));
+        let is_to_be = all.keep(again);
+        all.forget_unused(|_| false);
+        assert_eq!((all.of_user(b"alice"), all.len()), (Some(again), 4));
+        drop(is_to_be);
+        all.forget_unused(|_| false);
+        assert_eq!((all.of_user(b"alice"), all.len()), (None, 3));
     }
 }

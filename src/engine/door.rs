@@ -334,11 +334,12 @@ impl Engine {
         if let Some(client) = self.clients.get_mut(id) {
             let lent = client.lease.as_ref().map(|lease| lease.backend());
             let lent = lent.and_then(|lent| self.backends.get(lent));
-            client.context = self.contexts.key(Context {
+            let context = self.contexts.key(Context {
                 credential: lent.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
+            self.contexts.move_on(&mut client.within, context);
         }
     }
 }

@@ -117,7 +117,7 @@ impl Engine {
                 if self.awaited_lease(client) == Some(LeaseFor::Errand)
                     && self.clients.get(client).is_some_and(|waiting| {
                         self.contexts
-                            .differ_in_db_only(backend.context(), waiting.context)
+                            .differ_in_db_only(backend.context(), waiting.context())
                     }) =>
             {
                 self.grant_lease(id, client);

@@ -400,7 +400,13 @@ impl Engine {
         let now = self.now;
         let mut late = Vec::new();
         let mut next: Option<Duration> = None;
-        for (id, client) in &mut self.clients {
+        for backend in self.backends.values() {
+            let Phase::Leased(id) = backend.phase else {
+                continue;
+            };
+            let Some(client) = self.clients.get_mut(id) else {
+                continue;
+            };
             let unread = client.out.len();
             let Some(feed) = client.lease.as_mut().and_then(|l| l.lent.feed.as_mut()) else {
                 continue;

@@ -10,12 +10,14 @@ use crate::session::{ClientFilter, ClientView};
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
+use super::backend::Phase;
 use super::client::Client;
 use super::effect::{Effect, Question, Reply};
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::lease::Lent;
+use super::lease::{LeaseFor, Lent};
 use super::queued::Filling;
+use super::slot::Slot;
 
 /// Longest wait for the other workers.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -255,15 +257,15 @@ impl Engine {
             }
             Question::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
-                in_flight: self.clients.values().map(|c| u64::from(c.in_flight)).sum(),
-                blocked: self.clients.values().filter(|c| is_blocked(c)).count() as u64,
+                in_flight: self.count_in_flight(),
+                blocked: self.count_blocked(),
                 subscribed: self.lent_clients(|lent| {
                     (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
                 }),
                 tracking: self
                     .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
                 watching: self.lent_clients(|lent| lent.bracket.is_watching()),
-                waiting: self.waiting_clients as u64,
+                waiting: self.contexts.waiting() as u64,
                 dials: self.counters.dials,
                 dials_failed: self.counters.dials_failed,
                 poisoned: self.counters.poisoned,
@@ -286,8 +288,44 @@ impl Engine {
 
     /// How many clients hold a backend of their own of which this is true.
     fn lent_clients(&self, is: impl Fn(&Lent) -> bool) -> u64 {
-        let lent = self.clients.values().filter_map(|c| c.lease.as_ref());
+        let lent = self.owners().filter_map(|owner| owner.lease.as_ref());
         lent.filter(|lease| is(&lease.lent)).count() as u64
+    }
+
+    /// The clients that hold a backend of their own.
+    fn owners(&self) -> impl Iterator<Item = &Client> {
+        let owners = self
+            .backends
+            .values()
+            .filter_map(|backend| match backend.phase {
+                Phase::Leased(owner) => Some(owner),
+                _ => None,
+            });
+        owners.filter_map(|owner| self.clients.get(owner))
+    }
+
+    /// How many clients [are blocked](is_blocked).
+    fn count_blocked(&self) -> u64 {
+        let held_up = self.held_up.iter().filter_map(|id| self.clients.get(*id));
+        let held_up = held_up.filter(|client| client.hold == Some(Hold::Pause));
+        let on_server = self.owners().filter(|client| client.waits_on_server());
+        let in_line = self.lease_line.of(LeaseFor::Blocking);
+        (held_up.count() + on_server.count() + in_line) as u64
+    }
+
+    /// Whether what is counted without a look at all clients is what all clients come to.
+    pub(super) fn figures_agree(&self) -> bool {
+        let blocked = self.clients.values().filter(|c| is_blocked(c)).count() as u64;
+        let in_flight: u64 = self.clients.values().map(|c| u64::from(c.in_flight)).sum();
+        blocked == self.count_blocked() && in_flight == self.count_in_flight()
+    }
+
+    /// How many requests of clients that are here are under way.
+    fn count_in_flight(&self) -> u64 {
+        let slots = self.backends.values().flat_map(|b| &b.in_flight);
+        let here =
+            |slot: &&Slot| slot.receiver().is_client() && self.clients.contains_key(slot.client());
+        slots.filter(here).count() as u64
     }
 
     /// Closes the clients that `filter` means. One that kills itself gets its answer first,

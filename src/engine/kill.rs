@@ -84,7 +84,7 @@ impl Engine {
             return self.lose(id, Loss::Retired);
         };
         // A reload may have changed as whom its commands run.
-        let (on, of) = (backend.context(), client.context);
+        let (on, of) = (backend.context(), client.context());
         if !self.contexts.differ_in_db_only(on, of) {
             return self.lose(id, Loss::Retired);
         }

@@ -377,7 +377,7 @@ impl Engine {
 
     fn prove_clean(&self, lease: &Lease, client: ClientId) -> Option<Clean> {
         let backend = self.backends.get(lease.backend())?;
-        let context = self.clients.get(client)?.context;
+        let context = self.clients.get(client)?.context();
         let clean = backend.is_quiet()
             && lease.lent.is_clean()
             && backend.context() == context

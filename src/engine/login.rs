@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admission::Paused;
 use crate::command::Local;
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
@@ -17,7 +16,7 @@ use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::client::Client;
-use super::credential::{CredentialId, Standing as Known};
+use super::credential::{CredentialId, Kept, Standing as Known};
 use super::effect::Effect;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{ClientId, LoginId};
@@ -26,33 +25,13 @@ use super::planted::{self, Bug};
 /// How long the server's word on those who have not logged in is believed.
 const STRANGERS_KEPT: Duration = Duration::from_secs(10);
 
-/// A login that the server is to check.
-#[derive(Debug)]
-pub struct LoginCheck {
-    /// What it is about. Nothing to log in with: whether clients have to log in at all.
-    pub login: BackendLogin,
-    /// The credential that backends may be logged in with already.
-    pub credential: Option<CredentialId>,
-    /// Who wants to know, and since when: whoever comes to a check that is under way may wait as
-    /// long as anybody.
-    waiting: Vec<(ClientId, Duration)>,
-    since: Duration,
-}
-
-impl LoginCheck {
-    /// How many wait for it.
-    pub fn waiting_len(&self) -> usize {
-        self.waiting.len()
-    }
-}
-
 /// What the server has said of a client's next request, which is a login or needs a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing yet: it is asked whether its user may use this command, and what that is called.
     Asked(Box<str>, Local),
     /// It is right, and the client's commands run with this credential.
-    Accepted(CredentialId),
+    Accepted(Kept),
     /// It is wrong: the error reply.
     Refused(Box<[u8]>),
 }
@@ -124,19 +103,17 @@ impl Engine {
             .get(id)
             .and_then(|client| client.verdict.clone());
         match verdict.as_deref() {
-            Some(Verdict::Accepted(credential)) => {
+            Some(Verdict::Accepted(kept)) => {
                 let rules = Arc::clone(&self.rules);
-                match self.credentials.account(*credential, &rules) {
-                    Some(account) => self.enter_as(id, account, *credential),
-                    None => Err(Outcome::Ended),
+                if let Some(account) = self.credentials.account(kept.id(), &rules) {
+                    return self.enter_as(id, account, kept.id());
                 }
             }
-            Some(Verdict::Refused(reply)) => Err(self.answer_error(id, reply)),
-            Some(Verdict::Asked(..)) | None => {
-                self.not_blocked(id)?;
-                Err(self.wait_for_login(id, login, true))
-            }
+            Some(Verdict::Refused(reply)) => return Err(self.answer_error(id, reply)),
+            Some(Verdict::Asked(..)) | None => {}
         }
+        self.not_blocked(id)?;
+        Err(self.wait_for_login(id, login, true))
     }
 
     /// Whether clients may go on without a login. `Err`: they may not, or nobody knows yet.
@@ -207,14 +184,9 @@ impl Engine {
 
     /// Asks the server whether clients have to log in, for nobody in particular.
     fn ask_about_strangers(&mut self) {
-        let asked = |check: &LoginCheck| check.login.password.is_none();
-        if !self.logins.values().any(asked) {
-            let check = self.logins.insert(LoginCheck {
-                login: BackendLogin::default(),
-                credential: None,
-                waiting: Vec::new(),
-                since: self.now,
-            });
+        let nobody = BackendLogin::default();
+        if self.logins.find(&nobody).is_none() {
+            let check = self.logins.begin(nobody, None, self.now);
             self.want(super::backend::Want::Login(check));
             self.wake_at(self.now);
         }
@@ -273,9 +245,9 @@ impl Engine {
         }
         let pool = &self.rules.settings.pool;
         let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
-        let same = self.logins.iter().find(|(_, check)| check.login == login);
-        let check = match same.map(|(check, _)| check) {
-            _ if self.waiting_logins >= most => {
+        let same = self.logins.find(&login);
+        let check = match same {
+            _ if self.logins.waiting() >= most => {
                 let outcome = self.not_executed(id, NotExecuted::QueueFull);
                 return self.not_logged_in(id, outcome, matters);
             }
@@ -284,18 +256,10 @@ impl Engine {
                 let user = login.user.as_deref().unwrap_or(b"default");
                 let known = || self.credentials.of_user(user);
                 let credential = login.password.is_some().then(known).flatten();
-                self.logins.insert(LoginCheck {
-                    login,
-                    credential,
-                    waiting: Vec::new(),
-                    since: now,
-                })
+                self.logins.begin(login, credential, now)
             }
         };
-        if let Some(check) = self.logins.get_mut(check) {
-            check.waiting.push((id, now));
-            self.waiting_logins += 1;
-        }
+        self.logins.waits(check, id, now);
         self.want(super::backend::Want::Login(check));
         self.wake_at(now + limit);
         self.hold(id, Hold::Login(check))
@@ -349,7 +313,8 @@ impl Engine {
             // Control waits for somebody as whom it may ask.
             self.effects.push(Effect::LearnCommands);
         }
-        self.login_decided(check, &Verdict::Accepted(credential));
+        let kept = self.credentials.keep(credential)?;
+        self.login_decided(check, &Verdict::Accepted(kept));
         Some(credential)
     }
 
@@ -368,8 +333,9 @@ impl Engine {
             strangers.standing = Known::Refused(reply.into(), self.now);
             return self.login_over(check);
         }
-        let waiting = self.logins.get(check).map(|check| check.waiting.clone());
-        for (id, _) in waiting.unwrap_or_default() {
+        let waiting = self.logins.get(check).map(|check| check.waiting());
+        let waiting: Vec<ClientId> = waiting.into_iter().flatten().collect();
+        for id in waiting {
             if is_guess(reply) {
                 self.login_failed(id);
             }
@@ -383,8 +349,8 @@ impl Engine {
             .get(check)
             .is_some_and(|c| c.login.password.is_none());
         if !about_strangers && let Some(check_of) = self.logins.get(check) {
-            for (id, _) in &check_of.waiting {
-                if let Some(client) = self.clients.get_mut(*id)
+            for id in check_of.waiting() {
+                if let Some(client) = self.clients.get_mut(id)
                     && client.hold == Some(Hold::Login(check))
                 {
                     client.verdict = Some(Box::new(verdict.clone()));
@@ -395,9 +361,8 @@ impl Engine {
     }
 
     pub(super) fn login_over(&mut self, check: LoginId) {
-        let over = self.logins.remove(check);
-        for (id, _) in over.map(|check| check.waiting).unwrap_or_default() {
-            self.waiting_logins -= 1;
+        let over = self.logins.end(check);
+        for id in over.iter().flat_map(|check| check.waiting()) {
             self.end_hold(id, Hold::Login(check));
         }
     }
@@ -405,40 +370,22 @@ impl Engine {
     /// Clients that have waited for a login as long as they may are told so. A check that nobody
     /// waits for any more, or ever did, is given up.
     pub(super) fn expire_logins(&mut self, limit: Duration) {
-        let now = self.now;
-        let pause = &self.shared.pause;
-        let deadline = |since| pause.counts_from(since, Paused::All) + limit;
-        let mut late = Vec::new();
-        let mut over = Vec::new();
-        let mut next: Option<Duration> = None;
-        for (check, login) in &mut self.logins {
-            let expired = |since: &Duration| deadline(*since) <= now;
-            late.extend(
-                login
-                    .waiting
-                    .extract_if(.., |(_, since)| expired(since))
-                    .map(|(id, _)| (id, check)),
-            );
-            let oldest = login.waiting.iter().map(|(_, since)| *since).min();
-            match oldest.unwrap_or(login.since) {
-                since if expired(&since) => over.push(check),
-                since => next = Some(next.map_or(deadline(since), |n| n.min(deadline(since)))),
+        while let Some((since, check)) = self.logins.oldest() {
+            let at = self.counts_from(since) + limit;
+            if self.now < at {
+                return self.wake_at(at);
             }
-        }
-        self.waiting_logins -= late.len();
-        for (id, check) in late {
+            self.steps += 1;
+            let Some(id) = self.logins.take_first(check) else {
+                self.login_over(check);
+                continue;
+            };
             if let Some(client) = self.clients.get_mut(id)
                 && client.hold == Some(Hold::Login(check))
             {
                 client.overdue_bytes = client.input.len().max(1);
                 self.end_hold(id, Hold::Login(check));
             }
-        }
-        for check in over {
-            self.login_over(check);
-        }
-        if let Some(at) = next {
-            self.wake_at(at);
         }
     }
 }

@@ -158,7 +158,7 @@ impl Engine {
                 ..Context::default()
             });
             if let Some(backend) = self.backends.get_mut(id) {
-                backend.is_now_of(credential, (&self.contexts, context));
+                backend.is_now_of(credential, (&mut self.contexts, context));
             }
         }
         self.server.backoff.succeeded();
@@ -168,10 +168,8 @@ impl Engine {
 
     /// The server has accepted the context that this backend is in.
     fn context_reached(&mut self, id: BackendId) {
-        let context = self.backends.get(id).map(|backend| backend.context());
-        if let Some(pool) = context.and_then(|id| self.contexts.get_mut(id)) {
-            pool.verified = true;
-            pool.refusal = None;
+        if let Some(backend) = self.backends.get(id) {
+            self.contexts.accepted(backend.context());
         }
     }
 

@@ -156,6 +156,7 @@ impl Engine {
             return;
         };
         self.effects.push(Effect::CloseBackend(id));
+        self.weights.touch_if_known(id);
         self.counters.backend_lost(loss.label(), loss.is_poison());
         let in_flight = backend.in_flight.len();
         if loss.is_poison() || (loss == Loss::Gone && in_flight > 0) {
@@ -194,6 +195,7 @@ impl Engine {
         self.cancel_lost(id);
         let lost = self.judge(&mut backend, loss);
         self.settle_lost(&backend, lost, loss);
+        backend.leave(&mut self.contexts);
         self.wake_at(self.now);
     }
 

@@ -2,9 +2,11 @@
 //! the most is closed, and nobody else.
 //!
 //! What stands in inputs and outboxes is counted as it comes and goes. The rest is with backends
-//! that are lent, which are few: requests unsent and unanswered, replies that are wanted whole,
-//! places of `EXEC`, frames half here. That is added up once a turn, so in between it can be off by
-//! what a turn reads.
+//! that are lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`,
+//! frames half here. Those are weighed once a turn on which something has happened, so in between
+//! it can be off by what a turn reads.
+
+use std::collections::BTreeMap;
 
 use crate::session::state::NameOf;
 use crate::telemetry::Leave;
@@ -12,8 +14,42 @@ use crate::telemetry::Leave;
 use super::Engine;
 use super::backend::{Backend, Phase};
 use super::client::Client;
-use super::key::ClientId;
+use super::key::{BackendId, ClientId};
 use super::lease::Lent;
+
+/// Bytes of clients that are with their backends.
+#[derive(Debug, Default)]
+pub struct Weights {
+    of: BTreeMap<BackendId, usize>,
+    total: usize,
+    /// Those on which something has happened since they were weighed.
+    touched: Vec<BackendId>,
+}
+
+impl Weights {
+    /// Something happens on a backend that is lent, or was.
+    #[inline]
+    pub fn touch(&mut self, id: BackendId) {
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
+    /// The same, if it has been weighed.
+    pub fn touch_if_known(&mut self, id: BackendId) {
+        if self.of.contains_key(&id) {
+            self.touch(id);
+        }
+    }
+
+    fn set(&mut self, id: BackendId, bytes: usize) {
+        let before = match bytes {
+            0 => self.of.remove(&id),
+            _ => self.of.insert(id, bytes),
+        };
+        self.total = self.total + bytes - before.unwrap_or_default();
+    }
+}
 
 impl Lent {
     fn held_bytes(&self) -> usize {
@@ -77,10 +113,36 @@ impl Engine {
         client.buffered_bytes() + backend.map_or(0, |backend| self.bytes_with(backend))
     }
 
-    /// A turn begins: what is with backends is added up.
+    /// A turn begins: what is with backends is weighed.
+    #[inline]
     pub(super) fn weigh(&mut self) {
-        self.lent_bytes = self.count_lent_bytes();
+        if !self.weights.touched.is_empty() {
+            self.weigh_touched();
+        }
         self.shed_memory();
+    }
+
+    fn weigh_touched(&mut self) {
+        while let Some(id) = self.weights.touched.pop() {
+            let backend = self.backends.get(id);
+            let bytes = backend.map_or(0, |backend| self.bytes_with(backend));
+            self.weights.set(id, bytes);
+        }
+    }
+
+    /// Whether what is with backends is what they were weighed at, if nothing has happened since.
+    pub(super) fn weights_agree(&self) -> bool {
+        let touched = |id: &BackendId| self.weights.touched.contains(id);
+        let mut all = self.backends.iter();
+        let agree = all.all(|(id, backend)| {
+            let weighed = self.weights.of.get(&id).copied().unwrap_or_default();
+            weighed == self.bytes_with(backend) || touched(&id)
+        });
+        let total: usize = self.weights.of.values().sum();
+        let mut known = self.weights.of.keys();
+        agree
+            && total == self.weights.total
+            && known.all(|id| self.backends.contains_key(*id) || touched(id))
     }
 
     /// A client is called so from now on.
@@ -108,7 +170,7 @@ impl Engine {
     #[inline]
     pub(super) fn shed_memory(&mut self) {
         let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
-        if self.buffered_bytes + self.lent_bytes > limit {
+        if self.buffered_bytes + self.weights.total > limit {
             self.shed(limit);
         }
     }
@@ -116,8 +178,8 @@ impl Engine {
     #[cold]
     fn shed(&mut self, limit: usize) {
         loop {
-            self.lent_bytes = self.count_lent_bytes();
-            if self.buffered_bytes + self.lent_bytes <= limit {
+            self.weigh_touched();
+            if self.buffered_bytes + self.weights.total <= limit {
                 return;
             }
             let debts = self

@@ -23,6 +23,7 @@ mod drain;
 mod effect;
 mod errand;
 mod feed;
+mod forget;
 mod gather;
 mod handshake;
 mod hold;
@@ -38,6 +39,7 @@ mod lent;
 mod listen;
 mod local;
 mod login;
+mod login_checks;
 mod logins;
 mod loss;
 mod memory;
@@ -69,8 +71,9 @@ mod timers;
 mod upload;
 mod wait;
 mod waits;
+mod wants;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +86,7 @@ use crate::session::Access;
 use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
 
-use backend::{Backend, Rotation, Want};
+use backend::{Backend, Rotation};
 use cancel::Cancels;
 use client::Client;
 use context::{Context, Contexts};
@@ -94,15 +97,16 @@ use idle::Looks;
 use kill::Kill;
 use lease::{LeaseFor, Leases};
 use lease_line::LeaseLine;
-use login::LoginCheck;
+use login_checks::LoginChecks;
+use memory::Weights;
 use outbox::BufferStore;
 use settings::Settings;
+use wants::Wants;
 
 pub use census::Census;
 pub use client::Accepted;
 pub use effect::{Effect, Question, Reply};
 pub use handshake::Identity;
-use key::LoginId;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
 pub use server_busy::ServerBusy;
@@ -205,11 +209,8 @@ pub struct Engine {
     contexts: Contexts,
     credentials: Credentials,
     /// Logins that the server is to check.
-    logins: SlotMap<LoginId, LoginCheck>,
-    /// Clients that wait for it to do so.
-    waiting_logins: usize,
-    /// Those who wait for a backend, first come first served.
-    wants: VecDeque<Want>,
+    logins: LoginChecks,
+    wants: Wants,
     lease_line: LeaseLine,
     leases: Leases,
     /// Backends in phase `Spare`, the last one used last.
@@ -246,13 +247,11 @@ pub struct Engine {
     commands_asked_at: Option<Duration>,
     draining: bool,
     looks: Looks,
-    /// When huge requests are next judged by their speed.
-    streams_due: Option<Duration>,
+    /// When huge requests are judged by their speed.
+    streams: BTreeSet<(Duration, ClientId)>,
     /// Bytes of clients in all inputs and outboxes, and of their names.
     buffered_bytes: usize,
-    /// Bytes of clients that were with their backends when this turn began.
-    lent_bytes: usize,
-    waiting_clients: usize,
+    weights: Weights,
     /// Steps taken of loops over what waits or merely exists.
     steps: u64,
     counters: Counters,
@@ -306,15 +305,14 @@ impl Engine {
             workers,
             initial_db,
             credentials: Credentials::new(&rules.access.own),
-            logins: SlotMap::with_key(),
-            waiting_logins: 0,
+            logins: LoginChecks::default(),
             rules,
             identity,
             shared,
             clients: SlotMap::with_key(),
             backends: SlotMap::with_key(),
             contexts: Contexts::default(),
-            wants: VecDeque::new(),
+            wants: Wants::default(),
             lease_line: LeaseLine::default(),
             leases: Leases::default(),
             spares: Vec::new(),
@@ -349,10 +347,9 @@ impl Engine {
             commands_asked_at: None,
             draining: false,
             looks: Looks::default(),
-            streams_due: None,
+            streams: BTreeSet::new(),
             buffered_bytes: 0,
-            lent_bytes: 0,
-            waiting_clients: 0,
+            weights: Weights::default(),
             steps: 0,
             counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,
@@ -368,7 +365,8 @@ impl Engine {
             db: self.initial_db,
             ..Context::default()
         });
-        let client = Client::new(accepted, context, self.initial_db, now);
+        let within = self.contexts.enter(context);
+        let client = Client::new(accepted, within, self.initial_db, now);
         let id = self.clients.insert(client);
         self.place_stranger(id);
         self.look_later(id);
@@ -436,8 +434,8 @@ impl Engine {
             }
             self.provide();
             // More of those who wait, as long as those before them got through.
-            if self.resumed.is_empty() && self.waiting_clients < waiting {
-                waiting = self.waiting_clients;
+            if self.resumed.is_empty() && self.contexts.waiting() < waiting {
+                waiting = self.contexts.waiting();
                 self.wake_where_room();
             }
             if self.resumed.is_empty() {

@@ -32,7 +32,7 @@ impl Engine {
         };
         let login = match backend.made_for {
             Some(Want::Login(check)) => self.logins.get(check).map(|check| check.login.clone()),
-            _ => Some(self.credentials.login(backend.credential())),
+            _ => self.credentials.login(backend.credential()),
         };
         let Some(login) = login else {
             // Nobody waits for it any more.
@@ -169,14 +169,11 @@ impl Engine {
             _ => None,
         };
         let Some(failure) = failure else {
-            backend.enter(&self.contexts, target);
+            backend.enter(&mut self.contexts, target);
             if let Some(check) = checked {
                 return self.login_checked(id, check);
             }
-            if let Some(pool) = self.contexts.get_mut(target) {
-                pool.verified = true;
-                pool.refusal = None;
-            }
+            self.contexts.accepted(target);
             self.server.backoff.succeeded();
             self.server.credentials_refused = false;
             self.server.cluster = false;
@@ -231,7 +228,7 @@ impl Engine {
         self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
         self.lose(id, Loss::Handshake);
         self.wake_everyone();
-        let checks: Vec<LoginId> = self.logins.keys().collect();
+        let checks: Vec<LoginId> = self.logins.ids().collect();
         for check in checks {
             self.login_over(check);
         }
@@ -263,11 +260,9 @@ impl Engine {
             db: if fresh { 0 } else { previous.db },
         };
         let reached = self.contexts.key(reached);
-        if let Some(pool) = self.contexts.get_mut(reached) {
-            pool.verified = true;
-        }
+        self.contexts.accepted(reached);
         if let Some(backend) = self.backends.get_mut(id) {
-            backend.enter(&self.contexts, reached);
+            backend.enter(&mut self.contexts, reached);
         }
         self.server.backoff.succeeded();
         self.make_spare(id);
@@ -283,7 +278,7 @@ impl Engine {
     }
 
     pub(super) fn wake_everyone(&mut self) {
-        let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
+        let ids: Vec<ContextId> = self.contexts.waited_for().collect();
         for id in ids {
             self.wake_all(id);
         }

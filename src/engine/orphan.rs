@@ -29,6 +29,7 @@ impl Engine {
     /// The backend of a client that has left while it waits.
     pub(super) fn orphan(&mut self, lease: Lease) {
         let (id, lent) = lease.orphaned();
+        self.weights.touch_if_known(id);
         let orphan = Orphan {
             purpose: lent.purpose,
             clean: lent.is_clean(),

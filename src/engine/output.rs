@@ -74,6 +74,9 @@ impl Engine {
         };
         backend.out.wrote(n);
         planted::wrote(id);
+        if matches!(backend.phase, Phase::Leased(_)) {
+            self.weights.touch(id);
+        }
         if backend.out.unsent_len() == 0 {
             backend.blocked_since = None;
         } else {
@@ -147,7 +150,9 @@ impl Engine {
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
         self.cancels.in_line.remove(&id);
-        if let Some(lease) = client.part_with_lease() {
+        let lease = client.part_with_lease();
+        self.contexts.leave(client.within);
+        if let Some(lease) = lease {
             self.leave_lease_behind(lease);
         }
     }

@@ -46,7 +46,7 @@ impl Engine {
         }
         let mut request = Vec::new();
         write::request(&mut request, harmless);
-        let (context, lease) = (client.context, client.lease.as_ref());
+        let (context, lease) = (client.context(), client.lease.as_ref());
         let carrier = match lease.map(|lease| lease.backend()) {
             Some(carrier) => carrier,
             None => match self.pick(context, Access::Read, request.len(), &rules.settings) {

@@ -175,14 +175,12 @@ impl Engine {
     ) {
         let now = self.now;
         if let Some(backend) = self.backends.get_mut(id) {
-            backend.enter(&self.contexts, context);
+            backend.enter(&mut self.contexts, context);
             for (_, request) in steps {
                 backend.send_own(Receiver::Tombstone, &request, now);
             }
         }
-        if let Some(pool) = self.contexts.get_mut(context) {
-            pool.verified = true;
-        }
+        self.contexts.accepted(context);
         self.mark_backend(id);
         self.hand_over(id, want, context);
     }

@@ -1,7 +1,6 @@
 //! Who gets a backend next. Wants are served first come first served, from what is spare,
 //! then from the budget, and when that is spent by draining a pipe that has had its turn.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::admission::Claim;
@@ -36,20 +35,7 @@ pub(super) enum Provided {
 impl Engine {
     /// Puts a want at the end of the queue, unless it stands there.
     pub(super) fn want(&mut self, want: Want) {
-        match want {
-            Want::Pipe(context) => {
-                if let Some(pool) = self.contexts.get_mut(context)
-                    && !std::mem::replace(&mut pool.wanted, true)
-                {
-                    self.wants.push_back(want);
-                }
-            }
-            Want::Lease(_) | Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => {
-                if !self.wants.contains(&want) {
-                    self.wants.push_back(want);
-                }
-            }
-        }
+        self.wants.push(want);
     }
 
     /// Serves wants as far as that is possible now.
@@ -61,25 +47,7 @@ impl Engine {
             // next in line would take it away again. The turn goes on with them and comes back.
             return;
         }
-        let mut starved = false;
-        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
-        // the clients of a pipe that is being drained.
-        let mut waiting = VecDeque::with_capacity(self.wants.len());
-        for want in std::mem::take(&mut self.wants) {
-            self.steps += 1;
-            match self.provide_for(want, &mut starved) {
-                Provided::Done => {
-                    if let Want::Pipe(context) = want
-                        && let Some(pool) = self.contexts.get_mut(context)
-                    {
-                        pool.wanted = false;
-                    }
-                }
-                Provided::Waits => waiting.push_back(want),
-            }
-        }
-        waiting.append(&mut self.wants);
-        self.wants = waiting;
+        let starved = self.serve_wants();
         if starved {
             // Permits come back without an event: from other workers, or when the server
             // has closed its end of a connection that was given up.
@@ -96,31 +64,44 @@ impl Engine {
         self.begin_drained();
     }
 
+    /// Looks at those who wait, one by one. Whether one of them found the budget spent.
+    fn serve_wants(&mut self) -> bool {
+        let mut starved = false;
+        let mut look = self.wants.look();
+        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
+        // the clients of a pipe that is being drained.
+        while let Some((place, want)) = self.wants.next(&mut look) {
+            self.steps += 1;
+            match self.provide_for(want, &mut starved) {
+                Provided::Done => {}
+                Provided::Waits => self.wants.waits_on(&mut look, (place, want)),
+            }
+        }
+        if !self.wants.is_empty() && self.wants.has_more() {
+            self.wake_at(self.now + PERMIT_POLL);
+        }
+        starved
+    }
+
     /// Spare backends that are in the right context already go to those who wait for it.
     fn hand_over_spares(&mut self) {
-        let mut at = 0;
-        while !self.spares.is_empty()
-            && let Some(want) = self.wants.get(at).copied()
-        {
+        if self.spares.is_empty() || self.wants.is_empty() {
+            return;
+        }
+        let spares = self.spares.iter().filter_map(|id| self.backends.get(*id));
+        for want in self.wants.of(spares.map(Backend::context)) {
+            if self.spares.is_empty() {
+                return;
+            }
             self.steps += 1;
             let need = self.need(want).filter(|_| self.may_take(want));
-            let spare = match need {
-                Some((context, _)) => self
-                    .quiet_spare(|spare| spare.context() == context)
-                    .map(|spare| (spare, context)),
-                None => None,
-            };
-            let Some((spare, context)) = spare else {
-                at += 1;
+            let Some((context, _)) = need else {
                 continue;
             };
-            self.wants.remove(at);
-            if let Want::Pipe(context) = want
-                && let Some(pool) = self.contexts.get_mut(context)
-            {
-                pool.wanted = false;
+            if let Some(spare) = self.quiet_spare(|spare| spare.context() == context) {
+                self.wants.remove(want);
+                self.hand_over(spare, want, context);
             }
-            self.hand_over(spare, want, context);
         }
     }
 
@@ -213,16 +194,15 @@ impl Engine {
         match want {
             Want::Pipe(context) => {
                 let backends = &self.backends;
-                let pool = self.contexts.get_mut(context)?;
-                while let Some((id, _)) = pool.waiters.front()
+                while let Some(id) = self.contexts.first_in_line(context)
                     && self
                         .clients
-                        .get(*id)
+                        .get(id)
                         .is_none_or(|c| c.hold != Some(Hold::Pipe))
                 {
-                    pool.waiters.pop_front();
-                    self.waiting_clients -= 1;
+                    self.contexts.take_first(context);
                 }
+                let pool = self.contexts.get(context)?;
                 // One more pipe makes the batches of all smaller, so it is opened only when
                 // requests pile up before a socket, or no pipe is in rotation at all.
                 let blocked_too_long = |b: &Backend| {
@@ -238,14 +218,14 @@ impl Engine {
                 let useful = pipes.filter(|b| !behind_script(b)).count();
                 let served = !pool.pipes.is_empty();
                 let full = useful >= pool_settings.pipes_per_context_max;
-                if served && (!crowded || full) || !served && pool.waiters.is_empty() {
+                if served && (!crowded || full) || !served && !pool.is_waited_for() {
                     return None;
                 }
                 Some((context, useful > 0))
             }
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
-                matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context, false))
+                matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context(), false))
             }
             // They take whatever backend of the user there is: `provide_login`, `provide_kill`,
             // `provide_canceller`.
@@ -331,7 +311,8 @@ impl Engine {
             return None;
         }
         let credential = self.contexts.credential(context).unwrap_or_default();
-        let mut backend = Backend::new(context, credential, now);
+        let within = self.contexts.enter(context);
+        let mut backend = Backend::new(within, credential, now);
         backend.made_for = Some(want);
         backend.kept_back = !matches!(claim, Claim::Worker(_));
         let pool = &self.rules.settings.pool;
@@ -368,7 +349,7 @@ impl Engine {
             let pool = self.contexts.get(backend.context());
             // Clients that a pipe was handed to just now have not come to send yet.
             let idle =
-                since < now && backend.is_quiet() && pool.is_none_or(|p| p.waiters.is_empty());
+                since < now && backend.is_quiet() && !pool.is_some_and(|p| p.is_waited_for());
             // To change user is to dial: turns are longer.
             let turn = match self.contexts.credential(context) == Some(backend.credential()) {
                 true => slice,
@@ -412,7 +393,7 @@ impl Engine {
     pub(super) fn leave_context(&mut self, id: BackendId, context: ContextId) {
         if let Some(pool) = self.contexts.get_mut(context) {
             pool.pipes.retain(|pipe| *pipe != id);
-            if !pool.waiters.is_empty() {
+            if pool.is_waited_for() {
                 self.want(Want::Pipe(context));
             }
         }
@@ -479,6 +460,7 @@ impl Engine {
             "a backend that owes something is not spare"
         );
         backend.phase = Phase::Spare;
+        self.weights.touch_if_known(id);
         backend.replies.let_pushes_nest(false);
         backend.made_for = None;
         backend.used_at = now;

@@ -42,6 +42,7 @@ impl Engine {
         let fed = match &backend.phase {
             Phase::Leased(owner) => {
                 let owner = *owner;
+                self.weights.touch(id);
                 self.has_feed(owner)
             }
             Phase::Cleaning(cleaning) => cleaning.feed.is_some(),

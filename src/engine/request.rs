@@ -334,7 +334,7 @@ impl Engine {
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
         }
-        let (context, in_flight, carrier) = (client.context, client.in_flight, client.carrier);
+        let (context, in_flight, carrier) = (client.context(), client.in_flight, client.carrier);
         let carrier = if in_flight == 0 {
             match self.pick(context, access, bytes.len(), &rules.settings) {
                 Some(pipe) => pipe,

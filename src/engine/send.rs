@@ -36,7 +36,7 @@ impl Engine {
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            self.contexts.fit(backend.context(), client.context, spec)
+            self.contexts.fit(backend.context(), client.context(), spec)
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );
@@ -70,6 +70,9 @@ impl Engine {
             Some(lease) => self.counters.went(lease.lent.purpose.way()),
         }
         client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
+        if client.lease.is_some() {
+            self.weights.touch(carrier);
+        }
         self.unflushed += bytes.len();
         self.mark_backend(carrier);
         if matches!(fate, Fate::Script | Fate::BlockRuns) {

@@ -42,6 +42,9 @@ pub struct PoolSettings {
     /// Most leases of one worker for commands that may wait on the server. Zero: what the budget
     /// leaves.
     pub blocking_max: usize,
+    /// Contexts that may come before it is looked which of them nobody needs any more. No key of the
+    /// configuration: tests have less.
+    pub contexts_new_max: usize,
 }
 
 impl Default for PoolSettings {
@@ -64,6 +67,7 @@ impl Default for PoolSettings {
             big_reply_bytes: 256 << 10,
             leases_max: 0,
             blocking_max: 0,
+            contexts_new_max: 64,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         };
         let carrier = client.carrier;
         // Else each request is asked whether it writes.
-        let anywhere = !self.writes_go_elsewhere(client.context, carrier);
+        let anywhere = !self.writes_go_elsewhere(client.context(), carrier);
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(id), self.backends.get_mut(carrier))
         else {
@@ -107,7 +107,7 @@ impl Client {
     /// without another look at the client.
     fn may_follow(&self, carrier: &Backend, rules: &Rules) -> bool {
         self.in_flight > 0
-            && carrier.context() == self.context
+            && carrier.context() == self.context()
             && self.is_plain()
             && self.hold.is_none()
             && !self.is_ending()

@@ -1,6 +1,5 @@
 //! Everything that happens because time has passed. Every wait has a deadline here.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::admission::Paused;
@@ -9,7 +8,7 @@ use crate::telemetry::Leave;
 use super::Engine;
 use super::backend::{Backend, Next, Phase, Rotation};
 use super::check::Check;
-use super::key::{BackendId, ClientId, ContextId};
+use super::key::{BackendId, ClientId};
 use super::lease::LeaseFor;
 use super::loss::Loss;
 use super::planted::{self, Bug};
@@ -23,12 +22,6 @@ enum Due {
     /// It stands behind a script.
     Script,
 }
-
-/// Contexts that are kept without asking whether anybody is in them.
-const CONTEXTS_KEPT: usize = 64;
-
-/// How long a refused context is remembered.
-const REFUSED_KEPT: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
@@ -77,22 +70,6 @@ impl Engine {
         let clocks = [stall, request, check];
         let first = clocks.into_iter().filter(|clock| !clock.is_zero()).min();
         self.wake_at(self.now + first.unwrap_or(stall));
-    }
-
-    /// Contexts that clients have asked for in vain must not pile up.
-    fn forget_contexts(&mut self) {
-        if self.contexts.len() <= CONTEXTS_KEPT {
-            return;
-        }
-        let mut used: BTreeSet<ContextId> = self.clients.values().map(|c| c.context).collect();
-        for backend in self.backends.values() {
-            used.insert(backend.context());
-            if let Phase::Handshake(handshake) = &backend.phase {
-                used.insert(handshake.target);
-            }
-        }
-        self.contexts
-            .forget_unused(self.now, REFUSED_KEPT, |id| used.contains(&id));
     }
 
     fn expire_backends(&mut self) {

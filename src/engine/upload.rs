@@ -151,7 +151,7 @@ impl Engine {
         };
         assert_eq!(
             backend.context(),
-            client.context,
+            client.context(),
             "a huge request runs as its client's user and in its db"
         );
         self.counters.went(way);
@@ -182,7 +182,8 @@ impl Engine {
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
         }));
         self.mark_backend(carrier);
-        self.watch_streams(now + WINDOW);
+        self.weights.touch(carrier);
+        self.watch_stream(id, now + WINDOW);
         true
     }
 
@@ -198,7 +199,7 @@ impl Engine {
                 window_bytes: 0,
                 full: false,
             }));
-            self.watch_streams(now + WINDOW);
+            self.watch_stream(id, now + WINDOW);
         }
     }
 
@@ -236,6 +237,7 @@ impl Engine {
             backend.out.push(part);
             stream.full = backend.out.unsent_len() > UNSENT_BYTES_MAX;
             self.mark_backend(carrier);
+            self.weights.touch(carrier);
         }
         if !ended {
             if let Some(client) = self.clients.get_mut(id) {
@@ -359,35 +361,26 @@ impl Engine {
 
     /// Closes clients whose huge requests come too slowly, each with its backend.
     pub(super) fn expire_streams(&mut self) {
-        // Looking at every client is not for every tick.
-        if self.streams_due.is_none_or(|due| due > self.now) {
-            if let Some(due) = self.streams_due {
-                self.wake_at(due);
-            }
-            return;
-        }
-        self.streams_due = None;
         let least = self.rules.settings.clients.upload_bytes_per_second_min;
         let least = least.saturating_mul(WINDOW.as_secs());
         let now = self.now;
-        let mut slow = Vec::new();
-        let mut next = None;
-        for (id, client) in &mut self.clients {
-            let Some(stream) = &mut client.stream else {
+        while let Some(&(at, id)) = self.streams.first() {
+            if at > now {
+                return self.wake_at(at);
+            }
+            self.steps += 1;
+            self.streams.remove(&(at, id));
+            // It may have passed, and another one be passing, that is judged at its own time.
+            let stream = self.clients.get_mut(id).and_then(|c| c.stream.as_mut());
+            let Some(stream) = stream.filter(|stream| stream.window_began + WINDOW <= now) else {
                 continue;
             };
-            if now.saturating_sub(stream.window_began) >= WINDOW {
-                if stream.window_bytes < least && !stream.full {
-                    let answered = matches!(&stream.way, Way::Nowhere(reply) if reply.is_empty());
-                    slow.push((id, answered));
-                    continue;
-                }
+            if stream.window_bytes >= least || stream.full {
                 (stream.window_began, stream.window_bytes) = (now, 0);
+                self.watch_stream(id, now + WINDOW);
+                continue;
             }
-            let at = stream.window_began + WINDOW;
-            next = Some(next.map_or(at, |n: Duration| n.min(at)));
-        }
-        for (id, answered) in slow {
+            let answered = matches!(&stream.way, Way::Nowhere(reply) if reply.is_empty());
             tracing::warn!("client closed: a huge request came too slowly");
             self.counters.refused(Refusal::UploadTooSlow.label());
             let mut last_words = Vec::new();
@@ -397,13 +390,10 @@ impl Engine {
             self.leaves_for(id, Leave::Refused);
             self.end_broken(id, last_words);
         }
-        if let Some(at) = next {
-            self.watch_streams(at);
-        }
     }
 
-    fn watch_streams(&mut self, at: Duration) {
-        self.streams_due = Some(self.streams_due.map_or(at, |due| due.min(at)));
+    fn watch_stream(&mut self, id: ClientId, at: Duration) {
+        self.streams.insert((at, id));
         self.wake_at(at);
     }
 }

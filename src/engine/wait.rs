@@ -111,7 +111,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        let context = client.context;
+        let context = client.context();
         let overdue = client.overdue_bytes > 0;
         // Asked again after a pause: there may be another server by then.
         if self.server.cluster && self.server.dial_at > now {
@@ -128,7 +128,7 @@ impl Engine {
             let last_error = "the server refused the client's database";
             return self.not_executed(id, NotExecuted::NoBackend { last_error });
         }
-        if self.waiting_clients >= rules.settings.pool.queue_clients_max {
+        if self.contexts.waiting() >= rules.settings.pool.queue_clients_max {
             return self.not_executed(id, NotExecuted::QueueFull);
         }
         self.wait_in(id, context)
@@ -145,11 +145,8 @@ impl Engine {
         }
         let since = *client.waiting_since.get_or_insert(now);
         let outcome = client.hold(Hold::Pipe);
-        if let Some(pool) = self.contexts.get_mut(context) {
-            // A client that has waited before keeps its place before those who came later.
-            let place = pool.waiters.partition_point(|(_, s)| *s <= since);
-            pool.waiters.insert(place, (id, since));
-            self.waiting_clients += 1;
+        // A client that has waited before keeps its place before those who came later.
+        if self.contexts.waits(context, id, since) {
             self.want(Want::Pipe(context));
             self.wake_at(since + self.rules.settings.pool.queue_timeout);
         }
@@ -183,21 +180,16 @@ impl Engine {
 
     /// Lets clients go on where there is room for them and no reply on its way that would.
     pub(super) fn wake_where_room(&mut self) {
-        if self.waiting_clients == 0 {
+        if self.contexts.waiting() == 0 {
             return;
         }
         let plenty = self.rules.settings.pool.pipe_in_flight_max / 4 * 3;
-        let backends = &self.backends;
-        let roomy = |id: &BackendId| {
-            let backend = backends.get(*id);
-            backend.is_some_and(|b| b.in_flight.len() <= plenty)
-        };
-        let contexts: Vec<ContextId> = self
-            .contexts
-            .iter()
-            .filter(|(_, pool)| !pool.waiters.is_empty() && pool.pipes.iter().any(roomy))
-            .map(|(id, _)| id)
-            .collect();
+        // Backends are few, contexts may be many.
+        let roomy = |b: &&Backend| b.rotation().is_some() && b.in_flight.len() <= plenty;
+        let roomy = self.backends.values().filter(roomy).map(Backend::context);
+        let mut contexts: Vec<ContextId> = roomy.collect();
+        contexts.sort_unstable();
+        contexts.dedup();
         for context in contexts {
             self.wake_waiters(context);
         }
@@ -207,10 +199,10 @@ impl Engine {
     /// once than can be put back cheaply: the first of them may fill the pipes.
     pub(super) fn wake_waiters(&mut self, context: ContextId) {
         let settings = &self.rules.settings.pool;
-        let Some(pool) = self.contexts.get_mut(context) else {
+        let Some(pool) = self.contexts.get(context) else {
             return;
         };
-        if pool.waiters.is_empty() {
+        if !pool.is_waited_for() {
             return;
         }
         let backends = &self.backends;
@@ -230,9 +222,8 @@ impl Engine {
             .sum::<usize>()
             .min(WAKE_AT_ONCE);
         while room > 0
-            && let Some((id, _)) = pool.waiters.pop_front()
+            && let Some(id) = self.contexts.take_first(context)
         {
-            self.waiting_clients -= 1;
             if let Some(client) = self.clients.get_mut(id)
                 && client.hold == Some(Hold::Pipe)
             {
@@ -245,49 +236,31 @@ impl Engine {
 
     /// Lets all clients of `context` go on, to be told of its refusal.
     pub(super) fn wake_all(&mut self, context: ContextId) {
-        let Some(pool) = self.contexts.get_mut(context) else {
-            return;
-        };
-        for (id, _) in std::mem::take(&mut pool.waiters) {
-            self.waiting_clients -= 1;
+        for (id, _) in self.contexts.take_line(context) {
             self.end_hold(id, Hold::Pipe);
         }
     }
 
     /// Clients that have waited for a pipe as long as they may are told so.
     pub(super) fn expire_waiters(&mut self, limit: Duration) {
-        let now = self.now;
-        let pause = &self.shared.pause;
-        // What would have to be free for it may be held up by writes.
-        let counted = |since| pause.counts_from(since, Paused::Writes);
-        let expired = |since: Duration| now.saturating_sub(counted(since)) >= limit;
-        let ids: Vec<ContextId> = self.contexts.iter().map(|(id, _)| id).collect();
-        let mut next = None;
-        for context in ids {
-            let Some(pool) = self.contexts.get_mut(context) else {
-                continue;
-            };
-            while let Some((id, since)) = pool.waiters.front().copied() {
-                let Some(client) = self.clients.get_mut(id) else {
-                    pool.waiters.pop_front();
-                    self.waiting_clients -= 1;
-                    continue;
-                };
-                if !expired(since) {
-                    next = Some(next.map_or(since, |n: Duration| n.min(since)));
-                    break;
-                }
-                pool.waiters.pop_front();
-                self.waiting_clients -= 1;
-                if client.hold == Some(Hold::Pipe) {
-                    client.overdue_bytes = client.input.len().max(1);
-                    client.hold = None;
-                    self.resumed.push_back(id);
-                }
+        while let Some((since, context)) = self.contexts.longest_waited_for() {
+            // What would have to be free for it may be held up by writes.
+            let at = self.shared.pause.counts_from(since, Paused::Writes) + limit;
+            let id = self.contexts.first_in_line(context);
+            let waits = id.is_some_and(|id| self.clients.contains_key(id));
+            if waits && self.now < at {
+                return self.wake_at(at);
             }
-        }
-        if let Some(since) = next {
-            self.wake_at(counted(since) + limit);
+            self.steps += 1;
+            self.contexts.take_first(context);
+            if let Some(id) = id
+                && let Some(client) = self.clients.get_mut(id)
+                && client.hold == Some(Hold::Pipe)
+            {
+                client.overdue_bytes = client.input.len().max(1);
+                client.hold = None;
+                self.resumed.push_back(id);
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ impl AuthChoice {
 }
 
 /// As whom a backend logs in to the server.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct BackendLogin {
     /// `None`: the server's default user.
     pub user: Option<Box<[u8]>>,

@@ -7,10 +7,10 @@ use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
 use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
-use narrows::session::Access;
 use narrows::session::access::BackendLogin;
+use narrows::session::{Access, AuthMode};
 
-const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
+pub const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 
 /// One engine, and what its runtime would hold.
 pub struct Desk {
@@ -20,6 +20,8 @@ pub struct Desk {
     clients: u64,
     pub permits: Vec<(BackendId, Permit)>,
     pub closed: Vec<BackendId>,
+    /// Turns that the engine has had.
+    pub turns: u64,
     /// Clients that were closed.
     pub gone: Vec<ClientId>,
 }
@@ -47,24 +49,36 @@ impl Desk {
             clients: 0,
             permits: Vec::new(),
             closed: Vec::new(),
+            turns: 0,
             gone: Vec::new(),
         }
     }
 
     /// A reload: narrows' own login is another one.
     pub fn logs_in_as(&mut self, user: &str) {
-        let own = BackendLogin {
-            user: Some(user.as_bytes().into()),
-            password: Some(b"secret"[..].into()),
-        };
+        self.reloads(Access {
+            own: BackendLogin {
+                user: Some(user.as_bytes().into()),
+                password: Some(b"secret"[..].into()),
+            },
+            ..Access::default()
+        });
+    }
+
+    /// A reload: clients log in as users of the server.
+    pub fn lets_users_log_in(&mut self) {
+        self.reloads(Access {
+            mode: AuthMode::Passthrough,
+            ..Access::default()
+        });
+    }
+
+    fn reloads(&mut self, access: Access) {
         let rules = Rules {
             settings: self.settings.clone(),
             commands: CommandTable::builtin(),
             policy: Policy::new(&PolicySettings::default()).unwrap(),
-            access: Access {
-                own,
-                ..Access::default()
-            },
+            access,
         };
         self.engine.rules_changed(Arc::new(rules), self.now);
         self.turn();
@@ -81,6 +95,7 @@ impl Desk {
         loop {
             self.engine.tick(self.now);
             self.engine.turn(self.now);
+            self.turns += 1;
             let effects: Vec<Effect> = self.engine.effects().collect();
             for effect in effects {
                 match effect {

@@ -1,10 +1,12 @@
 //! What a turn costs where much waits that it has nothing to do with: counted in steps, not in time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use narrows::engine::{BackendId, ClientId};
 
-use crate::desk::{Desk, without_alarms};
+use crate::desk::{Desk, HELLO, without_alarms};
+use crate::pong;
 
 /// A desk with a pipe that has carried something, and a client of it.
 fn with_a_pipe(desk: &mut Desk) -> (ClientId, BackendId) {
@@ -63,4 +65,238 @@ fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_clie
     assert_eq!(desk.engine.census().lease_waiters, 3900);
     let steps = desk.engine.steps() - before;
     assert!(steps <= 400, "{steps} steps for 100 leases");
+}
+
+/// A server with so many dbs, that lets everybody in who says who it is.
+struct Server {
+    dbs: u32,
+    dialled: BTreeSet<BackendId>,
+}
+
+impl Server {
+    fn new(dbs: u32) -> Self {
+        Self {
+            dbs,
+            dialled: BTreeSet::new(),
+        }
+    }
+
+    /// Answers all that is asked.
+    fn serves(&mut self, desk: &mut Desk) {
+        loop {
+            let open: Vec<BackendId> = desk.permits.iter().map(|(id, _)| *id).collect();
+            let mut idle = true;
+            for id in open {
+                if self.dialled.insert(id) {
+                    desk.engine.dialled(id, desk.now);
+                }
+                for request in desk.written(id).split('*').skip(1) {
+                    idle = false;
+                    desk.answers(id, &self.answer(request));
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, request: &str) -> Vec<u8> {
+        let mut words = request.split("\r\n").skip(2).step_by(2);
+        match words.next().unwrap_or_default() {
+            "HELLO" => HELLO.to_vec(),
+            "PING" if words.clone().count() > 1 => pong(&format!("*{request}")).into_bytes(),
+            "SELECT" => match words
+                .next()
+                .is_some_and(|db| db.parse::<u32>().unwrap() < self.dbs)
+            {
+                true => b"+OK\r\n".to_vec(),
+                false => b"-ERR DB index is out of range\r\n".to_vec(),
+            },
+            "GET" => b"$1\r\na\r\n".to_vec(),
+            _ => b"+OK\r\n".to_vec(),
+        }
+    }
+}
+
+/// A client asks and is answered, in its turn.
+fn asks(desk: &mut Desk, server: &mut Server, client: ClientId, what: &str) -> String {
+    desk.says(client, what);
+    for _ in 0..100 {
+        server.serves(desk);
+        let heard = desk.hears(client);
+        if !heard.is_empty() {
+            return heard;
+        }
+        desk.sleeps(Duration::from_millis(5));
+    }
+    panic!("no answer to {what}");
+}
+
+#[test]
+fn dbs_that_do_not_exist_cost_those_who_ask_for_them_and_are_forgotten() {
+    let mut desk = Desk::new(3, without_alarms);
+    let mut server = Server::new(16);
+    let [client, guesser] = [desk.client(), desk.client()];
+    assert_eq!(
+        asks(&mut desk, &mut server, client, "GET a\r\n"),
+        "$1\r\na\r\n"
+    );
+    for db in 0..2000 {
+        let select = format!("SELECT {}\r\n", 100 + db);
+        let heard = asks(&mut desk, &mut server, guesser, &select);
+        assert!(heard.starts_with("-ERR DB index"), "{heard}");
+        desk.now += Duration::from_millis(20);
+        // Those of the last second, and what came since they were looked at.
+        let contexts = desk.engine.census().contexts;
+        assert!(contexts < 200, "{contexts} contexts");
+    }
+    // What nobody wants any more is seen by the first one.
+    asks(&mut desk, &mut server, client, "GET a\r\n");
+    let before = desk.engine.steps();
+    for _ in 0..100 {
+        assert_eq!(
+            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            "$1\r\na\r\n"
+        );
+    }
+    assert_eq!(desk.engine.steps() - before, 0);
+}
+
+#[test]
+fn two_hundred_contexts_in_use_are_kept_and_cost_nothing() {
+    let mut desk = Desk::new(3, without_alarms);
+    let mut server = Server::new(300);
+    let client = desk.client();
+    let others: Vec<ClientId> = (1..=200).map(|_| desk.client()).collect();
+    for (db, other) in (1..).zip(&others) {
+        let select = format!("SELECT {db}\r\n");
+        assert_eq!(asks(&mut desk, &mut server, *other, &select), "+OK\r\n");
+    }
+    for other in &others {
+        assert_eq!(
+            asks(&mut desk, &mut server, *other, "GET a\r\n"),
+            "$1\r\na\r\n"
+        );
+    }
+    asks(&mut desk, &mut server, client, "GET a\r\n");
+    assert_eq!(desk.engine.census().contexts, 201);
+    let before = desk.engine.steps();
+    for _ in 0..100 {
+        desk.sleeps(Duration::from_millis(100));
+        assert_eq!(
+            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            "$1\r\na\r\n"
+        );
+    }
+    let steps = desk.engine.steps() - before;
+    assert!(
+        steps < 300,
+        "{steps} steps for 100 requests over ten seconds"
+    );
+    assert_eq!(desk.engine.census().contexts, 201);
+}
+
+#[test]
+fn users_that_come_and_go_are_forgotten_with_their_contexts_and_may_come_again() {
+    let mut desk = Desk::new(6, without_alarms);
+    desk.lets_users_log_in();
+    let mut server = Server::new(16);
+    let stays = desk.client();
+    let login = "AUTH stays secret\r\n";
+    assert_eq!(asks(&mut desk, &mut server, stays, login), "+OK\r\n");
+    let mut most = (0, 0);
+    for user in 0..2000 {
+        // Each comes twice, long after it has been forgotten, with another password.
+        let client = desk.client();
+        let login = format!("AUTH user{} secret{user}\r\n", user % 1000);
+        assert_eq!(asks(&mut desk, &mut server, client, &login), "+OK\r\n");
+        assert_eq!(
+            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            "$1\r\na\r\n"
+        );
+        desk.engine.client_gone(client, desk.now);
+        desk.sleeps(Duration::from_millis(20));
+        let census = desk.engine.census();
+        most = (census.contexts.max(most.0), census.credentials.max(most.1));
+    }
+    assert!(most.0 < 100 && most.1 < 100, "{most:?} contexts and users");
+    assert!(asks(&mut desk, &mut server, stays, "GET a\r\n").ends_with("$1\r\na\r\n"));
+    // Another password makes nobody another user.
+    let before = desk.engine.census().credentials;
+    for password in 0..100 {
+        let login = format!("AUTH stays {password}\r\n");
+        assert_eq!(asks(&mut desk, &mut server, stays, &login), "+OK\r\n");
+    }
+    assert!(desk.engine.census().credentials <= before);
+}
+
+/// What one turn may look at of what waits: the first 32 in vain and as many further behind, and again
+/// if somebody has gone on meanwhile.
+const LOOKS_MAX: u64 = 2 * 64;
+
+#[test]
+fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_time() {
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.pool.queue_timeout = Duration::from_secs(600);
+        settings.pool.slice = Duration::from_secs(100);
+    });
+    let (client, pipe) = with_a_pipe(&mut desk);
+    // The only connection never carries nothing, and is not drained before its time.
+    desk.says(client, "GET a\r\n");
+    let mut waiting: Vec<ClientId> = (1..=1000).map(|_| desk.client()).collect();
+    for (db, other) in (1..).zip(&waiting) {
+        desk.says(*other, &format!("SELECT {db}\r\n"));
+    }
+    let before = (desk.engine.steps(), desk.turns);
+    for _ in 0..100 {
+        desk.now += Duration::from_micros(100);
+        desk.says(client, "GET a\r\n");
+        desk.written(pipe);
+        desk.answers(pipe, b"$1\r\na\r\n");
+        assert_eq!(desk.hears(client), "$1\r\na\r\n");
+    }
+    let (steps, turns) = (desk.engine.steps() - before.0, desk.turns - before.1);
+    assert!(steps <= turns * LOOKS_MAX, "{steps} steps in {turns} turns");
+    for leaves in waiting.drain(..700) {
+        desk.engine.client_gone(leaves, desk.now);
+    }
+    desk.sleeps(Duration::from_secs(100));
+    let mut server = Server::new(2000);
+    server.dialled.insert(pipe);
+    desk.answers(pipe, b"$1\r\na\r\n");
+    for _ in 0..3000 {
+        server.serves(&mut desk);
+        desk.sleeps(Duration::from_millis(5));
+        waiting.retain(|other| desk.engine.client_output(*other).is_empty());
+        if waiting.is_empty() {
+            return;
+        }
+    }
+    panic!("{} of them were not served", waiting.len());
+}
+
+#[test]
+fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
+    let mut desk = Desk::new(4, without_alarms);
+    desk.lets_users_log_in();
+    let waiting: Vec<ClientId> = (0..2000).map(|_| desk.client()).collect();
+    let before = (desk.engine.steps(), desk.turns);
+    for (user, client) in waiting.iter().enumerate() {
+        desk.says(*client, &format!("AUTH user{} secret\r\n", user / 2));
+    }
+    assert_eq!(desk.engine.census().logins, 1000);
+    // No dial comes to anything.
+    desk.sleeps(Duration::from_secs(4));
+    let (steps, turns) = (desk.engine.steps() - before.0, desk.turns - before.1);
+    let told = 2 * waiting.len() as u64;
+    assert!(
+        steps <= turns * LOOKS_MAX + told,
+        "{steps} steps in {turns} turns"
+    );
+    for client in waiting {
+        assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
+    }
+    assert_eq!(desk.engine.census().logins, 0);
 }

@@ -8,7 +8,7 @@ use narrows::engine::settings::{OnUnknownOutcome, Settings};
 use narrows::engine::{Identity, Rules};
 use narrows::session::{Access, AuthMode};
 
-use super::chance::Chance;
+use super::chance::{Chance, Part};
 
 thread_local! {
     /// Made once: it costs as much as a short simulation.
@@ -89,6 +89,13 @@ pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
         failures_max: chance.one_of(&[0, 2, 10]),
         ..Access::default()
     };
+}
+
+/// What nobody needs is forgotten soon, or at once. Drawn apart, which leaves all other choices as they
+/// were.
+pub fn for_forgetting(rules: &mut Rules, seed: u64) {
+    let mut apart = Chance::of(seed ^ 0x6f67, Part::Setup);
+    rules.settings.pool.contexts_new_max = apart.one_of(&[0, 2, 64]);
 }
 
 /// Checks are frequent, and often nothing else finds a server out of step.

@@ -140,6 +140,7 @@ impl World {
             rules::for_users(&mut rules, &mut chance);
             server.users.default_is_closed = chance.hits(40);
         }
+        rules::for_forgetting(&mut rules, seed);
         let rules = Arc::new(rules);
         let steps = chance.between(100, 500) as u64;
         let faults = match (in_turns, slips) {
