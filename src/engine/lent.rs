@@ -114,7 +114,8 @@ impl Engine {
                 self.alone_if_held(id, outcome)
             }
             Route::Shared | Route::Restricted | Route::Local(Local::ClientHelp) => {
-                self.lend(id, rules, bytes, spec, Receiver::Client)
+                let receiver = Receiver::of_plain(route, spec, bytes);
+                self.lend(id, rules, bytes, spec, receiver)
             }
             Route::Unpins(pin) => {
                 let receiver = Mark::undoing(pin).map_or(Receiver::Client, Receiver::Lent);

@@ -218,7 +218,10 @@ impl Engine {
         let Some(reply) = self.server.hello.of(protocol) else {
             return self.ask_server(id, spec, context);
         };
-        let reply = hello_for_client(reply, client.session.id);
+        let mut reply = hello_for_client(reply, client.session.id);
+        if let Some(role) = self.shared.role.known() {
+            role.put_into(&mut reply);
+        }
         client.session.protocol = protocol;
         let names_bytes = client.session.names_bytes();
         if let Some(name) = name {

@@ -233,7 +233,10 @@ impl Engine {
                         !sent
                     }
                     Receiver::Client if is_in_block(settled.fate) => !block_begun,
-                    Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Lent(_) => {
+                    Receiver::Client
+                    | Receiver::ClientInfo { .. }
+                    | Receiver::Role(_)
+                    | Receiver::Lent(_) => {
                         !sent
                             || (replay && settled.fate == Fate::Replayable)
                             || planted::has(Bug::WriteRetried)

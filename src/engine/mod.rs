@@ -62,6 +62,7 @@ mod route;
 mod run;
 mod send;
 mod server_busy;
+mod server_role;
 pub mod settings;
 mod slot;
 mod snapshot;
@@ -110,6 +111,7 @@ pub use handshake::Identity;
 pub use key::{BackendId, ClientId};
 pub use loss::Loss;
 pub use server_busy::ServerBusy;
+pub use server_role::{Role, ServerRole};
 pub use stand_in::StandIns;
 
 /// What requests are judged by. Replaced as a whole, between two turns.
@@ -151,6 +153,8 @@ pub struct Shared {
     pub pause: Arc<ServerPause>,
     /// What the server says while it is busy with a script.
     pub busy: Arc<ServerBusy>,
+    /// Whether the server is a master.
+    pub role: Arc<ServerRole>,
     /// As whom control may ask what needs a login.
     pub stand_ins: Arc<StandIns>,
 }
@@ -166,6 +170,7 @@ impl Shared {
             failures: Arc::default(),
             pause: Arc::default(),
             busy: Arc::default(),
+            role: Arc::default(),
             stand_ins: Arc::default(),
         }
     }

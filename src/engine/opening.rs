@@ -9,6 +9,7 @@ use super::handshake::{self, Failure, Handshake, Step, Verdict, Whose};
 use super::key::{BackendId, ContextId, LoginId};
 use super::loss::Loss;
 use super::planted::{self, Bug};
+use super::server_role::Role;
 use super::slot::Receiver;
 
 /// How soon a server that is busy with a script is asked for another db again.
@@ -138,6 +139,11 @@ impl Engine {
             // An old server's refusal of HELLO is what its clients get as well.
             Verdict::Fine if step == Step::Hello => {
                 backend.server_id = handshake::id_of(reply).or(backend.server_id);
+                let timeout = self.rules.settings.backend.handshake_timeout;
+                let asked = handshake.deadline.saturating_sub(timeout);
+                if let Some(role) = Role::in_hello(reply) {
+                    self.shared.role.heard(role, asked, self.now);
+                }
                 self.server.hello.set(target.protocol, reply.to_vec());
             }
             Verdict::Fine => {}

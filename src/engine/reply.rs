@@ -78,6 +78,7 @@ impl Engine {
                     self.stream_came(&run, mark);
                 }
                 Receiver::ClientInfo { .. }
+                | Receiver::Role(_)
                 | Receiver::Lent(_)
                 | Receiver::LentSilent(_)
                 | Receiver::Permission
@@ -150,6 +151,12 @@ impl Engine {
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);
+            }
+            Receiver::Role(role) => {
+                if reply.starts_with(b"+OK") {
+                    self.shared.role.changed(role, self.now);
+                }
+                self.pass_on(run, &reply);
             }
             Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
             Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),

@@ -123,7 +123,11 @@ impl Engine {
             Route::Shared if rules.policy.is_dedicated(spec) => {
                 self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking)
             }
-            Route::Shared | Route::Unpins(_) | Route::Restricted => {
+            Route::Restricted => {
+                let receiver = Receiver::of_plain(Route::Restricted, spec, bytes);
+                self.forward(id, rules, bytes, spec, receiver)
+            }
+            Route::Shared | Route::Unpins(_) => {
                 self.forward(id, rules, bytes, spec, Receiver::Client)
             }
             Route::Info => self.forward_info(id, rules, bytes, spec),

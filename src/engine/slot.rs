@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::command::Shape;
+use crate::command::{Route, Shape, Spec};
 use crate::session::Mark;
 
 use super::handshake::Step;
 use super::key::ClientId;
+use super::server_role::Role;
 
 /// Who gets the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Receiver {
         /// Whether it asked for the section about narrows.
         section: bool,
     },
+    /// The client, whose command makes this of the server if it is answered with `+OK`.
+    Role(Role),
     /// A client that asked for silence: the reply is swallowed.
     Silent,
     /// The client, on a backend of its own whose state the reply changes.
@@ -74,11 +77,21 @@ pub enum Fate {
 }
 
 impl Receiver {
+    /// Who gets the reply to a command that is just passed on, restricted or not.
+    pub fn of_plain(route: Route, spec: &Spec, request: &[u8]) -> Self {
+        let changes_role = matches!(&*spec.name, "replicaof" | "slaveof");
+        match route == Route::Restricted && changes_role {
+            true => Self::Role(Role::asked_for(request)),
+            false => Self::Client,
+        }
+    }
+
     /// Whether a client waits for the reply, or for its turn behind it.
     pub fn is_client(self) -> bool {
         match self {
             Self::Client
             | Self::ClientInfo { .. }
+            | Self::Role(_)
             | Self::Silent
             | Self::Lent(_)
             | Self::LentSilent(_)

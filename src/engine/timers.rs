@@ -277,7 +277,10 @@ impl Engine {
                 let receiver = slot.receiver();
                 let waits = matches!(
                     receiver,
-                    Receiver::Client | Receiver::ClientInfo { .. } | Receiver::Silent
+                    Receiver::Client
+                        | Receiver::ClientInfo { .. }
+                        | Receiver::Role(_)
+                        | Receiver::Silent
                 );
                 if waits && begun != Some(slot.client()) {
                     late.push((slot.give_up(), receiver));

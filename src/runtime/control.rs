@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
-use crate::engine::{Rules, ServerBusy};
+use crate::engine::{Role, Rules, ServerBusy, ServerRole};
 use crate::resp::write;
 use crate::session::{AuthMode, own_channel};
 use crate::telemetry::Server;
@@ -77,6 +77,8 @@ pub struct Control {
     pub pause: Arc<ServerPause>,
     /// What the server says while it is busy with a script.
     pub busy: Arc<ServerBusy>,
+    /// Whether the server is a master.
+    pub role: Arc<ServerRole>,
     /// When the process' own clock began.
     pub epoch: std::time::Instant,
 }
@@ -132,6 +134,7 @@ impl Control {
             self.server.is_silent(&error);
             self.pause.end(self.epoch.elapsed());
             self.busy.over(self.epoch.elapsed());
+            self.role.forget();
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -241,6 +244,11 @@ impl Control {
         }
         self.server.answers();
         self.tell_health(told, true);
+        // Anybody may ask that, who has logged in. Before Redis 6 it is an error.
+        let asked = self.epoch.elapsed();
+        if let Some(role) = Role::in_hello(&self.ask(socket, &[b"HELLO", b"2"]).await?) {
+            self.role.heard(role, asked, self.epoch.elapsed());
+        }
         if !done.commands {
             done.commands = self.learn(socket).await?;
         }

@@ -130,6 +130,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         server: observer.server(),
         pause: Arc::clone(&shared.pause),
         busy: Arc::clone(&shared.busy),
+        role: Arc::clone(&shared.role),
         epoch,
     };
     let control = tokio::spawn(control.run());
