@@ -100,6 +100,8 @@ impl Engine {
         }
         if let Some(void) = self.wait_is_void(id, mark) {
             hears = Hears::Instead(void);
+        } else if self.would_wait_for_writes(id, mark, reply) {
+            return self.waits_in_vain(backend, run);
         }
         if let Some(order) = self.lent(id).and_then(|lent| lent.pause.take()) {
             self.pause_answered(order, reply);

@@ -71,7 +71,7 @@ impl Engine {
         {
             client.ending = Ending::HalfClosed;
             // As in Redis: who waits for as long as it takes has left.
-            if client.waits_on_server() {
+            if client.waits_on_server() && !client.waits_on_without_it() {
                 return self.close_now(id);
             }
             self.close_if_done(id);
@@ -90,7 +90,7 @@ impl Engine {
             return;
         };
         client.hung_up = true;
-        if client.waits_on_server() {
+        if client.waits_on_server() && !client.waits_on_without_it() {
             self.close_now(id);
         }
     }

@@ -7,7 +7,7 @@ use crate::command::Spec;
 use crate::resp::write;
 use crate::session::Mark;
 use crate::session::put_back::is_nil;
-use crate::session::waiting::{Takes, Timeout, Waiting};
+use crate::session::waiting::{Least, Takes, Timeout, Waiting};
 
 use super::backend::Phase;
 use super::cancel::Why;
@@ -36,8 +36,10 @@ pub struct Wait {
 enum Manner {
     /// As its client has asked.
     Whole,
+    /// As its client has asked, which is not for long: for its own writes to arrive.
+    Brief(Least),
     /// Hardly at all: its client has left, and as in Redis gets what is there, but waits for nothing.
-    Tried,
+    Tried(Least),
     /// Slice by slice: the server lets nobody end it.
     Sliced(Box<Slices>),
 }
@@ -61,6 +63,15 @@ impl Client {
         self.lease.as_ref().is_some_and(|lease| lease.lent.waits())
     }
 
+    /// Whether the command that it waits in goes on though it has left.
+    pub(super) fn waits_on_without_it(&mut self) -> bool {
+        let wait = self
+            .lease
+            .as_mut()
+            .and_then(|lease| lease.lent.wait.as_mut());
+        wait.is_some_and(|wait| wait.goes_on_without_client())
+    }
+
     fn waits_in_line(&self) -> bool {
         self.hold == Some(Hold::Lease(LeaseFor::Blocking))
     }
@@ -69,7 +80,23 @@ impl Client {
 impl Wait {
     /// Whether it ends by itself within a second.
     pub fn is_short(&self) -> bool {
-        !matches!(self.manner, Manner::Whole)
+        !matches!(self.manner, Manner::Whole | Manner::Brief(_))
+    }
+
+    /// Its client has left. Whether it may wait on: what it asks for may be here, and soon it is over.
+    pub fn goes_on_without_client(&mut self) -> bool {
+        if let Manner::Brief(least) = &mut self.manner {
+            self.manner = Manner::Tried(std::mem::take(least));
+        }
+        matches!(&self.manner, Manner::Tried(least) if *least != Least::default())
+    }
+
+    /// Whether its client has left, and this is the reply of one that has waited in vain.
+    fn was_in_vain(&self, reply: &[u8]) -> bool {
+        match &self.manner {
+            Manner::Tried(least) => is_nil(reply) || !least.is_reached(reply),
+            Manner::Whole | Manner::Brief(_) | Manner::Sliced(_) => false,
+        }
     }
 }
 
@@ -111,6 +138,7 @@ impl Engine {
             self.lease_lasts(id, LeaseFor::Blocking);
         }
         let (wait, limited) = self.manner_of_waiting(id, bytes, spec);
+        let asks_for_nothing = Least::of(&spec.name, bytes).is_nothing(&spec.name);
         let bytes = limited.as_deref().unwrap_or(bytes);
         let outcome = match (spec.waits_for_own_writes(), wait.is_short()) {
             (true, _) => self.wait_for_writes(id, rules, bytes, spec),
@@ -120,7 +148,10 @@ impl Engine {
         if outcome != Outcome::Taken {
             return outcome;
         }
-        self.waits_on_server(id, wait);
+        // What asks for nothing does not wait: it is answered though its client sends no more.
+        if !asks_for_nothing {
+            self.waits_on_server(id, wait);
+        }
         // As Redis looks at nothing behind a command that waits.
         let _ = self.hold(id, Hold::Replies);
         Outcome::TakenAlone
@@ -154,8 +185,15 @@ impl Engine {
         }
         let takes = waiting.takes;
         if self.has_left(id) {
-            let limited = waiting.limited(bytes, Duration::ZERO, fractions);
-            let manner = Manner::Tried;
+            let limit = match (spec.waits_for_own_writes(), waiting.timeout) {
+                // Directly its writes may have arrived long ago: here it waits for a later one, so
+                // that it takes a while to learn that.
+                (true, Timeout::After(length)) => length.min(SLICE),
+                (true, _) => SLICE,
+                (false, _) => Duration::ZERO,
+            };
+            let limited = waiting.limited(bytes, limit, fractions);
+            let manner = Manner::Tried(Least::of(&spec.name, bytes));
             return (Wait { takes, manner }, Some(limited));
         }
         let until = match waiting.timeout {
@@ -163,6 +201,10 @@ impl Engine {
             Timeout::Never | Timeout::Unreadable => None,
         };
         let within_slice = until.is_some_and(|until| until <= self.now + SLICE);
+        if within_slice && spec.waits_for_own_writes() {
+            let manner = Manner::Brief(Least::of(&spec.name, bytes));
+            return (Wait { takes, manner }, None);
+        }
         let in_slices = backend.server_id.is_some()
             && !within_slice
             && !spec.waits_for_own_writes()
@@ -209,13 +251,15 @@ impl Engine {
         let Some(wait) = self.lent(id).and_then(|lent| lent.wait.as_ref()) else {
             return self.settled(run);
         };
+        if wait.was_in_vain(&reply) {
+            return self.waits_in_vain(backend, run);
+        }
         match &wait.manner {
-            Manner::Tried if nil => return self.waits_in_vain(backend, run),
             Manner::Sliced(slices) if nil && slices.until.is_none_or(|until| until > now) => {
                 let request = slices.request.clone();
                 return self.wait_on(backend, run, &request, silent);
             }
-            Manner::Tried | Manner::Sliced(_) | Manner::Whole => {}
+            Manner::Tried(_) | Manner::Sliced(_) | Manner::Brief(_) | Manner::Whole => {}
         }
         if !silent {
             self.reply_with(id, |out| out.extend_from_slice(&reply));
@@ -223,8 +267,15 @@ impl Engine {
         self.settled(run);
     }
 
+    /// Whether a client that has left would have to wait for what it has written to arrive.
+    pub(super) fn would_wait_for_writes(&mut self, id: ClientId, mark: Mark, reply: &[u8]) -> bool {
+        let waits = matches!(mark, Mark::Wait | Mark::WaitAof);
+        let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
+        waits && wait.is_some_and(|wait| wait.was_in_vain(reply))
+    }
+
     /// A client that has left would have to wait: as in Redis that is its end.
-    fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
+    pub(super) fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
         self.wait_over(backend, run.client);
         // Nothing that it has sent behind is dealt with.
         self.end(run.client, Ending::AfterOutput);

@@ -101,6 +101,35 @@ impl Waiting {
     }
 }
 
+/// What `WAIT` and `WAITAOF` ask for at least, without which they wait: the numbers in front of their
+/// timeout. None for what waits for data.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Least(Vec<i64>);
+
+impl Least {
+    /// That of `request`, whose command has this name.
+    pub fn of(name: &str, request: &[u8]) -> Self {
+        if !matches!(name, "wait" | "waitaof") {
+            return Self::default();
+        }
+        let count = Args::new(request).count().saturating_sub(2);
+        let numbers = Args::new(request).skip(1).take(count);
+        Self(numbers.filter_map(integer).collect())
+    }
+
+    /// Whether a command of this name asks for nothing that could be waited for.
+    pub fn is_nothing(&self, name: &str) -> bool {
+        matches!(name, "wait" | "waitaof") && self.0.iter().all(|least| *least <= 0)
+    }
+
+    /// Whether the server has said as much in `reply`, or says something else than numbers.
+    pub fn is_reached(&self, reply: &[u8]) -> bool {
+        let lines = reply.split(|byte| *byte == b'\n');
+        let said = lines.filter_map(|line| integer(line.strip_prefix(b":")?.trim_ascii_end()));
+        self.0.iter().zip(said).all(|(least, said)| said >= *least)
+    }
+}
+
 impl Unit {
     /// As `getTimeoutFromObjectOrReply` does (timeout.c).
     fn read(self, argument: &[u8]) -> Timeout {
@@ -225,5 +254,23 @@ mod tests {
             let found = waiting(text).limited(&request(text), slice, fractions);
             assert_eq!(found, request(limited), "{text}");
         }
+    }
+
+    #[test]
+    fn what_wait_asks_for_at_least_is_told_from_what_it_gets() {
+        let one = Least::of("wait", &request("WAIT 1 100"));
+        assert!(one.is_reached(b":1\r\n") && one.is_reached(b":3\r\n"));
+        assert!(!one.is_reached(b":0\r\n"));
+        assert!(one.is_reached(b"-ERR no\r\n"), "that is no wait");
+        let none = Least::of("wait", &request("WAIT 0 100"));
+        assert!(none.is_reached(b":0\r\n"));
+        assert!(none.is_nothing("wait") && !one.is_nothing("wait"));
+        assert!(!Least::default().is_nothing("blpop"));
+        let both = Least::of("waitaof", &request("WAITAOF 1 2 0"));
+        assert!(both.is_reached(b"*2\r\n:1\r\n:2\r\n"));
+        assert!(!both.is_reached(b"*2\r\n:1\r\n:1\r\n"));
+        assert!(!both.is_reached(b"*2\r\n:0\r\n:2\r\n"));
+        let data = Least::of("blpop", &request("BLPOP 5 1"));
+        assert!(data.is_reached(b":0\r\n"));
     }
 }

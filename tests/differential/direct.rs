@@ -181,6 +181,7 @@ impl Direct<'_> {
             let moment = known::Moment {
                 before: &kept,
                 ending: step.ending,
+                holds: state.may_hold(line),
             };
             let is_compared = state.is_compared(&request, &kept, line, flavor);
             if moment.is_broken(&request) || !is_compared {

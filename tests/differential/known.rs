@@ -9,6 +9,8 @@ pub(crate) struct Moment<'a> {
     /// What its client has sent in the same write.
     pub(crate) before: &'a [Request],
     pub(crate) ending: Ending,
+    /// Whether its client may hold a connection of its own.
+    pub(crate) holds: bool,
 }
 
 impl Moment<'_> {
@@ -17,13 +19,16 @@ impl Moment<'_> {
         self.is_lost_wait(request)
     }
 
-    /// A client that sends no more loses what stands behind a wait; one whose wait stands behind the
-    /// end of a transaction in the same write is not seen to leave.
+    /// A client whose wait stands behind the end of a transaction in the same write is not seen to
+    /// leave. Of one that holds a connection and sends no more the wait for data may be on its way
+    /// before that is seen, and what the server says to it at once is lost.
     fn is_lost_wait(&self, request: &Request) -> bool {
         let waits = State::waits(request);
         let ends = ["EXEC", "DISCARD", "UNWATCH", "RESET"];
         let is_end = |other: &Request| ends.contains(&other.name().0.as_str());
         let is_behind_end = self.before.iter().any(is_end);
-        waits && (is_behind_end || self.ending == Ending::HalfClose)
+        let for_data = !["WAIT", "WAITAOF"].contains(&request.name().0.as_str());
+        let is_too_early = for_data && self.holds && self.ending == Ending::HalfClose;
+        waits && (is_behind_end || is_too_early)
     }
 }

@@ -100,7 +100,7 @@ impl State {
         line: &Line,
         flavor: Flavor,
     ) -> bool {
-        let holds = self.may_watch.is_some() || line.listens() || self.is_pinned;
+        let holds = self.may_hold(line);
         let (command, argument) = request.name();
         let Wants { leases, waits, .. } = Self::wants(before, Cut::Whole);
         let logs_in = command == "AUTH" || request.words.iter().any(|word| word == b"AUTH");
@@ -118,6 +118,11 @@ impl State {
         !is_refused && !is_chance && !is_forgotten && !is_dropped && !is_unseen
     }
 
+    /// Whether its client may hold a connection of its own.
+    pub(crate) fn may_hold(&self, line: &Line) -> bool {
+        self.may_watch.is_some() || line.listens() || self.is_pinned
+    }
+
     /// `request` is on its way.
     pub(crate) fn sent(&mut self, request: &Request) {
         let (command, argument) = request.name();
@@ -125,8 +130,11 @@ impl State {
         self.backlog += 1;
         match command.as_str() {
             "MULTI" if alone && !self.listens_in_resp2 => self.multi = true,
-            // Outside of a transaction it is an error and ends no watch.
-            "EXEC" | "DISCARD" if alone && self.multi && !self.listens_in_resp2 => {
+            // Outside of a transaction it is an error and ends no watch. An EXEC with arguments ends
+            // the one it stands in all the same.
+            "EXEC" | "DISCARD"
+                if (alone || command == "EXEC") && self.multi && !self.listens_in_resp2 =>
+            {
                 self.multi = false;
                 self.may_watch = None;
             }

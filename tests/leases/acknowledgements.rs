@@ -49,6 +49,51 @@ fn a_write_is_acknowledged_only_when_it_has_arrived() {
     }
 }
 
+/// All that comes of these requests, sent in one write by a client that sends no more.
+fn all_of(mut conn: Conn, requests: &str) -> Vec<u8> {
+    conn.send(requests.replace('|', "\r\n"));
+    // The peer may be quick to close.
+    let _ = conn.try_finish_sending();
+    let mut all = Vec::new();
+    while let Ok(reply) = conn.try_reply() {
+        all.extend_from_slice(reply.raw());
+    }
+    all
+}
+
+#[test]
+fn a_client_that_sends_no_more_is_acknowledged_what_need_not_be_waited_for() {
+    for flavor in Flavor::installed() {
+        let server = RedisServer::start_flavor(flavor, &["--repl-diskless-sync-delay", "0"]);
+        let narrows = Narrows::in_front_of(&server, &[]);
+        let cases = [
+            "SET k v|WAIT 0 100|GET k|",
+            "SET k v|WAIT 0 0|GET k|",
+            // Nobody is there to acknowledge it: it would have to wait, which ends its client.
+            "SET k v|WAIT 1 100|GET k|",
+            "SET k v|WAIT 2 0|GET k|",
+            "MULTI|SET k v|EXEC|WAIT 1 100|SET k w|",
+            "WATCH k|WAIT 1 50|GET k|",
+            "SET k v|WAIT x 100|WAIT 1|GET k|",
+        ];
+        for requests in cases {
+            let expected = all_of(server.connect(), requests);
+            for _ in 0..3 {
+                let found = all_of(narrows.connect(), requests);
+                let shown = [&found, &expected].map(|bytes| bytes.escape_ascii().to_string());
+                assert_eq!(shown[0], shown[1], "{requests}");
+            }
+        }
+        let _replica = replica_of(&server);
+        // What has arrived is acknowledged directly without a wait.
+        let requests = "WAIT 1 1000|GET k|";
+        assert_eq!(
+            all_of(narrows.connect(), requests),
+            all_of(server.connect(), requests)
+        );
+    }
+}
+
 /// The id of the one client that waits, once it does.
 fn id_of_waiting(conn: &mut Conn) -> String {
     crate::support::wait_for("somebody waits", PATIENCE, || {
