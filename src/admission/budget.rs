@@ -39,6 +39,8 @@ pub struct Budget {
     wanting: AtomicU32,
     /// Set while the server itself is close to its own limit: nothing grows.
     growth_stopped: AtomicBool,
+    /// Nothing is known yet of the server's own limit.
+    limit_awaited: AtomicBool,
     /// Permits out at once beyond which nothing grows, so that the server does not come
     /// close to its own limit.
     ceiling: AtomicU32,
@@ -114,6 +116,7 @@ impl Budget {
             wanting: AtomicU32::new(0),
             server: Mutex::new(None),
             growth_stopped: AtomicBool::new(false),
+            limit_awaited: AtomicBool::new(false),
             ceiling: AtomicU32::new(u32::MAX),
         })
     }
@@ -324,7 +327,19 @@ impl Budget {
     /// While stopped, a worker that holds a permit gets no further one: the server is
     /// near its own `maxclients`.
     pub fn stop_growth(&self, stopped: bool) {
+        self.limit_awaited.store(false, Ordering::Relaxed);
         self.growth_stopped.store(stopped, Ordering::Relaxed);
+    }
+
+    /// Growth is stopped until it is known how far it may go, or that nobody knows.
+    pub fn await_limit(&self) {
+        self.stop_growth(true);
+        self.limit_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that is so: what finds no room now may find some in a moment.
+    pub fn is_limit_awaited(&self) -> bool {
+        self.limit_awaited.load(Ordering::Relaxed)
     }
 
     /// No worker that holds a permit gets a further one while `ceiling` are out.

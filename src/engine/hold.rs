@@ -43,7 +43,8 @@ pub enum Hold {
     Kill,
     /// The server is paused, through narrows, and would hold the request up.
     Pause,
-    /// The command is not known: the backend's `COMMAND` is being asked.
+    /// The command is not known: the backend's `COMMAND` is being asked. Or how much the server bears
+    /// is not known yet.
     Commands,
     /// Other workers are being asked, under this number.
     Gather(u64),

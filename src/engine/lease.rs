@@ -420,6 +420,22 @@ impl Engine {
         may_last
     }
 
+    /// What its client holds cannot be lent for longer. Before the server's own limit is known that
+    /// is no answer: control, which is about to ask for it, says when it has.
+    pub(super) fn no_room_to_last(&mut self, id: ClientId) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.waiting_since.is_some() || !self.shared.budget.is_limit_awaited() {
+            client.waiting_since = None;
+            return self.not_executed(id, NotExecuted::BudgetSpent);
+        }
+        match client.in_flight {
+            0 => self.ask_control(id),
+            _ => client.hold(Hold::Replies),
+        }
+    }
+
     /// What would have lasted was refused, or has been undone: a transaction that it stood in ends
     /// by itself.
     pub(super) fn lease_lasts_no_more(&mut self, id: ClientId) {

@@ -3,7 +3,7 @@
 //! transaction too.
 
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, NotExecuted, Refusal, write};
+use crate::resp::{Args, Frame, Refusal, write};
 use crate::session::{Answer, Mark, answer, info};
 
 use super::context::Setting;
@@ -358,7 +358,7 @@ impl Engine {
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
         let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
-            return self.not_executed(id, NotExecuted::BudgetSpent);
+            return self.no_room_to_last(id);
         }
         let off = |word: &[u8]| word.eq_ignore_ascii_case(b"off");
         let off = Args::new(bytes).nth(2).is_some_and(off);

@@ -2,7 +2,7 @@
 //! something is sent. `feed.rs` has the way back.
 
 use crate::command::{Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, NotExecuted, Protocol, Refusal};
+use crate::resp::{Args, Frame, Protocol, Refusal};
 use crate::session::Mark;
 use crate::session::feed::{Verb, is_redirected};
 
@@ -103,7 +103,7 @@ impl Engine {
     ) -> Outcome {
         let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Feed) {
-            return self.not_executed(id, NotExecuted::BudgetSpent);
+            return self.no_room_to_last(id);
         }
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
         if outcome == Outcome::Taken

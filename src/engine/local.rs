@@ -333,15 +333,7 @@ impl Engine {
         }
         let waited = client.waiting_since.is_some();
         if !waited && (!fresh || !self.command_waiters.is_empty()) {
-            client.waiting_since = Some(now);
-            let outcome = client.hold(Hold::Commands);
-            if self.command_waiters.is_empty() {
-                self.commands_asked_at = Some(now);
-                self.effects.push(super::Effect::LearnCommands);
-            }
-            self.command_waiters.push((id, now));
-            self.wake_at(now + rules.settings.pool.queue_timeout);
-            return outcome;
+            return self.ask_control(id);
         }
         if rules.commands.is_learned() {
             return self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes });
@@ -349,6 +341,23 @@ impl Engine {
         // Nobody can say what it does to its connection.
         let spec = Spec::unknown(&String::from_utf8_lossy(name).to_ascii_lowercase());
         self.known(id, rules, bytes, frame, &spec)
+    }
+
+    /// Control is asked to ask the server, and the client's next request waits until it has.
+    pub(super) fn ask_control(&mut self, id: ClientId) -> Outcome {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        client.waiting_since = Some(now);
+        let outcome = client.hold(Hold::Commands);
+        if self.command_waiters.is_empty() {
+            self.commands_asked_at = Some(now);
+            self.effects.push(super::Effect::LearnCommands);
+        }
+        self.command_waiters.push((id, now));
+        self.wake_at(now + self.rules.settings.pool.queue_timeout);
+        outcome
     }
 
     /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]

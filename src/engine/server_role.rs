@@ -34,9 +34,8 @@ impl Role {
     /// What a `REPLICAOF` or `SLAVEOF` makes of the server (`replicaofCommand`, replication.c).
     pub fn asked_for(request: &[u8]) -> Self {
         let mut args = Args::new(request).skip(1);
-        let word = |arg: Option<&[u8]>, word: &[u8]| {
-            arg.is_some_and(|arg| arg.eq_ignore_ascii_case(word))
-        };
+        let word =
+            |arg: Option<&[u8]>, word: &[u8]| arg.is_some_and(|arg| arg.eq_ignore_ascii_case(word));
         match word(args.next(), b"no") && word(args.next(), b"one") {
             true => Self::Master,
             false => Self::Replica,
@@ -113,7 +112,10 @@ mod tests {
         assert!(reply.ends_with(b"$7\r\nreplica\r\n$7\r\nmodules\r\n*0\r\n"));
         Role::Master.put_into(&mut reply);
         assert_eq!(reply, HELLO);
-        for other in [&b"-ERR unknown command\r\n"[..], b"*2\r\n$4\r\nrole\r\n$1\r\nx\r\n"] {
+        for other in [
+            &b"-ERR unknown command\r\n"[..],
+            b"*2\r\n$4\r\nrole\r\n$1\r\nx\r\n",
+        ] {
             let mut reply = other.to_vec();
             Role::Replica.put_into(&mut reply);
             assert_eq!((reply.as_slice(), Role::in_hello(other)), (other, None));

@@ -98,7 +98,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
         DialRate::new(settings.dials_per_second_max),
     );
     // One connection each, until control has read what the server itself allows.
-    shared.budget.stop_growth(true);
+    shared.budget.await_limit();
     let (orders_to, orders) = channel(ORDERS_MAX);
     let room = Arc::default();
     let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();

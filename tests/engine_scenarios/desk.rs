@@ -15,6 +15,7 @@ pub const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 /// One engine, and what its runtime would hold.
 pub struct Desk {
     pub engine: Engine,
+    pub budget: Arc<Budget>,
     settings: Settings,
     pub now: Duration,
     clients: u64,
@@ -40,10 +41,12 @@ impl Desk {
             policy: Policy::new(&PolicySettings::default()).unwrap(),
             access: Access::default(),
         };
-        let shared = Shared::new(Budget::new(backends + 1, 1), DialRate::new(1000));
+        let budget = Budget::new(backends + 1, 1);
+        let shared = Shared::new(Arc::clone(&budget), DialRate::new(1000));
         let identity = Arc::new(Identity::default());
         Self {
             engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
+            budget,
             settings: kept,
             now: Duration::from_secs(1),
             clients: 0,

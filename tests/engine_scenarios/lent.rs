@@ -364,3 +364,49 @@ fn names_of_fields_stay_on_a_connection_of_their_clients_own_until_all_are_disca
     desk.says(importer, "SELECT 3\r\n");
     assert!(desk.written(lease).contains("SELECT"));
 }
+
+#[test]
+fn before_the_servers_own_limit_is_known_nobody_is_told_that_there_is_no_room() {
+    for is_known in [true, false] {
+        let mut desk = Desk::new(6, without_alarms);
+        desk.budget.await_limit();
+        let client = desk.client();
+        desk.says(client, "WATCH k\r\n");
+        let backend = desk.opens();
+        desk.written(backend);
+        desk.answers(backend, b"+OK\r\n");
+        assert_eq!(desk.hears(client), "+OK\r\n");
+        for (request, sent, reply) in [
+            (
+                "CLIENT NO-TOUCH ON\r\n",
+                "*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-TOUCH\r\n$2\r\nON\r\n",
+                "+OK\r\n",
+            ),
+            (
+                "SUBSCRIBE x\r\n",
+                "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nx\r\n",
+                "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n",
+            ),
+        ] {
+            let is_first = desk.budget.is_limit_awaited();
+            desk.says(client, request);
+            if is_first {
+                assert_eq!(desk.hears(client), "");
+                // Control has asked for the limit before it carries out what it is asked.
+                if is_known {
+                    desk.budget.stop_growth(false);
+                }
+                desk.engine.commands_learned(desk.now);
+                desk.turn();
+            }
+            if !is_known {
+                assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
+                break;
+            }
+            assert_eq!(desk.written(backend), sent);
+            desk.answers(backend, reply.as_bytes());
+            assert_eq!(desk.hears(client), reply);
+        }
+        assert!(desk.engine.census().totals_agree);
+    }
+}

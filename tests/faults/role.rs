@@ -25,7 +25,8 @@ const OF_NO_ONE: [&str; 3] = ["REPLICAOF", "NO", "ONE"];
 fn hello_says_what_the_server_has_become() {
     for flavor in Flavor::installed() {
         let server = RedisServer::start_flavor(flavor, &[]);
-        let settings = "[backend]\nhealth_interval = \"50ms\"\n[commands]\nallow = [\"REPLICAOF\"]\n";
+        let settings =
+            "[backend]\nhealth_interval = \"50ms\"\n[commands]\nallow = [\"REPLICAOF\"]\n";
         let narrows = narrows(&server.url(), settings, &["--workers", "2"]);
         // One for each worker.
         let mut clients = [narrows.connect(), narrows.connect()];
