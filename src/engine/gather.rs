@@ -377,7 +377,11 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
         address: &client.address,
         age_seconds: now.saturating_sub(client.connected_at).as_secs(),
         idle_seconds: now.saturating_sub(client.active_at).as_secs(),
-        last_command: client.last_command.as_str(),
+        last_command: match lent.and_then(|lent| lent.executing) {
+            // Whatever it has sent behind.
+            Some(_) => "exec",
+            None => client.last_command.as_str(),
+        },
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
         blocked: is_blocked(client),
@@ -388,6 +392,7 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
             let queued = lent.bracket.queued(client.sequence_next);
             lent.executing.or(queued)
         }),
-        closing: client.ending != Ending::No,
+        // One that sends no more is not, in Redis: it is served or gone.
+        closing: client.is_ending(),
     }
 }

@@ -76,6 +76,25 @@ impl Engine {
         if self.is_plain(id, rules, spec) {
             return self.forward(id, rules, bytes, spec, Receiver::Client);
         }
+        let outcome = self.judged(id, rules, bytes, frame, spec);
+        // Redis remembers what it has looked up, whatever has become of it.
+        if matches!(outcome, Outcome::Taken | Outcome::TakenAlone)
+            && let Some(client) = self.clients.get_mut(id)
+        {
+            client.last_command.set(&spec.name);
+        }
+        outcome
+    }
+
+    /// What becomes of a request that does not just go down a pipe.
+    fn judged(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        frame: &Frame,
+        spec: &Spec,
+    ) -> Outcome {
         if !self.clients.get(id).is_none_or(Client::is_in)
             && let Some(outcome) = self.at_the_door(id, bytes, frame, spec)
         {

@@ -126,6 +126,18 @@ pub const TALKS: &[(&str, &str)] = &[
         "MULTI\nSET a 1\nCLIENT INFO\nCLIENT LIST ID {id1}\nEXEC\nCLIENT INFO\nMULTI\nCLIENT SETNAME me\nSELECT 3\nCLIENT INFO\nEXEC\nCLIENT INFO",
     ),
     (
+        "what its client has sent behind is not seen from inside",
+        "MULTI\nCLIENT INFO\nCLIENT LIST ID {id1}\nEXEC\nGET a\nWATCH a\nMULTI\nCLIENT INFO\nEXEC\nECHO x\nCLIENT INFO",
+    ),
+    (
+        "what is not queued is looked up all the same",
+        "MULTI\nSHUTDOWN NOSAVE\n2>CLIENT LIST ID {id1}\nEXEC\n2>CLIENT LIST ID {id1}\nMULTI\nWATCH a\n2>CLIENT LIST ID {id1}\nSYNC\n2>CLIENT LIST ID {id1}\nSAVE\n2>CLIENT LIST ID {id1}\nNOTHING\n2>CLIENT LIST ID {id1}\nDISCARD\n2>CLIENT LIST ID {id1}",
+    ),
+    (
+        "wrong words at the end of one that is aborted",
+        "MULTI\nNOTHING\nEXEC now\nEXEC\nMULTI\nCLIENT GETNAME x\nSHUTDOWN NOSAVE\nEXEC now\nPING\nEXEC now",
+    ),
+    (
         "acting on clients from inside",
         "MULTI\nCLIENT KILL ID 9223372036854775807\nCLIENT UNBLOCK 9223372036854775807\nCLIENT UNBLOCK x\nCLIENT LIST TYPE nothing\nSET a 1\nEXEC\nGET a",
     ),
