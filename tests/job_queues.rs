@@ -98,6 +98,11 @@ fn rq_runs_each_job_once() {
 }
 
 #[test]
+fn as_many_workers_as_people_have_run_each_job_once() {
+    on_each_flavor(|| Some(script("many_workers.py")));
+}
+
+#[test]
 fn celery_runs_each_task_once() {
     on_each_flavor(|| Some(script("celery_jobs.py")));
 }

@@ -28,6 +28,8 @@ mod leavers;
 mod loss;
 #[path = "leases/pauses.rs"]
 mod pauses;
+#[path = "leases/places.rs"]
+mod places;
 #[path = "faults/setup.rs"]
 mod setup;
 #[path = "leases/streams.rs"]

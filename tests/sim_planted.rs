@@ -105,6 +105,7 @@ planted! {
     a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
     a_context_that_is_forgotten_while_somebody_is_in_it_is_found: ContextForgotten, 100, All;
+    a_wait_without_a_place_that_ends_when_others_do_is_found: DeadlineOfOthers, 100, Transacting;
 }
 
 /// Few seeds find it, and these two do.

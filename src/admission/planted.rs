@@ -82,6 +82,8 @@ pub enum Bug {
     ReadingStops,
     /// A context is forgotten while clients and connections are in it.
     ContextForgotten,
+    /// Who has found no place to wait waits as long as others wait for a connection.
+    DeadlineOfOthers,
 }
 
 #[cfg(feature = "planted")]

@@ -88,8 +88,6 @@ pub(super) struct Cancel {
 #[derive(Debug, Default)]
 pub struct Cancels {
     pub(super) all: BTreeMap<BackendId, Cancel>,
-    /// Clients whose waits were ended while they stood in line, with an error or not.
-    pub(super) in_line: BTreeMap<ClientId, bool>,
     /// One of them has ended since it was last looked whether connections for that are still needed.
     over: bool,
     /// What the server was asked and has not answered: on which backend, and of which.
@@ -157,8 +155,11 @@ impl Engine {
             .get(id)
             .and_then(|client| client.lease.as_ref())
         else {
-            // It stands in line: nothing of it is on the server.
-            return self.close_for(id, Leave::Drained);
+            // It stands in line. What it is being tried for decides first.
+            return match self.tries.contains_key(&id) {
+                true => {}
+                false => self.close_for(id, Leave::Drained),
+            };
         };
         let backend = lease.backend();
         let begun = self.backends.get(backend).is_some_and(|b| b.begun);

@@ -20,6 +20,8 @@ pub struct Census {
     pub waiting_clients: usize,
     /// Clients that wait for a lease.
     pub lease_waiters: usize,
+    /// Those of them whose command waits, as the line for that has it, and those being tried.
+    pub in_line: usize,
     /// Leases held.
     pub leases: usize,
     /// Huge requests that are passing through.
@@ -63,6 +65,7 @@ impl Engine {
             in_flight: self.backends.values().map(|b| b.in_flight.len()).sum(),
             waiting_clients: held(|hold| hold == Hold::Pipe),
             lease_waiters: held(|hold| matches!(hold, Hold::Lease(_))),
+            in_line: self.line.len() + self.tries.len(),
             leases,
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
@@ -77,7 +80,8 @@ impl Engine {
                 && self.figures_agree()
                 && self.weights_agree()
                 && within == self.clients.len() + self.backends.len()
-                && held(|hold| matches!(hold, Hold::Lease(_))) == self.lease_line.len()
+                && held(|hold| matches!(hold, Hold::Lease(_)))
+                    == self.lease_line.len() + self.line.len()
                 && (self.lease_line.asked()).all(|id| self.wants.contains(Want::Lease(id)))
                 && self.logins.is_sound()
                 && self.looks.len()

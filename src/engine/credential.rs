@@ -66,6 +66,8 @@ pub struct Credential {
     pub may_not_cancel: bool,
     /// The server does not let it take back what its clients have left on a connection.
     pub may_not_clean: bool,
+    /// Whether the server lets it begin a block, if that is known.
+    pub may_multi: Option<bool>,
 }
 
 /// A user that somebody is going to be: it is not forgotten meanwhile.
@@ -105,6 +107,7 @@ impl Credential {
             select_refused_at: None,
             may_not_cancel: false,
             may_not_clean: false,
+            may_multi: None,
         }
     }
 

@@ -7,7 +7,37 @@ use super::backend::{Backend, Phase};
 use super::cancel::Why;
 use super::client::Client;
 use super::key::{BackendId, ClientId};
+use super::lease::LeaseFor;
 use super::loss::Loss;
+use super::slot::{Receiver, Slot};
+
+/// With its engine all of a worker's connections are closed: what was still expected of
+/// them will not come.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.wanting {
+            self.shared.budget.want(false);
+        }
+        for backend in self.backends.values_mut() {
+            for slot in backend.in_flight.drain(..) {
+                let _ = slot.fail();
+            }
+        }
+        for backend in self.backends.values() {
+            if let Some(term) = backend.phase.left_by_its_client().and_then(LeaseFor::term) {
+                self.shared.budget.lent_no_more(self.worker, term);
+            }
+        }
+        for client in self.clients.values_mut() {
+            if let Some(lease) = client.part_with_lease() {
+                if let Some(term) = lease.lent.purpose.term() {
+                    self.shared.budget.lent_no_more(self.worker, term);
+                }
+                let _ = lease.broken();
+            }
+        }
+    }
+}
 
 impl Engine {
     /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
@@ -27,8 +57,11 @@ impl Engine {
     /// Whether something is still to be seen to for clients that are gone: what was taken for them
     /// may have to be put back.
     pub fn is_tidying(&self) -> bool {
-        let orphaned = |backend: &Backend| matches!(backend.phase, Phase::Orphaned(_));
-        self.backends.values().any(orphaned)
+        let goes_back = |slot: &Slot| slot.receiver() == Receiver::PutBack;
+        let busy = |backend: &Backend| {
+            matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
+        };
+        !self.tries.is_empty() || self.backends.values().any(busy)
     }
 
     /// Closes all backends, once no client is left: replies that are still due would reach

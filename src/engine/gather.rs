@@ -309,7 +309,7 @@ impl Engine {
         let held_up = self.held_up.iter().filter_map(|id| self.clients.get(*id));
         let held_up = held_up.filter(|client| client.hold == Some(Hold::Pause));
         let on_server = self.owners().filter(|client| client.waits_on_server());
-        let in_line = self.lease_line.of(LeaseFor::Blocking);
+        let in_line = self.lease_line.of(LeaseFor::Blocking) + self.line.len();
         (held_up.count() + on_server.count() + in_line) as u64
     }
 
@@ -325,7 +325,10 @@ impl Engine {
         let slots = self.backends.values().flat_map(|b| &b.in_flight);
         let here =
             |slot: &&Slot| slot.receiver().is_client() && self.clients.contains_key(slot.client());
-        slots.filter(here).count() as u64
+        // The reply of a wait that is being ended may be here, and is its client's only then.
+        let ending = self.cancels.all.values();
+        let kept = ending.filter(|cancel| cancel.came.is_some() && cancel.owner.is_some());
+        (slots.filter(here).count() + kept.count()) as u64
     }
 
     /// Closes the clients that `filter` means. One that kills itself gets its answer first,

@@ -1,7 +1,7 @@
 //! Bytes of one client that have been received and not dealt with: the unfinished tail of
 //! a request, or requests that are held. An idle client owns no buffer.
 
-use crate::resp::RequestScanner;
+use crate::resp::{Limits, RequestEvent, RequestScanner, inline};
 
 /// Most clients, and idle ones always, have nothing here, so it costs them a pointer.
 #[derive(Debug, Default)]
@@ -108,6 +108,35 @@ impl Input {
         buffer.extend_from_slice(rest.get(start..).unwrap_or_default());
         self.clear();
         self.put_back(buffer, 0);
+    }
+
+    /// The whole request that stands first, in canonical form, and how many bytes of the input it is.
+    /// `None` when there is none.
+    pub fn first(&self, limits: &Limits) -> Option<(Vec<u8>, usize)> {
+        let pending = self.0.as_deref()?;
+        let bytes = pending.buffer.get(pending.start..)?;
+        let advance = RequestScanner::default().advance(bytes, limits).ok()?;
+        let whole = bytes.get(..advance.consumed)?;
+        let request = match advance.event {
+            RequestEvent::Complete(_) => whole.to_vec(),
+            RequestEvent::Inline { .. } => {
+                let mut frame = Vec::new();
+                inline::encode(whole, &mut frame).ok()?;
+                frame
+            }
+            RequestEvent::NeedMore | RequestEvent::Empty => return None,
+        };
+        Some((request, advance.consumed))
+    }
+
+    /// What the first `length` bytes hold is done with, or stands there as `other` from now on.
+    pub fn replace_first(&mut self, length: usize, other: &[u8]) {
+        let (buffer, start) = self.take();
+        self.clear();
+        self.put_back(buffer, start + length);
+        if !other.is_empty() {
+            self.rewind(other);
+        }
     }
 
     /// Drops everything.

@@ -230,11 +230,8 @@ impl Engine {
     pub(super) fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
         let now = self.now;
         let pool = &self.rules.settings.pool;
-        let (limit, full) = (
-            pool.queue_timeout,
-            self.lease_line.len() >= pool.queue_clients_max,
-        );
-        if full {
+        let limit = pool.queue_timeout;
+        if self.is_line_full() {
             return self.not_lent(id, purpose, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
@@ -290,6 +287,9 @@ impl Engine {
 
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
+        if self.is_decided_by_try(client_id) {
+            return self.make_spare(id);
+        }
         let Some(purpose) = self.awaited_lease(client_id) else {
             // Who waits no more is dropped from the line when that is looked at.
             return self.make_spare(id);
@@ -309,6 +309,8 @@ impl Engine {
         backend.phase = Phase::Leased(client_id);
         vacancy.fill(id, Lent::new(purpose, self.now));
         self.leases.add(purpose);
+        self.line.had_its_turn(client_id);
+        self.leave_line(client_id);
         self.end_hold(client_id, Hold::Lease(purpose));
     }
 

@@ -13,6 +13,9 @@ use super::key::ClientId;
 use super::lease::LeaseFor;
 use super::provision::PERMIT_POLL;
 
+/// How soon it is looked again for a place for those who may wait for one as long as they like.
+const LINE_POLL: Duration = Duration::from_millis(100);
+
 impl Engine {
     /// How many more leases there may be for `purpose`.
     fn lease_room(&self, purpose: LeaseFor) -> usize {
@@ -56,12 +59,16 @@ impl Engine {
 
     /// Asks for backends for those whose turn it is, as many as there may be leases.
     pub(super) fn want_leases(&mut self) {
-        if self.lease_line.len() == 0 {
+        if self.lease_line.len() == 0 && self.line.is_empty() {
             return;
         }
         // Places come back without an event: from other workers, or when control has looked how
         // near the server is to its own limit.
-        self.wake_at(self.now + PERMIT_POLL);
+        let poll = match self.lease_line.len() {
+            0 => LINE_POLL,
+            _ => PERMIT_POLL,
+        };
+        self.wake_at(self.now + poll);
         let room = LeaseFor::ALL.map(|purpose| match self.lease_line.has_more(purpose) {
             true => self.lease_room(purpose),
             false => 0,
@@ -78,6 +85,8 @@ impl Engine {
             }
             self.want(Want::Lease(turn.id));
         }
+        let room = self.lease_room(LeaseFor::Blocking);
+        self.want_places(room.saturating_sub(self.lease_line.of(LeaseFor::Blocking)));
     }
 
     /// Clients that have waited for a lease as long as they may are told so.

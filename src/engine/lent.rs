@@ -4,6 +4,7 @@
 
 use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
 use crate::resp::{Args, Frame, Refusal, write};
+use crate::session::waiting::Waiting;
 use crate::session::{Answer, Mark, answer, info};
 
 use super::context::Setting;
@@ -46,12 +47,10 @@ impl Engine {
             let command = &spec.name;
             return self.refuse(id, &Refusal::Arity { command });
         }
-        if purpose == LeaseFor::Blocking
-            && let Some(outcome) = self.unblocked_in_line(id, spec)
-        {
-            return outcome;
+        match Waiting::of(&spec.name, bytes).filter(|_| purpose == LeaseFor::Blocking) {
+            Some(waiting) => self.stand_in_line(id, bytes, spec, waiting),
+            None => self.wait_for_lease(id, purpose),
         }
-        self.wait_for_lease(id, purpose)
     }
 
     /// A transaction whose connection was lost: nothing of it may run, and nothing that its

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::resp::{Refusal, ReplyError, ReplyKind};
 use crate::session::Mark;
-use crate::telemetry::Leave;
+use crate::telemetry::{Leave, Undelivered};
 
 use super::Engine;
 use super::backend::{Backend, Phase};
@@ -281,6 +281,14 @@ impl Engine {
             }
             if settled.receiver == Receiver::Kill {
                 self.kill_answered(id, None);
+            }
+            if let Receiver::Tried(step) = settled.receiver {
+                let sent = backend.out.was_sent_whole(request.offset, settled.bytes);
+                self.try_lost(id, step, sent);
+            }
+            if settled.receiver == Receiver::PutBack && !matches!(backend.phase, Phase::Orphaned(_))
+            {
+                self.counters.undelivered(Undelivered::Lost);
             }
             if !settled.receiver.is_client() || !self.clients.contains_key(id) {
                 continue;

@@ -29,6 +29,7 @@ mod handshake;
 mod hold;
 mod holding;
 mod idle;
+mod in_line;
 mod input;
 mod key;
 mod kill;
@@ -36,6 +37,7 @@ mod lease;
 mod lease_line;
 mod lease_turns;
 mod lent;
+mod line;
 mod listen;
 mod local;
 mod login;
@@ -69,6 +71,7 @@ mod snapshot;
 mod stand_in;
 mod stretch;
 mod timers;
+mod tries;
 mod upload;
 mod wait;
 mod waits;
@@ -96,12 +99,14 @@ use gather::Gather;
 use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
-use lease::{LeaseFor, Leases};
+use lease::Leases;
 use lease_line::LeaseLine;
+use line::Line;
 use login_checks::LoginChecks;
 use memory::Weights;
 use outbox::BufferStore;
 use settings::Settings;
+use tries::Try;
 use wants::Wants;
 
 pub use census::Census;
@@ -237,6 +242,10 @@ pub struct Engine {
     unflushed: usize,
     /// Waits that are being ended.
     cancels: Cancels,
+    /// Waits that have found no place on the server.
+    line: Line,
+    /// Those of them that are being tried, and some whose clients have left meanwhile.
+    tries: BTreeMap<ClientId, Try>,
     gathers: BTreeMap<u64, Gather>,
     gather_next: u64,
     /// What the server, paused through narrows, holds up, by the last look at that.
@@ -262,34 +271,6 @@ pub struct Engine {
     counters: Counters,
     now: Duration,
     alarm: Option<Duration>,
-}
-
-/// With its engine all of a worker's connections are closed: what was still expected of
-/// them will not come.
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if self.wanting {
-            self.shared.budget.want(false);
-        }
-        for backend in self.backends.values_mut() {
-            for slot in backend.in_flight.drain(..) {
-                let _ = slot.fail();
-            }
-        }
-        for backend in self.backends.values() {
-            if let Some(term) = backend.phase.left_by_its_client().and_then(LeaseFor::term) {
-                self.shared.budget.lent_no_more(self.worker, term);
-            }
-        }
-        for client in self.clients.values_mut() {
-            if let Some(lease) = client.part_with_lease() {
-                if let Some(term) = lease.lent.purpose.term() {
-                    self.shared.budget.lent_no_more(self.worker, term);
-                }
-                let _ = lease.broken();
-            }
-        }
-    }
 }
 
 impl Engine {
@@ -342,6 +323,8 @@ impl Engine {
             resumed: VecDeque::new(),
             unflushed: 0,
             cancels: Cancels::default(),
+            line: Line::default(),
+            tries: BTreeMap::new(),
             gathers: BTreeMap::new(),
             gather_next: 0,
             paused: None,
@@ -447,6 +430,7 @@ impl Engine {
                 break;
             }
         }
+        self.try_newcomers();
     }
 
     /// What the runtime has to do, in order.

@@ -149,7 +149,7 @@ impl Engine {
         self.buffered_bytes = self.buffered_bytes.saturating_sub(client.buffered_bytes());
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
-        self.cancels.in_line.remove(&id);
+        self.leave_line(id);
         let lease = client.part_with_lease();
         self.contexts.leave(client.within);
         if let Some(lease) = lease {
@@ -185,6 +185,7 @@ impl Engine {
             if !matches!(client.hold, Some(Hold::Gather(_))) {
                 client.hold = None;
             }
+            self.leave_line(id);
             self.close_if_done(id);
         }
     }

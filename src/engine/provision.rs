@@ -128,6 +128,10 @@ impl Engine {
             && !(self.awaited_lease(client)).is_some_and(|purpose| self.has_room(purpose))
         {
             // Nothing that is not lent is to come back for it.
+            if self.line.contains(client) {
+                // It may wait for as long as it likes, and is wanted for again where there is room.
+                return Provided::Done;
+            }
             self.wake_at(self.now + PERMIT_POLL);
             return Provided::Waits;
         }
@@ -218,11 +222,14 @@ impl Engine {
                 let useful = pipes.filter(|b| !behind_script(b)).count();
                 let served = !pool.pipes.is_empty();
                 let full = useful >= pool_settings.pipes_per_context_max;
-                if served && (!crowded || full) || !served && !pool.is_waited_for() {
+                let waited_for = pool.is_waited_for() || self.line.calls_for(context);
+                if served && (!crowded || full) || !served && !waited_for {
                     return None;
                 }
                 Some((context, useful > 0))
             }
+            // What it is being tried for decides first.
+            Want::Lease(id) if self.is_decided_by_try(id) => None,
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
                 matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context(), false))
@@ -272,6 +279,7 @@ impl Engine {
                     pool.pipes.push(id);
                 }
                 self.wake_waiters(context);
+                self.try_called(context);
             }
             Want::Lease(client) => self.grant_lease(id, client),
             Want::Login(check) => self.begin_check(id, check),

@@ -24,6 +24,7 @@ use super::key::{BackendId, ClientId};
 use super::loss::Loss;
 use super::run::Run;
 use super::slot::{Receiver, Slot};
+use super::tries::Step;
 use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
@@ -89,6 +90,7 @@ impl Engine {
                 | Receiver::Waited { .. }
                 | Receiver::Cancel { .. }
                 | Receiver::PutBack
+                | Receiver::Tried(_)
                 | Receiver::Handshake(_) => self.collect(id, &run, part),
             }
             if let Some(trouble) = run.trouble {
@@ -124,12 +126,16 @@ impl Engine {
             Receiver::Lent(Mark::ExecFilled)
             | Receiver::LentSilent(Mark::ExecFilled)
             | Receiver::Waited { .. } => self.rules.settings.clients.output_bytes_max,
+            Receiver::Tried(step) if step != Step::End => {
+                self.rules.settings.clients.output_bytes_max
+            }
             _ => COLLECT_BYTES_MAX,
         };
         // One that is whole has been taken from the queue: its client gets it.
         if run.ended == 0 && backend.collected.len() > limit {
             return match run.receiver {
                 Receiver::ClientInfo { .. } => self.pass_info_on(id, run),
+                Receiver::Tried(step) => self.try_too_long(id, run.client, step),
                 _ => self.lose(id, Loss::Oversized),
             };
         }
@@ -148,6 +154,7 @@ impl Engine {
             Receiver::Cancel { last: false } => {}
             Receiver::Cancel { last: true } => self.cancel_answered(id, &reply),
             Receiver::PutBack => self.was_put_back(id, &reply),
+            Receiver::Tried(step) => self.tried(id, run.client, step, reply),
             Receiver::ClientInfo { section } => {
                 self.settled(run);
                 self.info_reply(run.client, &reply, section);

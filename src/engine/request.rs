@@ -71,9 +71,7 @@ impl Engine {
         {
             client.ending = Ending::HalfClosed;
             // As in Redis: who waits for as long as it takes has left.
-            if client.waits_on_server() && !client.waits_on_without_it() {
-                return self.close_now(id);
-            }
+            self.leaves_while_it_waits(id);
             self.close_if_done(id);
         }
     }
@@ -90,9 +88,7 @@ impl Engine {
             return;
         };
         client.hung_up = true;
-        if client.waits_on_server() && !client.waits_on_without_it() {
-            self.close_now(id);
-        }
+        self.leaves_while_it_waits(id);
     }
 
     /// Whether the runtime may read this client now. When not, it watches for the client's

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::command::{Route, Shape, Spec};
 use crate::session::Mark;
 
-use super::handshake::Step;
+use super::handshake;
 use super::key::ClientId;
 use super::server_role::Role;
+use super::tries::Step;
 
 /// Who gets the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Receiver {
     },
     /// narrows itself: what puts back an element that reached nobody.
     PutBack,
+    /// narrows itself: what [tries without waiting](super::tries) what a client in line waits for.
+    Tried(Step),
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.
     Tombstone,
@@ -54,7 +57,7 @@ pub enum Receiver {
     /// narrows itself: what moves a connection behind all that was written before.
     Offset,
     /// narrows itself: one step of a handshake or of a switch of context.
-    Handshake(Step),
+    Handshake(handshake::Step),
 }
 
 /// What may be done for the command when the backend is lost after the command was sent.
@@ -104,6 +107,7 @@ impl Receiver {
             | Self::Offset
             | Self::Cancel { .. }
             | Self::PutBack
+            | Self::Tried(_)
             | Self::Handshake(_) => false,
         }
     }

@@ -92,6 +92,12 @@ impl Engine {
             let waiting = self.lease_line.of(purpose) as u64;
             add(&mut gauges.lease_waiters, purpose.label(), waiting);
         }
+        let in_line = self.line.len() as u64;
+        add(
+            &mut gauges.lease_waiters,
+            LeaseFor::Blocking.label(),
+            in_line,
+        );
         // Those who are being made ready for a lease are nobody's yet.
         let shared = self.backends.len().saturating_sub(self.leases.total());
         add(&mut gauges.pool_in_use, "shared", shared as u64);

@@ -47,6 +47,7 @@ impl Engine {
         self.expire_logins(queue_timeout);
         self.expire_gathers();
         self.expire_cancels();
+        self.expire_line();
         self.expire_brackets();
         self.expire_clients();
         self.expire_feeds();

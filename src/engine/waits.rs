@@ -101,7 +101,7 @@ impl Wait {
 }
 
 impl Engine {
-    fn has_left(&self, id: ClientId) -> bool {
+    pub(super) fn has_left(&self, id: ClientId) -> bool {
         let client = self.clients.get(id);
         client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
     }
@@ -196,8 +196,10 @@ impl Engine {
             let manner = Manner::Tried(Least::of(&spec.name, bytes));
             return (Wait { takes, manner }, Some(limited));
         }
+        // What it has waited for in line is a part of its time.
+        let since = self.clients.get(id).and_then(|client| client.waiting_since);
         let until = match waiting.timeout {
-            Timeout::After(length) => Some(self.now + length),
+            Timeout::After(length) => Some(since.unwrap_or(self.now) + length),
             Timeout::Never | Timeout::Unreadable => None,
         };
         let within_slice = until.is_some_and(|until| until <= self.now + SLICE);
@@ -210,7 +212,10 @@ impl Engine {
             && !spec.waits_for_own_writes()
             && self.canceller_for(backend.credential()).is_none();
         if !in_slices {
-            return (whole(takes), None);
+            let left = until.map(|until| until.saturating_sub(self.now));
+            let left = left.filter(|_| since.is_some_and(|since| since < self.now));
+            let limited = left.map(|left| waiting.limited(bytes, left, fractions));
+            return (whole(takes), limited);
         }
         let request = waiting.limited(bytes, SLICE, fractions);
         let slices = Slices {
@@ -323,10 +328,7 @@ impl Engine {
     pub(super) fn unblock(&mut self, number: u64, with_error: bool, asker: super::gather::Asker) {
         match self.waiting_client(number) {
             Some((id, true)) => {
-                // It is nowhere on the server: it is answered as its request is looked at again.
-                self.cancels.in_line.insert(id, with_error);
-                self.end_hold(id, Hold::Lease(LeaseFor::Blocking));
-                self.reply_to(asker, super::Reply::Killed(1));
+                self.unblock_in_line(id, with_error, asker);
             }
             Some((id, false)) => self.end_wait(id, Why::Unblocked { with_error, asker }),
             None => self.reply_to(asker, super::Reply::Killed(0)),
@@ -335,7 +337,8 @@ impl Engine {
 
     /// The client with this `CLIENT ID`, if it waits, and whether it stands in line for that.
     pub(super) fn waiting_client(&self, number: u64) -> Option<(ClientId, bool)> {
-        if let Some(id) = self.lease_line.find(number, LeaseFor::Blocking) {
+        let in_line = self.lease_line.find(number, LeaseFor::Blocking);
+        if let Some(id) = in_line.or_else(|| self.line.find(number)) {
             return Some((id, true));
         }
         let on_server = self.backends.values().find_map(|backend| {
@@ -346,19 +349,6 @@ impl Engine {
             (client.session.id == number && client.waits_on_server()).then_some(owner)
         });
         on_server.map(|id| (id, false))
-    }
-
-    /// Answers a command whose wait was ended while it stood in line. `None` for all others.
-    pub(super) fn unblocked_in_line(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
-        let with_error = self.cancels.in_line.remove(&id)?;
-        Some(
-            self.finish_gather(id, spec, |protocol, out| match &*spec.name {
-                _ if with_error => write::error(out, UNBLOCKED),
-                "wait" => write::integer(out, 0),
-                "waitaof" => out.extend_from_slice(b"*2\r\n:0\r\n:0\r\n"),
-                _ => write::null_array(out, protocol),
-            }),
-        )
     }
 
     /// Ends a wait by closing its connection, where it cannot be ended otherwise: an element that
@@ -415,4 +405,4 @@ impl Engine {
 }
 
 /// Redis' own words (`unblockClientOnError`).
-const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+pub(super) const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";

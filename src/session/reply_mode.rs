@@ -32,6 +32,11 @@ impl ReplyMode {
         }
     }
 
+    /// Whether the command that begins next is to stay silent.
+    pub fn is_silent(self) -> bool {
+        self != Self::On
+    }
+
     /// `CLIENT REPLY SKIP`, which has no reply itself.
     pub fn skip(&mut self) {
         if *self == Self::On {

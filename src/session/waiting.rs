@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::resp::{Args, integer, write};
+use crate::resp::{Args, integer};
+
+use super::waited_keys::{On, block_at};
 
 /// Which end of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Waiting {
     pub takes: Takes,
     /// See [`Timeout`].
     pub timeout: Timeout,
+    /// See [`On`].
+    pub on: On,
     timeout_at: usize,
     unit: Unit,
 }
@@ -75,6 +79,7 @@ impl Waiting {
         Some(Self {
             takes,
             timeout: unit.read(argument),
+            on: On::of(name, request),
             timeout_at,
             unit,
         })
@@ -83,20 +88,37 @@ impl Waiting {
     /// The same request, waiting for `limit` and no longer. `fractions`: the server reads fractions
     /// of seconds, as from Redis 6 on.
     pub fn limited(&self, request: &[u8], limit: Duration, fractions: bool) -> Vec<u8> {
+        self.narrowed(request, limit, fractions, |_| true)
+    }
+
+    /// The same, on those of its keys alone, by their places, that `keeps` says yes to. What cannot do
+    /// with fewer of them keeps all.
+    pub fn narrowed(
+        &self,
+        request: &[u8],
+        limit: Duration,
+        fractions: bool,
+        keeps: impl Fn(usize) -> bool,
+    ) -> Vec<u8> {
+        // Never shorter: nobody is to hear before its time that nothing has come.
+        let ms = limit.as_nanos().div_ceil(1_000_000).max(1);
         let text = match self.unit {
-            Unit::Milliseconds => limit.as_millis().max(1).to_string(),
-            Unit::Seconds if fractions => format!("{:.3}", limit.as_secs_f64().max(0.001)),
-            Unit::Seconds => (limit.as_millis().div_ceil(1000)).max(1).to_string(),
+            Unit::Milliseconds => ms.to_string(),
+            Unit::Seconds if fractions => format!("{}.{:03}", ms / 1000, ms % 1000),
+            Unit::Seconds => ms.div_ceil(1000).to_string(),
         };
-        let args = Args::new(request).enumerate();
-        let args: Vec<&[u8]> = args
-            .map(|(at, arg)| match at == self.timeout_at {
+        // The server refuses what cannot be read, and says so itself.
+        let read = self.timeout != Timeout::Unreadable;
+        let timeout_at = self.timeout_at;
+        let args: Vec<&[u8]> = Args::new(request)
+            .enumerate()
+            .map(|(at, arg)| match read && at == timeout_at {
                 true => text.as_bytes(),
                 false => arg,
             })
             .collect();
         let mut limited = Vec::with_capacity(request.len() + 8);
-        write::request(&mut limited, &args);
+        self.on.write_narrowed(&args, keeps, &mut limited);
         limited
     }
 }
@@ -172,14 +194,10 @@ fn end_of_many(request: &[u8]) -> End {
     }
 }
 
-/// Where the option `BLOCK` stands.
-fn block_at(request: &[u8]) -> Option<usize> {
-    Args::new(request).position(|arg| arg.eq_ignore_ascii_case(b"block"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::write;
 
     fn request(text: &str) -> Vec<u8> {
         let args: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
@@ -243,6 +261,11 @@ mod tests {
         for (text, fractions, limited) in [
             ("BLPOP a 0", true, "BLPOP a 0.001"),
             ("BLPOP a 0", false, "BLPOP a 1"),
+            (
+                "XREADGROUP GROUP block c BLOCK 0 STREAMS s >",
+                true,
+                "XREADGROUP GROUP block c BLOCK 1 STREAMS s >",
+            ),
             ("BZMPOP 0 1 z MIN", true, "BZMPOP 0.001 1 z MIN"),
             (
                 "XREAD BLOCK 0 STREAMS s $",

@@ -15,8 +15,17 @@ fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
     desk.written(pipe);
     desk.answers(pipe, b"$-1\r\n");
     desk.says(waiter, "BLPOP q 0\r\nPING\r\n");
-    // Lent, and nothing of the wait written.
+    // Whether it may be asked for what lies there, and then that: nothing does.
     let lease = desk.opens();
+    assert_eq!(
+        desk.written(pipe),
+        "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n"
+    );
+    desk.answers(pipe, b"+OK\r\n*0\r\n");
+    let asked = desk.written(pipe);
+    assert!(asked.contains("BLPOP\r\n$1\r\nq\r\n"), "{asked}");
+    // It is lent one then, and nothing of the wait is written.
+    desk.answers(pipe, b"+OK\r\n+QUEUED\r\n*1\r\n*-1\r\n");
     desk.says(other, "CLIENT UNBLOCK 1 ERROR\r\n");
     assert_eq!(desk.closed, [lease]);
     assert_eq!(

@@ -51,12 +51,6 @@ pub enum Expect {
     Tracking,
 }
 
-impl Expect {
-    fn is_wait(&self) -> bool {
-        matches!(self, Self::Awaited)
-    }
-}
-
 #[derive(Debug)]
 pub struct Pending {
     pub tag: Tag,
@@ -434,6 +428,9 @@ impl Actor {
         }
         if self.moved {
             return Err("served in a db that nobody knows");
+        }
+        if !frame.starts_with(b"*2") && pending.expect.is_wait() {
+            return self.waited_in_vain(tag, frame, ledger);
         }
         if ledger.reply(tag).is_none() {
             return Err("it never ran");

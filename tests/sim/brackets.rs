@@ -1,5 +1,7 @@
 //! Transactions and waits, as a client asks for them and judges what it hears.
 
+use std::time::Duration;
+
 use narrows::resp::{Limits, ReplyScanner, write};
 
 use super::actor::{Actor, Expect, Mode, Pending};
@@ -181,6 +183,8 @@ impl Actor {
         let seconds = chance.one_of(&["0.01", "0.1", "0.7"]);
         ledger.models.pops(tag, list);
         ledger.models.waits(tag);
+        let span = Duration::from_secs_f64(seconds.parse().unwrap_or(0.0));
+        ledger.waits_until.insert(tag, ledger.now + span);
         let silent = self.begin();
         self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Awaited);
         if let Some(pending) = self.pending.back_mut() {
@@ -197,6 +201,33 @@ impl Actor {
                 Expect::Written(0),
             );
         }
+    }
+
+    /// Nothing has come for a wait, by what is heard of it: in its time, and nothing was taken.
+    pub fn waited_in_vain(
+        &mut self,
+        tag: Tag,
+        frame: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<(), &'static str> {
+        let until = ledger.waits_until.get(&tag).copied().unwrap_or_default();
+        match frame {
+            b"*-1\r\n" | b"_\r\n" if ledger.now < until => {
+                return Err("nothing has come, and its time is not over");
+            }
+            b"*-1\r\n" | b"_\r\n" => {}
+            error if is_refusal(error) => {}
+            _ => return Err("no answer to a wait"),
+        }
+        // Where it had no place on the server it has not run.
+        if ledger
+            .reply(tag)
+            .is_some_and(|reply| reply.starts_with(b"*2"))
+        {
+            return Err("something was taken for it");
+        }
+        ledger.told(tag, Told::Done, self.setting);
+        Ok(())
     }
 
     /// Whether it is in the middle of a transaction, as far as it knows.
@@ -372,6 +403,10 @@ impl Actor {
 }
 
 impl Expect {
+    pub fn is_wait(&self) -> bool {
+        matches!(self, Self::Awaited)
+    }
+
     /// What the element of one part has to be.
     fn plain(&self) -> Self {
         match self {

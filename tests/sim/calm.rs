@@ -13,6 +13,9 @@ use super::world::World;
 /// within a minute.
 const CALM_MAX: Duration = Duration::from_secs(120);
 
+/// What a connection's socket holds then at least.
+const CALM_CAPACITY: usize = 3000;
+
 /// And within this many rounds.
 const SWEEPS_MAX: u64 = 100_000;
 
@@ -88,11 +91,23 @@ impl World {
         self.server.now = self.now;
         self.server.heal();
         self.slip_no_more();
+        // A huge request takes its time, and not that of thousands of rounds.
+        for conn in self.conns.values_mut() {
+            conn.capacity = conn.capacity.max(CALM_CAPACITY);
+        }
         self.find_dead_waits();
         self.budget.stop_growth(false);
         self.note("calm", b"");
         for w in 0..self.workers.len() {
             self.workers[w].engine.health_checked(true, self.now);
+        }
+    }
+
+    /// What a connection's socket holds, in calm weather at least so much.
+    pub fn roomy(&self, capacity: usize) -> usize {
+        match self.calm {
+            true => capacity.max(CALM_CAPACITY),
+            false => capacity,
         }
     }
 
@@ -235,6 +250,7 @@ impl World {
                 + census.in_flight
                 + census.waiting_clients
                 + census.lease_waiters
+                + census.in_line
                 + census.leases
                 + census.uploads
                 + census.buffered_bytes

@@ -4,6 +4,7 @@
 //! the data besides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use narrows::engine::Rules;
 use narrows::resp::Protocol;
@@ -119,6 +120,9 @@ pub struct Ledger {
     pub password_changes: u32,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
+    pub now: Duration,
+    /// When waits that clients have asked for may be over at the earliest.
+    pub waits_until: BTreeMap<Tag, Duration>,
 }
 
 impl Ledger {

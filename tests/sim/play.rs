@@ -195,6 +195,7 @@ impl World {
 
     /// A client asks a few things at once, and sends some of it.
     fn ask_some(&mut self) {
+        self.ledger.now = self.now;
         let Some(at) = self.some_actor() else {
             return;
         };

@@ -90,12 +90,9 @@ impl Actor {
     pub fn was_dropped(&self, pending: &Pending, ledger: &Ledger) -> bool {
         let reaches = matches!(
             pending.expect,
-            Expect::Written(_)
-                | Expect::Read(_)
-                | Expect::Served
-                | Expect::Popped
-                | Expect::Awaited
+            Expect::Written(_) | Expect::Read(_) | Expect::Served | Expect::Popped
         );
+        // A wait may have found nothing without a place on the server.
         let ran = ledger.reply(pending.tag).is_some();
         reaches && !ran && !self.users && pending.tag.request >= self.excused
     }

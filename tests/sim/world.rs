@@ -222,6 +222,7 @@ impl World {
 
     /// One turn of a worker, as `runtime::worker` does it.
     pub fn pump(&mut self, w: usize) {
+        self.ledger.now = self.now;
         for _ in 0..100 {
             self.turn(w);
             if !self.workers[w].engine.is_unfinished() {
@@ -315,6 +316,7 @@ impl World {
             true => 1 << 20,
             false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
         };
+        let capacity = self.roomy(capacity);
         let conn = Conn {
             _permit: permit,
             end,

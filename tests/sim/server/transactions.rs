@@ -3,8 +3,8 @@
 
 use narrows::resp::{Args, Protocol, write};
 
-use super::Server;
 use super::link::{Link, is_write};
+use super::{Server, waits};
 use crate::sim::ledger::{Ledger, Tag};
 
 pub const COMMANDS: &[&str] = &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
@@ -138,10 +138,12 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
     for frame in &queue {
         let args: Vec<&[u8]> = Args::new(frame).collect();
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
-        if tag_of(frame).is_none() {
+        if name == waits::COMMAND {
+            reply.extend_from_slice(&waits::at_once(link, &args, server, ledger));
+        } else if tag_of(frame).is_none() {
             reply.extend_from_slice(&link.untagged(&name, &args, server, ledger));
-            continue;
+        } else {
+            reply.extend_from_slice(&link.tagged(&name, &args, server, ledger));
         }
-        reply.extend_from_slice(&link.tagged(&name, &args, server, ledger));
     }
 }

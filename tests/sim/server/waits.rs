@@ -18,7 +18,7 @@ pub const WRITES: &[&str] = &[COMMAND];
 #[derive(Debug)]
 pub struct Waiting {
     tag: Tag,
-    key: Vec<u8>,
+    keys: Vec<Vec<u8>>,
     until: Duration,
 }
 
@@ -28,12 +28,22 @@ impl Waiting {
     }
 }
 
-/// `BLPOP key tag milliseconds-as-seconds`
+/// Keys, one of them a tag, and seconds. narrows may ask for some of the keys alone.
+fn parse(args: &[&[u8]], ledger: &mut Ledger) -> Option<(Tag, Vec<Vec<u8>>, f64)> {
+    let (seconds, keys) = args.get(1..)?.split_last()?;
+    let seconds = std::str::from_utf8(seconds).ok()?.parse().ok()?;
+    let tag = keys.iter().find_map(|key| Tag::read(key))?;
+    let served = |reply: &[u8]| reply.starts_with(b"*2");
+    if ledger.reply(tag).is_some_and(served) {
+        ledger.offend(format!("{tag:?} is asked for again, and was served"));
+    }
+    let keys = keys.iter().map(|key| key.to_vec()).collect();
+    Some((tag, keys, seconds))
+}
+
+/// `BLPOP`
 pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
-    let seconds: Option<f64> = std::str::from_utf8(args[3])
-        .ok()
-        .and_then(|t| t.parse().ok());
-    let (Some(tag), Some(seconds)) = (Tag::read(args[2]), seconds) else {
+    let Some((tag, keys, seconds)) = parse(args, ledger) else {
         return ledger.offend("a BLPOP that is none".to_owned());
     };
     if let Some(text) = server.refusal(COMMAND, true) {
@@ -44,9 +54,60 @@ pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, ledger: &mut 
     server.waiting.insert(link.id);
     link.waiting = Some(Waiting {
         tag,
-        key: args[1].to_vec(),
+        keys,
         until: server.now + Duration::from_secs_f64(seconds),
     });
+}
+
+/// Inside a transaction it does not wait, and an element is all that it says: a nil is the answer to
+/// what narrows asks on its own.
+pub fn at_once(
+    link: &mut Link,
+    args: &[&[u8]],
+    server: &mut Server,
+    ledger: &mut Ledger,
+) -> Vec<u8> {
+    let Some((tag, keys, _)) = parse(args, ledger) else {
+        ledger.offend("a BLPOP that is none".to_owned());
+        return Vec::new();
+    };
+    let mut reply = Vec::new();
+    if let Some(text) = server.refusal(COMMAND, true) {
+        write::error(&mut reply, text);
+        return reply;
+    }
+    if !pop(link, &keys, server, &mut reply) {
+        return nil(link);
+    }
+    ledger.executed(Execution {
+        tag,
+        write: true,
+        setting: link.setting,
+        reply: &reply,
+        life: server.lives,
+    });
+    reply
+}
+
+fn nil(link: &Link) -> Vec<u8> {
+    match link.setting.protocol {
+        Protocol::Resp2 => b"*-1\r\n".to_vec(),
+        Protocol::Resp3 => b"_\r\n".to_vec(),
+    }
+}
+
+/// Takes the first element that there is.
+fn pop(link: &Link, keys: &[Vec<u8>], server: &mut Server, reply: &mut Vec<u8>) -> bool {
+    let db = link.setting.db;
+    for key in keys {
+        if let Some(element) = server.keys.list(db, key).pop_front() {
+            write::array_head(reply, 2);
+            write::bulk(reply, key);
+            write::bulk(reply, &element);
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether the wait of `link` is over; its reply is given then.
@@ -57,22 +118,13 @@ pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool 
     if server.pause().is_some() {
         return false;
     }
-    let (tag, db) = (waiting.tag, link.setting.db);
-    let mut reply = Vec::new();
+    let (tag, until, mut reply) = (waiting.tag, waiting.until, Vec::new());
     let ended = server.unblocked.remove(&link.id);
-    let element = match ended {
-        true => None,
-        false => server.keys.list(db, &waiting.key).pop_front(),
-    };
-    if let Some(element) = element {
-        write::array_head(&mut reply, 2);
-        write::bulk(&mut reply, &waiting.key);
-        write::bulk(&mut reply, &element);
-    } else if ended || server.now >= waiting.until {
-        match link.setting.protocol {
-            Protocol::Resp2 => reply.extend_from_slice(b"*-1\r\n"),
-            Protocol::Resp3 => reply.extend_from_slice(b"_\r\n"),
-        }
+    let keys = waiting.keys.clone();
+    if !ended && pop(link, &keys, server, &mut reply) {
+        // It is served.
+    } else if ended || server.now >= until {
+        reply = nil(link);
     } else {
         return false;
     }

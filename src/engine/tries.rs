@@ -1,0 +1,434 @@
+//! What a client in line waits for is tried without waiting: `MULTI`, its command, `EXEC`, in one write
+//! on a pipe of its context. Inside a block no command waits, and what lies there when it runs has
+//! nobody on the server waiting for it, so nobody is passed over.
+//!
+//! A client is tried in one place at a time, and is lent nothing meanwhile: nothing is taken for it
+//! twice. What was taken for one that has left goes back. Where the `EXEC` may have run and its reply
+//! is lost the client is told so, as of any other command.
+//!
+//! No command that may wait goes down a pipe before the server is known to let its user begin a block:
+//! an empty one asks. Should the server change its mind, the command waits for a millisecond at most.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::resp::{Args, Refusal, write};
+use crate::session::put_back::is_nil;
+use crate::session::waited_keys::{On, last_generated_id};
+use crate::session::waiting::{Takes, Waiting};
+use crate::telemetry::{Leave, Undelivered};
+
+use super::backend::{Access, Want};
+use super::effect::Reply;
+use super::hold::Ending;
+use super::key::{BackendId, ClientId, ContextId};
+use super::lease::LeaseFor;
+use super::line::Unblocked;
+use super::local::REFUSED_DB;
+use super::settings::OnUnknownOutcome;
+use super::slot::{Fate, Receiver, Slot};
+use super::{Engine, Rules};
+
+/// The least that a command may wait, should it wait at all.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// Which request of a try a reply is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `MULTI`.
+    Multi,
+    /// The client's command.
+    Command,
+    /// `EXEC`.
+    Exec,
+    /// `XINFO STREAM`: where a stream ends.
+    End,
+}
+
+/// What is asked.
+#[derive(Debug)]
+enum What {
+    /// Whether a block may be begun.
+    Block,
+    /// Where streams end, by their places in the request, and what has been answered.
+    Ends(Vec<usize>, Vec<(usize, Vec<u8>)>),
+    /// The command itself. One that only reads may be asked again.
+    Command { reads: bool },
+}
+
+/// A try under way. It outlives its client.
+#[derive(Debug)]
+pub struct Try {
+    takes: Takes,
+    what: What,
+    /// The server has refused `MULTI`, with these words: what followed ran alone.
+    refused: Option<Vec<u8>>,
+    /// It has not queued the command, and said this.
+    said: Option<Vec<u8>>,
+}
+
+impl Engine {
+    /// A client in line is tried.
+    pub(super) fn try_in_line(&mut self, id: ClientId) {
+        let rules = Arc::clone(&self.rules);
+        self.line.begins_try(id, self.now);
+        let Some(client) = self.clients.get(id).filter(|client| !client.is_ending()) else {
+            return self.leave_line(id);
+        };
+        let context = client.context();
+        let (Some(one), Some((request, _))) = (
+            self.line.get(id),
+            client.input.first(&rules.settings.limits),
+        ) else {
+            return self.line.is_not_tried(id);
+        };
+        let name = Args::new(&request).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let Some(waiting) = Waiting::of(&name, &request) else {
+            return self.line.is_not_tried(id);
+        };
+        let ends = match one.ends_are_known {
+            true => Vec::new(),
+            false => waiting.on.from_their_ends(&request),
+        };
+        let may_begin = self.may_begin_block(context);
+        if may_begin == Some(false) && ends.is_empty() {
+            return self.line.is_not_tried(id);
+        }
+        let reads = matches!(waiting.on, On::Read(_));
+        let (what, steps) = match may_begin {
+            _ if !ends.is_empty() => {
+                let steps = ends.iter().map(|(_, key)| (Step::End, ask_for_end(key)));
+                let steps = steps.collect();
+                let places = ends.iter().map(|(place, _)| *place).collect();
+                (What::Ends(places, Vec::new()), steps)
+            }
+            Some(true) => {
+                let leads = self.line.leads(id);
+                let leads = |key: usize| leads.get(key).copied().unwrap_or(true);
+                // A server that has no HELLO reads no fractions either.
+                let fractions = self.backends.values().any(|b| b.server_id.is_some());
+                let request = waiting.narrowed(&request, LEAST, fractions, leads);
+                (What::Command { reads }, in_block(Some(request)))
+            }
+            _ => (What::Block, in_block(None)),
+        };
+        let access = match (&what, reads) {
+            (What::Command { .. }, false) => Access::Write,
+            _ => Access::Read,
+        };
+        if self.pause_holds_up(access) {
+            return self.line.try_later(id, self.now);
+        }
+        let bytes = steps.iter().map(|(_, request)| request.len()).sum();
+        let Some(pipe) = self.pick(context, access, bytes, &rules.settings) else {
+            return self.has_no_pipe_to_try(id, context);
+        };
+        let (takes, refused, said) = (waiting.takes, None, None);
+        let one = Try {
+            takes,
+            what,
+            refused,
+            said,
+        };
+        self.tries.insert(id, one);
+        for (step, request) in steps {
+            self.send_step(id, pipe, &rules, (step, &request));
+        }
+        self.mark_backend(pipe);
+    }
+
+    /// Whether the user of `context` may begin a block and end it, if that is known.
+    fn may_begin_block(&self, context: ContextId) -> Option<bool> {
+        let credential = self.contexts.credential(context);
+        let credential = credential.and_then(|id| self.credentials.get(id))?;
+        match credential.blocks_stay_open {
+            true => Some(false),
+            false => credential.may_multi,
+        }
+    }
+
+    /// First the slot, then the bytes.
+    fn send_step(
+        &mut self,
+        id: ClientId,
+        pipe: BackendId,
+        rules: &Rules,
+        (step, request): (Step, &[u8]),
+    ) {
+        let now = self.now;
+        let renamed = self.policy(id, rules).renames().sent(request);
+        let request = renamed.as_deref().unwrap_or(request);
+        let fate = match step {
+            Step::Multi => Fate::BlockBegins,
+            Step::Command => Fate::Block,
+            Step::Exec => Fate::BlockEnds,
+            Step::End => Fate::Replayable,
+        };
+        if let Some(backend) = self.backends.get_mut(pipe) {
+            let length = request.len();
+            let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), fate);
+            backend.expect(slot, now);
+            backend.out.push(request);
+            self.unflushed += length;
+        }
+    }
+
+    /// No pipe of its context takes a try now. It is tried as soon as there is one.
+    fn has_no_pipe_to_try(&mut self, id: ClientId, context: ContextId) {
+        let (now, limit) = (self.now, self.rules.settings.pool.queue_timeout);
+        let fresh = |at: &Duration| now.saturating_sub(*at) < REFUSED_DB;
+        let refused = self.contexts.get(context).is_some_and(|pool| {
+            pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(|(_, at)| fresh(at))
+        });
+        let since = self.line.get(id).map_or(now, |one| one.since());
+        if refused && since + limit <= now {
+            return self.refuse_in_line(id);
+        }
+        self.line.try_later(id, now);
+        self.line.call(context, id);
+        self.want(Want::Pipe(context));
+        self.wake_at(now);
+    }
+
+    /// There is a pipe of this context.
+    pub(super) fn try_called(&mut self, context: ContextId) {
+        for id in self.line.called(context) {
+            let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking);
+            if waits && self.line.contains(id) && !self.tries.contains_key(&id) {
+                self.try_in_line(id);
+            }
+        }
+    }
+
+    /// The reply to one step of a try.
+    pub(super) fn tried(&mut self, on: BackendId, id: ClientId, step: Step, reply: Vec<u8>) {
+        let is_error = reply.starts_with(b"-") || reply.starts_with(b"!");
+        let Some(one) = self.tries.get_mut(&id) else {
+            return;
+        };
+        match (step, &mut one.what) {
+            (Step::Multi, _) if is_error => one.refused = Some(reply),
+            (Step::Command, _) if is_error || one.refused.is_some() => one.said = Some(reply),
+            (Step::Multi | Step::Command, _) => {}
+            (Step::End, What::Ends(places, known)) => {
+                let end = match reply.starts_with(b"-ERR no such key") {
+                    true => Some(b"0-0".to_vec()),
+                    false => last_generated_id(&reply),
+                };
+                let place = (!places.is_empty()).then(|| places.remove(0));
+                known.extend(place.zip(end));
+                if places.is_empty() {
+                    self.ends_known(id);
+                }
+            }
+            (Step::End, _) => {}
+            (Step::Exec, _) => self.try_over(on, id, reply),
+        }
+    }
+
+    /// Where the streams of a client in line end is known: its request reads on from there. Where that
+    /// is denied it is left as it is.
+    fn ends_known(&mut self, id: ClientId) {
+        let Some(Try {
+            what: What::Ends(_, known),
+            ..
+        }) = self.tries.remove(&id)
+        else {
+            return;
+        };
+        let limits = &self.rules.settings.limits;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let Some(one) = self.line.get_mut(id) else {
+            return;
+        };
+        one.ends_are_known = true;
+        if let Some((request, length)) = client.input.first(limits) {
+            let on = On::of("xread", &request);
+            let request = on.with_ids(&request, &known);
+            let before = client.input.len();
+            client.input.replace_first(length, &request);
+            self.buffered_bytes = self.buffered_bytes + client.input.len() - before;
+        }
+        self.tries_on(id);
+    }
+
+    /// The reply to its `EXEC`.
+    fn try_over(&mut self, on: BackendId, id: ClientId, reply: Vec<u8>) {
+        let Some(one) = self.tries.remove(&id) else {
+            return;
+        };
+        if matches!(one.what, What::Block) {
+            return self.block_answered(on, id, one.refused.as_deref(), &reply);
+        }
+        if one.refused.is_some() {
+            self.may_not_begin_blocks(on);
+        }
+        let element = reply.strip_prefix(b"*1\r\n");
+        let result = match (&one.refused, &one.said, element) {
+            // It has run by itself, or the server has refused it.
+            (Some(_), Some(said), _) | (None, Some(said), _) => &said[..],
+            (_, _, Some(element)) => element,
+            // As where nobody may begin a block, or the server is loading.
+            _ => b"_\r\n",
+        };
+        let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking)
+            && self.clients.get(id).is_some_and(|c| !c.is_ending());
+        let Some(there) = self.line.get_mut(id).filter(|_| waits) else {
+            return self.undelivered(on, one.takes, result);
+        };
+        let first = !std::mem::replace(&mut there.judged, true);
+        let is_error = result.starts_with(b"-");
+        // What a client that is blocked already would not see.
+        let unseen = is_error && !first && !result.starts_with(b"-NOGROUP");
+        if is_nil(result) || unseen {
+            return self.nothing_there(id);
+        }
+        self.served_in_line(id, result);
+    }
+
+    fn served_in_line(&mut self, id: ClientId, reply: &[u8]) {
+        let served = self.line.leave(id, Some(self.now));
+        if let Some(Unblocked { asker, .. }) = served.and_then(|one| one.unblocked) {
+            self.reply_to(asker, Reply::Killed(0));
+        }
+        self.answer_in_line(id, |_, out| out.extend_from_slice(reply));
+        self.wake_for_line();
+        let output_bytes = self.clients.get(id).map_or(0, |client| client.out.len());
+        self.bound_output(id, output_bytes);
+    }
+
+    /// Whether the server lets the user of a pipe begin a block.
+    fn block_answered(
+        &mut self,
+        on: BackendId,
+        id: ClientId,
+        refused: Option<&[u8]>,
+        reply: &[u8],
+    ) {
+        let denied = |words: &[u8]| words.starts_with(b"-NOPERM") || words.starts_with(b"-ERR");
+        if refused.is_none() && reply.starts_with(b"*") {
+            let credential = self.backends.get(on).map(|backend| backend.credential());
+            if let Some(credential) = credential.and_then(|id| self.credentials.get_mut(id)) {
+                credential.may_multi = Some(true);
+            }
+        } else if denied(refused.unwrap_or(reply)) {
+            self.may_not_begin_blocks(on);
+        } else {
+            return self.back_in_line(id);
+        }
+        self.tries_on(id);
+    }
+
+    /// It is known what was to be known before its command itself is tried.
+    fn tries_on(&mut self, id: ClientId) {
+        match self.line.get(id) {
+            Some(one) if one.is_over(self.now) => self.nothing_there(id),
+            Some(_) => self.try_in_line(id),
+            None => {}
+        }
+    }
+
+    fn may_not_begin_blocks(&mut self, on: BackendId) {
+        let credential = self.backends.get(on).map(|backend| backend.credential());
+        let Some(credential) = credential.and_then(|id| self.credentials.get_mut(id)) else {
+            return;
+        };
+        if credential.may_multi.replace(false) != Some(false) {
+            tracing::warn!(
+                "the server does not let a user begin blocks (MULTI): what its clients wait for is \
+                 tried only when they find a place"
+            );
+        }
+    }
+
+    /// Nothing has been learned. It stands in line as before.
+    fn back_in_line(&mut self, id: ClientId) {
+        match self.line.get(id) {
+            Some(one) if one.is_over(self.now) || self.draining => self.nothing_there(id),
+            Some(_) => {
+                self.line.try_later(id, self.now);
+                self.wake_for_line();
+            }
+            None => {}
+        }
+    }
+
+    /// The reply to a step is longer than what is held for a client. Nobody else is to notice.
+    pub(super) fn try_too_long(&mut self, on: BackendId, id: ClientId, step: Step) {
+        if let Some(backend) = self.backends.get_mut(on)
+            && let Some(slot) = backend.in_flight.front_mut()
+        {
+            slot.give_up();
+            let begun = std::mem::take(&mut backend.collected);
+            if step == Step::End {
+                // Its beginning is enough.
+                return self.tried(on, id, step, begun);
+            }
+        }
+        let Some(one) = self.tries.remove(&id) else {
+            return;
+        };
+        if one.takes != Takes::Nothing {
+            self.counters.undelivered(Undelivered::Lost);
+        }
+        self.leave_line(id);
+        self.close_for(id, Leave::OutputLimit);
+    }
+
+    /// A step of a try was on a backend that is lost. `sent`: it had left.
+    pub(super) fn try_lost(&mut self, id: ClientId, step: Step, sent: bool) {
+        if matches!(step, Step::Multi | Step::Command) {
+            // What becomes of them is the EXEC's to say.
+            return;
+        }
+        let Some(one) = self.tries.remove(&id) else {
+            return;
+        };
+        let in_doubt = match one.what {
+            What::Command { reads } => sent && !reads,
+            What::Block | What::Ends(..) => false,
+        };
+        let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking);
+        if !(waits && self.line.contains(id)) {
+            if in_doubt && one.takes != Takes::Nothing {
+                self.counters.undelivered(Undelivered::Unknown);
+            }
+            return;
+        }
+        if !in_doubt {
+            return self.back_in_line(id);
+        }
+        self.leave_line(id);
+        let disconnect =
+            self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
+        let silent = |client: &super::Client| client.session.reply_mode.is_silent();
+        if disconnect || self.clients.get(id).is_some_and(silent) {
+            self.leaves_for(id, Leave::BackendLost);
+            return self.end(id, Ending::AfterReplies(Box::default()));
+        }
+        self.counters.refused(Refusal::UnknownOutcome.label());
+        self.answer_in_line(id, |_, out| Refusal::UnknownOutcome.write(out));
+    }
+}
+
+/// The steps of a block.
+fn in_block(command: Option<Vec<u8>>) -> Vec<(Step, Vec<u8>)> {
+    let word = |word: &[u8]| {
+        let mut request = Vec::new();
+        write::request(&mut request, &[word]);
+        request
+    };
+    let command = command.map(|command| (Step::Command, command));
+    let begins = [(Step::Multi, word(b"MULTI"))];
+    let ends = [(Step::Exec, word(b"EXEC"))];
+    begins.into_iter().chain(command).chain(ends).collect()
+}
+
+fn ask_for_end(key: &[u8]) -> Vec<u8> {
+    let mut request = Vec::new();
+    write::request(&mut request, &[b"XINFO", b"STREAM", key]);
+    request
+}
