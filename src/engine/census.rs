@@ -1,6 +1,8 @@
 //! What an engine holds at one moment, counted anew from what is stored. For whoever checks
 //! that nothing is left behind, and that the running totals have not drifted.
 
+use crate::resp::Protocol;
+
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
@@ -45,6 +47,23 @@ impl Engine {
     pub fn is_cleaning(&self, id: BackendId) -> bool {
         let phase = self.backends.get(id).map(|backend| &backend.phase);
         matches!(phase, Some(Phase::Cleaning(_)))
+    }
+
+    /// What a connection on which nothing is on its way is taken for: as which user it is logged in,
+    /// its protocol and its db. `None` while something is, or where it does not matter.
+    pub fn taken_for(&self, id: BackendId) -> Option<(Option<Box<[u8]>>, Protocol, u32)> {
+        let backend = self.backends.get(id).filter(|backend| backend.is_quiet())?;
+        let used = matches!(
+            backend.phase,
+            Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
+        );
+        let context = self.contexts.get(backend.context())?.context;
+        let used = used && !self.is_for_errand(id) && !backend.kept_back;
+        let login = self
+            .credentials
+            .login(context.credential)
+            .filter(|_| used)?;
+        Some((login.user, context.protocol, context.db))
     }
 
     /// Counts what the engine holds. Walks everything: not for each event.

@@ -68,7 +68,7 @@ pub enum Mode {
 
 /// What a key may hold: the last write that was acknowledged, or one whose end is unknown.
 #[derive(Debug, Default)]
-struct Possible(Vec<Option<Tag>>);
+pub struct Possible(pub Vec<Option<Tag>>);
 
 /// See the file's head.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ pub struct Actor {
     pub waits_since: u64,
     scanner: ReplyScanner,
     frame: Vec<u8>,
-    keys: BTreeMap<(u32, u8), Possible>,
+    pub keys: BTreeMap<(u32, u8), Possible>,
 }
 
 impl Actor {
@@ -353,7 +353,8 @@ impl Actor {
         frame: &[u8],
         not_run: bool,
     ) -> Result<(), &'static str> {
-        let lost = self.loose && frame.starts_with(b"-ERR narrows: backend connection lost");
+        let is_lent = self.loose || self.watching;
+        let lost = is_lent && frame.ends_with(b"; the command may have run\r\n");
         match expect {
             Expect::Exactly(bytes) => {
                 if frame != bytes {
@@ -420,9 +421,12 @@ impl Actor {
             ledger.told(tag, Told::Unknown, self.setting_of(tag, ledger));
             return Ok(());
         }
-        // An element may have been on its way: that cannot be told.
+        // On a connection that was lost an element may have been on its way: that cannot be told.
         let unblocked = matches!(frame, b"*-1\r\n" | b"_\r\n") || frame.starts_with(b"-UNBLOCKED ");
         if unblocked && pending.expect.is_wait() && ledger.unblocked.contains(&self.id) {
+            if ledger.faultless && ledger.models.takes(ledger.reply(tag)) {
+                return Err("an element was taken for it");
+            }
             ledger.told(tag, Told::Unknown, setting);
             return Ok(());
         }
@@ -458,30 +462,6 @@ impl Actor {
         }
         ledger.told(tag, Told::Done, setting);
         Ok(())
-    }
-
-    pub fn wrote(&mut self, key: u8, tag: Tag, surely: bool) {
-        let Possible(values) = self
-            .keys
-            .entry((self.setting.db, key))
-            .or_insert_with(|| Possible(vec![None]));
-        if surely {
-            values[0] = Some(tag);
-        } else {
-            values.push(Some(tag));
-        }
-    }
-
-    /// Whether a key may hold what a bulk reply, `tag|stored`, says.
-    fn may_hold(&mut self, key: u8, frame: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(frame);
-        let stored = text.trim_end().rsplit('|').next().unwrap_or_default();
-        let stored = Tag::read(stored.as_bytes());
-        match self.keys.get(&(self.setting.db, key)) {
-            Some(_) if stored.is_none() && self.data_lost => true,
-            Some(Possible(values)) => values.contains(&stored),
-            None => stored.is_none(),
-        }
     }
 }
 

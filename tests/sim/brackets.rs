@@ -115,15 +115,20 @@ impl Actor {
     /// What ends no `WATCH`, between one and its `MULTI`.
     fn do_meanwhile(&mut self, chance: &mut Chance) {
         let what = chance.below(10);
-        if what > 4 {
+        if what > 7 {
             return;
         }
         let tag = self.next_tag();
         let (key, text) = (chance.below(3) as u8, tag.text());
         let name = format!("c{}k{key}", self.number);
         match what {
-            0 => self.say(tag, &["SCRIPT", "KILL"], Expect::Beginning("-")),
+            // Goes elsewhere, and its client comes back from there with what it watches.
+            0 | 5 | 6 => self.say(tag, &["SCRIPT", "KILL"], Expect::Beginning("-")),
             1 => self.say(tag, &["DISCARD"], Expect::Beginning("-")),
+            7 => {
+                let db = chance.below(DATABASES as usize + 1) as u32;
+                self.say(tag, &["SELECT", &db.to_string()], Expect::Select(db));
+            }
             2 if self.huge => {
                 let value = huge_value(chance, &text);
                 self.say(tag, &["SET", &name, &value, &text], Expect::Written(key));

@@ -46,12 +46,22 @@ impl World {
         if !actor.gone {
             actor.gone = true;
             let (w, key, number) = (actor.worker, actor.key, actor.number);
-            self.ledger.leaves(number);
+            let is_cut = !actor.unsent.is_empty() && self.chance.hits(50);
             let engine = &mut self.workers[w].engine;
-            match engine.may_read(key) || !actor.unsent.is_empty() {
-                true => engine.client_gone(key, self.now),
-                // Only its end is seen, which stands behind what is not read.
-                false => engine.client_hung_up(key, self.now),
+            match engine.may_read(key) || is_cut {
+                true => {
+                    engine.client_gone(key, self.now);
+                    self.ledger.leaves(number);
+                }
+                // Only its end is seen, which stands behind what is not read. What it has asked for
+                // before still runs, as with the server itself, but for a wait that is under way.
+                false => {
+                    engine.client_hung_up(key, self.now);
+                    let mut links = self.conns.values().filter_map(|conn| conn.link.as_ref());
+                    if links.any(|link| link.waits_for(number)) {
+                        self.ledger.leaves(number);
+                    }
+                }
             }
             self.note(&format!("client {number} vanishes"), b"");
         }

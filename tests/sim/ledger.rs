@@ -118,6 +118,9 @@ pub struct Ledger {
     pub unblocked: BTreeSet<u64>,
     /// How often the server's passwords have been changed.
     pub password_changes: u32,
+    /// Which user a client runs as changes while it runs: whether that is the one that narrows takes
+    /// it for is asked of the connections.
+    pub any_user: bool,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
     pub now: Duration,
@@ -132,6 +135,7 @@ impl Ledger {
             faultless,
             timeouts: !settings.clients.request_timeout.is_zero(),
             kinds_checked: settings.pool.check_kinds,
+            any_user: rules.access.mode == narrows::session::AuthMode::Local,
             ..Self::default()
         }
     }
@@ -198,7 +202,10 @@ impl Ledger {
         }
     }
 
-    fn check_setting(&mut self, tag: Tag, setting: Setting, expected: Setting) {
+    fn check_setting(&mut self, tag: Tag, setting: Setting, mut expected: Setting) {
+        if self.any_user {
+            expected.user = setting.user;
+        }
         if setting != expected {
             self.offend(format!(
                 "{tag:?} ran in {setting:?}, its client is in {expected:?}"

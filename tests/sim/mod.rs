@@ -12,16 +12,19 @@
 //! `world` what is around the engines, `server` the fake Redis, `ledger` and `models` the oracle.
 
 mod actor;
+mod belief;
 mod brackets;
 mod calm;
 mod chance;
 mod events;
 mod faults;
 mod feeds;
+mod joining;
 mod ledger;
 mod listening;
 mod logins;
 mod models;
+mod own_keys;
 mod play;
 mod replay;
 mod requests;

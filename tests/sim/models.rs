@@ -60,6 +60,11 @@ impl Models {
         self.silent.insert(tag);
     }
 
+    /// Whether this reply of the server's holds an element.
+    pub fn takes(&self, reply: Option<&[u8]>) -> bool {
+        reply.is_some_and(|reply| element_of(reply).is_some())
+    }
+
     /// A client got `frame` for its pop.
     pub fn popped(&mut self, tag: Tag, frame: &[u8]) -> Result<(), String> {
         let Some(element) = element_of(frame) else {

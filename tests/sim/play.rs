@@ -3,6 +3,7 @@
 
 use narrows::engine::BackendId;
 
+use super::actor::Actor;
 use super::replay::Plan;
 use super::server::Pause;
 use super::world::World;
@@ -125,6 +126,7 @@ impl World {
                 }
             }
         }
+        self.reload_users();
         if self.chance.hits(70) {
             for w in 0..self.workers.len() {
                 self.pump(w);
@@ -231,6 +233,12 @@ impl World {
         let Some(at) = self.some_actor() else {
             return;
         };
+        // Who is not read leaves in a way of its own.
+        let unread = |a: &Actor| !a.gone && !a.readable;
+        let unread = self.actors.iter().position(unread);
+        if let Some(at) = unread.filter(|_| self.waits_much()) {
+            return self.vanish(at);
+        }
         if self.chance.hits(40) {
             self.vanish(at);
         } else if self.chance.hits(30) {

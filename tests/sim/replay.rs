@@ -81,6 +81,8 @@ pub enum Worlds {
     Waiting,
     /// Clients do little else than subscribe and publish.
     Listening,
+    /// Reloads make all clients another user of the server.
+    Reloading,
 }
 
 impl World {
@@ -100,6 +102,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
         Worlds::Waiting => world.waits_much(),
         Worlds::Listening => world.listening,
+        Worlds::Reloading => world.runs_as.is_some(),
         Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
     }
 }

@@ -33,6 +33,13 @@ impl Actor {
             }
             return None;
         }
+        if self.waits_much {
+            match chance.below(100) {
+                0..10 => return self.unblock_some(chance, tag, others, ledger),
+                10..35 => return self.push(chance, tag, ledger),
+                _ => {}
+            }
+        }
         if self.transacts && chance.hits(self.transacts_percent) {
             match chance.hits(if self.waits_much { 15 } else { 70 }) {
                 true => self.transact(chance, tag, ledger),
@@ -94,7 +101,9 @@ impl Actor {
         );
         // A wait may have found nothing without a place on the server.
         let ran = ledger.reply(pending.tag).is_some();
-        reaches && !ran && !self.users && pending.tag.request >= self.excused
+        // What stood in line was told that there is nothing, in silence.
+        let ended = pending.expect.is_wait() && ledger.unblocked.contains(&self.id);
+        reaches && !ran && !ended && !self.users && pending.tag.request >= self.excused
     }
 
     /// A counter that all clients share.
@@ -110,11 +119,7 @@ impl Actor {
         let list = chance.one_of(&LISTS);
         let text = tag.text();
         match chance.below(10) {
-            0..4 => {
-                let name = chance.one_of(&["LPUSH", "RPUSH"]);
-                ledger.models.pushes(tag, list);
-                self.send(chance, tag, &[name, list, &text, &text], Expect::Served);
-            }
+            0..4 => self.push_to(list, chance, tag, ledger),
             4..8 => {
                 let name = chance.one_of(&["LPOP", "RPOP"]);
                 ledger.models.pops(tag, list);
@@ -126,6 +131,19 @@ impl Actor {
                 self.send(chance, tag, &args, Expect::Served);
             }
         }
+    }
+
+    fn push(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) -> Option<u64> {
+        let list = chance.one_of(&LISTS);
+        self.push_to(list, chance, tag, ledger);
+        None
+    }
+
+    fn push_to(&mut self, list: &'static str, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+        let text = tag.text();
+        let name = chance.one_of(&["LPUSH", "RPUSH"]);
+        ledger.models.pushes(tag, list);
+        self.send(chance, tag, &[name, list, &text, &text], Expect::Served);
     }
 
     /// Asks for an echo, if it is in a state to hear it. What it asked.
@@ -258,17 +276,29 @@ impl Actor {
             self.send(chance, tag, &["PING", &tag.text()], Expect::Served);
             return None;
         }
-        let victim = others[chance.below(others.len())];
         if chance.hits(50) {
-            ledger.unblocked.insert(victim);
-            let reason = chance.one_of(&["TIMEOUT", "ERROR"]);
-            let args = ["CLIENT", "UNBLOCK", &victim.to_string(), reason];
-            self.send(chance, tag, &args, Expect::Beginning(":"));
-            return None;
+            return self.unblock_some(chance, tag, others, ledger);
         }
+        let victim = others[chance.below(others.len())];
         let args = ["CLIENT", "KILL", "ID", &victim.to_string(), "SKIPME", "no"];
         self.send(chance, tag, &args, Expect::Beginning(":"));
         Some(victim)
+    }
+
+    /// Ends a wait, if that client waits.
+    fn unblock_some(
+        &mut self,
+        chance: &mut Chance,
+        tag: Tag,
+        others: &[u64],
+        ledger: &mut Ledger,
+    ) -> Option<u64> {
+        let victim = others[chance.below(others.len())];
+        ledger.unblocked.insert(victim);
+        let reason = chance.one_of(&["TIMEOUT", "ERROR"]);
+        let args = ["CLIENT", "UNBLOCK", &victim.to_string(), reason];
+        self.send(chance, tag, &args, Expect::Beginning(":"));
+        None
     }
 
     /// The connection ends here; what comes behind must not run.

@@ -81,6 +81,14 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
 }
 
+/// In some of the worlds where clients wait, what one sends behind its wait soon stops it from being
+/// read. By the seed and not by chance.
+pub fn for_waits(rules: &mut Rules, seed: u64) {
+    if seed % 2 == 1 {
+        rules.settings.clients.output_bytes_max = 70_000;
+    }
+}
+
 /// Clients log in as users of the server, and it judges their rights. None has to in time.
 pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
     rules.settings.clients.handshake_timeout = Duration::ZERO;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
+    BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
 };
 
 use super::actor::Actor;
+use super::belief;
 use super::chance::{Chance, Part};
 use super::ledger::Ledger;
 use super::replay::{Plan, STEP, Story};
@@ -78,6 +79,15 @@ impl Worker {
     }
 }
 
+/// How often something goes wrong, in parts of 20.
+fn draw_faults(in_turns: bool, slips: bool, chance: &mut Chance) -> usize {
+    match (in_turns, slips) {
+        (true, _) => 0,
+        (false, true) => 10,
+        (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
+    }
+}
+
 /// See the file's head.
 pub struct World {
     pub seed: u64,
@@ -92,6 +102,8 @@ pub struct World {
     pub transacting: bool,
     /// Clients log in as users of the server.
     pub users: bool,
+    /// The user of the server that all clients run as, where reloads change that.
+    pub runs_as: Option<u8>,
     /// Clients do little else than subscribe and publish.
     pub listening: bool,
     /// Budget and settings are drawn for contexts that take turns.
@@ -141,13 +153,14 @@ impl World {
             server.users.default_is_closed = chance.hits(40);
         }
         rules::for_forgetting(&mut rules, seed);
-        let rules = Arc::new(rules);
+        let apart = in_turns || slips || users;
+        let runs_as = belief::for_reloads(&mut rules, seed, apart, &server.users);
         let steps = chance.between(100, 500) as u64;
-        let faults = match (in_turns, slips) {
-            (true, _) => 0,
-            (false, true) => 10,
-            (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
-        };
+        let faults = draw_faults(in_turns, slips, &mut chance);
+        if transacting && faults == 0 && !users {
+            rules::for_waits(&mut rules, seed);
+        }
+        let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
         let shared = Shared::new(
             Arc::clone(&budget),
@@ -167,6 +180,7 @@ impl World {
             slips,
             transacting,
             users,
+            runs_as,
             listening,
             in_turns,
             now: Duration::from_secs(1),
@@ -243,6 +257,7 @@ impl World {
         self.effects(w);
         self.write_backends(w);
         self.check_permits();
+        self.check_beliefs();
         if self.step.is_multiple_of(16) && !self.workers[w].engine.census().totals_agree {
             let census = self.workers[w].engine.census();
             self.ledger
@@ -466,35 +481,5 @@ impl World {
             let number = self.actors[at].number;
             self.note(&format!("client {number} hears"), &bytes);
         }
-    }
-
-    pub fn connect(&mut self) {
-        let w = self.chance.below(self.workers.len());
-        let number = self.actors.len() as u32;
-        let id = u64::from(number) + 1;
-        let peer = ([127, 0, 0, 1], 1000 + number as u16).into();
-        let local = ([127, 0, 0, 1], 6380).into();
-        let accepted = Accepted::tcp(id, peer, local);
-        let key = self.workers[w].engine.client_connected(accepted, self.now);
-        let mut actor = Actor::new(w, key, number, id);
-        actor.huge = self.chance.hits(4);
-        // As many libraries do. Drawn apart, in some worlds only: it is a habit, and no event.
-        let mut habits = Chance::of(self.seed ^ 0x5747, Part::Setup);
-        actor.writes_first = habits.hits(15) && id % 2 == 1;
-        let most = if self.transacting { 90 } else { 40 };
-        actor.slips = self.slips;
-        actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
-        actor.waits_much = self.waits_much();
-        actor.transacts_percent = if self.transacting { 80 } else { 12 };
-        actor.stranger = self.server.users.default_is_closed;
-        actor.users = self.users;
-        let most = match (self.listening, self.transacting) {
-            (true, _) => 90,
-            (_, true) => 5,
-            _ => 25,
-        };
-        actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
-        actor.listens_percent = if self.listening { 60 } else { 10 };
-        self.actors.push(actor);
     }
 }

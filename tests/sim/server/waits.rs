@@ -41,6 +41,14 @@ fn parse(args: &[&[u8]], ledger: &mut Ledger) -> Option<(Tag, Vec<Vec<u8>>, f64)
     Some((tag, keys, seconds))
 }
 
+impl Link {
+    /// Whether it waits with a request of this client.
+    pub fn waits_for(&self, client: u32) -> bool {
+        let waiting = self.waiting.as_ref();
+        waiting.is_some_and(|waiting| waiting.tag.client == client)
+    }
+}
+
 /// `BLPOP`
 pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
     let Some((tag, keys, seconds)) = parse(args, ledger) else {
