@@ -9,6 +9,17 @@ use super::client::Client;
 use super::hold::Hold;
 use super::key::BackendId;
 
+/// What a connection is taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenFor {
+    /// The user that it is logged in as. `None`: as the server greets everybody.
+    pub user: Option<Box<[u8]>>,
+    /// The protocol that it speaks.
+    pub protocol: Protocol,
+    /// The db that it is in.
+    pub db: u32,
+}
+
 /// What an engine holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
@@ -49,9 +60,8 @@ impl Engine {
         matches!(phase, Some(Phase::Cleaning(_)))
     }
 
-    /// What a connection on which nothing is on its way is taken for: as which user it is logged in,
-    /// its protocol and its db. `None` while something is, or where it does not matter.
-    pub fn taken_for(&self, id: BackendId) -> Option<(Option<Box<[u8]>>, Protocol, u32)> {
+    /// What a connection on which nothing is on its way is taken for. `None` while something is, or where it does not matter.
+    pub fn taken_for(&self, id: BackendId) -> Option<TakenFor> {
         let backend = self.backends.get(id).filter(|backend| backend.is_quiet())?;
         let used = matches!(
             backend.phase,
@@ -63,7 +73,11 @@ impl Engine {
             .credentials
             .login(context.credential)
             .filter(|_| used)?;
-        Some((login.user, context.protocol, context.db))
+        Some(TakenFor {
+            user: login.user,
+            protocol: context.protocol,
+            db: context.db,
+        })
     }
 
     /// Counts what the engine holds. Walks everything: not for each event.

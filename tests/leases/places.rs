@@ -224,7 +224,7 @@ fn a_wait_in_line_is_ended_by_client_unblock() {
                 .find(|line| line.contains(&format!(" cmd={name} ")) && line.contains("flags=b"));
             let line = line.filter(|_| name != "blpop").or_else(|| {
                 let of = |line: &&str| line.contains("flags=b") && line.contains("cmd=blpop");
-                list.lines().filter(of).last()
+                list.lines().rfind(of)
             });
             let id = line.and_then(|line| line.strip_prefix("id="));
             let id = id
@@ -314,7 +314,7 @@ fn who_may_not_begin_a_block_waits_in_line_and_holds_nobody_up() {
             let began = Instant::now();
             plain.expect(
                 &["INCR", "n"],
-                &format!(":{}\r\n", admin.call(&["INCR", "m"]).integer()),
+                format!(":{}\r\n", admin.call(&["INCR", "m"]).integer()),
             );
             assert!(began.elapsed() < SOON);
         }

@@ -83,18 +83,17 @@ impl World {
                 && link.out.is_empty()
                 && matches!(link.state, State::Well);
             let taken_for = self.workers[*w].engine.taken_for(*id);
-            let Some((user, protocol, db)) = taken_for.filter(|_| settled) else {
+            let Some(taken_for) = taken_for.filter(|_| settled) else {
                 continue;
             };
             let setting = link.setting;
             let is_user = match setting.user {
-                0 => user.is_none(),
-                number => user.as_deref() == Some(user_name(number).as_bytes()),
+                0 => taken_for.user.is_none(),
+                number => taken_for.user.as_deref() == Some(user_name(number).as_bytes()),
             };
-            if !is_user || setting.protocol != protocol || setting.db != db {
-                let user = user.map(|user| user.escape_ascii().to_string());
+            if !is_user || setting.protocol != taken_for.protocol || setting.db != taken_for.db {
                 wrong = Some(format!(
-                    "a connection in {setting:?} is taken for one of {user:?} in {protocol:?}, db {db}"
+                    "a connection in {setting:?} is {taken_for:?} to narrows"
                 ));
             }
         }
