@@ -85,6 +85,18 @@ part!(every_client_gets_its_own_replies_whatever_happens_1, 1);
 part!(every_client_gets_its_own_replies_whatever_happens_2, 2);
 part!(every_client_gets_its_own_replies_whatever_happens_3, 3);
 
+/// Beyond what an ordinary run plays: a client that was not read when its end began, and that had not
+/// read its last words; a read that was asked again for a client that was at its end.
+#[test]
+fn seeds_that_have_found_something_pass() {
+    for seed in [4_004_178, 13_386, 3_004_085] {
+        let plan = Plan::of(seed);
+        if let Err(failure) = outcome(&plan) {
+            panic!("{}", explain(&plan, &failure));
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..20 {

@@ -91,7 +91,9 @@ impl Engine {
         for (place, slot) in backend.in_flight.iter().enumerate() {
             let kept = backend.out.request(offset, slot.bytes()).len() == slot.bytes();
             offset += slot.bytes();
-            if place == 0 || !slot.is_plain_read() || !kept {
+            // Nothing is dealt with again of whoever is at its end.
+            let ends = (self.clients.get(slot.client())).is_some_and(Client::is_ending);
+            if place == 0 || !slot.is_plain_read() || !kept || ends {
                 stays.insert(slot.client());
             }
         }

@@ -195,6 +195,11 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        // What it still sends is dropped: one that writes all before it reads gets there.
+        if client.unread && client.is_ending() {
+            client.unread = false;
+            self.effects.push(Effect::ReadClient(id));
+        }
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
         // Who is in a transaction may finish it.
         let open = |lease: &Lease| lease.lent.bracket.is_open();

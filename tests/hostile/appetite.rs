@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bystander::{Bystander, expect_no_poison};
 use crate::duplex::Duplex;
-use crate::setup::narrows;
+use crate::setup::{NOBODY_ASKS, narrows};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 const MIB: u64 = 1 << 20;
@@ -172,7 +172,7 @@ fn a_client_that_goes_on_sending_while_it_is_held_is_not_read_without_end() {
     let mut server = RedisServer::start();
     // What waits and what is unread of each is bounded by this, and each sends five times as much.
     let bound = "[clients]\noutput_bytes_max = \"256KiB\"\noutput_pause_bytes = \"64KiB\"\n";
-    let narrows = narrows(&server.url(), bound, &[]);
+    let narrows = narrows(&server.url(), &format!("{NOBODY_ASKS}{bound}"), &[]);
     let before = warm_rss(&narrows);
     server.stop();
     let request = [command(&["ECHO", "held"]), command(&["CLIENT", "GETNAME"])].concat();

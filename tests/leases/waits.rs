@@ -72,7 +72,7 @@ fn who_finds_no_place_waits_for_one_and_plain_traffic_goes_on() {
         client.send_command(&["BLPOP", "jobs", "0"]);
         wait_until("it waits", PATIENCE, || blocked(&mut plain) == at + 1);
     }
-    assert_eq!(blocked(&mut admin), 2);
+    wait_until("two wait there", PATIENCE, || blocked(&mut admin) == 2);
     plain.expect(&["SET", "k", "v"], "+OK\r\n");
     std::thread::sleep(Duration::from_millis(400));
     admin.expect(&["RPUSH", "jobs", "1", "2", "3", "4", "5", "6"], ":6\r\n");
