@@ -103,7 +103,6 @@ planted! {
     a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 300, Listening;
     a_connection_of_an_errand_that_is_shared_is_found: ErrandShared, 400, All;
     a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Transacting;
-    a_lent_connection_that_is_taken_for_another_users_is_found: LentMovedAsClient, 400, Reloading;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 500, Transacting;
     a_context_that_is_forgotten_while_somebody_is_in_it_is_found: ContextForgotten, 100, All;
     a_wait_without_a_place_that_ends_when_others_do_is_found: DeadlineOfOthers, 100, Transacting;
@@ -112,7 +111,7 @@ planted! {
 /// Few seeds find it, and these two do.
 #[test]
 fn a_block_that_is_torn_is_found() {
-    finds_from(&[3460, 12_643], Bug::BlockTorn, 2000, Worlds::Transacting);
+    finds_from(&[3460, 14_429], Bug::BlockTorn, 2000, Worlds::Transacting);
 }
 
 #[test]
@@ -126,25 +125,19 @@ fn a_lost_watch_that_is_taken_along_is_found() {
 }
 
 #[test]
+fn a_lent_connection_that_is_taken_for_another_users_is_found() {
+    finds_from(&[0, 2000], Bug::LentMovedAsClient, 400, Worlds::Reloading);
+}
+
+#[test]
 fn a_wait_that_is_ended_by_closing_its_connection_is_found() {
-    finds_from(&[2235, 14_729], Bug::WaitBroken, 400, Worlds::Waiting);
-}
-
-#[test]
-fn the_end_of_a_client_that_is_not_read_and_goes_unnoticed_is_found() {
-    finds_from(&[11_742, 14_729], Bug::HangUpMissed, 400, Worlds::Waiting);
-}
-
-/// Few clients leave while they watch something, and this search is known to meet one.
-#[test]
-fn watches_left_on_what_others_use_are_found() {
-    finds_from(&[1880], Bug::LeftUncleaned, 100, Worlds::Transacting);
+    finds_from(&[4496, 23_670], Bug::WaitBroken, 400, Worlds::Waiting);
 }
 
 /// Only in some worlds clients write all before they read.
 #[test]
 fn a_client_that_is_not_read_until_it_reads_is_found() {
-    finds_from(&[0, 2070, 4000], Bug::ReadingStops, 100, Worlds::All);
+    finds_from(&[0, 2070], Bug::ReadingStops, 100, Worlds::All);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use narrows::engine::BackendId;
 
 use super::actor::Actor;
+use super::models::LISTS;
 use super::replay::Plan;
 use super::server::Pause;
 use super::world::World;
@@ -237,12 +238,29 @@ impl World {
         let unread = |a: &Actor| !a.gone && !a.readable;
         let unread = self.actors.iter().position(unread);
         if let Some(at) = unread.filter(|_| self.waits_much()) {
-            return self.vanish(at);
+            self.vanish(at);
+            return self.push_behind(at);
         }
         if self.chance.hits(40) {
             self.vanish(at);
         } else if self.chance.hits(30) {
             self.actors[at].half_closed = true;
+        }
+    }
+
+    /// What a client that has just left may have waited for comes.
+    fn push_behind(&mut self, left: usize) {
+        let db = self.actors[left].setting.db;
+        let free = |a: &Actor| !a.gone && !a.done && !a.half_closed && a.is_content();
+        let pusher = (self.actors.iter()).position(|a| free(a) && a.setting.db == db);
+        if let Some(at) = pusher {
+            let actor = &mut self.actors[at];
+            actor.waits_since = self.step;
+            for list in LISTS {
+                let tag = actor.next_tag();
+                actor.push_to(list, &mut self.chance, tag, &mut self.ledger);
+            }
+            self.send_some(at, 100_000);
         }
     }
 

@@ -33,12 +33,11 @@ impl Actor {
             }
             return None;
         }
-        if self.waits_much {
-            match chance.below(100) {
-                0..10 => return self.unblock_some(chance, tag, others, ledger),
-                10..35 => return self.push(chance, tag, ledger),
-                _ => {}
-            }
+        let what = self.waits_much.then(|| chance.below(100));
+        match what {
+            Some(0..10) => return self.unblock_some(chance, tag, others, ledger),
+            Some(10..35) => return self.push(chance, tag, ledger),
+            _ => {}
         }
         if self.transacts && chance.hits(self.transacts_percent) {
             match chance.hits(if self.waits_much { 15 } else { 70 }) {
@@ -84,7 +83,6 @@ impl Actor {
             92..95 if !self.users => self.silence_next(chance, tag),
             95..98 => return self.kill(chance, tag, others, ledger),
             98 => self.say_last_word(chance, tag, ledger),
-            // No script runs.
             _ if chance.hits(60) => {
                 self.send(chance, tag, &["SCRIPT", "KILL"], Expect::Beginning("-"));
             }
@@ -139,7 +137,13 @@ impl Actor {
         None
     }
 
-    fn push_to(&mut self, list: &'static str, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+    pub fn push_to(
+        &mut self,
+        list: &'static str,
+        chance: &mut Chance,
+        tag: Tag,
+        ledger: &mut Ledger,
+    ) {
         let text = tag.text();
         let name = chance.one_of(&["LPUSH", "RPUSH"]);
         ledger.models.pushes(tag, list);

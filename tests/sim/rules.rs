@@ -81,9 +81,17 @@ pub fn for_turns(rules: &mut Rules) {
     settings.clients.memory_bytes_max = calm.clients.memory_bytes_max;
 }
 
+/// What the seed says, and not chance. `waits`: clients do little else than wait.
+pub fn for_seed(rules: &mut Rules, seed: u64, waits: bool) {
+    for_forgetting(rules, seed);
+    if waits {
+        for_waits(rules, seed);
+    }
+}
+
 /// In some of the worlds where clients wait, what one sends behind its wait soon stops it from being
 /// read. By the seed and not by chance.
-pub fn for_waits(rules: &mut Rules, seed: u64) {
+fn for_waits(rules: &mut Rules, seed: u64) {
     if seed % 2 == 1 {
         rules.settings.clients.output_bytes_max = 70_000;
     }
@@ -101,7 +109,7 @@ pub fn for_users(rules: &mut Rules, chance: &mut Chance) {
 
 /// What nobody needs is forgotten soon, or at once. Drawn apart, which leaves all other choices as they
 /// were.
-pub fn for_forgetting(rules: &mut Rules, seed: u64) {
+fn for_forgetting(rules: &mut Rules, seed: u64) {
     let mut apart = Chance::of(seed ^ 0x6f67, Part::Setup);
     rules.settings.pool.contexts_new_max = apart.one_of(&[0, 2, 64]);
 }

@@ -152,14 +152,11 @@ impl World {
             rules::for_users(&mut rules, &mut chance);
             server.users.default_is_closed = chance.hits(40);
         }
-        rules::for_forgetting(&mut rules, seed);
         let apart = in_turns || slips || users;
         let runs_as = belief::for_reloads(&mut rules, seed, apart, &server.users);
         let steps = chance.between(100, 500) as u64;
         let faults = draw_faults(in_turns, slips, &mut chance);
-        if transacting && faults == 0 && !users {
-            rules::for_waits(&mut rules, seed);
-        }
+        rules::for_seed(&mut rules, seed, transacting && faults == 0 && !users);
         let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
         let shared = Shared::new(
