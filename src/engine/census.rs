@@ -6,6 +6,7 @@ use crate::resp::Protocol;
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
+use super::gather::Gather;
 use super::hold::Hold;
 use super::key::BackendId;
 
@@ -92,6 +93,7 @@ impl Engine {
         let leased = self.backends.values().filter(|b| b.phase.is_lent()).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let (within, in_lines) = self.contexts.count();
+        let gather_bytes: usize = self.gathers.values().map(Gather::held_bytes).sum();
         Census {
             clients: self.clients.len(),
             backends: self.backends.len(),
@@ -117,6 +119,8 @@ impl Engine {
                     == self.lease_line.len() + self.line.len()
                 && (self.lease_line.asked()).all(|id| self.wants.contains(Want::Lease(id)))
                 && self.logins.is_sound()
+                && held(|hold| matches!(hold, Hold::Login(_))) == self.logins.waiting()
+                && gather_bytes == self.gather_bytes
                 && self.looks.len()
                     == self
                         .clients

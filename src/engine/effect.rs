@@ -61,6 +61,15 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Bytes of the text in it.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::List(lines) => lines.iter().map(|(_, line)| line.len()).sum(),
+            Self::Each(replies) => replies.iter().map(Self::held_bytes).sum(),
+            Self::Killed(_) | Self::Figures(_) => 0,
+        }
+    }
+
     /// This answer and another worker's, as one.
     pub fn merge(&mut self, other: Self) {
         match (self, other) {

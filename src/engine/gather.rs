@@ -59,6 +59,24 @@ pub struct Gather {
     answer: Reply,
     missing: usize,
     deadline: Duration,
+    bytes: usize,
+}
+
+impl Gather {
+    /// Bytes that it holds for its client.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Purpose {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Info { text, .. } => text.len(),
+            Self::Exec(filling) => filling.held_bytes(),
+            Self::List | Self::Kill(_) | Self::Unblock => 0,
+        }
+    }
 }
 
 impl Engine {
@@ -88,11 +106,13 @@ impl Engine {
         let missing = self.workers.saturating_sub(usize::from(!unblocks));
         let gather = Gather {
             client,
+            bytes: purpose.held_bytes() + answer.held_bytes(),
             purpose,
             answer,
             missing,
             deadline,
         };
+        self.gather_bytes += gather.bytes;
         self.gathers.insert(ticket, gather);
         if missing == 0 {
             self.finish(ticket);
@@ -133,8 +153,19 @@ impl Engine {
         let Some(gather) = self.gathers.get_mut(&ticket) else {
             return;
         };
+        let more = answer.held_bytes();
         gather.answer.merge(answer);
+        gather.bytes += more;
+        self.gather_bytes += more;
         self.one_less(ticket);
+        self.shed_memory();
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn forget_gather(&mut self, ticket: u64) {
+        if let Some(gather) = self.gathers.remove(&ticket) {
+            self.gather_bytes -= gather.bytes;
+        }
     }
 
     /// Another worker cannot be asked: the question is answered without it.
@@ -169,6 +200,7 @@ impl Engine {
         let Some(gather) = self.gathers.remove(&ticket) else {
             return;
         };
+        self.gather_bytes -= gather.bytes;
         let id = gather.client;
         let Some(client) = self.clients.get_mut(id) else {
             return;

@@ -20,6 +20,7 @@ use super::credential::{CredentialId, Kept, Standing as Known};
 use super::effect::Effect;
 use super::hold::{Ending, Hold, Outcome};
 use super::key::{ClientId, LoginId};
+use super::login_checks::LoginCheck;
 use super::planted::{self, Bug};
 
 /// How long the server's word on those who have not logged in is believed.
@@ -298,7 +299,7 @@ impl Engine {
     /// The server has accepted a login.
     pub(super) fn login_accepted(&mut self, check: LoginId) -> Option<CredentialId> {
         let now = self.now;
-        let login = self.logins.get(check)?.login.clone();
+        let login = (*self.logins.get(check)?.login).clone();
         let credential = match login.password {
             Some(_) => self.credentials.learn(&login),
             None => CredentialId::ANONYMOUS,
@@ -364,6 +365,16 @@ impl Engine {
         let over = self.logins.end(check);
         for id in over.iter().flat_map(|check| check.waiting()) {
             self.end_hold(id, Hold::Login(check));
+        }
+    }
+
+    /// One who waits for this is gone. With the last of them it is given up, unless it is about
+    /// whether anybody has to log in.
+    pub(super) fn waits_no_more(&mut self, check: LoginId, id: ClientId) {
+        let left = self.logins.leaves(check, id);
+        let is_login = |check: &LoginCheck| check.login.password.is_some();
+        if left == Some(0) && self.logins.get(check).is_some_and(is_login) {
+            self.login_over(check);
         }
     }
 

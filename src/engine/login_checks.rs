@@ -2,6 +2,7 @@
 //! look at the others, and so is the one that has waited longest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::SlotMap;
@@ -15,19 +16,43 @@ use super::key::{ClientId, LoginId};
 #[derive(Debug)]
 pub struct LoginCheck {
     /// What it is about. Nothing to log in with: whether clients have to log in at all.
-    pub login: BackendLogin,
+    pub login: Arc<BackendLogin>,
     /// The credential that backends may be logged in with already.
     pub credential: Option<CredentialId>,
     /// Who wants to know, and since when: whoever comes to a check that is under way may wait as
     /// long as anybody.
     waiting: VecDeque<(ClientId, Duration)>,
+    /// Those of them that are gone. The first one is none.
+    gone: BTreeSet<ClientId>,
     since: Duration,
 }
 
 impl LoginCheck {
     /// Who wants to know.
     pub fn waiting(&self) -> impl Iterator<Item = ClientId> {
-        self.waiting.iter().map(|(id, _)| *id)
+        let ids = self.waiting.iter().map(|(id, _)| *id);
+        ids.filter(|id| !self.gone.contains(id))
+    }
+
+    /// Bytes of what is to be checked.
+    pub fn held_bytes(&self) -> usize {
+        let BackendLogin { user, password } = &*self.login;
+        let texts = [user, password].into_iter().flatten();
+        texts.map(|text| text.len()).sum()
+    }
+
+    /// How many want to know.
+    fn waiting_len(&self) -> usize {
+        self.waiting.len() - self.gone.len()
+    }
+
+    /// The first in line is gone, or may be.
+    fn pass_over_gone(&mut self) {
+        while let Some((id, _)) = self.waiting.front()
+            && self.gone.remove(id)
+        {
+            self.waiting.pop_front();
+        }
     }
 
     /// Since when the first one waits, or since when nobody has.
@@ -40,9 +65,10 @@ impl LoginCheck {
 #[derive(Debug, Default)]
 pub struct LoginChecks {
     all: SlotMap<LoginId, LoginCheck>,
-    by_login: BTreeMap<BackendLogin, LoginId>,
+    by_login: BTreeMap<Arc<BackendLogin>, LoginId>,
     by_age: BTreeSet<(Duration, LoginId)>,
     waiting: usize,
+    bytes: usize,
 }
 
 impl LoginChecks {
@@ -56,6 +82,12 @@ impl LoginChecks {
         self.waiting
     }
 
+    /// Bytes of what is to be checked.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// All of them.
     pub fn ids(&self) -> impl Iterator<Item = LoginId> {
         self.all.keys()
@@ -63,11 +95,12 @@ impl LoginChecks {
 
     /// Whether what is counted and kept in order is what there is.
     pub fn is_sound(&self) -> bool {
-        let waiting: usize = self.all.values().map(|check| check.waiting.len()).sum();
+        let waiting: usize = self.all.values().map(|check| check.waiting().count()).sum();
+        let bytes: usize = self.all.values().map(LoginCheck::held_bytes).sum();
         let known = |(id, check): (LoginId, &LoginCheck)| {
             self.by_age.contains(&(check.oldest(), id)) && self.find(&check.login) == Some(id)
         };
-        waiting == self.waiting
+        (waiting, bytes) == (self.waiting, self.bytes)
             && self.all.iter().all(known)
             && (self.by_age.len(), self.by_login.len()) == (self.len(), self.len())
     }
@@ -89,12 +122,16 @@ impl LoginChecks {
         credential: Option<CredentialId>,
         now: Duration,
     ) -> LoginId {
-        let id = self.all.insert(LoginCheck {
-            login: login.clone(),
+        let login = Arc::new(login);
+        let check = LoginCheck {
+            login: Arc::clone(&login),
             credential,
             waiting: VecDeque::new(),
+            gone: BTreeSet::new(),
             since: now,
-        });
+        };
+        self.bytes += check.held_bytes();
+        let id = self.all.insert(check);
         self.by_login.insert(login, id);
         self.by_age.insert((now, id));
         id
@@ -107,16 +144,29 @@ impl LoginChecks {
 
     /// The client that has waited for it longest waits no more.
     pub fn take_first(&mut self, id: LoginId) -> Option<ClientId> {
-        let (client, _) = self.change(id, |check| check.waiting.pop_front())??;
+        let (client, _) = self.change(id, |check| {
+            let first = check.waiting.pop_front();
+            check.pass_over_gone();
+            first
+        })??;
         Some(client)
+    }
+
+    /// A client that waits for it is gone. How many are left.
+    pub fn leaves(&mut self, id: LoginId, client: ClientId) -> Option<usize> {
+        self.change(id, |check| {
+            check.gone.insert(client);
+            check.pass_over_gone();
+            check.waiting_len()
+        })
     }
 
     fn change<R>(&mut self, id: LoginId, change: impl FnOnce(&mut LoginCheck) -> R) -> Option<R> {
         let check = self.all.get_mut(id)?;
-        let (before, len) = (check.oldest(), check.waiting.len());
+        let (before, len) = (check.oldest(), check.waiting_len());
         let result = change(check);
         let oldest = check.oldest();
-        self.waiting = self.waiting + check.waiting.len() - len;
+        self.waiting = self.waiting + check.waiting_len() - len;
         if oldest != before {
             self.by_age.remove(&(before, id));
             self.by_age.insert((oldest, id));
@@ -132,7 +182,8 @@ impl LoginChecks {
     /// It is over.
     pub fn end(&mut self, id: LoginId) -> Option<LoginCheck> {
         let check = self.all.remove(id)?;
-        self.waiting -= check.waiting.len();
+        self.waiting -= check.waiting_len();
+        self.bytes -= check.held_bytes();
         self.by_age.remove(&(check.oldest(), id));
         self.by_login.remove(&check.login);
         Some(check)
@@ -175,5 +226,42 @@ mod tests {
         assert_eq!(checks.oldest(), Some((at(2), two)));
         assert!(checks.is_sound() && checks.waiting() == 0);
         assert!(checks.end(two).is_some() && checks.oldest().is_none());
+    }
+
+    #[test]
+    fn who_is_gone_waits_no_more_and_what_is_to_be_checked_is_counted_once() {
+        let login = BackendLogin {
+            user: Some((*b"user").into()),
+            password: Some((*b"password").into()),
+        };
+        let mut keys: SlotMap<ClientId, ()> = SlotMap::with_key();
+        let at = Duration::from_secs;
+        let mut checks = LoginChecks::default();
+        let check = checks.begin(login, None, at(0));
+        let clients: Vec<ClientId> = (1..5)
+            .map(|since| {
+                let client = keys.insert(());
+                checks.waits(check, client, at(since));
+                client
+            })
+            .collect();
+        assert_eq!((checks.waiting(), checks.bytes()), (4, 12));
+        // From the middle, then from the front, past the one that was in the middle.
+        assert_eq!(checks.leaves(check, clients[1]), Some(3));
+        assert_eq!(checks.oldest(), Some((at(1), check)));
+        assert_eq!(checks.leaves(check, clients[0]), Some(2));
+        assert_eq!(checks.oldest(), Some((at(3), check)));
+        assert!(checks.is_sound());
+        assert_eq!(checks.leaves(check, clients[3]), Some(1));
+        let waiting = checks.get(check).map(|check| check.waiting().collect());
+        assert_eq!(waiting, Some(vec![clients[2]]));
+        assert_eq!(checks.take_first(check), Some(clients[2]));
+        assert_eq!(
+            (checks.waiting(), checks.oldest()),
+            (0, Some((at(0), check)))
+        );
+        assert!(checks.is_sound());
+        assert!(checks.end(check).is_some());
+        assert_eq!((checks.waiting(), checks.bytes()), (0, 0));
     }
 }

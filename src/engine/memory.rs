@@ -1,10 +1,11 @@
 //! What is held of clients, whoever holds it, and what follows when that is too much: the one with
 //! the most is closed, and nobody else.
 //!
-//! What stands in inputs and outboxes is counted as it comes and goes. The rest is with backends
-//! that are lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`,
-//! frames half here. Those are weighed once a turn on which something has happened, so in between
-//! it can be off by what a turn reads.
+//! What stands in inputs and outboxes is counted as it comes and goes, and so are logins that the
+//! server is asked about and answers that are being gathered. The rest is with backends that are
+//! lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`, frames
+//! half here. Those are weighed once a turn on which something has happened, so in between it can
+//! be off by what a turn reads.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,11 @@ use crate::telemetry::Leave;
 use super::Engine;
 use super::backend::{Backend, Phase};
 use super::client::Client;
+use super::gather::Gather;
+use super::hold::Hold;
 use super::key::{BackendId, ClientId};
 use super::lease::Lent;
+use super::login_checks::LoginCheck;
 
 /// Bytes of clients that are with their backends.
 #[derive(Debug, Default)]
@@ -103,14 +107,40 @@ impl Engine {
 
     /// All that is held of clients, on connections that they share too.
     pub(super) fn held_bytes(&self) -> usize {
-        self.buffered_bytes + self.count_lent_bytes() + self.count_shared_bytes()
+        let own = self.buffered_bytes + self.aside_bytes();
+        own + self.count_lent_bytes() + self.count_shared_bytes()
+    }
+
+    /// What is held for clients neither with them nor with a backend.
+    #[inline]
+    fn aside_bytes(&self) -> usize {
+        self.logins.bytes() + self.gather_bytes
+    }
+
+    /// What is held for a client by what it waits for.
+    fn aside_of(&self, client: &Client) -> usize {
+        match client.hold {
+            Some(Hold::Login(check)) => self.logins.get(check).map_or(0, LoginCheck::held_bytes),
+            Some(Hold::Gather(ticket)) => self.gathers.get(&ticket).map_or(0, Gather::held_bytes),
+            _ => 0,
+        }
+    }
+
+    /// A client is gone: nothing is held for it any more by what it has waited for.
+    pub(super) fn end_aside(&mut self, id: ClientId, client: &Client) {
+        match client.hold {
+            Some(Hold::Login(check)) => self.waits_no_more(check, id),
+            Some(Hold::Gather(ticket)) => self.forget_gather(ticket),
+            _ => {}
+        }
     }
 
     /// All that is held for one client.
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
         let backend = backend.and_then(|id| self.backends.get(id));
-        client.buffered_bytes() + backend.map_or(0, |backend| self.bytes_with(backend))
+        let lent = backend.map_or(0, |backend| self.bytes_with(backend));
+        client.buffered_bytes() + lent + self.aside_of(client)
     }
 
     /// A turn begins: what is with backends is weighed.
@@ -170,7 +200,7 @@ impl Engine {
     #[inline]
     pub(super) fn shed_memory(&mut self) {
         let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
-        if self.buffered_bytes + self.weights.total > limit {
+        if self.buffered_bytes + self.weights.total + self.aside_bytes() > limit {
             self.shed(limit);
         }
     }
@@ -179,7 +209,7 @@ impl Engine {
     fn shed(&mut self, limit: usize) {
         loop {
             self.weigh_touched();
-            if self.buffered_bytes + self.weights.total <= limit {
+            if self.buffered_bytes + self.weights.total + self.aside_bytes() <= limit {
                 return;
             }
             let debts = self

@@ -247,6 +247,7 @@ pub struct Engine {
     /// Those of them that are being tried, and some whose clients have left meanwhile.
     tries: BTreeMap<ClientId, Try>,
     gathers: BTreeMap<u64, Gather>,
+    gather_bytes: usize,
     gather_next: u64,
     /// What the server, paused through narrows, holds up, by the last look at that.
     paused: Option<Paused>,
@@ -326,6 +327,7 @@ impl Engine {
             line: Line::default(),
             tries: BTreeMap::new(),
             gathers: BTreeMap::new(),
+            gather_bytes: 0,
             gather_next: 0,
             paused: None,
             held_up: Vec::new(),

@@ -32,7 +32,7 @@ impl Engine {
             return self.lose(id, Loss::Retired);
         };
         let login = match backend.made_for {
-            Some(Want::Login(check)) => self.logins.get(check).map(|check| check.login.clone()),
+            Some(Want::Login(check)) => self.logins.get(check).map(|check| (*check.login).clone()),
             _ => self.credentials.login(backend.credential()),
         };
         let Some(login) = login else {

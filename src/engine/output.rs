@@ -150,6 +150,7 @@ impl Engine {
         let len = client.out.len();
         client.out.wrote(len, &mut self.store);
         self.leave_line(id);
+        self.end_aside(id, &client);
         let lease = client.part_with_lease();
         self.contexts.leave(client.within);
         if let Some(lease) = lease {
@@ -179,11 +180,11 @@ impl Engine {
             client.ending = ending;
             // Its next request is not dealt with, so it waits for nothing; an answer that
             // is being gathered still comes.
-            if let Some(Hold::Lease(_)) = client.hold {
-                self.lease_line.leaves(client.session.id);
-            }
-            if !matches!(client.hold, Some(Hold::Gather(_))) {
-                client.hold = None;
+            let hold = client.hold.take_if(|hold| !matches!(hold, Hold::Gather(_)));
+            match hold {
+                Some(Hold::Lease(_)) => self.lease_line.leaves(client.session.id),
+                Some(Hold::Login(check)) => self.waits_no_more(check, id),
+                _ => {}
             }
             self.leave_line(id);
             self.close_if_done(id);

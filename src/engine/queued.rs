@@ -29,6 +29,12 @@ pub struct Filling {
 }
 
 impl Filling {
+    /// Bytes of the text in it.
+    pub fn held_bytes(&self) -> usize {
+        let texts: usize = self.texts.iter().map(|(_, text)| text.len()).sum();
+        self.reply.len() + texts
+    }
+
     /// How many elements the reply has.
     pub fn elements(&self) -> u32 {
         self.elements

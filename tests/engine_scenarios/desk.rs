@@ -25,11 +25,28 @@ pub struct Desk {
     pub turns: u64,
     /// Clients that were closed.
     pub gone: Vec<ClientId>,
+    /// Numbers of questions to the other workers.
+    pub asked: Vec<u64>,
 }
 
 impl Desk {
     /// With `backends` connections to be had.
     pub fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_access(backends, change, AuthMode::None)
+    }
+
+    /// The same, where clients log in like this.
+    pub fn with_access(backends: u32, change: impl FnOnce(&mut Settings), mode: AuthMode) -> Self {
+        Self::one_of(1, backends, change, mode)
+    }
+
+    /// The same, where it is one of so many workers.
+    pub fn one_of(
+        workers: usize,
+        backends: u32,
+        change: impl FnOnce(&mut Settings),
+        mode: AuthMode,
+    ) -> Self {
         let mut settings = Settings::default();
         // Only what is about checks has them.
         settings.pool.check_interval = Duration::ZERO;
@@ -39,13 +56,16 @@ impl Desk {
             settings,
             commands: CommandTable::builtin(),
             policy: Policy::new(&PolicySettings::default()).unwrap(),
-            access: Access::default(),
+            access: Access {
+                mode,
+                ..Access::default()
+            },
         };
         let budget = Budget::new(backends + 1, 1);
         let shared = Shared::new(Arc::clone(&budget), DialRate::new(1000));
         let identity = Arc::new(Identity::default());
         Self {
-            engine: Engine::new((0, 1), Arc::new(rules), identity, shared, 0, 1),
+            engine: Engine::new((0, workers), Arc::new(rules), identity, shared, 0, 1),
             budget,
             settings: kept,
             now: Duration::from_secs(1),
@@ -54,6 +74,7 @@ impl Desk {
             closed: Vec::new(),
             turns: 0,
             gone: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -108,6 +129,7 @@ impl Desk {
                         self.closed.push(id);
                     }
                     Effect::CloseClient(id) => self.gone.push(id),
+                    Effect::Ask(ticket, _) => self.asked.push(ticket),
                     _ => {}
                 }
             }
