@@ -97,7 +97,10 @@ fn a_block_whose_end_is_refused_leaves_nobody_elses_commands_queued() {
             client.expect_reply("+QUEUED\r\n");
             assert!(client.reply().is_error());
             for other in &mut others {
-                other.expect_reply("$-1\r\n");
+                // Of a read too, where the write behind it was on its way: it is not asked again past that.
+                let read = other.reply();
+                let unknown = read.raw().ends_with(b"may have run\r\n");
+                assert!(read.raw() == b"$-1\r\n" || unknown, "{read:?}");
                 let text = other.reply().text();
                 assert!(text == "OK" || text.contains("may have run"), "{text}");
             }
