@@ -13,6 +13,8 @@ mod desk;
 mod figures;
 #[path = "engine_scenarios/idle.rs"]
 mod idle;
+#[path = "engine_scenarios/leaving.rs"]
+mod leaving;
 #[path = "engine_scenarios/lent.rs"]
 mod lent;
 #[path = "engine_scenarios/places.rs"]

@@ -21,7 +21,7 @@ use crate::session::waiting::Takes;
 use crate::telemetry::{Leave, Undelivered};
 
 use super::Engine;
-use super::backend::{Phase, Want};
+use super::backend::{Backend, Phase, Want};
 use super::credential::CredentialId;
 use super::effect::Reply;
 use super::gather::Asker;
@@ -47,6 +47,8 @@ pub enum Why {
     },
     /// narrows ends.
     Drained,
+    /// The client sends no more: it has left, unless the server has answered it already.
+    Left,
 }
 
 /// How far the server has been asked.
@@ -131,21 +133,27 @@ impl Cancels {
 }
 
 impl Engine {
-    /// Whether the wait on a backend can be ended without losing anything.
+    /// Whether the wait on a backend can be ended without losing anything, and has to be for that.
     pub(super) fn may_end_wait(&self, id: BackendId) -> bool {
+        let under_way = self.cancels.is_under_way(id);
+        let unsent = self.backends.get(id).is_some_and(|backend| {
+            let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
+            wait > 0 && backend.out.unsent_len() >= wait
+        });
+        // What has not begun to leave is ended by closing the connection, and nothing is lost.
+        self.can_be_asked_to_end(id) && (under_way || !unsent)
+    }
+
+    /// Whether the server can be asked to end the wait on a backend, as soon as it has it.
+    fn can_be_asked_to_end(&self, id: BackendId) -> bool {
         if planted::has(Bug::WaitBroken) {
             return false;
         }
-        let under_way = self.cancels.is_under_way(id);
-        let Some(backend) = self.backends.get(id) else {
-            return false;
-        };
-        let known = backend.server_id.is_some();
-        // What has not begun to leave is ended by closing the connection, and nothing is lost.
-        let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
-        let unsent = wait > 0 && backend.out.unsent_len() >= wait;
+        let known = |backend: &Backend| backend.server_id.is_some();
         // A part of its reply has gone to its client: the server is done with it.
-        !backend.begun && (under_way || (known && !unsent))
+        self.backends.get(id).is_some_and(|backend| {
+            !backend.begun && (self.cancels.is_under_way(id) || known(backend))
+        })
     }
 
     /// Ends the wait of a client that is here.
@@ -169,8 +177,12 @@ impl Engine {
                 self.reply_to(asker, Reply::Killed(0));
             }
             // Its client is closed with whatever it hears then: `close_if_done`.
-            (Why::Drained, under_way) if under_way || begun => {}
-            _ if !self.may_end_wait(backend) => self.end_by_closing(id, why),
+            (Why::Drained | Why::Left, under_way) if under_way || begun => {}
+            // The server may have an answer to it all the same, which is its client's then.
+            (Why::Left, _) if !self.can_be_asked_to_end(backend) => self.end_by_closing(id, why),
+            (Why::Unblocked { .. } | Why::Drained, _) if !self.may_end_wait(backend) => {
+                self.end_by_closing(id, why);
+            }
             _ => {
                 let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
                 let what = wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
@@ -345,6 +357,13 @@ impl Engine {
             Asked::RunsOut => is_nil(&came.reply),
             Asked::At(_) | Asked::On(_) => return,
         };
+        if let Some((owner, Why::Left)) = cancel.owner
+            && (ended || put_back(cancel.takes, &came.reply).is_some())
+        {
+            // As in Redis that is its end. What was taken for it goes back: most that send no more are
+            // not there to hear anything either.
+            self.close_now(owner);
+        }
         let Some(Cancel {
             takes, owner, came, ..
         }) = self.cancels.take(id)
@@ -379,7 +398,7 @@ impl Engine {
                 self.wait_over(id, owner);
                 return self.close_for(owner, Leave::Drained);
             }
-            Why::Drained => self.hears_after_cancel(owner, heard, false),
+            Why::Drained | Why::Left => self.hears_after_cancel(owner, heard, false),
         }
         self.wait_over(id, owner);
         self.end_lease_if_done(owner);

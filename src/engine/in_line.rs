@@ -9,6 +9,7 @@ use crate::telemetry::{Leave, Way};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
+use super::cancel::Why;
 use super::client::Client;
 use super::effect::Reply;
 use super::gather::Asker;
@@ -221,8 +222,14 @@ impl Engine {
     /// it asked for in line is tried once before, as Redis deals with what it has read.
     pub(super) fn leaves_while_it_waits(&mut self, id: ClientId) {
         let in_line = self.line.has_to_wait(id) && !self.tries.contains_key(&id);
-        let client = self.clients.get_mut(id);
-        let on_server = client.is_some_and(|c| c.waits_on_server() && !c.waits_on_without_it());
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let on_server = client.waits_on_server() && !client.waits_on_without_it();
+        // It may still read what the server has answered meanwhile.
+        if on_server && client.ending == Ending::HalfClosed {
+            return self.end_wait(id, Why::Left);
+        }
         if in_line || on_server {
             self.close_now(id);
         }

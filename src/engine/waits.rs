@@ -357,8 +357,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let Why::Unblocked { with_error, asker } = why else {
-            return self.close_for(id, crate::telemetry::Leave::Drained);
+        let (with_error, asker) = match why {
+            Why::Unblocked { with_error, asker } => (with_error, asker),
+            Why::Drained => return self.close_for(id, crate::telemetry::Leave::Drained),
+            Why::Left => return self.close_now(id),
         };
         let Some(lease) = client.part_with_lease() else {
             return;
