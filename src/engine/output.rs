@@ -7,6 +7,7 @@ use crate::telemetry::Leave;
 
 use super::Engine;
 use super::backend::{Phase, Want};
+use super::client::Client;
 use super::effect::Effect;
 use super::hold::{Ending, Hold};
 use super::holding::Lease;
@@ -110,16 +111,14 @@ impl Engine {
         self.buffered_bytes = self.buffered_bytes.saturating_sub(n.min(client.out.len()));
         client.active_at = now;
         client.out.wrote(n, &mut self.store);
+        let may_end = self.draining || !matches!(client.ending, Ending::No);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.end_hold(id, Hold::Output);
         } else if client.unread {
             self.allow_reading(id);
         }
-        if self
-            .clients
-            .get(id)
-            .is_some_and(|client| client.out.is_empty())
-        {
+        let is_written = |client: &Client| client.out.is_empty();
+        if may_end && self.clients.get(id).is_some_and(is_written) {
             self.close_if_done(id);
         }
     }
@@ -196,6 +195,9 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        if matches!(client.ending, Ending::No) && !self.draining {
+            return;
+        }
         // What it still sends is dropped: one that writes all before it reads gets there.
         if client.unread && client.is_ending() {
             client.unread = false;

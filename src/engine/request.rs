@@ -55,9 +55,12 @@ impl Engine {
             }
         } else {
             let done = self.walk(id, bytes, 0);
-            self.buffer(id, bytes.get(done..).unwrap_or_default());
-            if self.has_more_for_stream(id) {
-                self.resume(id);
+            let rest = bytes.get(done..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.buffer(id, rest);
+                if self.has_more_for_stream(id) {
+                    self.resume(id);
+                }
             }
         }
     }
@@ -103,10 +106,10 @@ impl Engine {
             return false;
         };
         let may = match client.ending {
-            Ending::No => {
-                client.may_send_more(settings)
-                    && client.stream.as_ref().is_none_or(|s| s.may_read())
-            }
+            Ending::No => match &client.stream {
+                None => client.may_send_more(settings),
+                Some(stream) => stream.may_read() && client.may_send_more(settings),
+            },
             // What it still sends is dropped: one that writes all before it reads is to get there.
             Ending::AfterReplies(_) | Ending::AfterOutput => true,
             Ending::HalfClosed => false,

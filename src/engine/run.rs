@@ -150,6 +150,7 @@ impl Backend {
     }
 
     /// Takes the oldest slot: its reply is here.
+    #[inline]
     pub(super) fn take_oldest(&mut self) -> Option<Settled> {
         let slot = self.in_flight.pop_front()?;
         let settled = match slot.receiver() {

@@ -29,13 +29,13 @@ impl Engine {
     ) -> Option<BackendId> {
         let pool = &settings.pool;
         let backends = &self.backends;
-        let busy = self.shared.busy.says(self.now).is_some();
+        let busy = self.shared.busy.is_heard() && self.shared.busy.says(self.now).is_some();
         let rank = |b: &Backend| match b.rotation() {
             Some(Rotation::Writes) => 0,
             Some(Rotation::Script) => 2,
             _ => 1,
         };
-        let (best, silent_since) = self
+        let (best, silent_since, behind_script) = self
             .contexts
             .get(context)?
             .pipes
@@ -45,7 +45,10 @@ impl Engine {
             // A script is no reason to wait before it is known that others are answered.
             .filter(|(_, b)| !(busy && b.rotation() == Some(Rotation::Script)))
             .min_by_key(|(_, b)| (rank(b), b.in_flight.len()))
-            .map(|(id, b)| (id, b.in_flight.is_empty().then_some(b.heard_at)))?;
+            .map(|(id, b)| {
+                let silent_since = b.in_flight.is_empty().then_some(b.heard_at);
+                (id, silent_since, b.rotation() == Some(Rotation::Script))
+            })?;
         // A server's `timeout` may have closed a connection that was silent for long:
         // it is not given a write that could be lost, before it has answered a ping.
         if let Some(since) = silent_since
@@ -58,7 +61,7 @@ impl Engine {
             }
             return None;
         }
-        if self.backends.get(best).and_then(Backend::rotation) == Some(Rotation::Script) {
+        if behind_script {
             // It goes down that one for want of another.
             self.want(Want::Pipe(context));
         }

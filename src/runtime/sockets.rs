@@ -42,6 +42,7 @@ impl ClientSocket {
     }
 
     /// Reads once.
+    #[inline]
     pub fn poll_read<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
         if self.watched {
             match self.stream.read_now(scratch) {
@@ -61,6 +62,7 @@ impl ClientSocket {
 
 /// Reads once. A short read tells tokio that the socket is empty, so the next call
 /// registers the waker without a system call.
+#[inline]
 pub fn poll_read<'b>(
     stream: &mut Stream,
     waker: &Waker,
@@ -79,6 +81,7 @@ pub fn poll_read<'b>(
 }
 
 /// Writes once. `Ok(0)`: the socket is full and the waker is registered.
+#[inline]
 pub fn try_write(stream: &Stream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
     let mut cx = Context::from_waker(waker);
     loop {
