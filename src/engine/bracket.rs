@@ -2,7 +2,7 @@
 //! connection changes its db together with its client, places of `EXEC` are filled.
 
 use crate::resp::ReplyKind;
-use crate::session::{Hears, Mark};
+use crate::session::{Hears, Mark, exec_reply};
 
 use super::Engine;
 use super::context::{Context, Setting};
@@ -117,14 +117,25 @@ impl Engine {
             };
             self.reply_with(id, |out| out.extend_from_slice(text));
         }
+        if silent && self.may_hear_inside(id) {
+            self.hears_what_is_inside(id, reply);
+        }
         self.settled(run);
         if mark == Mark::ExecFilled {
-            self.fill_the_rest(id, filling.filter(|_| !silent));
+            self.fill_the_rest(id, filling, silent);
         }
         if misplaced {
             // `EXEC` has run more or less than was queued: nobody knows which db the connection is in,
             // nor its client. Neither is used any further.
             self.end(id, Ending::AfterOutput);
+        }
+    }
+
+    /// What a client is sent unasked in the middle of a reply is not silenced with that
+    /// (CLIENT_PUSHING, networking.c).
+    fn hears_what_is_inside(&mut self, id: ClientId, reply: &[u8]) {
+        if let Some(told) = exec_reply::pushes(reply) {
+            self.reply_with(id, |out| out.extend_from_slice(&told));
         }
     }
 

@@ -199,6 +199,13 @@ impl Engine {
         lease.is_some_and(|l| l.lent.feed.as_ref().is_some_and(|feed| feed.is_live()))
     }
 
+    /// Whether the client may be sent something unasked in the middle of a reply.
+    pub(super) fn may_hear_inside(&self, owner: ClientId) -> bool {
+        let client = self.clients.get(owner);
+        let resp3 = client.is_some_and(|client| client.session.protocol == Protocol::Resp3);
+        resp3 && self.has_feed(owner)
+    }
+
     /// Bytes of a backend whose client may be sent things unasked.
     pub(super) fn feed_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
         if let Some(On { feed, .. }) = self.feed_on(id)

@@ -207,7 +207,11 @@ impl Engine {
         };
         // What the server has answered was silenced when it was sent, if at all.
         let was_sent = matches!(gather.purpose, Purpose::Info { .. } | Purpose::Exec(_));
-        let silent = !was_sent && client.session.reply_mode.begin_command();
+        let silent = match &gather.purpose {
+            Purpose::Info { .. } => false,
+            Purpose::Exec(filling) => filling.silent,
+            _ => client.session.reply_mode.begin_command(),
+        };
         let reply = self.gathered(id, gather.purpose, gather.answer);
         if !was_sent {
             self.counters.went(Way::Local);
@@ -427,7 +431,8 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
             let queued = lent.bracket.queued(client.sequence_next);
             lent.executing.or(queued)
         }),
-        // One that sends no more is not, in Redis: it is served or gone.
-        closing: client.is_ending(),
+        // One that sends no more is not, in Redis: it is served or gone. Nor is one whose end stands
+        // behind what it is still to hear.
+        closing: client.is_ending() && client.in_flight == 0,
     }
 }

@@ -238,6 +238,8 @@ pub struct Engine {
     dirty_backends: Vec<BackendId>,
     /// Clients whose hold is over.
     resumed: VecDeque<ClientId>,
+    /// Whether all that is here of clients has been read: what is dealt with now is the turn's.
+    all_is_read: bool,
     /// Bytes put on pipes since backends were last written.
     unflushed: usize,
     /// Waits that are being ended.
@@ -322,6 +324,7 @@ impl Engine {
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
             resumed: VecDeque::new(),
+            all_is_read: false,
             unflushed: 0,
             cancels: Cancels::default(),
             line: Line::default(),
@@ -414,6 +417,7 @@ impl Engine {
     /// batch of events, before output is fetched.
     pub fn turn(&mut self, now: Duration) {
         self.now = now;
+        self.all_is_read = true;
         self.weigh();
         // Each pass deals with at least one held request or ends one hold, so the number
         // of passes is bounded by what has been received.
@@ -433,6 +437,7 @@ impl Engine {
             }
         }
         self.try_newcomers();
+        self.all_is_read = false;
     }
 
     /// What the runtime has to do, in order.

@@ -26,6 +26,8 @@ pub struct Filling {
     texts: Vec<(u32, Vec<u8>)>,
     /// What all workers are asked for which place.
     asked: Vec<(u32, Question, Purpose)>,
+    /// Its client has asked for silence: all is done, and nothing is told.
+    pub silent: bool,
 }
 
 impl Filling {
@@ -174,6 +176,7 @@ impl Engine {
             queued,
             texts: Vec::new(),
             asked: Vec::new(),
+            silent: false,
         };
         self.executes(id, queued);
         for (Place { at, what }, element) in found {
@@ -202,11 +205,12 @@ impl Engine {
     }
 
     /// The reply to an `EXEC` has been dealt with, but for the places that all workers have to be
-    /// asked for; `filling` is to go to the client.
-    pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>) {
-        let Some(filling) = filling else {
+    /// asked for; `filling` is to go to the client, unless it is `silent`.
+    pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>, silent: bool) {
+        let Some(mut filling) = filling else {
             return self.end_hold(id, Hold::Gather(0));
         };
+        filling.silent = silent;
         let questions = filling
             .asked
             .iter()

@@ -74,7 +74,9 @@ impl Engine {
                     self.pass_on(&run, part);
                     self.stream_came(&run, mark);
                 }
-                Receiver::LentSilent(mark) if self.streams(id, mark) => {
+                Receiver::LentSilent(mark)
+                    if self.streams(id, mark) && !self.may_hear_inside(run.client) =>
+                {
                     self.settled(&run);
                     self.stream_came(&run, mark);
                 }
@@ -124,7 +126,7 @@ impl Engine {
         backend.collected.extend_from_slice(part);
         let limit = match run.receiver {
             Receiver::Lent(Mark::ExecFilled)
-            | Receiver::LentSilent(Mark::ExecFilled)
+            | Receiver::LentSilent(Mark::Exec | Mark::ExecFilled)
             | Receiver::Waited { .. } => self.rules.settings.clients.output_bytes_max,
             Receiver::Tried(step) if step != Step::End => {
                 self.rules.settings.clients.output_bytes_max

@@ -81,7 +81,10 @@ impl Engine {
         if matches!(outcome, Outcome::Taken | Outcome::TakenAlone)
             && let Some(client) = self.clients.get_mut(id)
         {
-            client.last_command.set(&spec.name);
+            let known = spec.on_server != Some(false);
+            client
+                .last_command
+                .set(if known { &spec.name } else { "NULL" });
         }
         outcome
     }

@@ -112,6 +112,7 @@ impl Engine {
             if let Some(lent) = self.lent(id) {
                 lent.bracket.refused();
             }
+            self.has_begun(id, rules, partial, scanner);
             self.swallow_stream(id, scanner.clone(), reply);
             return true;
         }
@@ -133,7 +134,20 @@ impl Engine {
             }
             return false;
         }
+        self.has_begun(id, rules, partial, scanner);
         self.start_upload(id, partial, scanner.clone())
+    }
+
+    /// From now on the client's last command is this one.
+    fn has_begun(&mut self, id: ClientId, rules: &Rules, partial: &[u8], scanner: &RequestScanner) {
+        let now = self.now;
+        let name = match lookup(rules, partial, scanner) {
+            Some(Lookup::Known(spec)) => &*spec.name,
+            _ => "NULL",
+        };
+        if let Some(client) = self.clients.get_mut(id) {
+            client.served(now, name);
+        }
     }
 
     /// First the slot, then the bytes.
@@ -407,17 +421,8 @@ fn refusal_of<'r>(
     queueing: bool,
     forbidden: impl Fn(&'r Spec) -> Option<Refusal<'r>>,
 ) -> Option<Vec<u8>> {
-    let name = scanner.name().and_then(|(at, len)| {
-        let at = at as usize;
-        partial.get(at..at + len as usize)
-    });
-    let argc = scanner.argc().unwrap_or(1);
     let mut reply = Vec::new();
-    let Some(name) = name else {
-        Refusal::UnknownCommand { frame: partial }.write(&mut reply);
-        return Some(reply);
-    };
-    match rules.commands.lookup(partial, name, argc) {
+    match lookup(rules, partial, scanner).unwrap_or(Lookup::Unknown) {
         Lookup::Known(spec) => {
             let command = &*spec.name;
             if let Some(refusal) = forbidden(spec) {
@@ -439,4 +444,12 @@ fn refusal_of<'r>(
         }
     }
     Some(reply)
+}
+
+/// What a huge request asks for, judged by what has come of it.
+fn lookup<'r>(rules: &'r Rules, partial: &[u8], scanner: &RequestScanner) -> Option<Lookup<'r>> {
+    let (at, len) = scanner.name()?;
+    let name = partial.get(at as usize..at as usize + len as usize)?;
+    let argc = scanner.argc().unwrap_or(1);
+    Some(rules.commands.lookup(partial, name, argc))
 }

@@ -131,6 +131,11 @@ impl Engine {
             self.close_for(id, crate::telemetry::Leave::Drained);
             return Outcome::Ended;
         }
+        if !self.all_is_read {
+            // Its end may be here already, right behind: then it gets what there is.
+            self.resumed.push_back(id);
+            return Outcome::Held;
+        }
         // It may do so for longer than what it was lent for, and counts among those that wait where
         // there is room for one more; where there is none it waits where it is.
         let ends = |lent: &mut Lent| lent.purpose.term().is_none();

@@ -29,6 +29,19 @@ impl<'a> Args<'a> {
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
+
+    /// The same, and behind the last that has come whole what is here of the next.
+    pub fn beginnings(mut self) -> impl Iterator<Item = &'a [u8]> {
+        let mut whole = true;
+        std::iter::from_fn(move || match self.next() {
+            Some(arg) => Some(arg),
+            None if std::mem::take(&mut whole) && self.remaining > 0 => {
+                let (_, begun) = length_line(self.rest.strip_prefix(b"$")?)?;
+                Some(begun)
+            }
+            None => None,
+        })
+    }
 }
 
 impl<'a> Iterator for Args<'a> {
@@ -75,6 +88,15 @@ mod tests {
     fn bytes_behind_the_frame_are_not_its_arguments() {
         let bytes = b"*1\r\n$4\r\nPING\r\n$3\r\nfoo\r\n";
         assert_eq!(Args::new(bytes).collect::<Vec<_>>(), [b"PING"]);
+    }
+
+    #[test]
+    fn of_the_last_argument_the_beginning_is_here() {
+        let bytes = b"*4\r\n$1\r\na\r\n$2\r\nbc\r\n$9\r\ndef";
+        let found: Vec<&[u8]> = Args::new(bytes).beginnings().collect();
+        assert_eq!(found, [&b"a"[..], b"bc", b"def"]);
+        let whole = b"*1\r\n$1\r\na\r\n$1\r\nb";
+        assert_eq!(Args::new(whole).beginnings().count(), 1);
     }
 
     #[test]

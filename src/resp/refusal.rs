@@ -375,7 +375,7 @@ fn unknown_command(out: &mut Vec<u8>, frame: &[u8]) {
     let mut args = Args::new(frame);
     let name = args.next().unwrap_or_default();
     let mut beginning = Vec::new();
-    for arg in args {
+    for arg in args.beginnings() {
         if beginning.len() >= ECHOED_BYTES_MAX {
             break;
         }

@@ -54,6 +54,26 @@ pub fn seen(reply: &[u8], mut see: impl FnMut(u32, &[u8])) -> Option<u32> {
     Some(count)
 }
 
+/// The pushes that stand in the reply, however deep: what a client is sent unasked, and hears though
+/// it has asked for silence. `None` where the bytes are no whole reply.
+pub fn pushes(reply: &[u8]) -> Option<Vec<u8>> {
+    let mut pushes = Vec::new();
+    let mut rest = reply;
+    while let Some(kind) = rest.first() {
+        let bytes = match kind {
+            // Its elements are looked at one by one.
+            b'*' | b'~' | b'%' | b'|' => rest.iter().position(|byte| *byte == b'\n')? + 1,
+            _ => value_bytes(rest)?,
+        };
+        let (value, after) = rest.split_at_checked(bytes)?;
+        if *kind == b'>' {
+            pushes.extend_from_slice(value);
+        }
+        rest = after;
+    }
+    Some(pushes)
+}
+
 /// The reply with those elements replaced for which `fill` has something else. `None` when it is
 /// no array: nothing was run.
 pub fn filled(reply: &[u8], mut fill: impl FnMut(u32) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
@@ -105,6 +125,19 @@ mod tests {
             out.escape_ascii().to_string(),
             expected.escape_ascii().to_string()
         );
+    }
+
+    #[test]
+    fn pushes_are_found_wherever_they_stand() {
+        let reply = b"*3\r\n>2\r\n+a\r\n*1\r\n+b\r\n$9\r\n>1\r\n+xyz\r\r\n*1\r\n>1\r\n+c\r\n%1\r\n+k\r\n_\r\n:1\r\n";
+        let found = pushes(reply).unwrap();
+        let expected = b">2\r\n+a\r\n*1\r\n+b\r\n>1\r\n+c\r\n";
+        assert_eq!(
+            found.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
+        assert_eq!(pushes(b"*-1\r\n"), Some(Vec::new()));
+        assert_eq!(pushes(b">2\r\n+a\r\n"), None);
     }
 
     #[test]

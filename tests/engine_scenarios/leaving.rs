@@ -1,4 +1,5 @@
-//! A client that sends no more while it waits on a connection of its own.
+//! A client that sends no more while it waits on a connection of its own, and one whose end stands
+//! behind what it is still to hear.
 
 use std::time::Duration;
 
@@ -60,4 +61,52 @@ fn a_client_that_sends_no_more_hears_what_the_server_has_answered_its_wait() {
         desk.answers(other, answer.as_bytes());
         assert_eq!(desk.hears(client), told);
     }
+}
+
+#[test]
+fn a_wait_that_comes_with_the_end_of_its_client_gets_what_is_there_on_a_lent_connection_too() {
+    for (reply, told) in [
+        (
+            "*2\r\n$1\r\nq\r\n$1\r\na\r\n",
+            "*2\r\n$1\r\nq\r\n$1\r\na\r\n+PONG\r\n",
+        ),
+        ("*-1\r\n", ""),
+    ] {
+        let mut desk = Desk::new(4, without_alarms);
+        let client = desk.client();
+        desk.says(client, "WATCH a\r\n");
+        let lease = desk.opens();
+        desk.written(lease);
+        desk.answers(lease, b"+OK\r\n");
+        assert_eq!(desk.hears(client), "+OK\r\n");
+        // Both are read before anything is written.
+        (desk.engine).client_bytes(client, b"BLPOP q 0\r\nPING\r\n", desk.now);
+        desk.engine.client_eof(client, desk.now);
+        let written = desk.written(lease);
+        assert!(written.contains("BLPOP"), "{written}");
+        assert!(!written.contains("$1\r\n0\r\n"), "not for ever: {written}");
+        assert_eq!(desk.permits.len(), 1, "nobody has to be asked to end it");
+        desk.answers(lease, reply.as_bytes());
+        if desk.written(lease).contains("PING") {
+            desk.answers(lease, b"+PONG\r\n");
+        }
+        assert_eq!(desk.hears(client), told);
+        assert_eq!(desk.gone, [client]);
+    }
+}
+
+#[test]
+fn who_is_to_hear_something_before_its_end_is_not_shown_at_its_end() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    desk.says(client, "MULTI\r\nCLIENT INFO\r\nEXEC\r\n*1\r\n$-5\r\n");
+    let lease = desk.opens();
+    for (sent, answer) in [("MULTI", "+OK\r\n"), ("EXEC", "+QUEUED\r\n*1\r\n+PONG\r\n")] {
+        let written = desk.written(lease);
+        assert!(written.contains(sent), "{sent}: {written}");
+        desk.answers(lease, answer.as_bytes());
+    }
+    let told = desk.hears(client);
+    assert!(told.contains(" flags=x "), "{told}");
+    assert!(told.ends_with("-ERR Protocol error: invalid bulk length\r\n"));
 }

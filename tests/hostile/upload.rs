@@ -19,6 +19,28 @@ fn expect_served(narrows: &Narrows) {
 }
 
 #[test]
+fn a_huge_request_is_named_like_any_other() {
+    let server = RedisServer::start();
+    let narrows = narrows(&server.url(), "", &[]);
+    let (mut direct, mut through) = (server.connect(), narrows.connect());
+    let id = through.call(&["CLIENT", "ID"]).text();
+    let mut other = narrows.connect();
+    let value = "h".repeat(2 << 20);
+    for (words, named) in [
+        (["NOTHING", &value], "NULL"),
+        (["ECHO", &value], "echo"),
+        (["SELECT", &value], "select"),
+    ] {
+        let (expected, found) = (direct.call(&words), through.call(&words));
+        if named != "select" {
+            assert!(expected.raw() == found.raw(), "{:?}", words[0]);
+        }
+        let line = other.call(&["CLIENT", "LIST", "ID", &id]).text();
+        assert!(line.contains(&format!(" cmd={named} ")), "{line}");
+    }
+}
+
+#[test]
 fn an_abandoned_upload_never_reaches_the_data() {
     let server = RedisServer::start();
     let narrows = narrows(&server.url(), "", &["--max-backend-connections", "3"]);

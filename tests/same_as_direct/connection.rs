@@ -383,6 +383,13 @@ const CLIENT_KILL: &str = r#"
     5>! PING five
     1> CLIENT KILL {addr3}
     1> CLIENT KILL ID {id2}
+    6> PING six
+    1>~ CLIENT REPLY OFF
+    1>~ MULTI
+    1>~ CLIENT KILL ID {id6}
+    1>~ EXEC
+    1> CLIENT REPLY ON
+    6>! raw: ""
 "#;
 
 const PING: &str = r#"

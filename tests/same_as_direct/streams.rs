@@ -90,6 +90,10 @@ pub const RESP3: &[(&str, &str)] = &[
         "HELLO 3\nSUBSCRIBE a\n~CLIENT REPLY OFF\n~GET k\n2>PUBLISH a m\nraw: \"\"\nUNSUBSCRIBE\nCLIENT REPLY ON\nGET k",
     ),
     (
+        "one's own message in a silent transaction",
+        "HELLO 3\nSUBSCRIBE a\n~CLIENT REPLY OFF\n~MULTI\n~INCR n\n~PUBLISH a m\nEXEC\nUNSUBSCRIBE\nCLIENT REPLY ON\nGET n",
+    ),
+    (
         "keys are tracked",
         "HELLO 3\nSET k v\nCLIENT TRACKING ON\nCLIENT TRACKINGINFO\nCLIENT GETREDIR\nGET k\n2>SET k w\nraw: \"\"\nGET k\n2>FLUSHALL\nraw: \"\"\nCLIENT TRACKING OFF\nCLIENT TRACKINGINFO\nCLIENT GETREDIR\nGET k\n2>SET k x\nPING",
     ),
