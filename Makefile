@@ -40,7 +40,7 @@ ASSERTIONS ?=
 SESSIONS ?= 2000
 
 .PHONY: sessions
-sessions: test-tools ## Random sessions of several clients, direct beside through: SESSIONS=2000 SEED=
+sessions: test-tools ## Random sessions of several clients, direct beside through: SESSIONS=2000 SEED= SIDE_BY_SIDE=
 	@SESSIONS="$(SESSIONS)" SEED="$(SEED)" scripts/sessions $(ARGS)
 
 .PHONY: soak

@@ -11,7 +11,8 @@
 //! ```text
 //! cargo nextest run --test differential                    # some sessions in each setting
 //! make sessions SESSIONS=20000 SEED=1                      # many, optimised
-//! NARROWS_SESSIONS=1 NARROWS_SEED=17 cargo nextest run --test differential passthrough
+//! NARROWS_SESSIONS=1 NARROWS_SEED=17 cargo nextest run --test differential users
+//! NARROWS_SIDE_BY_SIDE=4 NARROWS_GO_ON=1 NARROWS_FLAVOR=Valkey ...   # see run.rs
 //! ```
 #![allow(
     clippy::unwrap_used,
@@ -28,8 +29,6 @@ mod differences;
 mod direct;
 #[path = "differential/draw.rs"]
 mod draw;
-#[path = "differential/known.rs"]
-mod known;
 #[path = "differential/prompter.rs"]
 mod prompter;
 #[path = "differential/run.rs"]
@@ -48,8 +47,12 @@ mod shapes;
 mod shrink;
 #[path = "differential/state.rs"]
 mod state;
+#[path = "differential/subscriptions.rs"]
+mod subscriptions;
 #[path = "differential/through.rs"]
 mod through;
+#[path = "differential/wants.rs"]
+mod wants;
 #[path = "same_as_direct/sessions/words.rs"]
 mod words;
 

@@ -7,12 +7,16 @@
 
 use std::time::Instant;
 
-use crate::known;
+use crate::differences::COUNTS_OF_LISTENERS;
 use crate::prompter::{Held, Line, MARKER, Prompter};
 use crate::session::{CLIENTS, Cut, Ending, Request, Session, Step};
 use crate::setting::Setting;
-use crate::state::State;
+use crate::state::{Moment, State};
 use crate::support::{Conn, RedisServer, Reply};
+use crate::wants::{Wants, may_wait};
+
+/// Bytes that Redis writes to a client before it looks at others (`NET_MAX_WRITES_PER_EVENT`).
+const WRITTEN_BYTES: usize = 64 * 1024;
 
 /// What is to be done through narrows, and what is to come of it.
 pub(crate) struct Script {
@@ -27,23 +31,39 @@ pub(crate) struct Scene {
     pub(crate) step: Step,
     /// The client is a new one.
     pub(crate) is_new: bool,
-    /// What clients that may be silent are made to say behind it, one after the other.
-    pub(crate) words: Vec<(usize, String)>,
     pub(crate) heard: Vec<Heard>,
+    /// What clients that may be silent are made to say behind that, one after the other.
+    pub(crate) words: Vec<Word>,
+    /// Those of them that may not say any.
+    pub(crate) speechless: Vec<usize>,
     /// What all clients together hold at the server then.
     pub(crate) held: Held,
+    /// See [`State::stood_for`], by client.
+    pub(crate) stood_for: Vec<String>,
+    /// Some client has tracked keys and does so no more.
+    pub(crate) has_tracked: bool,
+}
+
+/// A word of one client.
+pub(crate) struct Word {
+    pub(crate) client: usize,
+    pub(crate) text: String,
+    pub(crate) heard: Vec<Heard>,
 }
 
 /// What one client hears in a step.
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) replies: Vec<Reply>,
+    /// Of all that it has read before it sees the end it may have dropped the replies that are not
+    /// listed here: see `differences.rs`.
+    pub(crate) is_cut_short: bool,
     pub(crate) ended: bool,
 }
 
 /// Why a session is not compared.
 #[derive(Debug)]
-pub(crate) struct Unclear;
+pub(crate) struct Unclear(pub(crate) &'static str);
 
 struct Direct<'a> {
     server: &'a RedisServer,
@@ -55,6 +75,7 @@ struct Direct<'a> {
     /// Each client's connection at the server as it stood after the last step.
     lines: Vec<Line>,
     ids: Vec<Vec<String>>,
+    has_tracked: bool,
     words: usize,
 }
 
@@ -76,6 +97,7 @@ pub(crate) fn play(
         states: vec![State::default(); CLIENTS],
         lines: vec![Line::default(); CLIENTS],
         ids: Vec::new(),
+        has_tracked: false,
         words: 0,
     };
     let mut scenes = Vec::new();
@@ -112,7 +134,14 @@ impl Direct<'_> {
             return Ok(None);
         }
         let mut step = step.clone();
-        step.requests.retain(|request| self.is_compared(request));
+        let all = 0..step.requests.len();
+        let chances: Vec<bool> = all.map(|at| self.is_chance(&step, at)).collect();
+        let mut chances = chances.into_iter();
+        (step.requests)
+            .retain(|request| chances.next() == Some(false) && self.is_compared(request));
+        if step.ending == Ending::HalfClose {
+            step.requests.retain(|request| !self.is_brief(request));
+        }
         self.keep_in_order(&mut step);
         if !self.has_room(&step) {
             return Ok(None);
@@ -124,27 +153,33 @@ impl Direct<'_> {
         let bytes = self.compose(&mut step);
         let was_blocked: Vec<bool> = self.lines.iter().map(Line::is_blocked).collect();
         if let Some(conn) = &mut self.conns[client] {
-            let _ = conn.try_send(&bytes);
-            match step.ending {
-                Ending::Open => {}
-                Ending::HalfClose => {
-                    let _ = conn.try_finish_sending();
-                }
-                Ending::Leave => self.conns[client] = None,
+            let _ = match step.ending {
+                Ending::HalfClose => conn.try_send_last(&bytes),
+                Ending::Open | Ending::Leave => conn.try_send(&bytes),
+            };
+            if step.ending == Ending::Leave {
+                self.conns[client] = None;
             }
         }
-        let mut heard: Vec<Heard> = (0..CLIENTS).map(|_| Heard::default()).collect();
-        self.settle(bytes.len(), &step, &mut heard)?;
-        let words = self.mark(client, &was_blocked, &mut heard)?;
+        let tracks = |line: &Line| line.flags.contains('t');
+        let tracked: Vec<bool> = self.lines.iter().map(tracks).collect();
+        let mut heard = self.settle(bytes.len(), &step)?;
+        heard[client].is_cut_short &= step.ending == Ending::HalfClose;
+        let mut lines = self.lines.iter().zip(tracked);
+        self.has_tracked |= lines.any(|(line, tracked)| tracked && !tracks(line));
+        let (words, speechless) = self.mark(client, &was_blocked)?;
         if step.ending == Ending::Leave {
             self.states[client] = State::default();
         }
         Ok(Some(Scene {
             step,
             is_new,
-            words,
             heard,
+            words,
+            speechless,
             held: Held::of(&self.lines),
+            has_tracked: self.has_tracked,
+            stood_for: self.states.iter().map(|s| s.stood_for.clone()).collect(),
         }))
     }
 
@@ -157,13 +192,16 @@ impl Direct<'_> {
         let has_backlog = |other: usize| is_blocked(other) && self.states[other].backlog > 1;
         if others().any(has_backlog) {
             step.requests.truncate(1);
-            let waits = |request: &Request| State::waits(request);
-            step.requests.retain(|request| !waits(request));
+            step.requests.retain(|request| !may_wait(request));
+            // Its end would be seen beside it too.
+            if step.ending != Ending::Open {
+                step.requests.clear();
+            }
         }
         if others().any(is_blocked) {
             if is_blocked(client) {
                 step.requests.clear();
-            } else if step.requests.iter().any(State::waits) {
+            } else if step.requests.iter().any(may_wait) {
                 step.requests.truncate(1);
             }
         }
@@ -171,23 +209,23 @@ impl Direct<'_> {
 
     /// What is sent to the server for `step`, which keeps what is compared.
     fn compose(&mut self, step: &mut Step) -> Vec<u8> {
-        let flavor = self.server.flavor();
+        let nature = &self.prompter.nature;
         let line = &self.lines[step.client];
         let state = &mut self.states[step.client];
         let ids = self.ids.last().expect("somebody is there");
         let mut bytes = Vec::new();
         let mut kept = Vec::new();
         for request in step.requests.drain(..) {
-            let moment = known::Moment {
+            let moment = Moment {
                 before: &kept,
-                ending: step.ending,
-                holds: state.may_hold(line),
+                line,
+                nature,
+                setting: self.setting,
             };
-            let is_compared = state.is_compared(&request, &kept, line, flavor);
-            if moment.is_broken(&request) || !is_compared {
+            if !state.is_compared(&request, moment) {
                 continue;
             }
-            bytes.extend(state.sent_directly(&request, flavor).bytes(ids));
+            bytes.extend(state.sent_directly(&request, nature.flavor).bytes(ids));
             state.sent(&request);
             kept.push(request);
         }
@@ -207,7 +245,7 @@ impl Direct<'_> {
     }
 
     /// Waits until the server has done all that it will do, and takes what has come of it.
-    fn settle(&mut self, bytes: usize, step: &Step, heard: &mut [Heard]) -> Result<(), Unclear> {
+    fn settle(&mut self, bytes: usize, step: &Step) -> Result<Vec<Heard>, Unclear> {
         let deadline = Instant::now() + self.prompter.patience;
         loop {
             self.look(bytes);
@@ -218,23 +256,18 @@ impl Direct<'_> {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(Unclear);
+                return Err(Unclear("who leaves or waits briefly is still there"));
             }
         }
         // What was seen last may have had consequences that are written only now.
         self.look(0);
-        for (client, heard) in heard.iter_mut().enumerate() {
-            self.take(client, heard);
-        }
+        let heard = self.take_all();
         for (client, state) in self.states.iter_mut().enumerate() {
-            let line = &self.lines[client];
-            state.seen(line);
-            let is_open = self.conns[client].is_some() && !line.is_blocked();
-            if is_open && line.multi != state.multi {
-                return Err(Unclear);
+            if self.conns[client].is_some() && !state.seen(&self.lines[client]) {
+                return Err(Unclear("a client does not stand as it is supposed to"));
             }
         }
-        Ok(())
+        Ok(heard)
     }
 
     fn look(&mut self, bytes: usize) {
@@ -247,15 +280,22 @@ impl Direct<'_> {
             .collect();
     }
 
-    fn take(&mut self, client: usize, heard: &mut Heard) {
+    fn take_all(&mut self) -> Vec<Heard> {
+        (0..CLIENTS).map(|client| self.take(client)).collect()
+    }
+
+    fn take(&mut self, client: usize) -> Heard {
+        let mut heard = Heard::default();
         let Some(conn) = &mut self.conns[client] else {
-            return;
+            return heard;
         };
         let is_gone = self.lines[client].id.is_empty();
         let deadline = Instant::now() + self.prompter.patience;
         loop {
             let arrived = conn.arrived();
             heard.replies.extend(arrived.replies);
+            let whole: usize = heard.replies.iter().map(|reply| reply.raw().len()).sum();
+            heard.is_cut_short = whole + arrived.partial >= WRITTEN_BYTES;
             heard.ended |= arrived.ended;
             // Its end may be some moments on its way.
             if heard.ended || !is_gone || Instant::now() > deadline {
@@ -266,6 +306,7 @@ impl Direct<'_> {
             self.conns[client] = None;
             self.lines[client] = Line::default();
         }
+        heard
     }
 
     /// Clients that may be silent say a word that is heard at the server: all that they have sent is
@@ -274,29 +315,68 @@ impl Direct<'_> {
         &mut self,
         client: usize,
         was_blocked: &[bool],
-        heard: &mut [Heard],
-    ) -> Result<Vec<(usize, String)>, Unclear> {
-        let mut words = Vec::new();
-        for silent in 0..CLIENTS {
+    ) -> Result<(Vec<Word>, Vec<usize>), Unclear> {
+        let (mut words, mut speechless) = (Vec::new(), Vec::new());
+        for (silent, was_blocked) in was_blocked.iter().enumerate() {
             let (state, line) = (&self.states[silent], &self.lines[silent]);
-            let is_due = silent == client || was_blocked[silent];
-            if !is_due || !state.may_be_silent || !state.may_publish(line) {
+            let is_due = silent == client || *was_blocked;
+            if !is_due || !state.may_be_silent || line.is_blocked() {
+                continue;
+            }
+            if !state.may_publish(line) {
+                speechless.push(silent);
                 continue;
             }
             let Some(conn) = &mut self.conns[silent] else {
                 continue;
             };
             self.words += 1;
-            let word = format!("word{}", self.words);
-            conn.send(Request::of(&["PUBLISH", MARKER, &word]).bytes(&[]));
-            if !self.prompter.hears(&word) {
-                return Err(Unclear);
+            let text = format!("word{}", self.words);
+            conn.send(Request::of(&["PUBLISH", MARKER, &text]).bytes(&[]));
+            if !self.prompter.hears(&text) {
+                return Err(Unclear("a word of one that may be silent is not heard"));
             }
             self.look(0);
-            self.take(silent, &mut heard[silent]);
-            words.push((silent, word));
+            words.push(Word {
+                client: silent,
+                text,
+                heard: self.take_all(),
+            });
         }
-        Ok(words)
+        Ok((words, speechless))
+    }
+
+    /// Whether what comes of a request of `step` is a matter of chance, or of what narrows does at
+    /// another time: see `differences.rs`.
+    fn is_chance(&self, step: &Step, at: usize) -> bool {
+        let before = &step.requests[..at];
+        let is_count = |request: &Request| COUNTS_OF_LISTENERS.contains(&&*request.name().0);
+        let killed = |request: &Request| ended(request, "KILL");
+        if is_count(&step.requests[at]) {
+            let mut killed = before.iter().filter_map(killed);
+            return killed.any(|other| self.lines[other].listens());
+        }
+        let was_inside = self.states[step.client].multi;
+        let is_inside = before.iter().fold(was_inside, |is_inside, request| {
+            match request.name().0.as_str() {
+                "MULTI" => true,
+                "EXEC" | "DISCARD" | "RESET" => false,
+                _ => is_inside,
+            }
+        });
+        let request = &step.requests[at];
+        let is_served =
+            |other: usize| self.lines[other].listens() || self.lines[other].is_blocked();
+        match killed(request) {
+            Some(other) => is_inside || (at > 0 && is_served(other)),
+            None => is_inside && ended(request, "UNBLOCK").is_some(),
+        }
+    }
+
+    /// Whether `request` waits for some milliseconds only.
+    fn is_brief(&self, request: &Request) -> bool {
+        let (command, _) = request.name();
+        may_wait(request) && self.brief.contains(&command.to_lowercase())
     }
 
     fn is_compared(&self, request: &Request) -> bool {
@@ -320,11 +400,20 @@ impl Direct<'_> {
         let held = others.clone().filter(holds).count();
         let blocked = others.filter(|other| self.lines[*other].is_blocked());
         let blocked = blocked.count();
-        let wants = State::wants(&step.requests, step.cut);
+        let wants = Wants::of(&step.requests, step.cut, &self.prompter.nature.arities);
         let is_full = held >= self.setting.leases;
         let opens_more = wants.leases && is_full;
         let waits_more = wants.waits && (blocked >= self.setting.waits || is_full);
         let stays_more = wants.stays && !self.setting.may_stay();
         !opens_more && !waits_more && !stays_more
     }
+}
+
+/// The client that `request`, `CLIENT KILL` or `CLIENT UNBLOCK`, ends or its wait, if it is one of the
+/// session's.
+fn ended(request: &Request, by: &str) -> Option<usize> {
+    let (command, argument) = request.name();
+    request
+        .other()
+        .filter(|_| command == "CLIENT" && argument == by)
 }

@@ -2,7 +2,7 @@
 //! and piece by piece, by clients that subscribe, track, wait, fall silent, change their db,
 //! protocol and user, break off, and say what is no request.
 
-use crate::session::{CLIENTS, Cut, Ending, Form, Request, Session, Step};
+use crate::session::{CLIENTS, Cut, Ending, Form, NO_REQUESTS, Request, Session, Step};
 use crate::shapes;
 use crate::words::Dice;
 
@@ -66,17 +66,6 @@ const CLIENTS_SEEN: &[&str] = &[
     "WAIT 0 0",
     "READONLY",
     "ROLE",
-];
-
-/// Not a request, or one that ends its client. No HTTP: there Redis drops replies that it has not
-/// written yet.
-const NO_REQUESTS: &[&[u8]] = &[
-    b"*x\r\n",
-    b"PING \"\r\n",
-    b"*1\r\n+PING\r\n",
-    b"*1\r\n$-5\r\n",
-    b"*2\r\n$3\r\nGET\r\n$536870913\r\n",
-    b"*20000000000\r\n",
 ];
 
 /// The beginnings of requests that never come whole.

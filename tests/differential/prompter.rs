@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Conn, RedisServer, Reply};
+use crate::support::{Conn, Flavor, RedisServer, Reply};
+use crate::wants::Arities;
 
 /// Enough on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -14,7 +15,14 @@ pub(crate) const MARKER: &str = "{marker}";
 /// Bytes that the server reads of one connection at a time (`PROTO_IOBUF_LEN`).
 const READ_BYTES: usize = 16 * 1024;
 
+/// What a server is, and stays.
+pub(crate) struct Nature {
+    pub(crate) flavor: Flavor,
+    pub(crate) arities: Arities,
+}
+
 pub(crate) struct Prompter {
+    pub(crate) nature: Nature,
     /// What must come comes within this.
     pub(crate) patience: Duration,
     conn: Conn,
@@ -39,6 +47,8 @@ pub(crate) struct Held {
     pub(crate) subscriptions: [usize; 3],
     pub(crate) blocked: usize,
     pub(crate) tracking: usize,
+    /// Transactions that are open.
+    pub(crate) open: usize,
 }
 
 impl Prompter {
@@ -52,6 +62,10 @@ impl Prompter {
         );
         listener.expect(&["SUBSCRIBE", MARKER], confirmed);
         Self {
+            nature: Nature {
+                flavor: server.flavor(),
+                arities: Arities::of_server(&mut conn),
+            },
             patience: PATIENCE,
             conn,
             listener,
@@ -126,6 +140,7 @@ impl Held {
             }
             held.blocked += usize::from(line.is_blocked());
             held.tracking += usize::from(line.flags.contains('t'));
+            held.open += usize::from(line.multi);
         }
         held
     }

@@ -3,6 +3,17 @@
 
 use crate::support::command;
 
+/// Not a request, or one that ends its client. No HTTP: there Redis drops replies that it has not
+/// written yet.
+pub(crate) const NO_REQUESTS: &[&[u8]] = &[
+    b"*x\r\n",
+    b"PING \"\r\n",
+    b"*1\r\n+PING\r\n",
+    b"*1\r\n$-5\r\n",
+    b"*2\r\n$3\r\nGET\r\n$536870913\r\n",
+    b"*20000000000\r\n",
+];
+
 /// As many clients take part in each.
 pub(crate) const CLIENTS: usize = 3;
 
@@ -114,6 +125,11 @@ impl Request {
             String::from_utf8_lossy(word).to_uppercase()
         };
         (word(0), word(1))
+    }
+
+    /// Whether it is one that ends its client, being no request.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.form, Form::Raw(bytes) if NO_REQUESTS.contains(&bytes))
     }
 
     /// The client that it names by its id.

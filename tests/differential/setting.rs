@@ -12,6 +12,8 @@ pub(crate) struct Setting {
     pub(crate) leases: usize,
     /// Of these, clients that wait.
     pub(crate) waits: usize,
+    /// Whether `clients.big_request_bytes` is less than some requests have.
+    pub(crate) collects_little: bool,
     /// Whether the server has users, and clients log in.
     pub(crate) users: Users,
 }
@@ -29,6 +31,7 @@ const PLENTY: Setting = Setting {
     configuration: "[auth]\nfailures_max = 0\n",
     leases: 3,
     waits: 3,
+    collects_little: false,
     users: Users::Nobody,
 };
 
@@ -80,6 +83,7 @@ pub(crate) const LEAST: Setting = Setting {
     "#,
     leases: 1,
     waits: 1,
+    collects_little: true,
     ..PLENTY
 };
 
@@ -104,6 +108,8 @@ const USERS: &[&[&str]] = &[
         "~z*",
         "&news",
         "&{marker}",
+        // WAIT needs it: see docs/compatibility.md.
+        "&__narrows:offset",
         "+@all",
         "-@dangerous",
     ],

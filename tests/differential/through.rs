@@ -1,6 +1,8 @@
 //! A script played through narrows: after each step everything is waited for that came of it at the
 //! server itself, and compared.
 
+use std::time::Instant;
+
 use crate::direct::{Heard, Scene, Script};
 use crate::prompter::{Held, MARKER, Prompter};
 use crate::same::{Names, same};
@@ -10,6 +12,9 @@ use crate::words::Dice;
 
 /// Pieces into which the bytes of a step are cut, at most.
 const PIECES_MAX: usize = 12;
+
+/// How the news begin that a key has changed that was read.
+const INVALIDATION: &[u8] = b">2\r\n$10\r\ninvalidate\r\n";
 
 /// How a session went differently.
 pub(crate) struct Difference {
@@ -67,18 +72,7 @@ impl Through<'_> {
             self.conns[client] = Some(conn);
         }
         self.send(scene)?;
-        for (silent, word) in &scene.words {
-            if let Some(conn) = &mut self.conns[*silent] {
-                let request = Request::of(&["PUBLISH", MARKER, word]);
-                let _ = conn.try_send(request.bytes(&[]));
-            }
-            if !self.prompter.hears(word) {
-                return Err(format!("{}> is stuck before {word}", silent + 1));
-            }
-        }
-        for (client, heard) in scene.heard.iter().enumerate() {
-            self.hear(client, heard, direct_ids)?;
-        }
+        self.hear_all(scene, &scene.heard, direct_ids)?;
         if scene.held != self.held || scene.held.blocked > 0 {
             self.prompter.until_held(scene.held).map_err(|lines| {
                 let held = Held::of(&lines);
@@ -88,6 +82,25 @@ impl Through<'_> {
                 )
             })?;
             self.held = scene.held;
+        }
+        for speechless in &scene.speechless {
+            self.until_listed(*speechless, |line| {
+                line.is_empty() || line.contains(" qbuf=0 ")
+            })?;
+        }
+        for word in &scene.words {
+            if let Some(conn) = &mut self.conns[word.client] {
+                let request = Request::of(&["PUBLISH", MARKER, &word.text]);
+                let _ = conn.try_send(request.bytes(&[]));
+            }
+            if !self.prompter.hears(&word.text) {
+                return Err(format!(
+                    "{}> is stuck before {}",
+                    word.client + 1,
+                    word.text
+                ));
+            }
+            self.hear_all(scene, &word.heard, direct_ids)?;
         }
         Ok(())
     }
@@ -101,23 +114,50 @@ impl Through<'_> {
         let Some(conn) = &mut self.conns[client] else {
             return Ok(());
         };
-        match scene.step.cut {
-            Cut::Whole => {
-                let _ = conn.try_send(&bytes);
-            }
+        let last = match scene.step.cut {
+            Cut::Whole => &bytes[..],
             Cut::Pieces(seed) => send_cut(conn, self.neighbour, &bytes, seed)?,
-        }
-        match scene.step.ending {
-            Ending::Open => {}
-            Ending::HalfClose => {
-                let _ = conn.try_finish_sending();
-            }
-            Ending::Leave => self.conns[client] = None,
+        };
+        let _ = match scene.step.ending {
+            Ending::HalfClose => conn.try_send_last(last),
+            Ending::Open | Ending::Leave => conn.try_send(last),
+        };
+        if scene.step.ending == Ending::Leave {
+            self.conns[client] = None;
+            self.until_listed(client, str::is_empty)?;
         }
         Ok(())
     }
 
-    fn hear(&mut self, client: usize, direct: &Heard, ids: &[String]) -> Result<(), String> {
+    /// narrows lists the client like this.
+    fn until_listed(&mut self, client: usize, is_so: impl Fn(&str) -> bool) -> Result<(), String> {
+        let deadline = Instant::now() + self.prompter.patience;
+        let request = ["CLIENT", "LIST", "ID", &self.ids[client]];
+        loop {
+            let line = self.neighbour.call(&request).text();
+            if is_so(&line) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{}> is still listed: {line}", client + 1));
+            }
+        }
+    }
+
+    fn hear_all(&mut self, scene: &Scene, all: &[Heard], ids: &[String]) -> Result<(), String> {
+        for (client, heard) in all.iter().enumerate() {
+            self.hear(client, heard, ids, scene)?;
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &mut self,
+        client: usize,
+        direct: &Heard,
+        ids: &[String],
+        scene: &Scene,
+    ) -> Result<(), String> {
         let patience = self.prompter.patience;
         let Some(conn) = &mut self.conns[client] else {
             return Ok(());
@@ -125,10 +165,20 @@ impl Through<'_> {
         let names = Names {
             direct: ids,
             through: &self.ids,
+            stood_for: &scene.stood_for,
+        };
+        let mut next = |direct: Option<&[u8]>| loop {
+            let reply = conn.try_reply_within(patience)?;
+            let is_told = reply.raw().starts_with(INVALIDATION);
+            let is_expected = direct.is_some_and(|direct| same(&names, direct, reply.raw()));
+            // One before it on the same connection has read the key: see `differences.rs`.
+            if !is_told || is_expected || !scene.has_tracked {
+                return Ok::<_, std::io::Error>(reply);
+            }
         };
         let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
         for reply in &direct.replies {
-            let through = match conn.try_reply_within(patience) {
+            let through = match next(Some(reply.raw())) {
                 Ok(through) => through.raw().to_vec(),
                 Err(error) => format!("({error})").into_bytes(),
             };
@@ -142,8 +192,9 @@ impl Through<'_> {
                 ));
             }
         }
+        while direct.is_cut_short && next(None).is_ok() {}
         if direct.ended {
-            match conn.try_reply_within(patience) {
+            match next(None) {
                 Ok(reply) => {
                     return Err(format!(
                         "{}< directly: the end\n     through:  {}",
@@ -161,17 +212,22 @@ impl Through<'_> {
     }
 }
 
-/// Between some of the pieces somebody else gets an answer: narrows has had time to read the piece.
-fn send_cut(conn: &mut Conn, neighbour: &mut Conn, bytes: &[u8], seed: u64) -> Result<(), String> {
+/// Sends all but the last piece, which is left. Between some of them somebody else gets an answer:
+/// narrows has had time to read the piece.
+fn send_cut<'a>(
+    conn: &mut Conn,
+    neighbour: &mut Conn,
+    bytes: &'a [u8],
+    seed: u64,
+) -> Result<&'a [u8], String> {
     let mut dice = Dice::new(seed);
     let pieces = 1 + dice.roll(PIECES_MAX);
     let mut cuts: Vec<usize> = (0..pieces).map(|_| dice.roll(bytes.len() + 1)).collect();
-    cuts.push(bytes.len());
     cuts.sort_unstable();
     let mut at = 0;
     for cut in cuts {
         if conn.try_send(&bytes[at..cut]).is_err() {
-            return Ok(());
+            return Ok(&[]);
         }
         at = cut;
         if dice.roll(2) == 0 {
@@ -182,5 +238,5 @@ fn send_cut(conn: &mut Conn, neighbour: &mut Conn, bytes: &[u8], seed: u64) -> R
             }
         }
     }
-    Ok(())
+    Ok(&bytes[at..])
 }

@@ -19,6 +19,8 @@ pub struct Conn {
 /// What has come by now.
 pub struct Arrived {
     pub replies: Vec<Reply>,
+    /// Bytes behind them of one that has not come whole.
+    pub partial: usize,
     /// Whether the peer has closed behind them.
     pub ended: bool,
 }
@@ -92,6 +94,21 @@ impl Conn {
             Stream::Tcp(stream) => stream.write_all(bytes.as_ref()),
             Stream::Unix(stream) => stream.write_all(bytes.as_ref()),
         }
+    }
+
+    /// Sends these bytes and the end of our sending behind them, in one segment where they fit into
+    /// one: who reads them finds both.
+    pub fn try_send_last(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let more = rustix::net::SendFlags::MORE;
+            let sent = match &self.stream {
+                Stream::Tcp(stream) => rustix::net::send(stream, rest, more),
+                Stream::Unix(stream) => rustix::net::send(stream, rest, more),
+            };
+            rest = rest.get(sent?..).unwrap_or_default();
+        }
+        self.try_finish_sending()
     }
 
     /// Sends one command as an array of bulk strings, without waiting for its reply.
@@ -174,7 +191,11 @@ impl Conn {
             let rest = self.pending.split_off(bytes);
             replies.push(Reply::new(std::mem::replace(&mut self.pending, rest)));
         }
-        Arrived { replies, ended }
+        Arrived {
+            replies,
+            partial: self.pending.len(),
+            ended,
+        }
     }
 
     /// Reads until there is nothing left to read at present; whether the peer has closed.
