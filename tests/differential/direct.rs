@@ -141,6 +141,9 @@ impl Direct<'_> {
             .retain(|request| chances.next() == Some(false) && self.is_compared(request));
         if step.ending == Ending::HalfClose {
             step.requests.retain(|request| !self.is_brief(request));
+            if step.requests.iter().any(may_wait) {
+                step.cut = Cut::Whole;
+            }
         }
         self.keep_in_order(&mut step);
         if !self.has_room(&step) {

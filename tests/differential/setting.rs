@@ -25,10 +25,18 @@ pub(crate) enum Users {
     OfTheServer,
 }
 
+/// A busy machine is neither a silent server nor a lack of connections: comparing two long values takes
+/// a server seconds there.
+macro_rules! patient {
+    () => {
+        "[backend]\nstall_timeout = \"30s\"\n[pool]\nqueue_timeout = \"30s\"\n"
+    };
+}
+
 const PLENTY: Setting = Setting {
     name: "default",
     flags: &[],
-    configuration: "[auth]\nfailures_max = 0\n",
+    configuration: concat!(patient!(), "[auth]\nfailures_max = 0\n"),
     leases: 3,
     waits: 3,
     collects_little: false,
@@ -59,7 +67,10 @@ pub(crate) const THREE_BACKENDS: Setting = Setting {
 pub(crate) const LEAST: Setting = Setting {
     name: "every bound at its least",
     configuration: r#"
+        [backend]
+        stall_timeout = "30s"
         [pool]
+        queue_timeout = "30s"
         queue_clients_max = 4
         pipes_per_context_max = 1
         pipe_in_flight_max = 1
@@ -90,7 +101,10 @@ pub(crate) const LEAST: Setting = Setting {
 /// Users of the server.
 pub(crate) const PASSTHROUGH: Setting = Setting {
     name: "passthrough",
-    configuration: "[auth]\nmode = \"passthrough\"\nfailures_max = 0\n",
+    configuration: concat!(
+        patient!(),
+        "[auth]\nmode = \"passthrough\"\nfailures_max = 0\n"
+    ),
     users: Users::OfTheServer,
     ..PLENTY
 };

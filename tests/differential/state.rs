@@ -110,7 +110,8 @@ impl State {
         // See `differences.rs`: Redis forgets to close; Valkey drops WRONGPASS.
         let ends = command == "QUIT" || request.is_none();
         let is_forgotten = ends && self.may_be_silent;
-        let is_dropped = logs_in && !before.is_empty() && nature.flavor == Flavor::Valkey;
+        let has_more_to_hear = !before.is_empty() || line.is_blocked();
+        let is_dropped = logs_in && has_more_to_hear && nature.flavor == Flavor::Valkey;
         // Nothing tells when it is over.
         let is_endless = request.words.iter().any(|word| word == b"0");
         let is_unseen = self.may_be_silent && may_wait(request) && !is_endless;

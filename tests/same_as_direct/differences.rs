@@ -136,6 +136,8 @@ pub const LEFT_OUT: &[&str] = &[
     "Valkey tells a client what it has published to itself behind the answer to that: narrows may have \
      answered what it answers itself of the same write before that has come (a large message), or \
      what is no request",
+    "an element that comes to a wait is its client's if the end of what that sends has come in one piece \
+     with it; if the end has come behind, what is on its way goes back, since most such clients are gone",
     "of a wait of some milliseconds that comes with its client's end nobody knows which is first",
 ];
 
