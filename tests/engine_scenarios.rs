@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+#[path = "engine_scenarios/cleaning.rs"]
+mod cleaning;
 #[path = "engine_scenarios/desk.rs"]
 mod desk;
 #[path = "engine_scenarios/figures.rs"]
@@ -21,6 +23,8 @@ mod lent;
 mod places;
 #[path = "engine_scenarios/stretch.rs"]
 mod stretch;
+#[path = "engine_scenarios/warm.rs"]
+mod warm;
 #[path = "engine_scenarios/work.rs"]
 mod work;
 

@@ -2,7 +2,7 @@
 //!
 //! `NARROWS_SIM_SEEDS=100000` plays more seeds, `NARROWS_SIM_FIRST=5000` from there on.
 //! `NARROWS_SIM_SEED=7` plays one alone, `NARROWS_SIM_STEPS=3,9,14-20` only these steps of it,
-//! and `NARROWS_SIM_TRACE=1` tells what happens.
+//! in the world that `NARROWS_SIM_WORLD=Watching` names, and `NARROWS_SIM_TRACE=1` tells what happens.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,13 +13,16 @@
 #[path = "sim/mod.rs"]
 mod sim;
 
-use sim::{Plan, explain, from_environment, outcome};
+use sim::{Made, Plan, explain, from_environment, outcome};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 5000;
 
 /// The seeds are played in as many tests, so that they use several processors.
 const PARTS: u64 = 4;
+
+/// Beside so many seeds one is played in each of the worlds that are made for something.
+const MADE_EVERY: u64 = 25;
 
 /// Failing seeds after which a test gives up.
 const FAILURES_MAX: usize = 20;
@@ -36,9 +39,15 @@ fn plays_part(part: u64) {
             let first = number("NARROWS_SIM_FIRST").unwrap_or(0);
             let seeds = number("NARROWS_SIM_SEEDS").unwrap_or(SEEDS);
             let seeds = first..first + seeds;
+            let made = first..first + (seeds.end - first) / MADE_EVERY;
+            let made = Made::ALL.into_iter().flat_map(|world| {
+                let plan = move |seed| Plan::made(world, seed);
+                made.clone().map(plan)
+            });
             seeds
-                .filter(|seed| seed % PARTS == part)
                 .map(Plan::of)
+                .chain(made)
+                .filter(|plan| plan.seed % PARTS == part)
                 .collect()
         }
     };
@@ -65,7 +74,7 @@ fn plays_part(part: u64) {
     if let Some((plan, failure)) = failed.first() {
         let others = failed.iter().skip(1);
         let others: String = others
-            .map(|(plan, failure)| format!("seed {}: {}\n", plan.seed, failure.text))
+            .map(|(plan, failure)| format!("{}: {}\n", plan.name(), failure.text))
             .collect();
         panic!("{}{others}", explain(plan, failure));
     }
@@ -86,10 +95,16 @@ part!(every_client_gets_its_own_replies_whatever_happens_2, 2);
 part!(every_client_gets_its_own_replies_whatever_happens_3, 3);
 
 /// Beyond what an ordinary run plays: a client that was not read when its end began, and that had not
-/// read its last words; a read that was asked again for a client that was at its end.
+/// read its last words; a read that was asked again for a client that was at its end; a silent request
+/// that was answered before it was read; a client that writes before it reads, before it is known whether
+/// it has to log in; a `HELLO` that fails behind its login; a wait of a client that sends no more when
+/// narrows ends.
 #[test]
 fn seeds_that_have_found_something_pass() {
-    for seed in [4_004_178, 13_386, 3_004_085] {
+    let found = [
+        4_004_178, 13_386, 3_004_085, 5_007_940, 20_002_409, 20_037_484, 20_080_662,
+    ];
+    for seed in found {
         let plan = Plan::of(seed);
         if let Err(failure) = outcome(&plan) {
             panic!("{}", explain(&plan, &failure));

@@ -82,6 +82,8 @@ pub enum Bug {
     ReadingStops,
     /// A context is forgotten while clients and connections are in it.
     ContextForgotten,
+    /// Who stands in line for a place is tried for what others have come for before it.
+    LineOvertaken,
     /// Who has found no place to wait waits as long as others wait for a connection.
     DeadlineOfOthers,
 }

@@ -102,6 +102,7 @@ fn pool(config: &mut Config, v: &mut impl Visitor) {
         "pool.slice"                 slice                 duration(1, 10 * SECOND);
         "pool.idle_timeout"          idle_timeout          duration(10, 30 * DAY).or_zero("never");
         "pool.min_idle"              min_idle              count(0, 10_000);
+        "pool.min_idle_leases"       min_idle_leases       count(0, 10_000);
         "pool.max_lifetime"          max_lifetime          duration(10, 30 * DAY).or_zero("never");
         "pool.max_lifetime_jitter"   max_lifetime_jitter   ratio(0.0, 1.0);
         "pool.ping_interval"         ping_interval         duration(10, DAY).or_zero("never");

@@ -22,6 +22,7 @@ use crate::telemetry::{Leave, Undelivered};
 
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
+use super::client::Client;
 use super::credential::CredentialId;
 use super::effect::Reply;
 use super::gather::Asker;
@@ -357,6 +358,10 @@ impl Engine {
             Asked::RunsOut => is_nil(&came.reply),
             Asked::At(_) | Asked::On(_) => return,
         };
+        let owner = cancel.owner.and_then(|(owner, _)| self.clients.get(owner));
+        let wait = owner.and_then(Client::waits_with);
+        // Where the server was told to wait for less than its client does, that has ended it.
+        let ended = ended || wait.is_some_and(|wait| wait.is_cut_short(&came.reply, self.now));
         if let Some((owner, Why::Left)) = cancel.owner
             && (ended || put_back(cancel.takes, &came.reply).is_some())
         {

@@ -6,9 +6,8 @@ use crate::resp::Protocol;
 use super::Engine;
 use super::backend::{Backend, Phase, Want};
 use super::client::Client;
-use super::gather::Gather;
 use super::hold::Hold;
-use super::key::BackendId;
+use super::key::{BackendId, ClientId};
 
 /// What a connection is taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +80,29 @@ impl Engine {
         })
     }
 
+    /// The request for which a client waits for a place to wait, if it does.
+    pub fn stands_in_line_with(&self, id: ClientId) -> Option<Vec<u8>> {
+        let client = self.clients.get(id).filter(|_| self.line.contains(id))?;
+        let (request, _) = client.input.first(&self.rules.settings.limits)?;
+        Some(request)
+    }
+
+    /// How a client stands, for the text of a failure.
+    pub fn how_it_stands(&self, id: ClientId) -> String {
+        let Some(client) = self.clients.get(id) else {
+            return "it is gone".to_owned();
+        };
+        format!(
+            "held by {:?}, ending {:?}, {} in flight, {} bytes undealt with, {} unread by it, not read {}",
+            client.hold,
+            client.ending,
+            client.in_flight,
+            client.input.len(),
+            client.out.len(),
+            client.unread,
+        )
+    }
+
     /// Counts what the engine holds. Walks everything: not for each event.
     pub fn census(&self) -> Census {
         let held = |is: fn(Hold) -> bool| {
@@ -93,7 +115,6 @@ impl Engine {
         let leased = self.backends.values().filter(|b| b.phase.is_lent()).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let (within, in_lines) = self.contexts.count();
-        let gather_bytes: usize = self.gathers.values().map(Gather::held_bytes).sum();
         Census {
             clients: self.clients.len(),
             backends: self.backends.len(),
@@ -120,7 +141,7 @@ impl Engine {
                 && (self.lease_line.asked()).all(|id| self.wants.contains(Want::Lease(id)))
                 && self.logins.is_sound()
                 && held(|hold| matches!(hold, Hold::Login(_))) == self.logins.waiting()
-                && gather_bytes == self.gather_bytes
+                && self.gathers.are_sound()
                 && self.looks.len()
                     == self
                         .clients

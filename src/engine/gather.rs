@@ -67,6 +67,11 @@ impl Gather {
     pub fn held_bytes(&self) -> usize {
         self.bytes
     }
+
+    /// When it is answered with what there is.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
 }
 
 impl Purpose {
@@ -87,17 +92,17 @@ impl Engine {
         question: Question,
         purpose: Purpose,
     ) -> Outcome {
-        self.gather_next += 1;
-        let ticket = self.gather_next;
+        let ticket = self.gathers.number();
+        // Before anything is answered: one that kills itself gets its answer first.
+        if let Some(client) = self.clients.get_mut(client) {
+            client.hold = Some(Hold::Gather(ticket));
+        }
         let unblocks = matches!(question, Question::Unblock(..));
         let patience = match unblocks {
             true => UNBLOCK_PATIENCE,
             false => PATIENCE,
         };
         let deadline = self.now + patience;
-        if let Some(client) = self.clients.get_mut(client) {
-            client.hold = Some(Hold::Gather(ticket));
-        }
         // Whether a wait is ended the server has to say, here as on other workers.
         let answer = match unblocks {
             true => Reply::Killed(0),
@@ -112,8 +117,7 @@ impl Engine {
             missing,
             deadline,
         };
-        self.gather_bytes += gather.bytes;
-        self.gathers.insert(ticket, gather);
+        self.gathers.add(ticket, gather);
         if missing == 0 {
             self.finish(ticket);
         } else {
@@ -150,22 +154,20 @@ impl Engine {
     /// Another worker's answer to a question of this one.
     pub fn answered(&mut self, ticket: u64, answer: Reply, now: Duration) {
         self.now = now;
-        let Some(gather) = self.gathers.get_mut(&ticket) else {
+        let more = answer.held_bytes();
+        let Some(gather) = self.gathers.grow(ticket, more) else {
             return;
         };
-        let more = answer.held_bytes();
         gather.answer.merge(answer);
         gather.bytes += more;
-        self.gather_bytes += more;
+        let client = gather.client;
         self.one_less(ticket);
-        self.shed_memory();
+        self.shed_memory(client);
     }
 
     /// Nobody waits for the answer any more.
     pub(super) fn forget_gather(&mut self, ticket: u64) {
-        if let Some(gather) = self.gathers.remove(&ticket) {
-            self.gather_bytes -= gather.bytes;
-        }
+        self.gathers.remove(ticket);
     }
 
     /// Another worker cannot be asked: the question is answered without it.
@@ -175,7 +177,7 @@ impl Engine {
     }
 
     fn one_less(&mut self, ticket: u64) {
-        let Some(gather) = self.gathers.get_mut(&ticket) else {
+        let Some(gather) = self.gathers.get_mut(ticket) else {
             return;
         };
         gather.missing = gather.missing.saturating_sub(1);
@@ -186,21 +188,18 @@ impl Engine {
 
     /// Questions that have waited long enough are answered with what there is.
     pub(super) fn expire_gathers(&mut self) {
-        while let Some((ticket, gather)) = self.gathers.first_key_value() {
-            if gather.deadline > self.now {
-                let at = gather.deadline;
-                return self.wake_at(at);
+        while let Some((deadline, ticket)) = self.gathers.first_due() {
+            if deadline > self.now {
+                return self.wake_at(deadline);
             }
-            let ticket = *ticket;
             self.finish(ticket);
         }
     }
 
     fn finish(&mut self, ticket: u64) {
-        let Some(gather) = self.gathers.remove(&ticket) else {
+        let Some(gather) = self.gathers.remove(ticket) else {
             return;
         };
-        self.gather_bytes -= gather.bytes;
         let id = gather.client;
         let Some(client) = self.clients.get_mut(id) else {
             return;

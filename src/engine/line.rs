@@ -14,6 +14,7 @@ use crate::session::waited_keys::{Family, On};
 use super::credential::CredentialId;
 use super::gather::Asker;
 use super::key::{ClientId, ContextId};
+use super::planted::{self, Bug};
 
 /// How long after one try the next one is.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -256,7 +257,10 @@ impl Line {
     pub(super) fn leads(&self, id: ClientId) -> Vec<bool> {
         let spots = self.all.get(&id).map(|one| &one.spots);
         let spots = spots.into_iter().flatten();
-        spots.map(|spot| self.first_of(*spot) == Some(id)).collect()
+        let first = |spot: &Spot| self.first_of(*spot) == Some(id);
+        spots
+            .map(|spot| first(spot) || planted::has(Bug::LineOvertaken))
+            .collect()
     }
 
     /// Whether there is a key on which nobody stands before it, or none on which anybody could.

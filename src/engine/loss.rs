@@ -165,6 +165,7 @@ impl Engine {
             tracing::debug!(cause = loss.label(), in_flight, "backend closed");
         }
         self.spares.retain(|spare| *spare != id);
+        self.doubt_idle(&backend, loss);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
             self.server.hello = super::handshake::Hellos::default();

@@ -7,7 +7,7 @@
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
 //! be off by what a turn reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::session::state::NameOf;
 use crate::telemetry::Leave;
@@ -54,6 +54,12 @@ impl Weights {
         self.total = self.total + bytes - before.unwrap_or_default();
     }
 }
+
+/// Who holds how much, from the first time in a turn that too much is held up to the end of that turn:
+/// so a turn looks at all clients once at most, however many have to go. What it says of one is what
+/// that one held at most since.
+#[derive(Debug, Default)]
+pub struct Debtors(Option<BinaryHeap<(usize, ClientId)>>);
 
 impl Lent {
     fn held_bytes(&self) -> usize {
@@ -114,14 +120,14 @@ impl Engine {
     /// What is held for clients neither with them nor with a backend.
     #[inline]
     fn aside_bytes(&self) -> usize {
-        self.logins.bytes() + self.gather_bytes
+        self.logins.bytes() + self.gathers.bytes()
     }
 
     /// What is held for a client by what it waits for.
     fn aside_of(&self, client: &Client) -> usize {
         match client.hold {
             Some(Hold::Login(check)) => self.logins.get(check).map_or(0, LoginCheck::held_bytes),
-            Some(Hold::Gather(ticket)) => self.gathers.get(&ticket).map_or(0, Gather::held_bytes),
+            Some(Hold::Gather(ticket)) => self.gathers.get(ticket).map_or(0, Gather::held_bytes),
             _ => 0,
         }
     }
@@ -146,17 +152,24 @@ impl Engine {
     /// A turn begins: what is with backends is weighed.
     #[inline]
     pub(super) fn weigh(&mut self) {
+        if self.debtors.0.is_some() {
+            self.debtors = Debtors::default();
+        }
         if !self.weights.touched.is_empty() {
             self.weigh_touched();
         }
-        self.shed_memory();
+        self.bound_memory();
     }
 
     fn weigh_touched(&mut self) {
         while let Some(id) = self.weights.touched.pop() {
             let backend = self.backends.get(id);
             let bytes = backend.map_or(0, |backend| self.bytes_with(backend));
+            let owner = backend.and_then(Backend::owner);
             self.weights.set(id, bytes);
+            if let Some(owner) = owner {
+                self.debt_grows(owner);
+            }
         }
     }
 
@@ -192,16 +205,46 @@ impl Engine {
             .map_or(0, |client| client.session.names_bytes());
         if now != bytes_before {
             self.buffered_bytes = (self.buffered_bytes + now).saturating_sub(bytes_before);
-            self.shed_memory();
+            self.shed_memory(id);
         }
     }
 
-    /// Closes the largest debtors while more is held than may be.
+    /// More is held for this client than before: closes the largest debtors while more is held than may
+    /// be.
     #[inline]
-    pub(super) fn shed_memory(&mut self) {
-        let limit = self.rules.settings.clients.memory_bytes_max / self.workers.max(1);
-        if self.buffered_bytes + self.weights.total + self.aside_bytes() > limit {
+    pub(super) fn shed_memory(&mut self, grown: ClientId) {
+        if self.debtors.0.is_some() {
+            self.debt_grows(grown);
+        }
+        self.bound_memory();
+    }
+
+    #[inline]
+    fn bound_memory(&mut self) {
+        let limit = self.memory_limit();
+        if self.memory() > limit {
             self.shed(limit);
+        }
+    }
+
+    #[inline]
+    fn memory_limit(&self) -> usize {
+        self.rules.settings.clients.memory_bytes_max / self.workers.max(1)
+    }
+
+    /// All that counts in the bound.
+    #[inline]
+    fn memory(&self) -> usize {
+        self.buffered_bytes + self.weights.total + self.aside_bytes()
+    }
+
+    fn debt_grows(&mut self, id: ClientId) {
+        if self.debtors.0.is_none() {
+            return;
+        }
+        let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
+        if let Some(debtors) = self.debtors.0.as_mut().filter(|_| debt > 0) {
+            debtors.push((debt, id));
         }
     }
 
@@ -209,15 +252,10 @@ impl Engine {
     fn shed(&mut self, limit: usize) {
         loop {
             self.weigh_touched();
-            if self.buffered_bytes + self.weights.total + self.aside_bytes() <= limit {
+            if self.memory() <= limit {
                 return;
             }
-            let debts = self
-                .clients
-                .iter()
-                .map(|(id, client)| (self.debt(client), id));
-            let largest = debts.max_by_key(|(debt, _)| *debt);
-            let Some((bytes, id)) = largest.filter(|(debt, _)| *debt > 0) else {
+            let Some((bytes, id)) = self.largest_debtor() else {
                 return;
             };
             let client_id = self.clients.get(id).map(|client| client.session.id);
@@ -229,6 +267,27 @@ impl Engine {
                 "client closed: out of memory for buffers"
             );
             self.close_for(id, Leave::MemoryLimit);
+        }
+    }
+
+    /// Who holds most, and how much that is. It is looked for in vain where nobody holds anything.
+    fn largest_debtor(&mut self) -> Option<(usize, ClientId)> {
+        if self.debtors.0.is_none() {
+            self.steps += self.clients.len() as u64;
+            let debts = (self.clients.iter()).map(|(id, client)| (self.debt(client), id));
+            let debtors = debts.filter(|(debt, _)| *debt > 0).collect();
+            self.debtors = Debtors(Some(debtors));
+        }
+        loop {
+            let (known, id) = self.debtors.0.as_mut()?.pop()?;
+            let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
+            if debt >= known {
+                return Some((debt, id));
+            }
+            // It has got rid of some of it since.
+            if let Some(debtors) = self.debtors.0.as_mut().filter(|_| debt > 0) {
+                debtors.push((debt, id));
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ mod errand;
 mod feed;
 mod forget;
 mod gather;
+mod gathers;
 mod handshake;
 mod hold;
 mod holding;
@@ -76,6 +77,7 @@ mod upload;
 mod wait;
 mod waits;
 mod wants;
+mod warm;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -95,7 +97,7 @@ use cancel::Cancels;
 use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
-use gather::Gather;
+use gathers::Gathers;
 use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
@@ -103,7 +105,7 @@ use lease::Leases;
 use lease_line::LeaseLine;
 use line::Line;
 use login_checks::LoginChecks;
-use memory::Weights;
+use memory::{Debtors, Weights};
 use outbox::BufferStore;
 use settings::Settings;
 use tries::Try;
@@ -230,6 +232,8 @@ pub struct Engine {
     /// The budget has been told that this worker waits; the other workers were, at that time.
     wanting: bool,
     place_wanted_at: Duration,
+    /// No connection is made ready for leases before then.
+    warm_at: Duration,
     store: BufferStore,
     /// An inline request in canonical form.
     inline_frame: Vec<u8>,
@@ -248,9 +252,7 @@ pub struct Engine {
     line: Line,
     /// Those of them that are being tried, and some whose clients have left meanwhile.
     tries: BTreeMap<ClientId, Try>,
-    gathers: BTreeMap<u64, Gather>,
-    gather_bytes: usize,
-    gather_next: u64,
+    gathers: Gathers,
     /// What the server, paused through narrows, holds up, by the last look at that.
     paused: Option<Paused>,
     /// Clients that wait for the end of a pause, and of which one.
@@ -269,6 +271,7 @@ pub struct Engine {
     /// Bytes of clients in all inputs and outboxes, and of their names.
     buffered_bytes: usize,
     weights: Weights,
+    debtors: Debtors,
     /// Steps taken of loops over what waits or merely exists.
     steps: u64,
     counters: Counters,
@@ -318,6 +321,7 @@ impl Engine {
             jitter: Jitter::new(seed),
             wanting: false,
             place_wanted_at: Duration::ZERO,
+            warm_at: Duration::ZERO,
             store: BufferStore::default(),
             inline_frame: Vec::new(),
             effects: Vec::new(),
@@ -329,9 +333,7 @@ impl Engine {
             cancels: Cancels::default(),
             line: Line::default(),
             tries: BTreeMap::new(),
-            gathers: BTreeMap::new(),
-            gather_bytes: 0,
-            gather_next: 0,
+            gathers: Gathers::default(),
             paused: None,
             held_up: Vec::new(),
             held_up_in: None,
@@ -343,6 +345,7 @@ impl Engine {
             streams: BTreeSet::new(),
             buffered_bytes: 0,
             weights: Weights::default(),
+            debtors: Debtors::default(),
             steps: 0,
             counters: Counters::new(Refusal::LABELS, &Loss::labels()),
             now: Duration::ZERO,

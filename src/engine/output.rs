@@ -155,6 +155,10 @@ impl Engine {
         if let Some(lease) = lease {
             self.leave_lease_behind(lease);
         }
+        if self.clients.is_empty() {
+            // Nothing is kept ready for nobody: what is idle may be due.
+            self.wake_at(self.now);
+        }
     }
 
     /// The client's connection ends for this reason, unless it does already for another.

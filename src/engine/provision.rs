@@ -62,6 +62,7 @@ impl Engine {
             self.effects.push(Effect::WantPlace);
         }
         self.begin_drained();
+        self.keep_warm();
     }
 
     /// Looks at those who wait, one by one. Whether one of them found the budget spent.

@@ -347,7 +347,7 @@ impl Engine {
             );
             self.close_for(id, Leave::OutputLimit);
         }
-        self.shed_memory();
+        self.shed_memory(id);
     }
 
     /// Closes a client at once. Its requests in flight run; their replies are swallowed.

@@ -30,7 +30,7 @@ use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
 /// What a client may send ahead that has not logged in, or whose next request is a huge one and
-/// waits for its turn, in bytes: neither waits for the client to read anything.
+/// waits for its turn, in bytes.
 const AHEAD_BYTES: usize = 64 << 10;
 
 impl Engine {
@@ -128,7 +128,7 @@ impl Engine {
         {
             client.input.push(bytes);
             self.buffered_bytes += bytes.len();
-            self.shed_memory();
+            self.shed_memory(id);
         }
     }
 
@@ -432,32 +432,31 @@ impl Client {
         Outcome::Held
     }
 
-    /// Whether what it may have waiting for it, unread replies and requests not dealt with, leaves
-    /// room for more.
+    /// How much may wait for it, unread replies and requests not dealt with, before it is not read.
+    fn ahead_max(&self, settings: &ClientSettings) -> usize {
+        let ends_without_it = |hold| match hold {
+            // Nothing but its reading ends it, and it may read only when it has written all.
+            Hold::Output => false,
+            Hold::Lease(LeaseFor::Upload) => true,
+            _ => !self.is_in() || self.input.announced() > settings.big_request_bytes,
+        };
+        match self.hold.is_some_and(ends_without_it) {
+            true => AHEAD_BYTES,
+            false => settings.output_bytes_max.max(AHEAD_BYTES),
+        }
+    }
+
     fn may_send_more(&self, settings: &ClientSettings) -> bool {
         let held = self.input.len() + self.out.len();
-        if planted::stops_reading(self.out.len(), settings) {
-            return false;
-        }
-        if held < AHEAD_BYTES {
-            return true;
-        }
-        let ends_itself = self.hold.is_some()
-            && (!self.is_in()
-                || self.hold == Some(Hold::Lease(LeaseFor::Upload))
-                || self.input.announced() > settings.big_request_bytes);
-        let bound = match ends_itself {
-            true => AHEAD_BYTES,
-            false => settings.output_bytes_max,
-        };
-        held < bound
+        let may = held < AHEAD_BYTES || held < self.ahead_max(settings);
+        may && !planted::stops_reading(self.out.len(), settings)
     }
 
     /// Whether nothing moves any more unless it reads: it has sent as much ahead as it may.
     pub(super) fn is_held_up(&self, settings: &ClientSettings) -> bool {
         self.hold == Some(Hold::Output)
             && self.ending == Ending::No
-            && self.input.len() + self.out.len() >= settings.output_bytes_max
+            && self.input.len() + self.out.len() >= self.ahead_max(settings)
     }
 
     /// Whether its end has begun in a way that leaves its further requests aside.

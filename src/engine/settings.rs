@@ -15,6 +15,9 @@ pub struct PoolSettings {
     pub idle_timeout: Duration,
     /// Idle backends kept warm per worker.
     pub min_idle: usize,
+    /// Idle backends kept warm per worker beside those, for leases, while it has clients. At most half
+    /// of what may be lent. Zero: none.
+    pub min_idle_leases: usize,
     /// A backend older than this is retired once it carries nothing. Zero: never.
     pub max_lifetime: Duration,
     /// Part of `max_lifetime` by which it is shortened at random, 0.0 to 1.0.
@@ -55,6 +58,7 @@ impl Default for PoolSettings {
             slice: Duration::from_millis(20),
             idle_timeout: Duration::from_secs(60),
             min_idle: 1,
+            min_idle_leases: 1,
             max_lifetime: Duration::from_secs(3600),
             max_lifetime_jitter: 0.1,
             ping_interval: Duration::from_secs(30),

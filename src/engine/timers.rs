@@ -13,6 +13,7 @@ use super::lease::LeaseFor;
 use super::loss::Loss;
 use super::planted::{self, Bug};
 use super::slot::Receiver;
+use super::warm::Idle;
 
 /// What time has brought a backend to.
 enum Due {
@@ -76,11 +77,13 @@ impl Engine {
     fn expire_backends(&mut self) {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
-        let mut idle = self.backends.values().filter(|b| is_idle(b)).count();
+        let mut idle = self.count_idle();
         for (id, backend) in &self.backends {
-            match self.due(backend, idle) {
+            match self.due(backend, &idle) {
                 (Some(what), _) => {
-                    idle -= usize::from(matches!(what, Due::Retire) && is_idle(backend));
+                    if matches!(what, Due::Retire) {
+                        idle.goes(backend);
+                    }
                     due.push((id, what));
                 }
                 (None, Some(at)) => next = Some(next.map_or(at, |n| n.min(at))),
@@ -115,9 +118,8 @@ impl Engine {
         }
     }
 
-    /// What is due for a backend now, or when something will be. `idle` is how many
-    /// backends of this worker carry nothing.
-    fn due(&self, backend: &Backend, idle: usize) -> (Option<Due>, Option<Duration>) {
+    /// What is due for a backend now, or when something will be.
+    fn due(&self, backend: &Backend, idle: &Idle) -> (Option<Due>, Option<Duration>) {
         let now = self.now;
         let settings = &self.rules.settings;
         let mut next = Earliest::default();
@@ -151,10 +153,10 @@ impl Engine {
             return (None, next.at);
         }
         let budget = &self.shared.budget;
-        if (budget.growth_stopped() || budget.is_exceeded()) && idle > 1 {
+        if (budget.growth_stopped() || budget.is_exceeded()) && idle.all > 1 {
             return (Some(Due::Retire), None);
         }
-        if !settings.pool.idle_timeout.is_zero() && idle > settings.pool.min_idle {
+        if !settings.pool.idle_timeout.is_zero() && !idle.keeps(backend) {
             let at = backend.used_at + settings.pool.idle_timeout;
             if at <= now {
                 return (Some(Due::Retire), None);
@@ -417,6 +419,6 @@ impl Earliest {
 }
 
 /// Whether a backend is in use by nobody, as far as traffic goes.
-fn is_idle(backend: &Backend) -> bool {
+pub(super) fn is_idle(backend: &Backend) -> bool {
     matches!(backend.phase, Phase::Spare | Phase::Pipe { .. }) && backend.is_quiet()
 }

@@ -63,6 +63,12 @@ impl Client {
         self.lease.as_ref().is_some_and(|lease| lease.lent.waits())
     }
 
+    /// What it waits in on the server.
+    pub(super) fn waits_with(&self) -> Option<&Wait> {
+        let lease = self.lease.as_ref()?;
+        lease.lent.wait.as_deref()
+    }
+
     /// Whether the command that it waits in goes on though it has left.
     pub(super) fn waits_on_without_it(&mut self) -> bool {
         let wait = self
@@ -89,6 +95,16 @@ impl Wait {
             self.manner = Manner::Tried(std::mem::take(least));
         }
         matches!(&self.manner, Manner::Tried(least) if *least != Least::default())
+    }
+
+    /// Whether nothing has come by this reply, and its client's time is not over: the server was told to
+    /// wait for less.
+    pub fn is_cut_short(&self, reply: &[u8], now: Duration) -> bool {
+        let slice_is_over = match &self.manner {
+            Manner::Sliced(slices) => slices.until.is_none_or(|until| until > now),
+            Manner::Tried(_) | Manner::Whole | Manner::Brief(_) => false,
+        };
+        self.was_in_vain(reply) || (slice_is_over && is_nil(reply))
     }
 
     /// Whether its client has left, and this is the reply of one that has waited in vain.

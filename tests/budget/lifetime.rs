@@ -11,7 +11,10 @@ use crate::support::{Conn, PATIENCE, RedisServer, command, wait_until};
 fn idle_connections_go_until_as_few_are_left_as_are_to_be_kept() {
     for (min_idle, kept) in [(0, 1), (1, 2), (3, 4)] {
         let server = RedisServer::start();
-        let toml = format!("[pool]\nidle_timeout = \"200ms\"\nmin_idle = {min_idle}\n");
+        let toml = format!(
+            "[pool]\nidle_timeout = \"200ms\"\nmin_idle = {min_idle}\n\
+                            min_idle_leases = 0\n"
+        );
         let narrows = narrows(&server.url(), &toml, &["--workers", "1"]);
         let mut admin = server.connect();
         let mut clients: Vec<Conn> = (0..8).map(|_| narrows.connect()).collect();

@@ -72,6 +72,7 @@ queue_clients_max = 5
 slice = "5ms"
 idle_timeout = "2m"
 min_idle = 2
+min_idle_leases = 3
 max_lifetime = "2h"
 max_lifetime_jitter = 0.3
 ping_interval = 0
@@ -145,7 +146,7 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(narrows::engine::settings::Settings, engine, of_default,
         [pool backend clients blocking limits]);
     all_differ!(PoolSettings, engine.pool, of_default.pool, [
-        queue_timeout queue_clients_max slice idle_timeout min_idle max_lifetime
+        queue_timeout queue_clients_max slice idle_timeout min_idle min_idle_leases max_lifetime
         max_lifetime_jitter ping_interval check_interval check_kinds pipes_per_context_max
         grow_after pipe_in_flight_max pipe_bytes_max big_reply_bytes leases_max
         blocking_max

@@ -50,6 +50,8 @@ impl Desk {
         let mut settings = Settings::default();
         // Only what is about checks has them.
         settings.pool.check_interval = Duration::ZERO;
+        // And only what is about connections kept ready keeps some.
+        settings.pool.min_idle_leases = 0;
         change(&mut settings);
         let kept = settings.clone();
         let rules = Rules {
@@ -156,6 +158,11 @@ impl Desk {
     /// The dial under way comes to a connection whose handshake goes well.
     pub fn opens(&mut self) -> BackendId {
         let id = self.permits.last().expect("a dial under way").0;
+        self.opens_one(id)
+    }
+
+    /// The same of this one.
+    pub fn opens_one(&mut self, id: BackendId) -> BackendId {
         self.engine.dialled(id, self.now);
         self.written(id);
         self.answers(id, HELLO);

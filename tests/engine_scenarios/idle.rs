@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use narrows::engine::settings::Settings;
 use narrows::engine::{ClientId, Rules};
+use narrows::session::AuthMode;
 use narrows::telemetry::Leave;
 
 use crate::desk::{Desk, without_alarms};
@@ -83,4 +85,27 @@ fn a_limit_that_is_set_later_holds_for_those_who_are_there() {
         assert!(desk.engine.census().totals_agree);
     }
     assert_eq!(clients.len(), 10);
+}
+
+#[test]
+fn who_writes_all_before_it_reads_is_read_on_before_it_is_known_whether_it_has_to_log_in() {
+    let settings = |settings: &mut Settings| {
+        without_alarms(settings);
+        settings.pool.queue_timeout = SECOND / 2;
+        settings.clients.output_pause_bytes = 50;
+        settings.clients.handshake_timeout = Duration::ZERO;
+    };
+    let mut desk = Desk::with_access(1, settings, AuthMode::Passthrough);
+    let client = desk.client();
+    desk.says(client, "GET a\r\n");
+    desk.sleeps(SECOND);
+    // It is told that there is no server, and does not read that yet.
+    assert!(!desk.engine.client_output(client).is_empty());
+    let requests = format!("HELLO 3\r\n{}", "GET a\r\n".repeat(10_000));
+    desk.says(client, &requests);
+    let stands = desk.engine.how_it_stands(client);
+    assert!(
+        desk.engine.may_read(client),
+        "nothing moves any more: {stands}"
+    );
 }

@@ -110,3 +110,26 @@ fn who_is_to_hear_something_before_its_end_is_not_shown_at_its_end() {
     assert!(told.contains(" flags=x "), "{told}");
     assert!(told.ends_with("-ERR Protocol error: invalid bulk length\r\n"));
 }
+
+#[test]
+fn a_wait_that_was_cut_short_is_not_told_to_be_over_when_narrows_ends() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    desk.says(client, "WATCH a\r\n");
+    let lease = desk.opens();
+    desk.written(lease);
+    desk.says(client, "BLPOP q 5\r\n");
+    desk.engine.client_eof(client, desk.now);
+    desk.answers(lease, b"+OK\r\n");
+    assert_eq!(desk.hears(client), "+OK\r\n");
+    // It sends no more: what lies there is its, and it does not wait for more.
+    assert!(desk.written(lease).contains("BLPOP"));
+    desk.engine.drain(desk.now);
+    desk.turn();
+    let other = desk.opens();
+    assert!(desk.written(other).contains("UNBLOCK"));
+    desk.answers(lease, b"*-1\r\n");
+    desk.answers(other, b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:0\r\n:0\r\n");
+    assert_eq!(desk.hears(client), "", "its five seconds are not over");
+    assert_eq!(desk.gone, [client]);
+}

@@ -137,7 +137,7 @@ fn on_an_errand(desk: &mut Desk, errand: &str) -> (ClientId, BackendId) {
 }
 
 /// A RESP3 client that is subscribed to `ch`, and its connection.
-fn subscriber(desk: &mut Desk) -> (ClientId, BackendId) {
+pub(crate) fn subscriber(desk: &mut Desk) -> (ClientId, BackendId) {
     let client = desk.client();
     desk.says(client, "HELLO 3\r\nSUBSCRIBE ch\r\n");
     desk.opens();
@@ -172,74 +172,6 @@ fn what_a_transaction_says_to_its_own_client_stands_where_the_server_has_put_it(
             assert!(desk.closed.is_empty());
         }
     }
-}
-
-/// A subscriber that has left, and what its connection was asked then.
-fn left(desk: &mut Desk) -> BackendId {
-    let (client, lease) = subscriber(desk);
-    desk.engine.client_gone(client, desk.now);
-    assert!(desk.closed.is_empty());
-    lease
-}
-
-/// The answer to the check at the end of `written`.
-fn pong(written: &str) -> String {
-    let at = written.find("narrows:").expect("a check with its word");
-    format!("$24\r\n{}\r\n", &written[at..at + 24])
-}
-
-#[test]
-fn a_connection_whose_client_has_left_is_clean_when_the_server_has_said_so() {
-    let message = ">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n";
-    let ended = ">3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n";
-    let length = message.len() + ended.len() + "$24\r\n\r\n".len() + 24;
-    for at in 0..length {
-        let mut desk = Desk::new(8, without_alarms);
-        let lease = left(&mut desk);
-        let asked = desk.written(lease);
-        assert!(
-            asked.starts_with("*1\r\n$11\r\nUNSUBSCRIBE\r\n*2\r\n$4\r\nPING\r\n"),
-            "{asked}"
-        );
-        let answer = format!("{message}{ended}{}", pong(&asked));
-        assert_eq!(answer.len(), length);
-        // Nobody gets it before its last answer.
-        let next = desk.client();
-        desk.says(next, "HELLO 3\r\nWATCH k\r\n");
-        assert_eq!(desk.written(lease), "");
-        desk.answers(lease, &answer.as_bytes()[..at]);
-        assert_eq!(desk.written(lease), "");
-        desk.answers(lease, &answer.as_bytes()[at..]);
-        assert!(desk.closed.is_empty(), "cut at {at}");
-        assert!(desk.written(lease).contains("WATCH"), "cut at {at}");
-    }
-}
-
-#[test]
-fn a_connection_that_does_not_come_clean_is_closed() {
-    let ended = ">3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n";
-    for answer in [
-        "-NOPERM no\r\n".to_owned(),
-        "+OK\r\n".to_owned(),
-        ended.replace(":0", ":7"),
-        ended.replace("unsubscribe", "subscribex"),
-        format!("{ended}+PONG\r\n"),
-        format!("{ended}>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"),
-        "$3\r\nabc\r\n".to_owned(),
-        "x\r\n".to_owned(),
-    ] {
-        let mut desk = Desk::new(8, without_alarms);
-        let lease = left(&mut desk);
-        desk.written(lease);
-        desk.answers(lease, answer.as_bytes());
-        assert_eq!(desk.closed, [lease], "{answer}");
-    }
-    // Nor is one waited for that says nothing.
-    let mut desk = Desk::new(8, without_alarms);
-    let lease = left(&mut desk);
-    desk.written(lease);
-    desk.sleeps(Duration::from_secs(4));
-    assert_eq!(desk.closed, [lease]);
 }
 
 #[test]

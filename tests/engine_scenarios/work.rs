@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use narrows::engine::{BackendId, ClientId};
+use narrows::session::AuthMode;
 
 use crate::desk::{Desk, HELLO, without_alarms};
 use crate::pong;
@@ -299,4 +300,64 @@ fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
         assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
     }
     assert_eq!(desk.engine.census().logins, 0);
+}
+
+/// How much each of the clients below has sent of a request.
+const SENT: usize = 1000;
+
+/// Sends so much of a request that is not whole yet, and its worker's turn is not over.
+fn sends_a_part(desk: &mut Desk, client: ClientId, bytes: usize) {
+    let head = format!("*2\r\n$3\r\nGET\r\n${}\r\n", 1 << 20);
+    let mut part = head.into_bytes();
+    part.resize(bytes, b'k');
+    desk.engine.client_bytes(client, &part, desk.now);
+}
+
+#[test]
+fn however_many_clients_have_to_go_for_memory_a_turn_looks_at_all_of_them_once() {
+    const CLIENTS: usize = 2000;
+    let mut desk = Desk::new(1, |settings| {
+        without_alarms(settings);
+        settings.clients.memory_bytes_max = CLIENTS / 2 * SENT;
+    });
+    let clients: Vec<ClientId> = (0..CLIENTS).map(|_| desk.client()).collect();
+    for client in &clients[..CLIENTS / 2] {
+        sends_a_part(&mut desk, *client, SENT);
+    }
+    desk.turn();
+    assert_eq!((desk.gone.len(), desk.engine.steps()), (0, 0));
+    // Each of them is one too many, and one that grows while they come has the most by then.
+    let (grows, others) = clients[CLIENTS / 2..].split_first().unwrap();
+    for (at, client) in others.iter().enumerate() {
+        sends_a_part(&mut desk, *client, SENT);
+        if at == 10 {
+            sends_a_part(&mut desk, *grows, 4 * SENT);
+        }
+    }
+    let (steps, turns) = (desk.engine.steps(), desk.turns);
+    desk.turn();
+    assert!(steps <= CLIENTS as u64, "{steps} steps in one turn");
+    assert!(desk.gone.contains(grows), "who has the most stays");
+    assert_eq!(desk.gone.len(), CLIENTS / 2, "nobody else goes");
+    let held = desk.engine.census().buffered_bytes;
+    assert!(held <= CLIENTS / 2 * SENT, "{held} bytes are held");
+    let steps = desk.engine.steps() - steps;
+    assert_eq!(steps, 0, "and {} turns after it none", desk.turns - turns);
+}
+
+#[test]
+fn an_answer_that_may_take_long_delays_none_behind_it() {
+    let mut desk = Desk::one_of(2, 1, without_alarms, AuthMode::None);
+    let [unblocks, lists] = [desk.client(), desk.client()];
+    desk.says(unblocks, "CLIENT UNBLOCK 77\r\n");
+    desk.says(lists, "CLIENT LIST\r\n");
+    assert_eq!(desk.asked.len(), 2);
+    // The other worker does not answer.
+    desk.sleeps(Duration::from_millis(999));
+    assert_eq!(desk.hears(lists), "");
+    desk.sleeps(Duration::from_millis(1));
+    assert!(desk.hears(lists).contains("cmd=client"), "the list is late");
+    assert_eq!(desk.hears(unblocks), "");
+    desk.sleeps(Duration::from_secs(9));
+    assert_eq!(desk.hears(unblocks), ":0\r\n");
 }

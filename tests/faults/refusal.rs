@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::setup::{NOBODY_ASKS, SHORT_DEADLINES, narrows, other_clients, pipe_ids};
+use crate::setup::{NOBODY_ASKS, NONE_READY, SHORT_DEADLINES, narrows, other_clients, pipe_ids};
 use crate::support::{Child, Conn, PATIENCE, RedisServer, wait_for, wait_until};
 
 /// Calls until the reply is `wanted`; every other one must begin with `until_then`.
@@ -80,7 +80,8 @@ fn without_the_servers_command_the_own_table_rules() {
     let denied: Vec<&str> = ["--user"].into_iter().chain(denied.split(' ')).collect();
     for arguments in [&renamed[..], &denied[..]] {
         let server = RedisServer::start_with(arguments);
-        let narrows = narrows(&server.url(), SHORT_DEADLINES, &[]);
+        let settings = format!("{SHORT_DEADLINES}min_idle_leases = 0\n");
+        let narrows = narrows(&server.url(), &settings, &[]);
         let mut client = narrows.connect();
         client.expect(&["SET", "k", "v"], "+OK\r\n");
         client.expect(&["GET", "k"], "$1\r\nv\r\n");
@@ -139,7 +140,7 @@ fn a_password_or_a_user_of_the_url_logs_every_connection_in() {
     let server = RedisServer::start_with(&[&["--requirepass", "s3cret"][..], &user].concat());
     let at = server.address();
     for (credentials, name) in [(":s3cret@", "default"), ("app:pa%40ss@", "app")] {
-        let narrows = narrows(&format!("redis://{credentials}{at}/2"), "", &[]);
+        let narrows = narrows(&format!("redis://{credentials}{at}/2"), NONE_READY, &[]);
         let mut client = narrows.connect();
         client.expect(&["SET", "k", "v"], "+OK\r\n");
         client.expect(&["ACL", "WHOAMI"], format!("${}\r\n{name}\r\n", name.len()));
@@ -230,9 +231,9 @@ fn narrows_keeps_serving_when_the_server_takes_no_more_connections() {
 #[test]
 fn a_server_that_closes_idle_connections_goes_unnoticed() {
     let server = RedisServer::start_with(&["--timeout", "1"]);
-    let pinging = "[pool]\nping_interval = \"300ms\"\n";
-    let pinging = narrows(&server.url(), pinging, &[]);
-    let dialling = narrows(&server.url(), "", &[]);
+    let pinging = format!("{NONE_READY}ping_interval = \"300ms\"\n");
+    let pinging = narrows(&server.url(), &pinging, &[]);
+    let dialling = narrows(&server.url(), NONE_READY, &[]);
     let mut clients = [pinging.connect(), dialling.connect()];
     let mut admin = server.connect();
     for client in &mut clients {

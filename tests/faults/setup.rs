@@ -17,6 +17,9 @@ pub(crate) const SHORT_DEADLINES: &str = r#"
     queue_timeout = "1s"
 "#;
 
+/// No connection is kept ready for leases: those that there are can be counted.
+pub(crate) const NONE_READY: &str = "[pool]\nmin_idle_leases = 0\n";
+
 /// Clients need not log in, and what narrows answers by itself the server is not asked about: a list
 /// of clients is to be had while it does not answer.
 pub(crate) const NOBODY_ASKS: &str = "[auth]\nmode = \"none\"\n";

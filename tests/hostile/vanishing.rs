@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::bystander::{Bystander, expect_no_poison};
-use crate::setup::{NOBODY_ASKS, narrows, pipe_ids};
+use crate::setup::{NOBODY_ASKS, NONE_READY, narrows, pipe_ids};
 use crate::support::{PATIENCE, RedisServer, command, wait_until};
 
 /// How a client leaves.
@@ -124,7 +124,8 @@ fn a_client_that_sends_no_more_gets_all_of_its_replies() {
 #[test]
 fn clients_that_vanish_while_the_server_is_silent_are_forgotten() {
     let mut server = RedisServer::start();
-    let narrows = narrows(&server.url(), NOBODY_ASKS, &[]);
+    let settings = format!("{NONE_READY}{NOBODY_ASKS}");
+    let narrows = narrows(&server.url(), &settings, &[]);
     let mut watch = narrows.connect();
     watch.expect(&["PING"], "+PONG\r\n");
     let pipes = pipe_ids(&mut server.connect());

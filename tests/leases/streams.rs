@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::setup::{field, narrows, pipe_ids};
+use crate::setup::{NONE_READY, field, narrows, pipe_ids};
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 pub(crate) fn subscribed(channel: &str, count: usize) -> String {
@@ -27,7 +27,7 @@ fn published(conn: &mut Conn, channel: &str, text: &str, to: i64) {
 fn a_connection_is_given_back_when_nothing_is_subscribed_any_more() {
     for flavor in Flavor::installed() {
         let server = RedisServer::start_flavor(flavor, &[]);
-        let narrows = Narrows::in_front_of(&server, &[]);
+        let narrows = narrows(&server.url(), NONE_READY, &[]);
         let mut admin = server.connect();
         let mut client = narrows.connect();
         for protocol in ["2", "3", "2"] {

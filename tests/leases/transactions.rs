@@ -1,12 +1,12 @@
 //! What becomes of the connection behind a transaction.
 
-use crate::setup::{field, narrows, other_clients, pipe_ids};
+use crate::setup::{NONE_READY, field, narrows, other_clients, pipe_ids};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 #[test]
 fn a_connection_is_used_again_once_its_transaction_is_over() {
     let server = RedisServer::start();
-    let narrows = Narrows::in_front_of(&server, &[]);
+    let narrows = narrows(&server.url(), NONE_READY, &[]);
     let mut admin = server.connect();
     let mut clients: Vec<_> = (0..20).map(|_| narrows.connect()).collect();
     for (n, client) in clients.iter_mut().enumerate() {
@@ -28,7 +28,7 @@ fn a_connection_is_used_again_once_its_transaction_is_over() {
 #[test]
 fn a_block_that_comes_whole_takes_no_connection_of_its_own() {
     let server = RedisServer::start();
-    let narrows = Narrows::in_front_of(&server, &[]);
+    let narrows = narrows(&server.url(), NONE_READY, &[]);
     let mut admin = server.connect();
     let block = [
         command(&["MULTI"]),

@@ -62,8 +62,8 @@ fn the_wait_of_a_client_that_has_left_takes_nothing() {
 #[test]
 fn who_finds_no_place_waits_for_one_and_plain_traffic_goes_on() {
     let server = RedisServer::start();
-    let settings =
-        "[backend]\nmax_connections = 8\n[pool]\nblocking_max = 2\nqueue_timeout = \"300ms\"\n";
+    let settings = "[backend]\nmax_connections = 8\n[pool]\nblocking_max = 2\nqueue_timeout = \"300ms\"\n\
+         min_idle_leases = 0\n";
     let narrows = narrows(&server.url(), settings, &[]);
     let mut admin = server.connect();
     let mut waiting: Vec<Conn> = (0..6).map(|_| narrows.connect()).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustix::process::Signal;
 
-use crate::setup::{field, other_clients, pipe_ids};
+use crate::setup::{NONE_READY, field, other_clients, pipe_ids};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
 
 /// narrows with a configuration file that a test rewrites.
@@ -164,7 +164,7 @@ fn a_new_password_serves_new_connections_and_leaves_the_others() {
         "127.0.0.1:0",
     ];
     let file = folder.path().join("narrows.toml");
-    std::fs::write(&file, "").unwrap();
+    std::fs::write(&file, NONE_READY).unwrap();
     let common = ["--config", file.to_str().unwrap(), "--backend", &url];
     let mut narrows = Narrows::start(&[&common[..], &flags].concat());
     let mut client = narrows.connect();

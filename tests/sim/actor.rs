@@ -9,6 +9,7 @@ use narrows::resp::{Limits, Protocol, ReplyScanner};
 use super::brackets::Part;
 use super::ledger::{Ledger, Setting, Tag, Told};
 use super::logins::Login;
+use super::made::Made;
 use super::server::{DATABASES, NOPERM, RESTRICTED};
 use super::world::EARLY;
 
@@ -124,9 +125,15 @@ pub struct Actor {
     pub transacts: bool,
     pub transacts_percent: usize,
     pub waits_much: bool,
+    /// How many of its transactions depend on a `WATCH`.
+    pub watches_percent: usize,
+    /// Its world is made for something.
+    pub made: Option<Made>,
     /// It subscribes and tracks keys.
     pub listens: bool,
     pub listens_percent: usize,
+    /// The server may have let it log in as this one, though its `HELLO` has failed behind that.
+    pub perhaps: Option<u8>,
     /// By what it has asked, it may be subscribed.
     pub listening: bool,
     /// By what it has heard, it is.
@@ -180,9 +187,12 @@ impl Actor {
             transacts: false,
             transacts_percent: 0,
             waits_much: false,
+            watches_percent: 50,
+            made: None,
             slips: false,
             listens: false,
             listens_percent: 0,
+            perhaps: None,
             listening: false,
             subscribed: false,
             gone: false,
@@ -282,7 +292,8 @@ impl Actor {
 
     /// A request that stays silent is over when a later one is answered.
     pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
-        if !late && self.was_dropped(pending, ledger) {
+        let dropped = !late && self.was_dropped(pending, ledger);
+        if dropped && !ledger.may_have_been_answered_early(pending.tag) {
             self.dropped = Some(pending.tag);
         }
         match pending.expect {
@@ -306,6 +317,7 @@ impl Actor {
         ledger: &mut Ledger,
     ) -> Result<(), &'static str> {
         let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
+        self.learn_user(pending.tag, ledger);
         if self.stranded {
             return Err("answered in a context that it had left");
         }
@@ -330,9 +342,10 @@ impl Actor {
             | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
             Expect::Login(login) => return self.judge_login(*login, frame, ledger),
             // A right that its user does not have.
-            Expect::Exactly(bytes) if self.setting.user == RESTRICTED && is_id(bytes) => {
+            Expect::Exactly(bytes) if self.may_be(RESTRICTED) && is_id(bytes) => {
                 let refused = frame == format!("-{NOPERM}\r\n").as_bytes() || frame == EARLY;
-                if !refused && !not_run {
+                let allowed = self.perhaps.is_some() && frame == bytes;
+                if !refused && !allowed && !not_run {
                     return Err("not kept from what it has no right to");
                 }
             }
@@ -409,6 +422,7 @@ impl Actor {
         frame: &[u8],
         ledger: &mut Ledger,
     ) -> Result<(), &'static str> {
+        self.learn_user(pending.tag, ledger);
         let (tag, setting) = (pending.tag, self.setting);
         if frame.starts_with(b"-TRYAGAIN narrows:") {
             ledger.told(tag, Told::NotRun, setting);

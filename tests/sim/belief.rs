@@ -4,30 +4,26 @@
 
 use std::sync::Arc;
 
-use narrows::command::{Policy, PolicySettings};
 use narrows::engine::Rules;
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, Account, AuthMode};
 
+use super::rules;
 use super::server::{State, Users, user_name};
 use super::world::World;
 
 /// Steps between two such reloads.
 const STEPS: u64 = 10;
 
-/// Where there are such reloads, the user that clients run as first. By the seed and not by chance,
-/// which other worlds go on with.
-pub fn for_reloads(rules: &mut Rules, seed: u64, apart: bool, users: &Users) -> Option<u8> {
-    if apart || seed % 5 != 2 {
-        return None;
-    }
+/// The user that clients run as first, where there are such reloads.
+pub fn for_reloads(rules: &mut Rules, users: &Users) -> u8 {
     rules.access = run_as(1, users);
-    Some(1)
+    1
 }
 
 /// Everybody is a user of the configuration that runs as this user of the server.
 fn run_as(user: u8, users: &Users) -> Access {
-    let policy = Policy::new(&PolicySettings::default()).expect("no rules, no mistakes");
+    let policy = rules::policy();
     let account = Account {
         nopass: true,
         admin: true,
@@ -57,7 +53,7 @@ impl World {
         let rules = Rules {
             settings: self.rules.settings.clone(),
             commands: self.rules.commands.clone(),
-            policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+            policy: rules::policy(),
             access: run_as(user, &self.server.users),
         };
         self.rules = Arc::new(rules);

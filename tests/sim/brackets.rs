@@ -7,6 +7,7 @@ use narrows::resp::{Limits, ReplyScanner, write};
 use super::actor::{Actor, Expect, Mode, Pending};
 use super::chance::Chance;
 use super::ledger::{Ledger, Setting, Tag, Told};
+use super::made::Made;
 use super::models::{COUNTERS, LISTS};
 use super::requests::huge_value;
 use super::server::DATABASES;
@@ -53,11 +54,11 @@ impl Actor {
             return;
         }
         let mut watch = None;
-        if chance.hits(50) {
+        if chance.hits(self.watches_percent) {
             let key = format!("c{}k{}", chance.below(4), chance.below(3));
             self.say(tag, &["WATCH", &key, &tag.text()], Expect::Watch);
             watch = Some(tag);
-            if self.thinks.is_none() && chance.hits(40) {
+            if self.thinks.is_none() && chance.hits(self.thinks_percent()) {
                 self.thinks = Some((self.unsent.len(), tag));
             }
             self.do_meanwhile(chance);
@@ -67,7 +68,10 @@ impl Actor {
         let runs = chance.hits(85);
         // With its tag a counter has an argument too many for narrows: not a block for a pipe.
         // What narrows itself carries out makes it none either.
-        let kinds = chance.one_of(&[3, 3, 4, 6]);
+        let kinds = match self.made {
+            Some(Made::Blocks) => 3,
+            _ => chance.one_of(&[3, 3, 4, 6]),
+        };
         let parts: Vec<Part> = (0..chance.below(5))
             .map(|_| self.part(chance, kinds, ledger))
             .collect();
@@ -96,6 +100,14 @@ impl Actor {
         }
     }
 
+    /// How often it takes its time behind a `WATCH`.
+    fn thinks_percent(&self) -> usize {
+        match self.made {
+            Some(Made::Watching) => 70,
+            _ => 40,
+        }
+    }
+
     /// How many of so many bytes it sends now.
     pub fn sends(&mut self, most: usize) -> usize {
         let n = self.unsent.len().min(most);
@@ -114,7 +126,11 @@ impl Actor {
 
     /// What ends no `WATCH`, between one and its `MULTI`.
     fn do_meanwhile(&mut self, chance: &mut Chance) {
-        let what = chance.below(10);
+        let what = match self.made {
+            Some(Made::Watching) => chance.one_of(&[0, 1, 2, 2, 2, 9, 9, 9]),
+            Some(Made::Reloading) => 7,
+            _ => chance.below(10),
+        };
         if what > 7 {
             return;
         }
@@ -185,9 +201,13 @@ impl Actor {
     /// `BLPOP`, with the tag as a further key.
     pub fn wait(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
         let list = chance.one_of(&LISTS);
-        let seconds = chance.one_of(&["0.01", "0.1", "0.7"]);
+        let seconds = match self.made {
+            Some(_) => chance.one_of(&["0.1", "0.7", "5"]),
+            None => chance.one_of(&["0.01", "0.1", "0.7"]),
+        };
         ledger.models.pops(tag, list);
         ledger.models.waits(tag);
+        ledger.places.asks(tag, list);
         let span = Duration::from_secs_f64(seconds.parse().unwrap_or(0.0));
         ledger.waits_until.insert(tag, ledger.now + span);
         let silent = self.begin();
@@ -195,7 +215,11 @@ impl Actor {
         if let Some(pending) = self.pending.back_mut() {
             pending.silent = silent;
         }
-        if self.waits_much && self.mode == Mode::On && chance.hits(30) {
+        let behind = match self.made {
+            Some(_) => 50,
+            None => 30,
+        };
+        if self.waits_much && self.mode == Mode::On && chance.hits(behind) {
             // More than narrows keeps of what stands behind a wait.
             let tag = self.next_tag();
             let value = huge_value(chance, &tag.text());

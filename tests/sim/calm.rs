@@ -159,9 +159,10 @@ impl World {
         let stuck = self.actors.iter().find(|a| !a.gone && !a.is_content());
         Err(match stuck {
             Some(a) => format!(
-                "client {} waits for ever for {:?}; {:?}",
+                "client {} waits for ever for {:?}: {}; {:?}",
                 a.number,
                 a.pending.front(),
+                self.workers[a.worker].engine.how_it_stands(a.key),
                 self.workers[a.worker].engine.census()
             ),
             None => "somebody is not read any more".to_owned(),

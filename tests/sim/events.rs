@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use narrows::admission::Permit;
 use narrows::engine::BackendId;
 
 use super::server::State;
@@ -79,6 +80,50 @@ impl World {
         true
     }
 
+    /// narrows dials.
+    pub fn dial(&mut self, w: usize, id: BackendId, permit: Permit) {
+        let ends = [
+            DialEnd::Open,
+            DialEnd::Open,
+            DialEnd::Open,
+            DialEnd::Refused,
+            DialEnd::Full,
+        ];
+        let is_quick = self.in_turns || self.made.is_some();
+        let end = match self.calm || is_quick {
+            true => DialEnd::Open,
+            false => self.chance.one_of(&ends),
+        };
+        let due = self.now + self.chance.micros(if is_quick { 2000 } else { 20_000 });
+        let capacity = match self.in_turns {
+            true => 1 << 20,
+            false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
+        };
+        let capacity = self.capacity_as_made().unwrap_or(capacity);
+        let capacity = self.roomy(capacity);
+        let conn = Conn {
+            _permit: permit,
+            end,
+            due,
+            link: None,
+            to_server: Vec::new(),
+            capacity,
+            blocked: false,
+            closes_after: None,
+        };
+        self.conns.insert((w, id), conn);
+    }
+
+    /// Which connections are not lost yet.
+    pub fn count_the_living(&mut self) {
+        let alive = self.conns.values().filter_map(|conn| {
+            let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
+            link.map(|link| link.id)
+        });
+        self.ledger.feeds.alive = alive.collect();
+        self.server.hub.retain(&self.ledger.feeds.alive);
+    }
+
     /// The oldest dial that is due comes to its end.
     pub fn end_dial(&mut self) -> Option<usize> {
         let now = self.now;
@@ -149,6 +194,7 @@ impl World {
         if link.is_left {
             self.ledger.feeds.left(link.id);
         }
+        self.check_order_of_line();
         executed > 0
     }
 

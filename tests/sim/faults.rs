@@ -37,6 +37,8 @@ impl World {
                 while link.execute(&mut self.server, &mut self.ledger) {}
                 // An error to a MULTI would let what follows run, as on a direct connection.
                 if link.input.len() > 1 && !link.input.starts_with(b"*1") {
+                    let received = [&link.input[..], &conn.to_server].concat();
+                    self.ledger.answered_early(&received);
                     link.out.extend_from_slice(EARLY);
                     conn.closes_after = Some(link.out.len());
                 }

@@ -35,6 +35,9 @@ impl World {
         };
         actor.listens = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.listens_percent = if self.listening { 60 } else { 10 };
+        if let Some(made) = self.made {
+            made.shape(&mut actor);
+        }
         self.actors.push(actor);
     }
 }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use narrows::engine::Rules;
-use narrows::resp::Protocol;
+use narrows::resp::{Args, Limits, Protocol, RequestEvent, RequestScanner};
 
 use super::feeds::Feeds;
 use super::models::Models;
+use super::places::Places;
 use super::transactions::Transactions;
 
 /// Whose request, and which: unique in one simulation.
@@ -106,6 +107,8 @@ pub struct Ledger {
     pub kinds_checked: bool,
     /// What clients have asked of shared keys.
     pub models: Models,
+    /// Who waits for what.
+    pub places: Places,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
     /// What servers send clients unasked.
@@ -121,6 +124,10 @@ pub struct Ledger {
     /// Which user a client runs as changes while it runs: whether that is the one that narrows takes
     /// it for is asked of the connections.
     pub any_user: bool,
+    /// Requests that servers have answered with an error before they had read them, and how many more
+    /// that nobody can tell.
+    early: BTreeSet<Tag>,
+    early_of_some: u32,
     /// Requests time out: they may run after their clients were told so.
     pub timeouts: bool,
     pub now: Duration,
@@ -252,6 +259,31 @@ impl Ledger {
     pub fn has_answered(&self, tag: Tag, frame: &[u8]) -> bool {
         let entry = self.entries.get(&tag);
         entry.is_some_and(|entry| entry.reply == frame || entry.earlier.as_deref() == Some(frame))
+    }
+
+    /// A server answers what `received` begins with, before it has read all of it.
+    pub fn answered_early(&mut self, received: &[u8]) {
+        let limits = Limits::default().authenticated();
+        let advance = RequestScanner::default().advance(received, &limits);
+        let length = match advance {
+            Ok(advance) if matches!(advance.event, RequestEvent::Complete(_)) => advance.consumed,
+            _ => 0,
+        };
+        match Args::new(&received[..length]).last().and_then(Tag::read) {
+            Some(tag) => {
+                self.early.insert(tag);
+            }
+            None => self.early_of_some += 1,
+        }
+    }
+
+    /// Whether that may have been the answer to a request that never ran. Where it was to be silent its
+    /// client has not heard it, as directly.
+    pub fn may_have_been_answered_early(&mut self, tag: Tag) -> bool {
+        let known = self.early.contains(&tag);
+        let some = !known && self.early_of_some > 0;
+        self.early_of_some -= u32::from(some);
+        known || some
     }
 
     /// A client in `expected` has been told how its request ended.

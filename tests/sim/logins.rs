@@ -89,12 +89,16 @@ impl Actor {
                 return Ok(());
             }
             _ if frame.starts_with(b"-WRONGPASS") && (!login.right || changed) => return Ok(()),
-            // Guesses of others from the same address; a transaction of its own; a server that
-            // answers before it has read.
+            // A server that answers before it has read. Where narrows has logged in for it before that,
+            // it is who it asked to be, as where the server says no to what else a `HELLO` asks for.
+            _ if frame == super::world::EARLY => {
+                self.perhaps = login.hello.map(|_| login.user);
+                return Ok(());
+            }
+            // Guesses of others from the same address; a transaction of its own.
             _ if frame.starts_with(b"-ERR narrows: too many failed logins")
                 || frame.starts_with(b"-ERR narrows: a transaction")
-                || frame.starts_with(b"-ERR Command not allowed inside a transaction")
-                || frame == super::world::EARLY =>
+                || frame.starts_with(b"-ERR Command not allowed inside a transaction") =>
             {
                 return Ok(());
             }
@@ -103,8 +107,24 @@ impl Actor {
         if !login.right && !changed {
             return Err("logged in with a wrong password");
         }
-        self.setting.user = login.user;
+        (self.setting.user, self.perhaps) = (login.user, None);
         Ok(())
+    }
+
+    /// Whether it may be this user.
+    pub fn may_be(&self, user: u8) -> bool {
+        self.setting.user == user || self.perhaps == Some(user)
+    }
+
+    /// As whom a request of its has run tells who it is.
+    pub fn learn_user(&mut self, tag: Tag, ledger: &Ledger) {
+        let ran = ledger.entry(tag).filter(|entry| entry.times > 0);
+        if let Some(entry) = ran
+            && let Some(user) = self.perhaps.take()
+            && entry.setting.user == user
+        {
+            self.setting.user = user;
+        }
     }
 
     /// An answer to one that has not logged in where it has to. What it asked has not run.

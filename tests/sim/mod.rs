@@ -23,8 +23,10 @@ mod joining;
 mod ledger;
 mod listening;
 mod logins;
+mod made;
 mod models;
 mod own_keys;
+mod places;
 mod play;
 mod replay;
 mod requests;
@@ -35,5 +37,7 @@ mod transactions;
 mod turns;
 mod world;
 
+#[allow(unused_imports, reason = "each of the tests uses what it needs")]
+pub use made::Made;
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
 pub use replay::{Plan, Worlds, explain, from_environment, is_of, outcome, replays};

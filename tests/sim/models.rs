@@ -88,7 +88,35 @@ impl Models {
                 self.judge_list(ledger, server, (db, list))?;
             }
         }
-        Ok(())
+        self.judge_leavers(ledger, server)
+    }
+
+    /// What was taken for a client that narrows knew to have left is where it came from, was given to
+    /// another, or is counted as lost.
+    fn judge_leavers(&self, ledger: &Ledger, server: &Server) -> Result<(), String> {
+        let mut takers: BTreeMap<Tag, (u64, Tag)> = BTreeMap::new();
+        for (tag, _) in &self.pops {
+            let entry = ledger.entry(*tag).filter(|e| e.life == server.lives);
+            let element = ledger.reply(*tag).and_then(element_of);
+            if let Some((entry, element)) = entry.zip(element) {
+                let last = takers.entry(element).or_insert((entry.at, *tag));
+                *last = (*last).max((entry.at, *tag));
+            }
+        }
+        let places = (0..DATABASES).flat_map(|db| LISTS.map(|list| (db, list)));
+        let here = places.flat_map(|(db, list)| server.list(db, list));
+        let here: BTreeSet<Tag> = here.filter_map(|element| Tag::read(&element)).collect();
+        let lost = takers.into_iter().filter(|(element, (_, tag))| {
+            let is_here = here.contains(element) || self.delivered.contains_key(element);
+            self.waits.contains(tag) && ledger.is_kept_for_others(*tag) && !is_here
+        });
+        let lost: Vec<(Tag, (u64, Tag))> = lost.collect();
+        match lost.first() {
+            Some((element, (_, tag))) if lost.len() > self.counted => Err(format!(
+                "{element:?} was taken for {tag:?}, whose client had left, and is gone"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn judge_counter(

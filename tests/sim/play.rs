@@ -72,7 +72,7 @@ impl World {
         self.ledger.offence.take().map_or(Ok(()), Err)
     }
 
-    fn some_conn(&mut self) -> Option<(usize, BackendId)> {
+    pub fn some_conn(&mut self) -> Option<(usize, BackendId)> {
         let n = self.conns.len();
         let at = self.chance.below(n);
         self.conns.keys().nth(at).copied()
@@ -93,6 +93,7 @@ impl World {
             false => CLIENTS_MAX,
         };
         match self.chance.below(100) {
+            _ if self.happens_as_made() => {}
             0..6 if here < most => self.connect(),
             0..26 => self.ask_some(),
             26..36 => {
@@ -176,6 +177,11 @@ impl World {
         if self.in_turns {
             super::rules::for_turns(&mut rules);
         }
+        if let Some(made) = self.made {
+            let output_bytes_max = rules.settings.clients.output_bytes_max;
+            made.bend(&mut rules, &mut self.chance);
+            rules.settings.clients.output_bytes_max = output_bytes_max;
+        }
         rules.access = self.rules.access.clone();
         rules.settings.clients.handshake_timeout = self.rules.settings.clients.handshake_timeout;
         self.rules = std::sync::Arc::new(rules);
@@ -230,7 +236,7 @@ impl World {
         self.send_some(at, most);
     }
 
-    fn leave_somehow(&mut self) {
+    pub fn leave_somehow(&mut self) {
         let Some(at) = self.some_actor() else {
             return;
         };
@@ -249,7 +255,7 @@ impl World {
     }
 
     /// What a client that has just left may have waited for comes.
-    fn push_behind(&mut self, left: usize) {
+    pub fn push_behind(&mut self, left: usize) {
         let db = self.actors[left].setting.db;
         let free = |a: &Actor| !a.gone && !a.done && !a.half_closed && a.is_content();
         let pusher = (self.actors.iter()).position(|a| free(a) && a.setting.db == db);
@@ -270,7 +276,11 @@ impl World {
             return;
         };
         let most = self.chance.one_of(&[1, 15, 200, 1 << 20]);
-        match self.chance.below(4) {
+        let part = match self.made {
+            Some(_) if self.chance.hits(70) => 3,
+            _ => self.chance.below(4),
+        };
+        match part {
             0 => {
                 self.receive(key, most);
             }

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use super::made::Made;
 use super::play::{Report, play};
 use super::world::World;
 
@@ -33,6 +34,8 @@ pub type Story = Rc<RefCell<Vec<String>>>;
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub seed: u64,
+    /// What its world is made for, if that is not left to the seed.
+    pub made: Option<Made>,
     /// The steps of the storm that happen; all of them where it is `None`.
     pub steps: Option<BTreeSet<u64>>,
     /// Where the events are written down.
@@ -56,6 +59,25 @@ impl Plan {
             ..Self::default()
         }
     }
+
+    /// The same in a world that is made for something.
+    pub fn made(made: Made, seed: u64) -> Self {
+        Self {
+            made: Some(made),
+            ..Self::of(seed)
+        }
+    }
+
+    /// How it is named in a list.
+    pub fn name(&self) -> String {
+        format!("{}seed {}", self.world(), self.seed)
+    }
+
+    /// How its world is named to whoever plays it again.
+    fn world(&self) -> String {
+        let named = |made| format!("NARROWS_SIM_WORLD={made:?} ");
+        self.made.map(named).unwrap_or_default()
+    }
 }
 
 thread_local! {
@@ -71,18 +93,14 @@ pub enum Worlds {
     All,
     /// Servers get out of step.
     OutOfStep,
-    /// Requests time out.
-    WithTimeouts,
     /// Clients log in.
     WithUsers,
     /// Clients do little else than transactions, and wait.
     Transacting,
-    /// Clients do little else than wait, and leave, and nothing goes wrong with connections.
-    Waiting,
     /// Clients do little else than subscribe and publish.
     Listening,
-    /// Reloads make all clients another user of the server.
-    Reloading,
+    /// They are made for something.
+    Made(Made),
 }
 
 impl World {
@@ -94,16 +112,16 @@ impl World {
 
 /// Whether the world of this seed is of this kind.
 pub fn is_of(worlds: Worlds, seed: u64) -> bool {
+    if let Worlds::All | Worlds::Made(_) = worlds {
+        return true;
+    }
     let world = World::new(&Plan::of(seed));
     match worlds {
-        Worlds::All => true,
         Worlds::OutOfStep => world.slips,
         Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
-        Worlds::Waiting => world.waits_much(),
         Worlds::Listening => world.listening,
-        Worlds::Reloading => world.runs_as.is_some(),
-        Worlds::WithTimeouts => world.ledger.timeouts && !world.slips,
+        Worlds::All | Worlds::Made(_) => true,
     }
 }
 
@@ -140,6 +158,9 @@ pub fn from_environment() -> Option<Plan> {
     let steps = std::env::var("NARROWS_SIM_STEPS").ok();
     Some(Plan {
         seed: seed.parse().expect("NARROWS_SIM_SEED is a number"),
+        made: std::env::var("NARROWS_SIM_WORLD")
+            .ok()
+            .map(|name| Made::named(&name).expect("NARROWS_SIM_WORLD is made for something")),
         steps: steps.map(|text| read_steps(&text)),
         story: None,
         told: std::env::var_os("NARROWS_SIM_TRACE").is_some(),
@@ -151,8 +172,11 @@ pub fn replays(text: &str) -> Option<Plan> {
     let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;
     let (seed, rest) = rest.split_once(" NARROWS_SIM_STEPS=")?;
     let steps = rest.lines().next()?;
+    let made = text.split_once("NARROWS_SIM_WORLD=");
+    let made = made.and_then(|(_, rest)| Made::named(rest.split_whitespace().next()?));
     Some(Plan {
         seed: seed.parse().ok()?,
+        made,
         steps: Some(read_steps(steps)),
         ..Plan::default()
     })
@@ -174,7 +198,8 @@ pub fn explain(plan: &Plan, failure: &Failure) -> String {
     let story = story.borrow();
     let skipped = story.len().saturating_sub(LINES_MAX);
     let mut text = format!(
-        "seed {} at commit {}: {}\nwith {} of its steps only ({runs} runs): {ends}\n",
+        "{}seed {} at commit {}: {}\nwith {} of its steps only ({runs} runs): {ends}\n",
+        plan.world(),
         plan.seed,
         commit(),
         failure.text,
@@ -187,7 +212,8 @@ pub fn explain(plan: &Plan, failure: &Failure) -> String {
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str(&format!(
-        "replay it: NARROWS_SIM_SEED={} NARROWS_SIM_STEPS={}\n",
+        "replay it: {}NARROWS_SIM_SEED={} NARROWS_SIM_STEPS={}\n",
+        plan.world(),
         plan.seed,
         write_steps(&steps)
     ));
@@ -207,6 +233,7 @@ fn minimise(plan: &Plan, failure: &Failure) -> (BTreeSet<u64>, usize) {
             steps,
             story,
             told: false,
+            made: plan.made,
             seed: plan.seed,
         })
         .is_err()

@@ -290,7 +290,7 @@ impl Actor {
     }
 
     /// Ends a wait, if that client waits.
-    fn unblock_some(
+    pub fn unblock_some(
         &mut self,
         chance: &mut Chance,
         tag: Tag,
@@ -306,7 +306,7 @@ impl Actor {
     }
 
     /// The connection ends here; what comes behind must not run.
-    fn say_last_word(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+    pub fn say_last_word(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
         match chance.below(4) {
             0 | 1 => self.send(chance, tag, &["QUIT"], Expect::Exactly(b"+OK\r\n".to_vec())),
             2 => {

@@ -11,8 +11,15 @@ use narrows::session::{Access, AuthMode};
 use super::chance::{Chance, Part};
 
 thread_local! {
-    /// Made once: it costs as much as a short simulation.
+    /// Made once: each costs as much as a short simulation.
     static TABLE: CommandTable = CommandTable::builtin();
+    static POLICY: Policy =
+        Policy::new(&PolicySettings::default()).expect("no rules, no mistakes");
+}
+
+/// Nothing is denied.
+pub fn policy() -> Policy {
+    POLICY.with(Policy::clone)
 }
 
 pub fn draw(chance: &mut Chance) -> Rules {
@@ -35,6 +42,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
     pool.big_reply_bytes = chance.one_of(&[300, 2000, 100_000]);
     pool.leases_max = chance.between(0, 4);
     pool.blocking_max = chance.between(0, 3);
+    pool.min_idle_leases = (pool.leases_max + pool.blocking_max) % 3;
     let backend = &mut settings.backend;
     backend.handshake_timeout = ms(200);
     backend.stall_timeout = ms(400);
@@ -65,7 +73,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
     Rules {
         settings,
         commands: TABLE.with(CommandTable::clone),
-        policy: Policy::new(&PolicySettings::default()).expect("no rules, no mistakes"),
+        policy: policy(),
         access: Access::default(),
     }
 }

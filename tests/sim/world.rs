@@ -15,6 +15,7 @@ use super::actor::Actor;
 use super::belief;
 use super::chance::{Chance, Part};
 use super::ledger::Ledger;
+use super::made::{self, Made};
 use super::replay::{Plan, STEP, Story};
 use super::rules;
 use super::server::{Link, Server, State};
@@ -33,7 +34,7 @@ pub enum DialEnd {
 
 /// One connection to the server, or a dial.
 pub struct Conn {
-    _permit: Permit,
+    pub _permit: Permit,
     pub end: DialEnd,
     pub due: Duration,
     pub link: Option<Link>,
@@ -88,6 +89,68 @@ fn draw_faults(in_turns: bool, slips: bool, chance: &mut Chance) -> usize {
     }
 }
 
+/// What a world is like, beside its settings: see [`World`].
+struct Kind {
+    slips: bool,
+    transacting: bool,
+    listening: bool,
+    users: bool,
+    runs_as: Option<u8>,
+    steps: u64,
+    faults: usize,
+}
+
+impl Kind {
+    fn draw(
+        plan: &Plan,
+        in_turns: bool,
+        (rules, server): (&mut Rules, &mut Server),
+        chance: &mut Chance,
+    ) -> Self {
+        let made = plan.made;
+        let is_any = !in_turns && made.is_none();
+        let slips = is_any && chance.hits(20);
+        let transacting = match made {
+            Some(made) => made.is_transacting(),
+            None => is_any && !slips && chance.hits(25),
+        };
+        let listening = is_any && !slips && !transacting && chance.hits(25);
+        if slips {
+            rules::for_slips(rules, chance);
+        }
+        let users = is_any && !slips && chance.hits(25);
+        if users {
+            rules::for_users(rules, chance);
+            server.users.default_is_closed = chance.hits(40);
+        }
+        let reloads = match made {
+            Some(made) => made == Made::Reloading,
+            // By the seed and not by chance, which other worlds go on with.
+            None => !in_turns && !slips && !users && plan.seed % 5 == 2,
+        };
+        let runs_as = reloads.then(|| belief::for_reloads(rules, &server.users));
+        let steps = chance.between(100, 500) as u64;
+        let faults = match made {
+            Some(made) => made.faults(),
+            None => draw_faults(in_turns, slips, chance),
+        };
+        if let Some(made) = made {
+            made.bend(rules, chance);
+        }
+        let waits = made.is_none() && transacting && faults == 0 && !users;
+        rules::for_seed(rules, plan.seed, waits);
+        Self {
+            slips,
+            transacting,
+            listening,
+            users,
+            runs_as,
+            steps,
+            faults,
+        }
+    }
+}
+
 /// See the file's head.
 pub struct World {
     pub seed: u64,
@@ -98,6 +161,8 @@ pub struct World {
     pub faults: usize,
     /// Connections get out of step, too.
     pub slips: bool,
+    /// What it is made for, if it is.
+    pub made: Option<Made>,
     /// Clients do little else than transactions, and wait.
     pub transacting: bool,
     /// Clients log in as users of the server.
@@ -132,37 +197,27 @@ impl World {
     pub fn new(plan: &Plan) -> Self {
         let seed = plan.seed;
         let mut chance = Chance::of(seed, Part::Setup);
-        let in_turns = chance.hits(12);
+        let made = plan.made;
+        let in_turns = chance.hits(12) && made.is_none();
         let mut rules = rules::draw(&mut chance);
-        let workers = chance.one_of(&[1, 1, 2, 3]);
+        let mut workers = chance.one_of(&[1, 1, 2, 3]);
         let mut total = chance.between(workers + 1, workers + 4) as u32;
+        if made.is_some() {
+            (workers, total) = made::CONNECTIONS;
+        }
         if in_turns {
             rules::for_turns(&mut rules);
             total = (workers + 1) as u32;
         }
-        let slips = !in_turns && chance.hits(20);
-        let transacting = !in_turns && !slips && chance.hits(25);
-        let listening = !in_turns && !slips && !transacting && chance.hits(25);
-        if slips {
-            rules::for_slips(&mut rules, &mut chance);
-        }
-        let users = !in_turns && !slips && chance.hits(25);
         let mut server = Server::default();
-        if users {
-            rules::for_users(&mut rules, &mut chance);
-            server.users.default_is_closed = chance.hits(40);
-        }
-        let apart = in_turns || slips || users;
-        let runs_as = belief::for_reloads(&mut rules, seed, apart, &server.users);
-        let steps = chance.between(100, 500) as u64;
-        let faults = draw_faults(in_turns, slips, &mut chance);
-        rules::for_seed(&mut rules, seed, transacting && faults == 0 && !users);
+        let kind = Kind::draw(plan, in_turns, (&mut rules, &mut server), &mut chance);
+        let dials = match made {
+            Some(_) => 1000,
+            None => chance.one_of(&[20, 1000]),
+        };
         let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
-        let shared = Shared::new(
-            Arc::clone(&budget),
-            DialRate::new(chance.one_of(&[20, 1000])),
-        );
+        let shared = Shared::new(Arc::clone(&budget), DialRate::new(dials));
         let identity = Arc::new(rules::identity());
         let worker = |worker| {
             let place = (worker, workers);
@@ -172,19 +227,20 @@ impl World {
         Self {
             seed,
             chance,
-            steps,
-            faults,
-            slips,
-            transacting,
-            users,
-            runs_as,
-            listening,
+            steps: kind.steps,
+            faults: kind.faults,
+            slips: kind.slips,
+            made,
+            transacting: kind.transacting,
+            users: kind.users,
+            runs_as: kind.runs_as,
+            listening: kind.listening,
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
             budget,
             server,
-            ledger: Ledger::new(&rules, faults == 0 && !slips),
+            ledger: Ledger::new(&rules, kind.faults == 0 && !kind.slips),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
@@ -237,6 +293,7 @@ impl World {
         for _ in 0..100 {
             self.turn(w);
             if !self.workers[w].engine.is_unfinished() {
+                self.look_at_line(w);
                 return;
             }
         }
@@ -308,40 +365,6 @@ impl World {
         }
     }
 
-    fn dial(&mut self, w: usize, id: BackendId, permit: Permit) {
-        let ends = [
-            DialEnd::Open,
-            DialEnd::Open,
-            DialEnd::Open,
-            DialEnd::Refused,
-            DialEnd::Full,
-        ];
-        let end = match self.calm || self.in_turns {
-            true => DialEnd::Open,
-            false => self.chance.one_of(&ends),
-        };
-        let due = self.now
-            + self
-                .chance
-                .micros(if self.in_turns { 2000 } else { 20_000 });
-        let capacity = match self.in_turns {
-            true => 1 << 20,
-            false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
-        };
-        let capacity = self.roomy(capacity);
-        let conn = Conn {
-            _permit: permit,
-            end,
-            due,
-            link: None,
-            to_server: Vec::new(),
-            capacity,
-            blocked: false,
-            closes_after: None,
-        };
-        self.conns.insert((w, id), conn);
-    }
-
     /// narrows has closed a connection: the server may still read what was on its way.
     fn hang_up(&mut self, w: usize, id: BackendId) {
         self.lost_at = self.step;
@@ -358,6 +381,7 @@ impl World {
             self.server.now = self.now;
             while link.execute(&mut self.server, &mut self.ledger) {}
         }
+        self.check_order_of_line();
         self.count_the_living();
     }
 
@@ -440,16 +464,6 @@ impl World {
                 None => self.workers[w].engine.client_gone(id, self.now),
             }
         }
-    }
-
-    /// Which connections are not lost yet.
-    pub fn count_the_living(&mut self) {
-        let alive = self.conns.values().filter_map(|conn| {
-            let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
-            link.map(|link| link.id)
-        });
-        self.ledger.feeds.alive = alive.collect();
-        self.server.hub.retain(&self.ledger.feeds.alive);
     }
 
     pub fn write_client(&mut self, at: usize) {

@@ -71,6 +71,14 @@ impl Conn {
         }
     }
 
+    /// Is gone at once, as with its machine: the peer may send it nothing more.
+    pub fn reset(self) {
+        if let Stream::Tcp(stream) = &self.stream {
+            let socket = socket2::SockRef::from(stream);
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+
     #[track_caller]
     pub fn connect_unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();

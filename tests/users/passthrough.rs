@@ -122,7 +122,10 @@ fn hello_logs_in_as_well() {
 #[test]
 fn load_short_connections_that_log_in_need_no_dial_once_the_user_is_known() {
     let server = server_with_users(Flavor::installed()[0]);
-    let narrows = passthrough(&server, "[backend]\nmax_connections = 6\n");
+    let narrows = passthrough(
+        &server,
+        "[backend]\nmax_connections = 6\n[pool]\nmin_idle_leases = 0\n",
+    );
     let once = |user: &str, password: &str| {
         let mut client = narrows.connect();
         client.expect(&["AUTH", user, password], "+OK\r\n");

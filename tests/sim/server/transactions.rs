@@ -55,6 +55,11 @@ impl Transaction {
         }
     }
 
+    /// Whether anything is watched.
+    pub fn is_watching(&self) -> bool {
+        !self.watches.is_empty()
+    }
+
     /// Whether another client's keys are watched.
     pub fn watches_for_another(&self, client: u32) -> bool {
         self.watches.iter().any(|watch| watch.tag.client != client)
@@ -87,6 +92,9 @@ pub fn run(
         "WATCH" if queueing => write::error(&mut reply, "ERR WATCH inside MULTI is not allowed"),
         "WATCH" => {
             let (db, tag) = (link.setting.db, args.last().and_then(|arg| Tag::read(arg)));
+            if let Some(tag) = tag.filter(|tag| link.transaction.watches_for_another(tag.client)) {
+                ledger.offend(format!("{tag:?} is added to what another client watches"));
+            }
             for key in &args[1..args.len() - 1] {
                 let version = server.keys.version(db, key);
                 link.transaction.watches.extend(tag.map(|tag| Watch {
@@ -117,6 +125,13 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
     let dirty = link.transaction.watches.iter().any(changed);
     let watched: Vec<Tag> = link.transaction.watches.iter().map(|w| w.tag).collect();
     let aborted = link.transaction.aborted;
+    let tag_of = |frame: &Vec<u8>| Args::new(frame).last().and_then(Tag::read);
+    let owner = link.transaction.queue.iter().flatten().find_map(tag_of);
+    if let Some(tag) = owner.filter(|tag| link.transaction.watches_for_another(tag.client)) {
+        ledger.offend(format!(
+            "what {tag:?} is in depends on what another client watches"
+        ));
+    }
     let queue = link.transaction.end();
     if aborted {
         let text = "EXECABORT Transaction discarded because of previous errors.";
@@ -128,7 +143,6 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
             Protocol::Resp3 => reply.extend_from_slice(b"_\r\n"),
         };
     }
-    let tag_of = |frame: &Vec<u8>| Args::new(frame).last().and_then(Tag::read);
     let tags: Vec<Tag> = queue.iter().filter_map(tag_of).collect();
     ledger.transactions.runs(&tags, &watched);
     if let Some(text) = ledger.transactions.offence.take() {

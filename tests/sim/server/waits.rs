@@ -84,7 +84,7 @@ pub fn at_once(
         write::error(&mut reply, text);
         return reply;
     }
-    if !pop(link, &keys, server, &mut reply) {
+    if !pop(link, (tag, &keys), server, ledger, &mut reply) {
         return nil(link);
     }
     ledger.executed(Execution {
@@ -105,13 +105,20 @@ fn nil(link: &Link) -> Vec<u8> {
 }
 
 /// Takes the first element that there is.
-fn pop(link: &Link, keys: &[Vec<u8>], server: &mut Server, reply: &mut Vec<u8>) -> bool {
+fn pop(
+    link: &Link,
+    (tag, keys): (Tag, &[Vec<u8>]),
+    server: &mut Server,
+    ledger: &mut Ledger,
+    reply: &mut Vec<u8>,
+) -> bool {
     let db = link.setting.db;
     for key in keys {
         if let Some(element) = server.keys.list(db, key).pop_front() {
             write::array_head(reply, 2);
             write::bulk(reply, key);
             write::bulk(reply, &element);
+            ledger.places.serves(tag, db, key);
             return true;
         }
     }
@@ -129,7 +136,7 @@ pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool 
     let (tag, until, mut reply) = (waiting.tag, waiting.until, Vec::new());
     let ended = server.unblocked.remove(&link.id);
     let keys = waiting.keys.clone();
-    if !ended && pop(link, &keys, server, &mut reply) {
+    if !ended && pop(link, (tag, &keys), server, ledger, &mut reply) {
         // It is served.
     } else if ended || server.now >= until {
         reply = nil(link);
