@@ -28,9 +28,19 @@ pub struct Weights {
     total: usize,
     /// Those on which something has happened since they were weighed.
     touched: Vec<BackendId>,
+    /// How much may be held by this worker: asked for with each reply.
+    limit: usize,
 }
 
 impl Weights {
+    /// None yet, where all workers together may hold so many bytes.
+    pub fn within(bytes_max: usize, workers: usize) -> Self {
+        Self {
+            limit: bytes_max / workers.max(1),
+            ..Self::default()
+        }
+    }
+
     /// Something happens on a backend that is lent, or was.
     #[inline]
     pub fn touch(&mut self, id: BackendId) {
@@ -221,15 +231,15 @@ impl Engine {
 
     #[inline]
     fn bound_memory(&mut self) {
-        let limit = self.memory_limit();
-        if self.memory() > limit {
-            self.shed(limit);
+        if self.memory() > self.weights.limit {
+            self.shed(self.weights.limit);
         }
     }
 
-    #[inline]
-    fn memory_limit(&self) -> usize {
-        self.rules.settings.clients.memory_bytes_max / self.workers.max(1)
+    /// How much may be held is another than before.
+    pub(super) fn memory_limit_changed(&mut self) {
+        let all = self.rules.settings.clients.memory_bytes_max;
+        self.weights.limit = Weights::within(all, self.workers).limit;
     }
 
     /// All that counts in the bound.

@@ -67,6 +67,9 @@ impl Engine {
 
     /// Looks at those who wait, one by one. Whether one of them found the budget spent.
     fn serve_wants(&mut self) -> bool {
+        if self.wants.is_empty() {
+            return false;
+        }
         let mut starved = false;
         let mut look = self.wants.look();
         // Whoever waits on keeps the place before those who begin to wait meanwhile, such as

@@ -11,6 +11,7 @@ impl Engine {
     pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
         self.now = now;
         let before = std::mem::replace(&mut self.rules, rules);
+        self.memory_limit_changed();
         let backend = &self.rules.settings.backend;
         let (min, max) = (backend.backoff_min, backend.backoff_max);
         self.server.backoff.set_bounds(min, max);
