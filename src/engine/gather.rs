@@ -68,6 +68,19 @@ impl Gather {
         self.bytes
     }
 
+    /// Another worker has answered. How many bytes more it holds.
+    pub fn answered(&mut self, answer: Reply) -> usize {
+        let more = answer.held_bytes();
+        self.answer.merge(answer);
+        self.bytes += more;
+        more
+    }
+
+    /// For whom it is asked.
+    pub fn client(&self) -> ClientId {
+        self.client
+    }
+
     /// When it is answered with what there is.
     pub fn deadline(&self) -> Duration {
         self.deadline
@@ -154,13 +167,9 @@ impl Engine {
     /// Another worker's answer to a question of this one.
     pub fn answered(&mut self, ticket: u64, answer: Reply, now: Duration) {
         self.now = now;
-        let more = answer.held_bytes();
-        let Some(gather) = self.gathers.grow(ticket, more) else {
+        let Some(client) = self.gathers.answered(ticket, answer) else {
             return;
         };
-        gather.answer.merge(answer);
-        gather.bytes += more;
-        let client = gather.client;
         self.one_less(ticket);
         self.shed_memory(client);
     }

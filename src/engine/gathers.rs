@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::effect::Reply;
 use super::gather::Gather;
+use super::key::ClientId;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -45,11 +47,11 @@ impl Gathers {
         self.all.get_mut(&ticket)
     }
 
-    /// The same of one that is going to hold so many bytes more.
-    pub fn grow(&mut self, ticket: u64, bytes: usize) -> Option<&mut Gather> {
+    /// Another worker has answered. For whom the question was asked.
+    pub fn answered(&mut self, ticket: u64, answer: Reply) -> Option<ClientId> {
         let gather = self.all.get_mut(&ticket)?;
-        self.bytes += bytes;
-        Some(gather)
+        self.bytes += gather.answered(answer);
+        Some(gather.client())
     }
 
     /// The one whose time is over first.

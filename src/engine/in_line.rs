@@ -250,10 +250,17 @@ impl Engine {
                 continue;
             };
             let over = one.until.is_some_and(|until| until <= now);
-            match self.tries.contains_key(&id) {
-                true => self.line.is_decided_by_its_try(id),
-                false if over => self.waited_in_vain(id, one.void),
-                false => self.try_in_line(id),
+            let (void, owed) = (one.void, one.is_owed_a_try());
+            if self.tries.contains_key(&id) {
+                self.line.is_decided_by_its_try(id);
+                continue;
+            }
+            if !over || owed && self.line.is_candidate(id) {
+                self.try_in_line(id);
+            }
+            // Where there is no way to try it, it is told what it would be told most likely.
+            if over && self.line.contains(id) && !self.tries.contains_key(&id) {
+                self.waited_in_vain(id, void);
             }
         }
         self.tell_that_there_is_no_server();

@@ -129,6 +129,12 @@ impl InLine {
         self.order.0
     }
 
+    /// Whether the server has not said yet that there is nothing for it, and may be asked: it is not told so
+    /// before, as far as that can be had.
+    pub(super) fn is_owed_a_try(&self) -> bool {
+        !self.judged && self.may_be_tried && self.unblocked.is_none()
+    }
+
     /// Whether its time is over, or somebody has ended it.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         self.unblocked.is_some() || self.until.is_some_and(|until| until <= now)

@@ -446,6 +446,7 @@ impl Client {
         }
     }
 
+    /// Whether what waits for it leaves room for more.
     fn may_send_more(&self, settings: &ClientSettings) -> bool {
         let held = self.input.len() + self.out.len();
         let may = held < AHEAD_BYTES || held < self.ahead_max(settings);

@@ -325,7 +325,8 @@ impl Engine {
     /// It is known what was to be known before its command itself is tried.
     fn tries_on(&mut self, id: ClientId) {
         match self.line.get(id) {
-            Some(one) if one.is_over(self.now) => self.nothing_there(id),
+            // What lies there is its own, however long it took to learn that it may be tried.
+            Some(one) if one.is_over(self.now) && !one.is_owed_a_try() => self.nothing_there(id),
             Some(_) => self.try_in_line(id),
             None => {}
         }

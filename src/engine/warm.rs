@@ -16,8 +16,8 @@ use super::timers::is_idle;
 /// How soon it is tried again where there was no place for one.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// A backend that has said nothing for so long is not closed by a server that is there: TCP gives up
-/// after seconds, stall detection likewise.
+/// What owed replies for so long and was lost then was most likely given up by stall detection or by
+/// TCP, which take a second or more: a server that closes a connection by itself has just been heard.
 const SILENT: Duration = Duration::from_millis(500);
 
 impl Engine {

@@ -9,8 +9,8 @@ use crate::words::Dice;
 /// Requests of one client in a session, at most.
 const REQUESTS_MAX: usize = 40;
 
-/// Commands that wait, each of them for a moment or for ever in a session.
-const WAITING: &[&str] = &[
+/// Commands that wait for an element. Each waits for a moment or for ever in a session.
+pub(crate) const POPPING: &[&str] = &[
     "BLPOP",
     "BRPOP",
     "BLMOVE",
@@ -19,9 +19,10 @@ const WAITING: &[&str] = &[
     "BZPOPMIN",
     "BZPOPMAX",
     "BZMPOP",
-    "XREAD",
-    "XREADGROUP",
 ];
+
+/// Commands that wait for an entry, where they say so.
+const READING: &[&str] = &["XREAD", "XREADGROUP"];
 
 /// Logins of the users that only some settings have.
 const LOGINS: &[&str] = &[
@@ -98,7 +99,8 @@ struct Author {
 /// The session of this seed.
 pub(crate) fn session(seed: u64, logs_in: bool) -> Session {
     let mut dice = Dice::new(seed);
-    let brief = WAITING.iter().copied().filter(|_| dice.roll(3) == 0);
+    let waiting = POPPING.iter().chain(READING).copied();
+    let brief = waiting.filter(|_| dice.roll(3) == 0);
     let brief = brief.collect();
     let mut author = Author {
         dice,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::draw::POPPING;
 use crate::session::{Cut, Form, Request};
 use crate::state::is_refused_inside;
 use crate::support::{Conn, Value};
@@ -36,17 +37,6 @@ const STAYS: &[&str] = &[
 
 /// Just below the least that `clients.big_request_bytes` may be.
 const COLLECTED_BYTES_MAX: usize = 60_000;
-
-const WAITING: &[&str] = &[
-    "BLPOP",
-    "BRPOP",
-    "BLMOVE",
-    "BRPOPLPUSH",
-    "BLMPOP",
-    "BZPOPMIN",
-    "BZPOPMAX",
-    "BZMPOP",
-];
 
 impl Wants {
     /// Of `requests` in one write.
@@ -132,7 +122,7 @@ impl Arities {
 pub(crate) fn may_wait(request: &Request) -> bool {
     let (command, _) = request.name();
     let blocks = || request.words.iter().any(|word| word == b"BLOCK");
-    WAITING.contains(&command.as_str()) || blocks()
+    POPPING.contains(&command.as_str()) || blocks()
 }
 
 /// Whether it may be beyond `clients.big_request_bytes`.

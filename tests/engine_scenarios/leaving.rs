@@ -8,14 +8,20 @@ use narrows::engine::{BackendId, ClientId};
 
 use crate::desk::{Desk, without_alarms};
 
-/// A client that holds a connection and waits on it, another connection beside.
-fn waiting_on_a_lease(desk: &mut Desk) -> (ClientId, BackendId) {
+/// A client that holds a connection.
+fn holding_a_lease(desk: &mut Desk) -> (ClientId, BackendId) {
     let client = desk.client();
     desk.says(client, "WATCH a\r\n");
     let lease = desk.opens();
     desk.written(lease);
     desk.answers(lease, b"+OK\r\n");
     assert_eq!(desk.hears(client), "+OK\r\n");
+    (client, lease)
+}
+
+/// A client that holds a connection and waits on it.
+fn waiting_on_a_lease(desk: &mut Desk) -> (ClientId, BackendId) {
+    let (client, lease) = holding_a_lease(desk);
     desk.says(client, "BLPOP q 0\r\n");
     (client, lease)
 }
@@ -73,12 +79,7 @@ fn a_wait_that_comes_with_the_end_of_its_client_gets_what_is_there_on_a_lent_con
         ("*-1\r\n", ""),
     ] {
         let mut desk = Desk::new(4, without_alarms);
-        let client = desk.client();
-        desk.says(client, "WATCH a\r\n");
-        let lease = desk.opens();
-        desk.written(lease);
-        desk.answers(lease, b"+OK\r\n");
-        assert_eq!(desk.hears(client), "+OK\r\n");
+        let (client, lease) = holding_a_lease(&mut desk);
         // Both are read before anything is written.
         (desk.engine).client_bytes(client, b"BLPOP q 0\r\nPING\r\n", desk.now);
         desk.engine.client_eof(client, desk.now);

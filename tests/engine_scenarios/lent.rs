@@ -8,6 +8,43 @@ use narrows::session::AuthMode;
 
 use crate::desk::{Desk, without_alarms};
 
+/// Its time is over before the server has said that it may be tried, or before a pipe has room.
+#[test]
+fn a_wait_of_a_moment_without_a_place_is_tried_before_it_is_told_that_nothing_is_there() {
+    let ask = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
+    let element = "*2\r\n$1\r\nq\r\n$1\r\na\r\n";
+    for (result, heard) in [(element, element), ("*-1\r\n", "*-1\r\n")] {
+        for full in [false, true] {
+            let mut desk = Desk::new(1, |settings| {
+                without_alarms(settings);
+                settings.pool.pipe_in_flight_max = 2;
+            });
+            let (waiter, other) = (desk.client(), desk.client());
+            desk.says(other, "GET a\r\n");
+            let pipe = desk.opens();
+            desk.written(pipe);
+            desk.answers(pipe, b"$-1\r\n");
+            if full {
+                desk.says(other, "GET a\r\nGET a\r\n");
+                desk.written(pipe);
+            }
+            desk.says(waiter, "BLPOP q 0.005\r\n");
+            if full {
+                assert_eq!(desk.written(pipe), "");
+                desk.answers(pipe, b"$-1\r\n$-1\r\n");
+            }
+            desk.sleeps(Duration::from_millis(10));
+            assert_eq!(desk.hears(waiter), "");
+            assert_eq!(desk.written(pipe), ask);
+            desk.answers(pipe, b"+OK\r\n*0\r\n");
+            let asked = desk.written(pipe);
+            assert!(asked.contains("BLPOP\r\n$1\r\nq\r\n"), "{asked}");
+            desk.answers(pipe, format!("+OK\r\n+QUEUED\r\n*1\r\n{result}").as_bytes());
+            assert_eq!(desk.hears(waiter), heard);
+        }
+    }
+}
+
 #[test]
 fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
     let mut desk = Desk::new(2, without_alarms);
