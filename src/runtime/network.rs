@@ -3,46 +3,21 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 /// An address and how many of its leading bits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether `address` is in it. An IPv4 address written as an IPv6 one counts as what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differs = own.to_bits() ^ other.to_bits();
-                differs.leading_zeros() >= u32::from(self.bits)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differs = own.to_bits() ^ other.to_bits();
-                differs.leading_zeros() >= u32::from(self.bits)
-            }
-            _ => false,
-        }
-    }
-
-    fn bits_of(address: IpAddr) -> u8 {
-        match address {
-            IpAddr::V4(_) => 32,
-            IpAddr::V6(_) => 128,
-        }
-    }
-
-    /// Whether bits behind those that count are set: the writer meant something else.
-    fn has_host_bits(&self) -> bool {
-        let trailing = match self.address {
-            IpAddr::V4(own) => own.to_bits().trailing_zeros(),
-            IpAddr::V6(own) => own.to_bits().trailing_zeros(),
-        };
-        trailing + u32::from(self.bits) < u32::from(Self::bits_of(self.address))
+        self.0.contains(&address.to_canonical())
     }
 }
 
+/// Part by part, since `IpNet` has one error for all of them, takes bits behind those that count, and
+/// takes no address without a `/`.
 impl FromStr for Network {
     type Err = &'static str;
 
@@ -55,25 +30,27 @@ impl FromStr for Network {
         if address != address.to_canonical() {
             return Err("is an IPv4 address in disguise: write it plainly");
         }
-        let most = Self::bits_of(address);
-        let bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= most),
-            None => Some(most),
+        let network = match bits {
+            None => Some(IpNet::from(address)),
+            Some(bits) => bits
+                .parse()
+                .ok()
+                .and_then(|bits| IpNet::new(address, bits).ok()),
         };
-        let bits = bits.ok_or("has no number of bits (0 to 32, or 128 for IPv6) behind its /")?;
-        let network = Self { address, bits };
-        match network.has_host_bits() {
-            true => Err("has bits set behind those that count"),
-            false => Ok(network),
+        let network =
+            network.ok_or("has no number of bits (0 to 32, or 128 for IPv6) behind its /")?;
+        match network == network.trunc() {
+            true => Ok(Self(network)),
+            false => Err("has bits set behind those that count"),
         }
     }
 }
 
 impl std::fmt::Display for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.bits == Self::bits_of(self.address) {
-            true => self.address.fmt(f),
-            false => write!(f, "{}/{}", self.address, self.bits),
+        match self.0.prefix_len() == self.0.max_prefix_len() {
+            true => self.0.addr().fmt(f),
+            false => self.0.fmt(f),
         }
     }
 }
