@@ -10,11 +10,11 @@ use super::class::{Pin, Route};
 use super::flags::Flags;
 use super::keys::KeyRule;
 use super::lookup::CommandTable;
-use super::reader::{Element, Reader};
 use super::rename::Renames;
 use super::shape::Shape;
 use super::spec::{Spec, Subcommands};
 use super::table;
+use crate::resp::{Element, Reader};
 
 /// Why a `COMMAND` reply was not learned. The table stays as it was.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

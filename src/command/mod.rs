@@ -11,7 +11,6 @@ mod learn;
 mod lookup;
 mod names;
 mod policy;
-mod reader;
 mod rename;
 mod shape;
 mod spec;

@@ -7,6 +7,7 @@ pub mod inline;
 mod limits;
 mod number;
 mod protocol;
+mod reader;
 mod refusal;
 mod reply;
 mod request;
@@ -19,6 +20,7 @@ pub use limits::{
 };
 pub use number::integer;
 pub use protocol::Protocol;
+pub(crate) use reader::{Element, Reader, element};
 pub use refusal::{Argument, NotExecuted, Refusal};
 pub use reply::{ReplyAdvance, ReplyKind, ReplyScanner};
 pub use request::{Advance, Frame, RequestEvent, RequestScanner};

@@ -9,6 +9,8 @@ use std::time::Duration;
 use crate::engine::StandIns;
 use crate::session::access::BackendLogin;
 
+use super::exchange::{is_error, words};
+
 /// See the module.
 #[derive(Debug)]
 pub struct Asking {
@@ -65,10 +67,7 @@ impl Asking {
     /// The server was asked of its commands, with this reply.
     pub fn heard_commands(&mut self, reply: &[u8]) {
         self.commands = Some(!is_refusal(reply));
-        let denied = reply
-            .strip_prefix(b"-")
-            .filter(|text| text.starts_with(b"NOPERM"));
-        self.denial = denied.map(|text| String::from_utf8_lossy(text).trim_end().to_owned());
+        self.denial = is_error(reply, b"NOPERM").then(|| words(reply));
     }
 
     /// Whether it does not say what its commands are.
@@ -127,7 +126,7 @@ impl Asking {
 
 /// Whether the server would say it to somebody else.
 fn is_refusal(reply: &[u8]) -> bool {
-    reply.starts_with(b"-NOAUTH") || reply.starts_with(b"-NOPERM")
+    is_error(reply, b"NOAUTH") || is_error(reply, b"NOPERM")
 }
 
 #[cfg(test)]

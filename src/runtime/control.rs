@@ -11,14 +11,14 @@ use tokio::time::{Instant, timeout};
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::{Role, Rules, ServerBusy, ServerRole};
-use crate::resp::write;
+use crate::resp::{Element, element, write};
 use crate::session::{AuthMode, own_channel};
 use crate::telemetry::Server;
 
 use super::asking::Asking;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
-use super::exchange::{CLOSED, exchange};
+use super::exchange::{CLOSED, exchange, is_error, words};
 use super::inbox::Inbox;
 use super::settings::Credentials;
 
@@ -189,10 +189,10 @@ impl Control {
             return Ok(Ok(()));
         }
         let reply = self.ask(socket, &args).await?;
-        match reply == b"+OK\r\n" {
-            true => Ok(Ok(())),
-            false => Ok(Err(error_text(&reply))),
-        }
+        Ok(match element(&reply) {
+            Some(Element::Text(b"OK")) => Ok(()),
+            _ => Err(words(&reply)),
+        })
     }
 
     /// Until something goes wrong: what that was.
@@ -230,12 +230,12 @@ impl Control {
         let asked = self.epoch.elapsed();
         let reply = self.ask(socket, &[b"PING"]).await?;
         // Where clients bring their own logins narrows may have none: an answer is an answer.
-        if reply.starts_with(b"-NOAUTH") && !self.asks_nothing() {
-            return Err(error_text(&reply));
+        if is_error(&reply, b"NOAUTH") && !self.asks_nothing() {
+            return Err(words(&reply));
         }
         let now = self.epoch.elapsed();
         self.pause.answered(asked, now, Paused::All);
-        match reply.starts_with(b"-BUSY ") {
+        match is_error(&reply, b"BUSY ") {
             true => self.busy.heard(&reply, asked, now),
             false => self.busy.over(asked),
         }
@@ -315,8 +315,8 @@ impl Control {
         match timeout(WRITE_PATIENCE, self.ask(&mut socket, &publish)).await {
             Ok(Err(error)) => return Err(error),
             Ok(Ok(reply)) => {
-                match reply.first() {
-                    Some(b':') => {
+                match element(&reply) {
+                    Some(Element::Integer(_)) => {
                         let now = self.epoch.elapsed();
                         self.pause.answered(asked, now, Paused::Writes);
                     }
@@ -407,11 +407,11 @@ impl Control {
             // Perhaps it says that to somebody else.
             return Ok(true);
         }
-        if reply.starts_with(b"-LOADING") || reply.starts_with(b"-BUSY ") {
+        if is_error(&reply, b"LOADING") || is_error(&reply, b"BUSY ") {
             return Ok(false);
         }
-        if reply.starts_with(b"-") {
-            self.say_refused(&error_text(&reply));
+        if is_error(&reply, b"") {
+            self.say_refused(&words(&reply));
             return Ok(true);
         }
         let rules = self.current.rules();
@@ -472,9 +472,4 @@ impl Control {
             }
         }
     }
-}
-
-fn error_text(reply: &[u8]) -> String {
-    let text = String::from_utf8_lossy(reply);
-    text.trim_start_matches('-').trim_end().to_owned()
 }

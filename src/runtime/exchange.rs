@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::resp::{Limits, ReplyScanner};
+use crate::resp::{Element, Limits, ReplyScanner, element};
 
 use super::stream::Stream;
 
@@ -44,6 +44,20 @@ pub async fn exchange(
             return Err("reply too large".to_owned());
         }
     }
+}
+
+/// Whether a reply is an error that begins so.
+pub fn is_error(reply: &[u8], beginning: &[u8]) -> bool {
+    matches!(element(reply), Some(Element::Error(text)) if text.starts_with(beginning))
+}
+
+/// What an error says, or any other reply that was not expected.
+pub fn words(reply: &[u8]) -> String {
+    let text = match element(reply) {
+        Some(Element::Error(text)) => text,
+        _ => reply,
+    };
+    String::from_utf8_lossy(text).trim_end().to_owned()
 }
 
 /// A reset and a closed connection are one thing: which of them is seen is a matter of timing.

@@ -1,6 +1,7 @@
 //! What the server says of itself, as control asks it now and then: figures for whoever looks, and
 //! how near it is to its own bound on clients, beyond which nothing grows.
 
+use crate::resp::{Element, element};
 use crate::telemetry::ServerFigures;
 
 use super::control::Control;
@@ -13,7 +14,9 @@ impl Control {
         for section in [b"clients".as_slice(), b"memory", b"stats"] {
             let reply = self.ask(socket, &[b"INFO", section]).await?;
             self.asking.heard_figures(&reply);
-            figures.read(&String::from_utf8_lossy(&reply));
+            if let Some(Element::Text(text)) = element(&reply) {
+                figures.read(&String::from_utf8_lossy(text));
+            }
         }
         self.server.said(figures);
         self.watch_maxclients(&figures);
