@@ -171,10 +171,11 @@ fn say_ready(narrows: &Narrows, config: &Config, backend: &str) -> String {
 
 /// As whom narrows itself logs in.
 fn own_login(config: &Config) -> BackendLogin {
-    let Credentials { user, password } = config.runtime.credentials.clone();
+    let credentials = &config.runtime.credentials;
+    let bytes = |text: &str| text.as_bytes().into();
     BackendLogin {
-        user: user.map(|user| user.into_bytes().into()),
-        password: password.map(|password| password.into_bytes().into()),
+        user: credentials.user.as_deref().map(bytes),
+        password: credentials.exposed_password().map(bytes),
     }
 }
 

@@ -107,6 +107,6 @@ fn shown_keys(summary: &str, path: &Path) -> String {
 /// A password is shown as `(set)`.
 fn secretless(mut config: Config) -> Config {
     let password = &mut config.runtime.credentials.password;
-    *password = password.take().map(|_| String::new());
+    *password = password.take().map(|_| String::new().into());
     config
 }

@@ -40,13 +40,13 @@ pub fn run(data: &[u8]) {
     });
     match loaded {
         Ok(loaded) => {
-            let password = loaded.config.runtime.credentials.password.clone();
+            let credentials = &loaded.config.runtime.credentials;
             let told = [
                 loaded.summary,
                 loaded.warnings.join("\n"),
                 format!("{:?}", loaded.config),
             ];
-            check_secret(password.as_deref(), text, &told);
+            check_secret(credentials.exposed_password(), text, &told);
         }
         Err(mistakes) => {
             for mistake in mistakes.list() {
@@ -64,7 +64,7 @@ fn check_url(text: &str) {
         return;
     };
     let told = [url.to_string(), format!("{url:?}")];
-    check_secret(url.credentials.password.as_deref(), text, &told);
+    check_secret(url.credentials.exposed_password(), text, &told);
     let again: BackendUrl = match told[0].parse() {
         Ok(again) => again,
         Err(error) => panic!("{error}: {}", told[0]),
@@ -75,7 +75,7 @@ fn check_url(text: &str) {
 /// A password is shown as `(set)`.
 fn secretless(mut url: BackendUrl) -> BackendUrl {
     let Credentials { password, .. } = &mut url.credentials;
-    *password = password.take().map(|_| String::new());
+    *password = password.take().map(|_| String::new().into());
     url
 }
 

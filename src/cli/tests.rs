@@ -78,7 +78,7 @@ fn mistakes_in_flags_are_told_together() {
 fn a_password_among_the_arguments_is_warned_about_and_never_repeated() {
     let (config, warnings, _) = run("--backend redis://:HUNTER2@host");
     assert_eq!(
-        config.runtime.credentials.password.as_deref(),
+        config.runtime.credentials.exposed_password(),
         Some("HUNTER2")
     );
     assert!(
@@ -245,7 +245,7 @@ fn what_was_given_is_read_again_and_hides_its_flags() {
     };
     let config = given.load(&no_environment).unwrap().config;
     assert_eq!(config.runtime.workers, 2);
-    let password = config.runtime.credentials.password.as_deref();
+    let password = config.runtime.credentials.exposed_password();
     assert_eq!(password, Some("s3cret"));
     assert!(!format!("{given:?}").contains("s3cret"));
 }

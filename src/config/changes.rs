@@ -241,7 +241,7 @@ mod tests {
         let (old, mut new) = (Config::default(), Config::default());
         let login = Credentials {
             user: Some("app".to_owned()),
-            password: Some("s3cret".to_owned()),
+            password: Some("s3cret".into()),
         };
         new.runtime.credentials = login.clone();
         let found = changes(&old, &mut new);

@@ -9,26 +9,30 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use super::mistake::{Mistake, Origin};
 use super::suggest::nearest;
 use super::users;
 
-/// Reads the text of the file.
+/// Reads the text of the file, which may hold a password.
 ///
 /// # Errors
 /// It cannot be read, is too large or is not UTF-8.
-pub(super) fn read(path: &Path) -> Result<String, Mistake> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Mistake> {
     let whole = |text: String| Mistake::at(origin(path, 0), text);
     let file = File::open(path).map_err(|why| whole(format!("cannot be opened: {why}")))?;
-    let mut bytes = Vec::new();
+    // Room for all of it at once: what grows leaves copies behind that nobody wipes.
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    let room = usize::try_from(size.min(FILE_BYTES_MAX) + 1).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room);
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|why| whole(format!("cannot be read: {why}")))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
         return Err(whole("is larger than 1 MiB".to_owned()));
     }
-    String::from_utf8(bytes).map_err(|why| {
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|why| {
         let valid = why.utf8_error().valid_up_to();
         let before = why.as_bytes().get(..valid).unwrap_or_default();
         let text = "is not UTF-8 text";

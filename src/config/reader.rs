@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
 use toml::de::DeTable;
+use zeroize::Zeroizing;
 
 use super::env::{CONFIG_VARIABLE, PASSWORD_VARIABLE, Texts, variable};
 use super::file::{self, Document};
@@ -51,7 +53,8 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
         sources.environment,
         PASSWORD_VARIABLE,
         &mut reading.mistakes,
-    );
+    )
+    .map(SecretString::from);
     // Without the file's values, what contradicts what would be guesswork.
     if file_is_readable {
         let mut resolving = Resolving {
@@ -71,7 +74,7 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     })
 }
 
-fn file_text(path: Option<&Path>, mistakes: &mut Vec<Mistake>) -> String {
+fn file_text(path: Option<&Path>, mistakes: &mut Vec<Mistake>) -> Zeroizing<String> {
     let text = path.map(file::read).transpose();
     let text = text.unwrap_or_else(|mistake| {
         mistakes.push(mistake);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use secrecy::SecretString;
+
 use super::env::PASSWORD_VARIABLE;
 use super::keys::Draft;
 use super::kind::{show_bytes, show_duration};
@@ -28,7 +30,7 @@ pub(super) struct Resolving<'a> {
 impl Resolving<'_> {
     /// Fills in the server and the credentials and checks the whole. `password` is the value
     /// of its variable.
-    pub(super) fn run(&mut self, backend: BackendUse, password: Option<String>) {
+    pub(super) fn run(&mut self, backend: BackendUse, password: Option<SecretString>) {
         self.draft.config.runtime.credentials = Credentials::default();
         match backend {
             BackendUse::Configured => {
@@ -102,7 +104,7 @@ impl Resolving<'_> {
     }
 
     /// The password of the strongest source; two of the same source contradict each other.
-    fn credentials(&mut self, password: Option<String>) {
+    fn credentials(&mut self, password: Option<SecretString>) {
         let url_origin = self.origins.of("backend.url");
         let file_origin = self.origins.of("backend.password_file");
         let in_url = self.draft.url.credentials.password.clone();
@@ -141,7 +143,7 @@ impl Resolving<'_> {
         };
     }
 
-    fn password_in(&mut self, path: &Path, origin: Origin) -> Option<String> {
+    fn password_in(&mut self, path: &Path, origin: Origin) -> Option<SecretString> {
         match secret::read(path) {
             Ok(secret) => {
                 self.warnings.extend(secret.warning);
@@ -358,7 +360,7 @@ impl Resolving<'_> {
 
 /// A password, or where it is.
 enum Given<'a> {
-    Text(String),
+    Text(SecretString),
     File(&'a Path),
 }
 

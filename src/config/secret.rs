@@ -6,10 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
 /// A password, and what is to be said about its file.
-#[derive(PartialEq, Eq)]
 pub(super) struct Secret {
-    pub(super) text: String,
+    pub(super) text: SecretString,
     pub(super) warning: Option<String>,
 }
 
@@ -23,21 +25,21 @@ pub(super) fn read(path: &Path) -> Result<Secret, String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > SECRET_BYTES_MAX {
         return Err(format!("{shown} is larger than 4 KiB: not a password"));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8 text"))?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{shown} is not UTF-8 text"))?;
+    let text = match text.strip_suffix('\n') {
+        Some(line) => line.strip_suffix('\r').unwrap_or(line),
+        None => text,
+    };
     if text.is_empty() {
         return Err(format!("{shown} is empty"));
     }
     if text.contains(['\n', '\r', '\0']) {
         return Err(format!("{shown} has more than one line"));
     }
-    let warning = warning_about(path, mode);
-    Ok(Secret { text, warning })
+    Ok(Secret {
+        text: text.into(),
+        warning: warning_about(path, mode),
+    })
 }
 
 /// What is to be said of a file with a secret that others than its owner may read. Not a
@@ -58,10 +60,11 @@ pub(super) fn mode_of(path: &Path) -> u32 {
     std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode())
 }
 
-fn load(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+fn load(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
-    let mut bytes = Vec::new();
+    // All of it at once: what grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX as usize + 1));
     file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     // A pipe (`<(pass show redis)`) is nobody else's, whatever its bits say.
     let mode = if meta.is_file() {
@@ -79,6 +82,8 @@ const SECRET_BYTES_MAX: u64 = 4096;
 mod tests {
     use std::fs;
 
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn file(dir: &tempfile::TempDir, content: &[u8], mode: u32) -> std::path::PathBuf {
@@ -93,10 +98,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
             let secret = read(&file(&dir, content.as_bytes(), 0o600)).ok().unwrap();
-            assert_eq!((secret.text.as_str(), secret.warning), ("s3cret", None));
+            let shown = (secret.text.expose_secret(), secret.warning);
+            assert_eq!(shown, ("s3cret", None));
         }
         let secret = read(&file(&dir, b" with space \n", 0o600)).ok().unwrap();
-        assert_eq!(secret.text, " with space ");
+        assert_eq!(secret.text.expose_secret(), " with space ");
     }
 
     #[test]

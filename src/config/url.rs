@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use secrecy::SecretString;
 use thiserror::Error;
 
 use super::listen::socket_path;
@@ -179,13 +180,13 @@ fn with_query(
     endpoint: Endpoint,
 ) -> Result<BackendUrl, UrlError> {
     let mut user = given(parts.user)?;
-    let mut password = given(parts.password)?;
+    let mut password = given(parts.password)?.map(SecretString::from);
     for pair in parts.query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or(UrlError::Parameter)?;
         match name {
             "db" => once(&mut db, Some(database(value)?))?,
             "user" | "username" => once(&mut user, given(value)?)?,
-            "password" | "pass" => once(&mut password, given(value)?)?,
+            "password" | "pass" => once(&mut password, given(value)?.map(SecretString::from))?,
             _ => return Err(UrlError::Parameter),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -136,7 +137,8 @@ impl User<'_, '_> {
             .filter_map(|hex| PasswordHash::from_hex(hex))
             .collect();
         if let Some(password) = self.secret(table, "password_file", file.as_ref()) {
-            user.passwords.push(PasswordHash::of(password.as_bytes()));
+            let password = password.expose_secret().as_bytes();
+            user.passwords.push(PasswordHash::of(password));
         }
         let password = self.secret(table, "backend_password_file", backend_file.as_ref());
         self.backend(
@@ -179,14 +181,14 @@ impl User<'_, '_> {
         user: &mut UserSettings,
         here: &Origin,
         name: String,
-        password: Option<String>,
+        password: Option<SecretString>,
         has_file: bool,
     ) {
         match (name.is_empty(), password) {
             (false, Some(password)) => {
                 user.runs_as = Some(BackendLogin {
                     user: Some(name.into_bytes().into()),
-                    password: Some(password.into_bytes().into()),
+                    password: Some(password.expose_secret().as_bytes().into()),
                 });
             }
             (false, None) if !has_file => {
@@ -222,7 +224,12 @@ impl User<'_, '_> {
     }
 
     /// The password in a file that `key` names.
-    fn secret(&mut self, table: &DeTable<'_>, key: &str, file: Option<&PathBuf>) -> Option<String> {
+    fn secret(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        file: Option<&PathBuf>,
+    ) -> Option<SecretString> {
         match secret::read(file?) {
             Ok(secret) => {
                 self.warnings.extend(secret.warning);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout};
+use zeroize::Zeroizing;
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::{Role, Rules, ServerBusy, ServerRole};
-use crate::resp::{Element, element, write};
+use crate::resp::{Element, HEADER_BYTES_MIN, element, write};
 use crate::session::{AuthMode, own_channel};
 use crate::telemetry::Server;
 
@@ -179,7 +180,7 @@ impl Control {
         own: &Credentials,
     ) -> Result<Result<(), String>, String> {
         let mut args: Vec<&[u8]> = vec![b"AUTH"];
-        if let Some(password) = &own.password {
+        if let Some(password) = own.exposed_password() {
             args.extend(own.user.as_ref().map(String::as_bytes));
             args.push(password.as_bytes());
         } else if let Some(login) = self.asking.login() {
@@ -453,7 +454,9 @@ impl Control {
     ) -> Result<Vec<u8>, String> {
         let limit = self.current.settings().connect_timeout;
         let limit = limit.max(Duration::from_secs(1));
-        let mut request = Vec::new();
+        // It may hold a password, of which what grows would leave copies behind.
+        let room = args.iter().map(|arg| arg.len() + HEADER_BYTES_MIN).sum();
+        let mut request = Zeroizing::new(Vec::with_capacity(room));
         write::request(&mut request, args);
         let rules = self.current.rules();
         let limits = &rules.settings.limits;

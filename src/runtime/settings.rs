@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::network::Network;
 
 /// Where narrows listens for clients.
@@ -49,13 +51,29 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// Who narrows is towards the server, for all of its connections.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub struct Credentials {
     /// `None`: the server's default user.
     pub user: Option<String>,
     /// `None`: no AUTH is sent.
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
 }
+
+impl Credentials {
+    /// The password as it is sent.
+    pub fn exposed_password(&self) -> Option<&str> {
+        self.password.as_ref().map(SecretString::expose_secret)
+    }
+}
+
+/// Whether an operator has written other ones: no client's guess is compared here.
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.user == other.user && self.exposed_password() == other.exposed_password()
+    }
+}
+
+impl Eq for Credentials {}
 
 impl std::fmt::Debug for Credentials {
     /// Never shows the password.

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use narrows::runtime::settings::Credentials;
 use proptest::prelude::*;
 
 use crate::settings::OTHER;
 use crate::setup::{Setup, of_file};
 
 fn credentials(setup: &Setup) -> (Option<String>, Option<String>) {
-    let Credentials { user, password } = setup.config().runtime.credentials;
-    (user, password)
+    let credentials = setup.config().runtime.credentials;
+    let password = credentials.exposed_password().map(str::to_owned);
+    (credentials.user, password)
 }
 
 fn login(user: Option<&str>, password: &str) -> (Option<String>, Option<String>) {
@@ -96,7 +96,7 @@ fn nothing_that_can_be_printed_holds_the_password() {
         .load()
         .unwrap();
     assert_eq!(
-        loaded.config.runtime.credentials.password.as_deref(),
+        loaded.config.runtime.credentials.exposed_password(),
         Some("HUNTER2")
     );
     let shown = format!("{loaded:?}{loaded:#?}{}", loaded.summary);

@@ -13,8 +13,8 @@ fn refusal(text: &str) -> UrlError {
 }
 
 fn login(url: &BackendUrl) -> (Option<&str>, Option<&str>) {
-    let Credentials { user, password } = &url.credentials;
-    (user.as_deref(), password.as_deref())
+    let credentials = &url.credentials;
+    (credentials.user.as_deref(), credentials.exposed_password())
 }
 
 #[test]
