@@ -134,7 +134,12 @@ impl Link {
                 _ = watched.changed() => continue,
                 ready = from.readable() => ready.map_err(|_| End::Reset)?,
             }
-            let count = match from.try_read(&mut chunk) {
+            // What trickles is taken by the burst, so that none goes on when the fault is over.
+            let room = match fault {
+                Fault::Trickle(bytes) => CHUNK_BYTES.min(bytes * TRICKLE_BURST),
+                _ => CHUNK_BYTES,
+            };
+            let count = match from.try_read(chunk.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => {
                     let _ = SockRef::from(to).shutdown(Shutdown::Write);
                     return Ok(());
