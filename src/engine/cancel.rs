@@ -365,9 +365,9 @@ impl Engine {
         if let Some((owner, Why::Left)) = cancel.owner
             && (ended || put_back(cancel.takes, &came.reply).is_some())
         {
-            // As in Redis that is its end. What was taken for it goes back: most that send no more are
-            // not there to hear anything either.
-            self.close_now(owner);
+            // As in Redis that is its end. What was taken for it goes back, once it has left: most that
+            // send no more are not there to hear anything either.
+            return self.close_now(owner);
         }
         let Some(Cancel {
             takes, owner, came, ..

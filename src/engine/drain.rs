@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use crate::admission::Term;
+
 use super::Engine;
 use super::backend::{Backend, Phase};
 use super::cancel::Why;
 use super::client::Client;
+use super::holding::Lease;
 use super::key::{BackendId, ClientId};
 use super::lease::LeaseFor;
+use super::lifecycle::Event;
 use super::loss::Loss;
 use super::slot::{Receiver, Slot};
 
@@ -18,31 +22,43 @@ impl Drop for Engine {
         if self.wanting {
             self.shared.budget.want(false);
         }
-        for backend in self.backends.values_mut() {
-            for slot in backend.in_flight.drain(..) {
-                let _ = slot.fail();
+        let mut left = Vec::new();
+        for ended in std::mem::take(&mut self.events) {
+            match ended {
+                Event::BackendLost(_, mut backend, _) => left.extend(closed(&mut backend)),
+                Event::ClientGone(_, lease) => left.extend(lease.and_then(broken)),
+                Event::ClientEnding(_) | Event::BackendFree(_) | Event::Answered(..) => {}
             }
         }
-        for backend in self.backends.values() {
-            if let Some(term) = backend.phase.left_by_its_client().and_then(LeaseFor::term) {
-                self.shared.budget.lent_no_more(self.worker, term);
-            }
-        }
-        for client in self.clients.values_mut() {
-            if let Some(lease) = client.part_with_lease() {
-                if let Some(term) = lease.lent.purpose.term() {
-                    self.shared.budget.lent_no_more(self.worker, term);
-                }
-                let _ = lease.broken();
-            }
+        left.extend(self.backends.values_mut().filter_map(closed));
+        let clients = self.clients.values_mut();
+        left.extend(clients.filter_map(|client| client.part_with_lease().and_then(broken)));
+        for term in left {
+            self.shared.budget.lent_no_more(self.worker, term);
         }
     }
+}
+
+/// Nothing is expected of the backend any more. For how long it was lent to a client that has left.
+fn closed(backend: &mut Backend) -> Option<Term> {
+    for slot in backend.in_flight.drain(..) {
+        let _ = slot.fail();
+    }
+    let left = backend.phase.left_by_its_client();
+    left.and_then(LeaseFor::term)
+}
+
+/// For how long the backend was lent that goes with its engine.
+fn broken(lease: Lease) -> Option<Term> {
+    let term = lease.lent.purpose.term();
+    let _ = lease.broken();
+    term
 }
 
 impl Engine {
     /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
     pub fn drain(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.draining = true;
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
@@ -67,7 +83,7 @@ impl Engine {
     /// Closes all backends, once no client is left: replies that are still due would reach
     /// nobody.
     pub fn close_backends(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let ids: Vec<BackendId> = self.backends.keys().collect();
         for id in ids {
             self.lose(id, Loss::Retired);

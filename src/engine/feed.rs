@@ -268,6 +268,7 @@ impl Engine {
                     self.unasked(id, kind, &frame);
                 }
             }
+            self.dispatch();
         }
     }
 

@@ -16,6 +16,7 @@ use super::effect::{Effect, Question, Reply};
 use super::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::lease::{LeaseFor, Lent};
+use super::lifecycle::Event;
 use super::queued::Filling;
 use super::slot::Slot;
 
@@ -103,7 +104,7 @@ impl Engine {
         &mut self,
         client: ClientId,
         question: Question,
-        purpose: Purpose,
+        mut purpose: Purpose,
     ) -> Outcome {
         let ticket = self.gathers.number();
         // Before anything is answered: one that kills itself gets its answer first.
@@ -116,10 +117,11 @@ impl Engine {
             false => PATIENCE,
         };
         let deadline = self.now + patience;
-        // Whether a wait is ended the server has to say, here as on other workers.
-        let answer = match unblocks {
-            true => Reply::Killed(0),
-            false => self.answer(&question, self.now),
+        let answer = match &mut purpose {
+            // Whether a wait is ended the server has to say, here as on other workers.
+            Purpose::Unblock => Reply::Killed(0),
+            Purpose::Exec(filling) => filling.take_own(),
+            _ => self.answer(&question, self.now),
         };
         let missing = self.workers.saturating_sub(usize::from(!unblocks));
         let gather = Gather {
@@ -147,7 +149,7 @@ impl Engine {
     /// A worker's question, under its number there. The answer follows, at once or as soon as it
     /// is known.
     pub fn asked(&mut self, asker: Asker, question: &Question, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         if let Question::Unblock(id, with_error) = question {
             return self.unblock(*id, *with_error, asker);
         }
@@ -159,14 +161,18 @@ impl Engine {
     pub(super) fn reply_to(&mut self, (worker, ticket): Asker, reply: Reply) {
         match worker {
             usize::MAX => {}
-            own if own == self.worker => self.answered(ticket, reply, self.now),
+            own if own == self.worker => self.events.push_back(Event::Answered(ticket, reply)),
             _ => self.effects.push(Effect::Answer(worker, ticket, reply)),
         }
     }
 
     /// Another worker's answer to a question of this one.
     pub fn answered(&mut self, ticket: u64, answer: Reply, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
+        self.one_more(ticket, answer);
+    }
+
+    pub(super) fn one_more(&mut self, ticket: u64, answer: Reply) {
         let Some(client) = self.gathers.answered(ticket, answer) else {
             return;
         };
@@ -181,7 +187,7 @@ impl Engine {
 
     /// Another worker cannot be asked: the question is answered without it.
     pub fn not_asked(&mut self, ticket: u64, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.one_less(ticket);
     }
 
@@ -419,12 +425,13 @@ fn is_blocked(client: &Client) -> bool {
 fn view(client: &Client, now: Duration) -> ClientView<'_> {
     let lent = client.lease.as_ref().map(|lease| &lease.lent);
     let feed = lent.and_then(|lent| lent.feed.as_ref());
+    let executing = lent.and_then(|lent| lent.executing);
     ClientView {
         session: &client.session,
         address: &client.address,
         age_seconds: now.saturating_sub(client.connected_at).as_secs(),
         idle_seconds: now.saturating_sub(client.active_at).as_secs(),
-        last_command: match lent.and_then(|lent| lent.executing) {
+        last_command: match executing {
             // Whatever it has sent behind.
             Some(_) => "exec",
             None => client.last_command.as_str(),
@@ -440,7 +447,9 @@ fn view(client: &Client, now: Duration) -> ClientView<'_> {
             lent.executing.or(queued)
         }),
         // One that sends no more is not, in Redis: it is served or gone. Nor is one whose end stands
-        // behind what it is still to hear.
-        closing: client.is_ending() && client.in_flight == 0,
+        // behind what it is still to hear, unless that is its own end.
+        closing: client.is_ending()
+            && (client.in_flight == 0
+                || (executing.is_some() && client.leaving == Some(Leave::Killed))),
     }
 }

@@ -16,6 +16,7 @@ use super::feed::Feed;
 use super::hold::{Ending, Hold, Outcome};
 use super::holding::Lease;
 use super::key::{BackendId, ClientId};
+use super::lifecycle::Event;
 use super::loss::Loss;
 use super::pause::PauseOrder;
 use super::planted::{self, Bug};
@@ -288,11 +289,11 @@ impl Engine {
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         if self.is_decided_by_try(client_id) {
-            return self.make_spare(id);
+            return self.events.push_back(Event::BackendFree(id));
         }
         let Some(purpose) = self.awaited_lease(client_id) else {
             // Who waits no more is dropped from the line when that is looked at.
-            return self.make_spare(id);
+            return self.events.push_back(Event::BackendFree(id));
         };
         let (Some(client), Some(backend)) =
             (self.clients.get_mut(client_id), self.backends.get_mut(id))
@@ -304,7 +305,7 @@ impl Engine {
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
             self.lease_line.stays(client.session.id);
-            return self.make_spare(id);
+            return self.events.push_back(Event::BackendFree(id));
         };
         backend.phase = Phase::Leased(client_id);
         vacancy.fill(id, Lent::new(purpose, self.now));

@@ -90,7 +90,8 @@ impl Engine {
     }
 
     /// Clients that have waited for a lease as long as they may are told so.
-    pub(super) fn expire_lease_waiters(&mut self, limit: Duration) {
+    pub(super) fn expire_lease_waiters(&mut self) {
+        let limit = self.rules.settings.pool.queue_timeout;
         while let Some((since, id, number)) = self.lease_line.oldest() {
             let awaited = self.awaited_lease(id);
             let held_by = Paused::Writes;

@@ -363,7 +363,7 @@ impl Engine {
     /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]
     /// came before if it was.
     pub fn commands_learned(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         for (id, _) in std::mem::take(&mut self.command_waiters) {
             self.end_hold(id, Hold::Commands);
         }

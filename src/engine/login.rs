@@ -380,7 +380,8 @@ impl Engine {
 
     /// Clients that have waited for a login as long as they may are told so. A check that nobody
     /// waits for any more, or ever did, is given up.
-    pub(super) fn expire_logins(&mut self, limit: Duration) {
+    pub(super) fn expire_logins(&mut self) {
+        let limit = self.rules.settings.pool.queue_timeout;
         while let Some((since, check)) = self.logins.oldest() {
             let at = self.counts_from(since) + limit;
             if self.now < at {

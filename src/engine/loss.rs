@@ -14,6 +14,7 @@ use super::effect::Effect;
 use super::handshake::Failure;
 use super::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
+use super::lifecycle::Event;
 use super::planted::{self, Bug};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};
@@ -138,6 +139,17 @@ enum Outcome {
     CutOff,
 }
 
+/// What is known of a request on a lost lease.
+enum Unanswered {
+    /// What comes of it, whatever has become of what was sent for it.
+    Known(Vec<u8>),
+    /// It may have run, and its client goes on.
+    Unknown,
+    /// So may it, and its client cannot go on: whether a transaction has begun is not known to it, and
+    /// what it has sent behind must not run outside of one.
+    Unclear,
+}
+
 fn is_in_block(fate: Fate) -> bool {
     matches!(fate, Fate::Block | Fate::BlockEnds | Fate::BlockRuns) && !planted::has(Bug::BlockTorn)
 }
@@ -150,9 +162,10 @@ struct Lost {
 }
 
 impl Engine {
-    /// Closes a backend and settles everything that was expected of it.
+    /// Closes a backend. What was expected of it is settled when what is being dealt with is done:
+    /// [`Engine::dispatch`].
     pub(super) fn lose(&mut self, id: BackendId, loss: Loss) {
-        let Some(mut backend) = self.backends.remove(id) else {
+        let Some(backend) = self.backends.remove(id) else {
             return;
         };
         self.effects.push(Effect::CloseBackend(id));
@@ -165,6 +178,14 @@ impl Engine {
             tracing::debug!(cause = loss.label(), in_flight, "backend closed");
         }
         self.spares.retain(|spare| *spare != id);
+        self.leave_context(id, backend.context());
+        self.wake_at(self.now);
+        let ended = Event::BackendLost(id, Box::new(backend), loss);
+        self.events.push_back(ended);
+    }
+
+    /// Settles everything that was expected of a lost backend.
+    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: Loss) {
         self.doubt_idle(&backend, loss);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
@@ -184,8 +205,6 @@ impl Engine {
                 _ => {}
             }
         }
-        let context = backend.context();
-        self.leave_context(id, context);
         match &backend.phase {
             Phase::Leased(owner) => self.feed_lost(*owner),
             Phase::Orphaned(orphan) => self.orphan_lost(*orphan, &backend),
@@ -342,12 +361,21 @@ impl Engine {
             // `INFO` holds what comes behind it, and so does an `EXEC` with one in it.
             self.end_hold(id, Hold::Gather(0));
         }
-        let unclear = self.bracket_unclear(id, settled.receiver);
+        let silent = settled.receiver.is_silent();
+        let unclear = match self.bracket_unanswered(id, settled.receiver) {
+            Unanswered::Known(told) => {
+                if !silent {
+                    self.reply_with(id, |out| out.extend_from_slice(&told));
+                }
+                return;
+            }
+            Unanswered::Unclear => true,
+            Unanswered::Unknown => false,
+        };
         let disconnect =
             self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
-        let silent = settled.receiver.is_silent();
         if disconnect || silent || self.has_live_feed(id) {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)
@@ -371,12 +399,10 @@ impl Engine {
         }
     }
 
-    /// What a request on a lost lease leaves open. True when its client cannot go on: whether a
-    /// transaction has begun is not known to it, and what it has sent behind must not run
-    /// outside of one.
-    fn bracket_unclear(&mut self, id: ClientId, receiver: Receiver) -> bool {
+    /// What a request on a lost lease leaves open.
+    fn bracket_unanswered(&mut self, id: ClientId, receiver: Receiver) -> Unanswered {
         let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
-            return false;
+            return Unanswered::Unknown;
         };
         let mut moves = false;
         if let Some(client) = self.clients.get_mut(id)
@@ -385,9 +411,15 @@ impl Engine {
             let bracket = &mut lease.lent.bracket;
             // Which db its client would be in then nobody knows.
             moves = mark == Mark::ExecFilled && bracket.moves();
-            bracket.unanswered(&mut client.session.lost, mark);
+            let protocol = client.session.protocol;
+            if let Some(told) = bracket.unanswered(&mut client.session.lost, mark, protocol) {
+                return Unanswered::Known(told);
+            }
         }
-        moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch)
+        match moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch) {
+            true => Unanswered::Unclear,
+            false => Unanswered::Unknown,
+        }
     }
 
     /// The requests are dealt with again, before everything else of this client.

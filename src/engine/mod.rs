@@ -38,6 +38,7 @@ mod lease;
 mod lease_line;
 mod lease_turns;
 mod lent;
+mod lifecycle;
 mod line;
 mod listen;
 mod local;
@@ -103,6 +104,7 @@ use idle::Looks;
 use kill::Kill;
 use lease::Leases;
 use lease_line::LeaseLine;
+use lifecycle::Event;
 use line::Line;
 use login_checks::LoginChecks;
 use memory::{Debtors, Weights};
@@ -240,6 +242,8 @@ pub struct Engine {
     effects: Vec<Effect>,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
+    /// What has ended and is still to be seen to.
+    events: VecDeque<Event>,
     /// Clients whose hold is over.
     resumed: VecDeque<ClientId>,
     /// Whether all that is here of clients has been read: what is dealt with now is the turn's.
@@ -328,6 +332,7 @@ impl Engine {
             effects: Vec::new(),
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
+            events: VecDeque::new(),
             resumed: VecDeque::new(),
             all_is_read: false,
             unflushed: 0,
@@ -355,7 +360,7 @@ impl Engine {
 
     /// A client has connected.
     pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
-        self.now = now;
+        self.advance_to(now);
         let context = self.contexts.key(Context {
             credential: self.credentials.own(),
             db: self.initial_db,
@@ -377,7 +382,7 @@ impl Engine {
     /// The server does, or does not, answer narrows' own health check. Told at each check
     /// that is answered, and once when none is any more.
     pub fn health_checked(&mut self, answering: bool, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         if self.server.answering != answering {
             self.server.answering = answering;
             if answering {
@@ -419,7 +424,7 @@ impl Engine {
     /// Finishes what the events since the last turn have begun. To be called after each
     /// batch of events, before output is fetched.
     pub fn turn(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.all_is_read = true;
         self.weigh();
         // Each pass deals with at least one held request or ends one hold, so the number
@@ -428,8 +433,10 @@ impl Engine {
         loop {
             while let Some(id) = self.resumed.pop_front() {
                 self.resume(id);
+                self.dispatch();
             }
             self.provide();
+            self.dispatch();
             // More of those who wait, as long as those before them got through.
             if self.resumed.is_empty() && self.contexts.waiting() < waiting {
                 waiting = self.contexts.waiting();
@@ -440,6 +447,7 @@ impl Engine {
             }
         }
         self.try_newcomers();
+        self.dispatch();
         self.all_is_read = false;
     }
 
@@ -451,7 +459,10 @@ impl Engine {
     /// Whether there is something to do that no alarm and no socket will tell of: a turn is
     /// to follow at once. Writing can end holds, and what then goes on has output again.
     pub fn is_unfinished(&self) -> bool {
-        !self.effects.is_empty() || !self.dirty_clients.is_empty() || !self.resumed.is_empty()
+        !self.effects.is_empty()
+            || !self.dirty_clients.is_empty()
+            || !self.resumed.is_empty()
+            || !self.events.is_empty()
     }
 
     /// Whether backends have output that has not been looked at.

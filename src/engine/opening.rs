@@ -23,7 +23,7 @@ impl Engine {
 
     /// The socket of a backend is open.
     pub fn dialled(&mut self, id: BackendId, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let Some(backend) = self.backends.get(id) else {
             return;
         };
@@ -50,7 +50,7 @@ impl Engine {
 
     /// A dial has failed.
     pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         if self.backends.contains_key(id) {
             self.dial_ended_badly(error);
             self.lose(id, Loss::DialFailed);

@@ -49,6 +49,8 @@ impl Engine {
                     // As for one that is gone.
                     self.reply_to(asker, Reply::Killed(0));
                 }
+                // Its reply may be here already.
+                self.finish_if_both(id);
             }
             None => {
                 let wait = lent.wait.as_ref();

@@ -12,6 +12,7 @@ use super::effect::Effect;
 use super::hold::{Ending, Hold};
 use super::holding::Lease;
 use super::key::{BackendId, ClientId};
+use super::lifecycle::Event;
 use super::loss::Loss;
 use super::planted;
 
@@ -69,7 +70,7 @@ impl Engine {
 
     /// The first `n` bytes for a backend have been written.
     pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let Some(backend) = self.backends.get_mut(id) else {
             return;
         };
@@ -103,7 +104,7 @@ impl Engine {
 
     /// The first `n` bytes for a client have been written.
     pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let pause_bytes = self.rules.settings.clients.output_pause_bytes;
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -126,13 +127,13 @@ impl Engine {
     /// A client's socket is gone: the engine forgets it. What is in flight runs, as in
     /// Redis, and is swallowed.
     pub fn client_gone(&mut self, id: ClientId, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.forget_client(id);
     }
 
     /// A backend's socket is gone.
     pub fn backend_gone(&mut self, id: BackendId, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.lose(id, Loss::Gone);
     }
 
@@ -151,10 +152,8 @@ impl Engine {
         self.leave_line(id);
         self.end_aside(id, &client);
         let lease = client.part_with_lease();
-        self.contexts.leave(client.within);
-        if let Some(lease) = lease {
-            self.leave_lease_behind(lease);
-        }
+        self.events
+            .push_back(Event::ClientGone(client.within, lease));
         if self.clients.is_empty() {
             // Nothing is kept ready for nobody: what is idle may be due.
             self.wake_at(self.now);
@@ -195,7 +194,7 @@ impl Engine {
     }
 
     /// Goes on with a client's end as far as it has come.
-    pub(super) fn close_if_done(&mut self, id: ClientId) {
+    pub(super) fn client_ending(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };

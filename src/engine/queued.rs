@@ -20,12 +20,12 @@ use super::{Engine, Rules};
 pub struct Filling {
     reply: Box<[u8]>,
     elements: u32,
-    /// Commands that ran.
-    queued: Option<u32>,
     /// What belongs in which place, in order.
     texts: Vec<(u32, Vec<u8>)>,
     /// What all workers are asked for which place.
     asked: Vec<(u32, Question, Purpose)>,
+    /// What this worker has to say to each of those, from when its turn had come.
+    own: Vec<Reply>,
     /// Its client has asked for silence: all is done, and nothing is told.
     pub silent: bool,
 }
@@ -34,7 +34,13 @@ impl Filling {
     /// Bytes of the text in it.
     pub fn held_bytes(&self) -> usize {
         let texts: usize = self.texts.iter().map(|(_, text)| text.len()).sum();
-        self.reply.len() + texts
+        let own: usize = self.own.iter().map(Reply::held_bytes).sum();
+        self.reply.len() + texts + own
+    }
+
+    /// What this worker has to say, which is taken once.
+    pub fn take_own(&mut self) -> Reply {
+        Reply::Each(std::mem::take(&mut self.own))
     }
 
     /// How many elements the reply has.
@@ -173,9 +179,9 @@ impl Engine {
         let mut filling = Filling {
             reply: reply.into(),
             elements,
-            queued,
             texts: Vec::new(),
             asked: Vec::new(),
+            own: Vec::new(),
             silent: false,
         };
         self.executes(id, queued);
@@ -190,7 +196,11 @@ impl Engine {
             };
             match queued {
                 Queued::Text(text) => filling.texts.push((at, text)),
-                Queued::Ask(question, purpose) => filling.asked.push((at, question, purpose)),
+                Queued::Ask(question, purpose) => {
+                    // Here at once: what stands behind it may change what it is about.
+                    filling.own.push(self.answer(&question, self.now));
+                    filling.asked.push((at, question, purpose));
+                }
             }
         }
         self.executes(id, None);
@@ -216,9 +226,7 @@ impl Engine {
             .iter()
             .map(|(_, question, _)| question.clone());
         let question = Question::Each(questions.collect());
-        self.executes(id, filling.queued);
         self.gather(id, question, Purpose::Exec(Box::new(filling)));
-        self.executes(id, None);
     }
 
     /// All workers have answered what was asked for the places.

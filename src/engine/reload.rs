@@ -9,7 +9,7 @@ use super::{Engine, Rules};
 impl Engine {
     /// New rules hold from now on.
     pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let before = std::mem::replace(&mut self.rules, rules);
         self.memory_limit_changed();
         let backend = &self.rules.settings.backend;

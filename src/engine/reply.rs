@@ -33,7 +33,7 @@ const COLLECT_BYTES_MAX: usize = 1 << 20;
 impl Engine {
     /// Bytes have come from a backend.
     pub fn backend_bytes(&mut self, id: BackendId, bytes: &[u8], now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let rules = Arc::clone(&self.rules);
         let Some(backend) = self.backends.get_mut(id) else {
             return;
@@ -101,6 +101,7 @@ impl Engine {
                 }
                 return self.lose(id, trouble);
             }
+            self.dispatch();
         }
     }
 
@@ -245,6 +246,7 @@ impl Engine {
 
     /// What the replies of one batch have made possible, before which `owed` were expected.
     fn after_replies(&mut self, id: BackendId, owed: usize) {
+        self.dispatch();
         let in_flight_max = self.rules.settings.pool.pipe_in_flight_max;
         let Some(backend) = self.backends.get_mut(id) else {
             return;

@@ -36,7 +36,7 @@ const AHEAD_BYTES: usize = 64 << 10;
 impl Engine {
     /// Bytes have come from a client.
     pub fn client_bytes(&mut self, id: ClientId, bytes: &[u8], now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -68,7 +68,7 @@ impl Engine {
     /// Nothing more will come from a client: what it has sent is still dealt with, as
     /// Redis deals with what it has read before it sees the end.
     pub fn client_eof(&mut self, id: ClientId, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         if let Some(client) = self.clients.get_mut(id)
             && client.ending == Ending::No
         {
@@ -83,7 +83,7 @@ impl Engine {
     /// not been read of it. Who waits for as long as it takes has left then, as in Redis, which reads
     /// on behind a command that waits.
     pub fn client_hung_up(&mut self, id: ClientId, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         if planted::has(Bug::HangUpMissed) {
             return;
         }
@@ -226,6 +226,7 @@ impl Engine {
                 }
                 other => (other, whole.len()),
             };
+            self.dispatch();
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }

@@ -27,7 +27,7 @@ enum Due {
 impl Engine {
     /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         planted::register_slots(&mut self.backends, now);
         if self.alarm.is_none_or(|alarm| alarm > now) {
             return;
@@ -37,24 +37,28 @@ impl Engine {
             // It may be ended by anybody at any moment.
             self.wake_at(now + SECOND);
         }
-        let pool = &self.rules.settings.pool;
-        let queue_timeout = pool.queue_timeout;
-        self.expire_pause();
-        self.expire_backends();
-        self.expire_requests();
-        self.expire_waiters(queue_timeout);
-        self.expire_lease_waiters(queue_timeout);
-        self.expire_command_waiters(queue_timeout);
-        self.expire_logins(queue_timeout);
-        self.expire_gathers();
-        self.expire_cancels();
-        self.expire_line();
-        self.expire_brackets();
-        self.expire_clients();
-        self.expire_feeds();
-        self.expire_streams();
-        self.give_back_surplus();
-        self.forget_contexts();
+        let due: [fn(&mut Self); 16] = [
+            Self::expire_pause,
+            Self::expire_backends,
+            Self::expire_requests,
+            Self::expire_waiters,
+            Self::expire_lease_waiters,
+            Self::expire_command_waiters,
+            Self::expire_logins,
+            Self::expire_gathers,
+            Self::expire_cancels,
+            Self::expire_line,
+            Self::expire_brackets,
+            Self::expire_clients,
+            Self::expire_feeds,
+            Self::expire_streams,
+            Self::give_back_surplus,
+            Self::forget_contexts,
+        ];
+        for look_at in due {
+            look_at(self);
+            self.dispatch();
+        }
         // Wants set their own alarms again when they are looked at.
         if !self.wants.is_empty() {
             self.wake_at(now + Duration::from_millis(10));
@@ -360,7 +364,8 @@ impl Engine {
         }
     }
 
-    fn expire_command_waiters(&mut self, limit: Duration) {
+    fn expire_command_waiters(&mut self) {
+        let limit = self.rules.settings.pool.queue_timeout;
         if let Some((_, since)) = self.command_waiters.first() {
             let at = self.counts_from(*since) + limit;
             if at <= self.now {
@@ -373,7 +378,7 @@ impl Engine {
 
     /// Another worker waits for a place in the budget.
     pub fn place_wanted(&mut self, now: Duration) {
-        self.now = now;
+        self.advance_to(now);
         self.wake_at(now);
     }
 

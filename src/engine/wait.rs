@@ -245,7 +245,8 @@ impl Engine {
     }
 
     /// Clients that have waited for a pipe as long as they may are told so.
-    pub(super) fn expire_waiters(&mut self, limit: Duration) {
+    pub(super) fn expire_waiters(&mut self) {
+        let limit = self.rules.settings.pool.queue_timeout;
         while let Some((since, context)) = self.contexts.longest_waited_for() {
             // What would have to be free for it may be held up by writes.
             let at = self.shared.pause.counts_from(since, Paused::Writes) + limit;

@@ -284,8 +284,14 @@ impl Bracket {
         self.in_doubt = true;
     }
 
-    /// The reply to a marked request will never come.
-    pub fn unanswered(&mut self, lost: &mut LostBracket, mark: Mark) {
+    /// The reply to a marked request will never come. What its client is told where that is certain all
+    /// the same: nothing has run where a `DISCARD` was sent in the place of an `EXEC`.
+    pub fn unanswered(
+        &mut self,
+        lost: &mut LostBracket,
+        mark: Mark,
+        protocol: Protocol,
+    ) -> Option<Vec<u8>> {
         self.came(mark);
         match mark {
             // Either way nothing is queued or watched any more.
@@ -298,6 +304,8 @@ impl Bracket {
             Mark::Discard => self.not_queueing(),
             _ => {}
         }
+        let doom = mark.doom();
+        doom.map(|doom| instead_of_exec(Some(doom), protocol))
     }
 
     fn came(&mut self, mark: Mark) {

@@ -456,3 +456,29 @@ fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
     assert_eq!(desk.engine.census().gathers, 1);
     assert!(desk.engine.census().totals_agree);
 }
+
+#[test]
+fn an_exec_in_whose_place_a_discard_was_sent_is_told_the_truth_when_that_is_lost() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    desk.says(client, "MULTI\r\nSELECT 2\r\nAUTH x\r\nEXEC\r\n");
+    let lease = desk.opens();
+    desk.written(lease);
+    desk.answers(lease, b"+OK\r\n");
+    desk.written(lease);
+    desk.answers(lease, b"+QUEUED\r\n");
+    let heard = desk.hears(client);
+    assert!(heard.contains("inside a transaction"), "{heard}");
+    assert!(desk.written(lease).contains("DISCARD"));
+    desk.engine.backend_gone(lease, desk.now);
+    desk.turn();
+    let heard = desk.hears(client);
+    assert!(heard.starts_with("-EXECABORT "), "{heard}");
+    assert_eq!(heard.lines().count(), 1, "{heard}");
+    // Its client is where it was, and goes on there.
+    desk.says(client, "GET a\r\n");
+    let pipe = desk.opens();
+    assert!(desk.written(pipe).contains("GET"));
+    desk.answers(pipe, b"$-1\r\n");
+    assert_eq!(desk.hears(client), "$-1\r\n");
+}

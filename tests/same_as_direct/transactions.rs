@@ -126,6 +126,10 @@ pub const TALKS: &[(&str, &str)] = &[
         "MULTI\nSET a 1\nCLIENT INFO\nCLIENT LIST ID {id1}\nEXEC\nCLIENT INFO\nMULTI\nCLIENT SETNAME me\nSELECT 3\nCLIENT INFO\nEXEC\nCLIENT INFO",
     ),
     (
+        "clients seen from inside as they are when it is their turn",
+        "MULTI\nCLIENT LIST ID {id1}\nCLIENT SETNAME me\nCLIENT LIST ID {id1}\nSELECT 3\nCLIENT LIST ID {id1}\nCLIENT SETNAME you\nEXEC\nCLIENT GETNAME",
+    ),
+    (
         "what its client has sent behind is not seen from inside",
         "MULTI\nCLIENT INFO\nCLIENT LIST ID {id1}\nEXEC\nGET a\nWATCH a\nMULTI\nCLIENT INFO\nEXEC\nECHO x\nCLIENT INFO",
     ),

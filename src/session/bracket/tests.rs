@@ -118,9 +118,28 @@ fn what_ends_a_transaction_and_is_not_answered_ends_no_watch_but_that_of_an_exec
         (&open[..1], Mark::Discard, true),
     ] {
         let (mut lost, mut bracket) = (LostBracket::default(), settled(steps));
-        bracket.unanswered(&mut lost, mark);
+        let told = bracket.unanswered(&mut lost, mark, Protocol::Resp2);
         lost.lose(&bracket);
         assert_eq!((lost.watch(), lost.multi()), (watch, false), "{mark:?}");
+        assert_eq!(told, None, "{mark:?}");
+    }
+}
+
+#[test]
+fn what_was_sent_in_place_of_an_exec_and_is_not_answered_is_known_not_to_have_run() {
+    let open = [(Mark::Watch, "+OK\r\n"), (Mark::Multi, "+OK\r\n")];
+    for (mark, told) in [
+        (
+            Mark::Abort,
+            "-EXECABORT Transaction discarded because of previous errors.\r\n",
+        ),
+        (Mark::AbortUnwatched, "*-1\r\n"),
+    ] {
+        let (mut lost, mut bracket) = (lost_watch(), settled(&open));
+        let heard = bracket.unanswered(&mut lost, mark, Protocol::Resp2);
+        assert_eq!(heard.as_deref(), Some(told.as_bytes()));
+        lost.lose(&bracket);
+        assert_eq!((lost.watch(), lost.multi()), (false, false));
     }
 }
 
