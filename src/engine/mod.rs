@@ -109,7 +109,7 @@ use line::Line;
 use login_checks::LoginChecks;
 use memory::{Debtors, Weights};
 use outbox::BufferStore;
-use settings::Settings;
+use settings::{BackendSettings, Settings};
 use tries::Try;
 use wants::Wants;
 
@@ -205,6 +205,22 @@ struct Server {
     hello: Hellos,
 }
 
+impl Server {
+    /// Nothing is known of it yet.
+    fn new(settings: &BackendSettings) -> Self {
+        Self {
+            answering: true,
+            backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
+            dial_at: Duration::ZERO,
+            switch_at: Duration::ZERO,
+            last_error: String::new(),
+            credentials_refused: false,
+            cluster: false,
+            hello: Hellos::default(),
+        }
+    }
+}
+
 /// Silence of a pipe that owes replies, while the server answers others, from which its
 /// oldest request is taken for a paused write, or the pipe for a broken one where that is a
 /// read. One server runs one command at a time, so nothing else explains it.
@@ -294,8 +310,7 @@ impl Engine {
         initial_db: u32,
         seed: u64,
     ) -> Self {
-        let backend = &rules.settings.backend;
-        let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
+        let server = Server::new(&rules.settings.backend);
         Self {
             worker,
             workers,
@@ -313,16 +328,7 @@ impl Engine {
             lease_line: LeaseLine::default(),
             leases: Leases::default(),
             spares: Vec::new(),
-            server: Server {
-                answering: true,
-                backoff,
-                dial_at: Duration::ZERO,
-                switch_at: Duration::ZERO,
-                last_error: String::new(),
-                credentials_refused: false,
-                cluster: false,
-                hello: Hellos::default(),
-            },
+            server,
             jitter: Jitter::new(seed),
             wanting: false,
             place_wanted_at: Duration::ZERO,
