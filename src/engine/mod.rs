@@ -65,6 +65,7 @@ mod request;
 mod route;
 mod run;
 mod send;
+mod server;
 mod server_busy;
 mod server_role;
 pub mod settings;
@@ -86,7 +87,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::admission::{Backoff, Budget, DialRate, Failures, Jitter, Paused, Seats, ServerPause};
+use crate::admission::{Budget, DialRate, Failures, Jitter, Paused, Seats, ServerPause};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::resp::Refusal;
 use crate::session::Access;
@@ -99,7 +100,6 @@ use client::Client;
 use context::{Context, Contexts};
 use credential::Credentials;
 use gathers::Gathers;
-use handshake::Hellos;
 use idle::Looks;
 use kill::Kill;
 use lease::Leases;
@@ -109,7 +109,8 @@ use line::Line;
 use login_checks::LoginChecks;
 use memory::{Debtors, Weights};
 use outbox::BufferStore;
-use settings::{BackendSettings, Settings};
+use server::Server;
+use settings::Settings;
 use tries::Try;
 use wants::Wants;
 
@@ -181,42 +182,6 @@ impl Shared {
             busy: Arc::default(),
             role: Arc::default(),
             stand_ins: Arc::default(),
-        }
-    }
-}
-
-/// What the engine believes of the server.
-#[derive(Debug)]
-struct Server {
-    /// narrows' own health check is answered.
-    answering: bool,
-    backoff: Backoff,
-    /// No dial before then.
-    dial_at: Duration,
-    /// Nor a switch: the server was too busy for one.
-    switch_at: Duration,
-    /// What the last failed attempt said.
-    last_error: String,
-    /// It refuses our credentials.
-    credentials_refused: bool,
-    /// It is a cluster node.
-    cluster: bool,
-    /// Its replies to `HELLO 2` and `HELLO 3`.
-    hello: Hellos,
-}
-
-impl Server {
-    /// Nothing is known of it yet.
-    fn new(settings: &BackendSettings) -> Self {
-        Self {
-            answering: true,
-            backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
-            dial_at: Duration::ZERO,
-            switch_at: Duration::ZERO,
-            last_error: String::new(),
-            credentials_refused: false,
-            cluster: false,
-            hello: Hellos::default(),
         }
     }
 }
