@@ -11,8 +11,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::Accepted;
 use crate::session::client_line::Address;
@@ -46,6 +47,10 @@ pub struct Acceptor {
     pub next_id: Arc<AtomicU64>,
     /// Places for connections whose PROXY protocol header has not come.
     pub headers: Arc<Semaphore>,
+    /// Counts the tasks of listeners, and those that wait for a header.
+    pub tasks: TaskTracker,
+    /// Ends all of them.
+    pub ending: CancellationToken,
 }
 
 /// Connections whose PROXY protocol header has not come, at once. Each has a descriptor.
@@ -90,15 +95,22 @@ impl Listener {
 }
 
 impl Acceptor {
-    /// Accepts until it is aborted, and with it those whose header has not come.
-    pub async fn run(self, listener: Listener) {
-        let mut pending = JoinSet::new();
+    /// Accepts, in a task of its own, until narrows ends.
+    pub fn begin(&self, listener: Listener) {
+        self.spawn(self.clone().run(listener));
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let ending = self.ending.clone();
+        self.tasks.spawn(ending.run_until_cancelled_owned(task));
+    }
+
+    async fn run(self, listener: Listener) {
         loop {
             let accepted = match &listener {
-                Listener::Tcp(listener) => self.accept_tcp(listener, &mut pending).await,
+                Listener::Tcp(listener) => self.accept_tcp(listener).await,
                 Listener::Unix(listener, path) => self.accept_unix(listener, path).await,
             };
-            while pending.try_join_next().is_some() {}
             if let Err(error) = accepted {
                 // Out of descriptors or memory: the client waits in the kernel's queue,
                 // and trying again at once would only spin.
@@ -108,11 +120,7 @@ impl Acceptor {
         }
     }
 
-    async fn accept_tcp(
-        &self,
-        listener: &TcpListener,
-        pending: &mut JoinSet<()>,
-    ) -> io::Result<()> {
+    async fn accept_tcp(&self, listener: &TcpListener) -> io::Result<()> {
         let (stream, peer) = listener.accept().await?;
         let settings = self.current.settings();
         let mut balancers = settings.proxy_protocol_from.iter();
@@ -122,7 +130,7 @@ impl Acceptor {
         match Arc::clone(&self.headers).try_acquire_owned() {
             Ok(place) => {
                 let acceptor = self.clone();
-                pending.spawn(async move {
+                self.spawn(async move {
                     acceptor.take_behind_header(stream, peer).await;
                     drop(place);
                 });

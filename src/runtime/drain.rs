@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, Question, Reply};
 use crate::session::ClientFilter;
@@ -26,11 +25,11 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Clients that are named when they are cut off.
 const NAMED_MAX: usize = 20;
 
-/// Drains the workers behind `inboxes`, which run in `threads`, for at most `limit`. True when
-/// all have ended. `clients` is how many there still are.
+/// Drains the workers behind `inboxes`, each of which `working` counts as long as its thread works,
+/// for at most `limit`. True when all have ended. `clients` is how many there still are.
 pub async fn drain(
     inboxes: &[Arc<Inbox>],
-    threads: Vec<JoinHandle<()>>,
+    working: &TaskTracker,
     clients: &Arc<AtomicUsize>,
     limit: Duration,
 ) -> bool {
@@ -38,41 +37,23 @@ pub async fn drain(
         // A worker that has ended has nothing to drain.
         inbox.drain();
     }
-    let Some(mut joined) = join(threads) else {
-        return false;
-    };
+    working.close();
     let deadline = Instant::now() + limit;
     let mut look = Instant::now() + PROGRESS;
     while look < deadline {
-        if let Ok(joined) = timeout_at(look, &mut joined).await {
-            return joined.is_ok();
+        if timeout_at(look, working.wait()).await.is_ok() {
+            return true;
         }
         let clients = clients.load(Ordering::Relaxed);
         let seconds_left = (deadline - look).as_secs();
         tracing::info!(clients, seconds_left, "draining");
         look += PROGRESS;
     }
-    if let Ok(joined) = timeout_at(deadline, &mut joined).await {
-        return joined.is_ok();
+    if timeout_at(deadline, working.wait()).await.is_ok() {
+        return true;
     }
     tell_stragglers(inboxes).await;
     false
-}
-
-/// Resolves when all of `threads` have ended.
-fn join(threads: Vec<JoinHandle<()>>) -> Option<oneshot::Receiver<()>> {
-    let (all_joined, joined) = oneshot::channel();
-    // A thread of its own and not a task: a runtime waits for its blocking tasks when it
-    // ends, also for one that waits for a worker that will not finish.
-    let joiner = std::thread::Builder::new().name("drain".to_owned());
-    let spawned = joiner.spawn(move || {
-        for thread in threads {
-            let _ = thread.join();
-        }
-        // Nobody waits any more after the drain timeout.
-        let _ = all_joined.send(());
-    });
-    spawned.is_ok().then_some(joined)
 }
 
 /// Logs who is cut off.

@@ -4,8 +4,9 @@
 //! a worker publishes between two of its turns, and only when it is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::admission::Budget;
 use crate::engine::Shared;
@@ -30,7 +31,8 @@ pub struct Observer {
     budget: Arc<Budget>,
     door: Arc<DoorCounts>,
     epoch: Instant,
-    draining: AtomicBool,
+    /// Cancelled when narrows begins to end.
+    pub(super) ending: CancellationToken,
     patience: Duration,
 }
 
@@ -49,7 +51,7 @@ impl Observer {
             budget: Arc::clone(&shared.budget),
             door: Arc::clone(&shared.door),
             epoch,
-            draining: AtomicBool::new(false),
+            ending: CancellationToken::new(),
             patience: PATIENCE,
         }
     }
@@ -63,11 +65,6 @@ impl Observer {
     /// Where control says what it knows of the server.
     pub(super) fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
-    }
-
-    /// narrows is ending.
-    pub(super) fn drains(&self) {
-        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Asks all workers how things stand, without waiting for them. To be called now and then, so
@@ -156,7 +153,7 @@ impl Observer {
     /// # Errors
     /// A sentence that says why not.
     pub fn readiness(&self) -> Result<(), String> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.ending.is_cancelled() {
             return Err("narrows is draining: it takes no new clients".to_owned());
         }
         let now = self.epoch.elapsed();

@@ -4,19 +4,18 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Shared};
 use crate::telemetry::Cell;
-
-use crate::telemetry::door::DoorCounts;
 
 use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
 use super::asking::Asking;
@@ -50,10 +49,12 @@ pub enum RunError {
 
 /// A running narrows: everything but the listeners, which live in the caller's runtime.
 pub struct Narrows {
-    listeners: Vec<tokio::task::JoinHandle<()>>,
+    /// Who accepts clients.
+    accepting: TaskTracker,
     control: tokio::task::JoinHandle<()>,
     inboxes: Vec<Arc<Inbox>>,
-    threads: Vec<JoinHandle<()>>,
+    /// The threads of workers.
+    working: TaskTracker,
     observer: Arc<Observer>,
     current: Arc<Current>,
     shared: Shared,
@@ -104,7 +105,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();
     let epoch = Instant::now();
     let observer = Arc::new(Observer::new(&inboxes, (&current, &shared), epoch));
-    let mut threads = Vec::new();
+    let working = TaskTracker::new();
     for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
             worker,
@@ -115,9 +116,10 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
             orders: orders_to.clone(),
             epoch,
             cell: observer.cell(worker),
+            _working: working.token(),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
-        threads.push(thread.spawn(move || plan.run())?);
+        thread.spawn(move || plan.run())?;
     }
     let control = Control {
         current: Arc::clone(&current),
@@ -135,17 +137,16 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));
-    let acceptor = acceptor_for(&current, (&inboxes, room), &clients, &shared.door);
+    let acceptor = acceptor_for(&observer, (&inboxes, room), &clients, (&current, &shared));
     let addresses = listeners.iter().map(Listener::name).collect();
-    let listeners = listeners
-        .into_iter()
-        .map(|listener| tokio::spawn(acceptor.clone().run(listener)))
-        .collect();
+    for listener in listeners {
+        acceptor.begin(listener);
+    }
     Ok(Narrows {
-        listeners,
+        accepting: acceptor.tasks,
         control,
         inboxes,
-        threads,
+        working,
         observer,
         current,
         shared,
@@ -168,10 +169,10 @@ fn open_all(settings: &Settings) -> Result<Vec<Listener>, RunError> {
 
 /// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
-    current: &Arc<Current>,
+    observer: &Observer,
     (inboxes, room): (&[Arc<Inbox>], Arc<Notify>),
     clients: &Arc<AtomicUsize>,
-    counts: &Arc<DoorCounts>,
+    (current, shared): (&Arc<Current>, &Shared),
 ) -> Acceptor {
     let worker = |inbox: &Arc<Inbox>| {
         let load = Load {
@@ -185,7 +186,7 @@ fn acceptor_for(
         workers: inboxes.iter().map(worker).collect(),
         room,
         sources: Arc::default(),
-        counts: Arc::clone(counts),
+        counts: Arc::clone(&shared.door),
         told: Mutex::default(),
     };
     Acceptor {
@@ -193,6 +194,8 @@ fn acceptor_for(
         door: Arc::new(door),
         next_id: Arc::new(AtomicU64::new(1)),
         headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
+        tasks: TaskTracker::new(),
+        ending: observer.ending.clone(),
     }
 }
 
@@ -234,14 +237,12 @@ impl Narrows {
     /// Stops accepting, lets requests in flight finish within the drain timeout, and ends.
     /// True when everything had finished.
     pub async fn drain(self) -> bool {
-        self.observer.drains();
-        for listener in self.listeners {
-            listener.abort();
-            // Its socket is closed when the task has ended: nobody connects after that.
-            let _ = listener.await;
-        }
+        self.observer.ending.cancel();
+        self.accepting.close();
+        // A listener is closed when its task has ended: nobody connects after that.
+        self.accepting.wait().await;
         let limit = self.current.settings().drain_timeout;
-        let finished = drain::drain(&self.inboxes, self.threads, &self.clients, limit).await;
+        let finished = drain::drain(&self.inboxes, &self.working, &self.clients, limit).await;
         self.control.abort();
         finished
     }
@@ -257,6 +258,8 @@ struct WorkerPlan {
     orders: Sender<Order>,
     epoch: Instant,
     cell: Arc<Cell>,
+    /// For whoever waits for the end of all workers.
+    _working: TaskTrackerToken,
 }
 
 impl WorkerPlan {

@@ -103,6 +103,6 @@ fn what_is_not_ready_says_why() {
     assert!(why(&observer).ends_with("the health check: connection refused"));
     observer.server.answers();
     assert_eq!(observer.readiness(), Ok(()));
-    observer.drains();
+    observer.ending.cancel();
     assert!(why(&observer).contains("draining"));
 }
