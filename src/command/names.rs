@@ -3,6 +3,10 @@
 //! bytes, as nearly all have that are used a lot, as a single word. It knows indexes, not commands.
 //! The hash is fixed, so a table is the same in every run; a server that wished to could make it
 //! slow, but a server can do worse.
+//!
+//! It is own code for its speed (`cargo bench --bench names`): a name that is asked for a lot takes 7 ns
+//! here, 20 in `hashbrown`'s `HashMap` of folded bytes, and 39 in one of folded words; any name of
+//! narrows' own rows 7, 33 and 39; one that is unknown 9, 20 and 31.
 
 /// From the name of a command, or of a subcommand within its container, to the command's index.
 #[derive(Clone, Debug)]
