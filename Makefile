@@ -27,7 +27,7 @@ demo: build ## A thousand clients that verify every reply, direct beside through
 	@exec $(NARROWS) demo $(ARGS)
 
 .PHONY: test
-test: test-tools format lint ## Install what the tests need, then every check and every test
+test: test-tools format lint dependencies ## Install what the tests need, then every check and every test
 	@scripts/run-tests
 
 # Minutes of the soak, the seed of its schedule where one is to be played again, and whether it is
@@ -74,6 +74,10 @@ format: ## Check the formatting
 .PHONY: lint
 lint: ## Clippy, warnings denied
 	cargo clippy --workspace --features narrows/planted --all-targets -- -D warnings
+
+.PHONY: dependencies
+dependencies: ## Licences, duplicates and advisories of what narrows depends on
+	@scripts/check-dependencies
 
 .PHONY: run-tools
 run-tools:

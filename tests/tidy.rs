@@ -9,6 +9,8 @@
     clippy::panic
 )]
 
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -58,7 +58,8 @@ pub async fn drain(
 
 /// Logs who is cut off.
 async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
-    let (to, mut from) = unbounded_channel();
+    // Each answers once.
+    let (to, mut from) = channel(inboxes.len().max(1));
     let asked = inboxes.iter().filter(|inbox| !inbox.is_closed());
     let asked = asked.map(|inbox| inbox.stragglers(to.clone())).count();
     drop(to);
@@ -83,7 +84,7 @@ async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
     }
 }
 
-async fn gather(from: &mut UnboundedReceiver<Straggling>, all: &mut Straggling) {
+async fn gather(from: &mut Receiver<Straggling>, all: &mut Straggling) {
     while let Some(more) = from.recv().await {
         all.figures.add(&more.figures);
         all.clients.extend(more.clients);

@@ -12,7 +12,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use crate::admission::planted::{Bug, has};
 use crate::engine::{BackendId, Question, Reply, Rules};
@@ -73,7 +73,7 @@ struct News {
     place_wanted: bool,
     publish: bool,
     drain: bool,
-    stragglers: Option<UnboundedSender<Straggling>>,
+    stragglers: Option<Sender<Straggling>>,
 }
 
 /// The right to bring one client.
@@ -244,7 +244,7 @@ impl Inbox {
     }
 
     /// Who is still there?
-    pub fn stragglers(&self, to: UnboundedSender<Straggling>) {
+    pub fn stragglers(&self, to: Sender<Straggling>) {
         self.tell(|news| news.stragglers = Some(to));
     }
 

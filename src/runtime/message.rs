@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use crate::admission::SourcePlace;
 use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
@@ -49,7 +49,7 @@ pub enum Message {
     /// Finish what is under way and take nothing new.
     Drain,
     /// The time for that is over: who is still there?
-    Stragglers(UnboundedSender<Straggling>),
+    Stragglers(Sender<Straggling>),
 }
 
 /// Whose question it is.

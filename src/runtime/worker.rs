@@ -133,7 +133,7 @@ impl Worker {
             }
             Message::Stragglers(to) => {
                 // Nobody waits for it any more when the process has ended.
-                let _ = to.send(drain::straggling(&mut self.engine, now));
+                let _ = to.try_send(drain::straggling(&mut self.engine, now));
             }
         }
     }
