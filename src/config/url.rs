@@ -1,10 +1,14 @@
 //! The URL of the server. It may hold a password, so nothing here ever quotes it: errors are
-//! fixed sentences, and both `Debug` and `Display` hide the password.
+//! fixed sentences, and both `Debug` and `Display` hide the password. Not read by the `url` crate,
+//! which mends what it is given: passwords and paths of sockets would come out as others
+//! (ARCHITECTURE.md, "Designs not taken"). Its decoder of percent signs is used.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use thiserror::Error;
 
@@ -259,19 +263,16 @@ fn whole(text: &str) -> Option<u32> {
 
 /// Percent-decoding. A `+` stays one: passwords in base64 hold it.
 fn decoded(text: &str) -> Result<String, UrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16));
-        let high = digit().ok_or(UrlError::Percent)?;
-        let low = digit().ok_or(UrlError::Percent)?;
-        bytes.push(u8::try_from(high * 16 + low).map_err(|_| UrlError::Percent)?);
+    // The decoder would leave a % alone that no two digits follow.
+    let is_code = |after: &str| {
+        let code = after.as_bytes().first_chunk::<2>();
+        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_code) {
+        return Err(UrlError::Percent);
     }
-    String::from_utf8(bytes).map_err(|_| UrlError::Percent)
+    let text = percent_decode_str(text).decode_utf8();
+    text.map(Cow::into_owned).map_err(|_| UrlError::Percent)
 }
 
 /// Percent-encoding of what would end a part of a URL, of blanks and of control characters.
