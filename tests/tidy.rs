@@ -11,6 +11,8 @@
 
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/rooms.rs"]
+mod rooms;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -186,6 +188,7 @@ fn the_repository_is_tidy() {
     );
 
     let mut offences = Vec::new();
+    let mut sources = Vec::new();
     for file in &files {
         let path = file
             .strip_prefix(root)
@@ -194,8 +197,12 @@ fn the_repository_is_tidy() {
             .unwrap()
             .replace('\\', "/");
         let raw = std::fs::read_to_string(file).unwrap();
-        check(&Source::new(&path, &raw), &mut offences);
+        let source = Source::new(&path, &raw);
+        check(&source, &mut offences);
+        rooms::check(&source, &mut offences);
+        sources.push(source);
     }
+    rooms::check_engine(&sources, &mut offences);
     if let Ok(text) = std::fs::read_to_string(root.join("config/narrows.toml")) {
         check_keys("config/narrows.toml", &text, &mut offences);
     }

@@ -8,12 +8,12 @@
 use crate::command::{Bracket as Verb, Flags, Local, Lookup, Route, Spec};
 use crate::resp::{RequestEvent, RequestScanner};
 
-use super::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, Outcome};
 use super::key::ClientId;
-use super::lease::LeaseFor;
+use super::lease::lent::LeaseFor;
 use super::planted::{self, Bug};
-use super::request::{access_of, name_of};
-use super::slot::{Fate, Receiver};
+use super::request::name_of;
+use super::slot::{Fate, Receiver, access_of};
 use super::{Engine, Rules};
 
 /// Most commands of a block on a pipe: others wait behind it.
@@ -42,22 +42,22 @@ impl Engine {
         let client = self.clients.get(id);
         let watch_lost = client.is_some_and(|client| client.session.lost.watch());
         let stays_open = client
-            .and_then(|client| self.credentials.get(client.credential))
+            .and_then(|client| self.pool.credentials.get(client.credential))
             .is_some_and(|credential| credential.blocks_stay_open);
         let parts = match watch_lost || stays_open {
             // It must be asked what it queues, and never run; or it would not end.
             true => None,
             false => whole_block(rules, bytes, |spec| {
-                self.forbidden(id, rules, spec).is_none()
+                self.clients.forbidden(id, rules, spec).is_none()
             }),
         };
         let Some(parts) = parts else {
             return (self.wait_for_lease(id, LeaseFor::Bracket), multi);
         };
         let length = parts.iter().map(|part| part.bytes).sum();
-        let holds_up = |part: &Part<'_>| self.pause_holds_up(access_of(part.spec));
+        let holds_up = |part: &Part<'_>| self.cx.pause_holds_up(access_of(part.spec));
         if parts.iter().any(holds_up) {
-            return (self.hold_for_pause(id), length);
+            return (self.clients.hold_for_pause(&mut self.cx, id), length);
         }
         (self.send_block(id, rules, bytes, &parts, length), length)
     }
@@ -82,7 +82,10 @@ impl Engine {
         let access = inner.map(|part| access_of(part.spec)).max();
         let access = access.unwrap_or_default();
         let carrier = if client.in_flight == 0 {
-            match self.pick(context, access, length, &rules.settings) {
+            match self
+                .pool
+                .pick(&mut self.cx, context, access, length, &rules.settings)
+            {
                 Some(pipe) => pipe,
                 None => {
                     let outcome = self.wait_for_pipe(id, rules);
@@ -96,9 +99,9 @@ impl Engine {
                 }
             }
         } else if client.in_flight as usize + parts.len() > clients.in_flight_max
-            || !self.goes_on(context, carrier, access, length, pool)
+            || !self.pool.goes_on(context, carrier, access, length, pool)
         {
-            return self.hold(id, Hold::Replies);
+            return self.clients.hold(id, Hold::Replies);
         } else {
             carrier
         };
@@ -116,18 +119,6 @@ impl Engine {
             self.send(id, carrier, request, part.spec, Receiver::Client, fate);
         }
         Outcome::Taken
-    }
-}
-
-impl Engine {
-    /// The user of a pipe may begin a block and not end it: its blocks travel alone from now on.
-    pub(super) fn blocks_need_leases(&mut self, pipe: super::key::BackendId) {
-        let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential()) else {
-            return;
-        };
-        if let Some(credential) = self.credentials.get_mut(credential) {
-            credential.blocks_stay_open = true;
-        }
     }
 }
 

@@ -1,36 +1,17 @@
 //! What replies change for a client on a backend of its own: its transaction opens and closes, the
 //! connection changes its db together with its client, places of `EXEC` are filled.
 
-use crate::resp::ReplyKind;
-use crate::session::{Hears, Mark, exec_reply};
+use crate::session::{Hears, Mark};
 
-use super::Engine;
+use super::clients::hold::Ending;
 use super::context::{Context, Setting};
-use super::handshake::hello_for_client;
-use super::hold::Ending;
+use super::fanout::filling::Filling;
 use super::key::{BackendId, ClientId};
-use super::planted;
-use super::queued::Filling;
-use super::run::Run;
+use super::pool::handshake::hello_for_client;
+use super::pool::run::Run;
+use super::{Engine, planted};
 
 impl Engine {
-    /// Whether the reply under way on a backend, to a request with this mark, is one that may be
-    /// long, and is no error: it goes on as it comes.
-    pub(super) fn streams(&self, id: BackendId, mark: Mark) -> bool {
-        let streams: fn(ReplyKind) -> bool = match mark {
-            Mark::Exec => |kind| matches!(kind, ReplyKind::Array | ReplyKind::Null),
-            Mark::Pin(_) => |kind| {
-                let line = matches!(kind, ReplyKind::Status | ReplyKind::Error);
-                !line && kind != ReplyKind::BlobError
-            },
-            _ => return false,
-        };
-        // What has begun to be collected is collected to its end.
-        self.backends.get(id).is_some_and(|backend| {
-            backend.collected.is_empty() && backend.replies.kind().is_some_and(streams)
-        })
-    }
-
     /// A reply that goes on as it comes has come to its end: `EXEC` has run, or a watched key had
     /// changed, or something was done that may stay.
     pub(super) fn stream_came(&mut self, run: &Run, mark: Mark) {
@@ -95,16 +76,16 @@ impl Engine {
         if let Some(filled) = filling.take_if(|filling| misplaced || filling.is_whole()) {
             hears = Hears::Instead(filled.text());
         }
-        if misplaced && let Some(lent) = self.lent(id) {
+        if misplaced && let Some(lent) = self.clients.lent(id) {
             lent.bracket.doubt();
         }
-        if let Some(void) = self.wait_is_void(id, mark) {
+        if let Some(void) = self.clients.wait_is_void(id, mark) {
             hears = Hears::Instead(void);
-        } else if self.would_wait_for_writes(id, mark, reply) {
+        } else if self.clients.would_wait_for_writes(id, mark, reply) {
             return self.waits_in_vain(backend, run);
         }
-        if let Some(order) = self.lent(id).and_then(|lent| lent.pause.take()) {
-            self.pause_answered(order, reply);
+        if let Some(order) = self.clients.lent(id).and_then(|lent| lent.pause.take()) {
+            self.cx.pause_answered(order, reply);
         }
         if mark == Mark::Switch {
             hears = self.switched(backend, id, reply);
@@ -115,12 +96,14 @@ impl Engine {
                 Hears::AsIs => reply,
                 Hears::Instead(text) => text,
             };
-            self.reply_with(id, |out| out.extend_from_slice(text));
+            self.clients
+                .reply_with(id, |out| out.extend_from_slice(text));
         }
-        if silent && self.may_hear_inside(id) {
-            self.hears_what_is_inside(id, reply);
+        if silent && self.clients.may_hear_inside(id) {
+            self.clients.hears_what_is_inside(id, reply);
         }
-        self.settled(run);
+        self.clients
+            .settled(&mut self.cx, run.client, run.first, run.ended);
         if mark == Mark::ExecFilled {
             self.fill_the_rest(id, filling, silent);
         }
@@ -131,17 +114,9 @@ impl Engine {
         }
     }
 
-    /// What a client is sent unasked in the middle of a reply is not silenced with that
-    /// (CLIENT_PUSHING, networking.c).
-    fn hears_what_is_inside(&mut self, id: ClientId, reply: &[u8]) {
-        if let Some(told) = exec_reply::pushes(reply) {
-            self.reply_with(id, |out| out.extend_from_slice(&told));
-        }
-    }
-
     /// The answer to `SELECT` or `HELLO` outside of `MULTI`.
     fn switched(&mut self, backend: BackendId, id: ClientId, reply: &[u8]) -> Hears {
-        let switch = self.lent(id).and_then(|lent| lent.switch.take());
+        let switch = self.clients.lent(id).and_then(|lent| lent.switch.take());
         let Some(to) = switch.filter(|_| reply.first() != Some(&b'-')) else {
             return Hears::AsIs;
         };
@@ -153,27 +128,27 @@ impl Engine {
         if protocol == to.protocol {
             return Hears::AsIs;
         }
-        self.server.hello.set(to.protocol, reply.to_vec());
+        self.pool.server.hello.set(to.protocol, reply.to_vec());
         Hears::Instead(hello_for_client(reply, number))
     }
 
     /// The server has set a client's own backend to `to`: both are there now.
     pub(super) fn move_lent(&mut self, backend: BackendId, id: ClientId, to: Setting) {
-        let Some(lent) = self.backends.get_mut(backend) else {
+        let Some(lent) = self.pool.backends.get_mut(backend) else {
             return;
         };
         // A reload may have made its client another user meanwhile, never the connection.
-        let context = self.contexts.key(Context {
+        let context = self.pool.contexts.key(Context {
             credential: planted::credential_of(lent, self.clients.get(id)),
             protocol: to.protocol,
             db: to.db,
         });
-        lent.enter(&mut self.contexts, context);
-        self.contexts.accepted(context);
+        lent.enter(&mut self.pool.contexts, context);
+        self.pool.contexts.accepted(context);
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;
             client.session.db = to.db;
-            self.contexts.move_on(&mut client.within, context);
+            self.pool.contexts.move_on(&mut client.within, context);
         }
     }
 }

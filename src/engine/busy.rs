@@ -7,19 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Spec};
-use crate::session::ReplyMode;
-
 use super::Engine;
-use super::backend::{Backend, Phase, Rotation};
-use super::client::Client;
-use super::hold::Outcome;
+use super::clients::Client;
 use super::key::{BackendId, ClientId};
+use super::pool::backend::{Backend, Rotation};
 use super::slot::{Fate, Receiver, Slot};
 
 /// How long a script may be the oldest request of a pipe that says nothing before others are
 /// preferred to it.
-const SCRIPT_AFTER: Duration = Duration::from_millis(50);
+pub const SCRIPT_AFTER: Duration = Duration::from_millis(50);
 
 /// How long ago a server that answers can have said what is read now.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
@@ -38,27 +34,22 @@ impl Backend {
 }
 
 impl Engine {
-    /// A script may be the oldest request of a pipe now: it is looked at in time.
-    pub(super) fn watch_script(&mut self) {
-        self.wake_at(self.now + SCRIPT_AFTER);
-    }
-
     /// The oldest request of a pipe is a script, and has been for a while.
     pub(super) fn stands_behind_script(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.turn_to(Rotation::Script);
-        if self.shared.busy.says(self.now).is_some() {
+        if self.cx.shared.busy.says(self.cx.now).is_some() {
             self.ask_elsewhere(id);
         }
     }
 
     /// The server has said, in answer to something else than a script, that it is busy with one.
     pub(super) fn heard_busy(&mut self, reply: &[u8]) {
-        let known = self.shared.busy.says(self.now).is_some();
-        let asked = self.now.saturating_sub(ROUND_TRIP);
-        self.shared.busy.heard(reply, asked, self.now);
+        let known = self.cx.shared.busy.says(self.cx.now).is_some();
+        let asked = self.cx.now.saturating_sub(ROUND_TRIP);
+        self.cx.shared.busy.heard(reply, asked, self.cx.now);
         if !known {
             self.go_around_scripts();
         }
@@ -67,7 +58,7 @@ impl Engine {
     /// Asks again elsewhere what stands behind scripts, since it is known that the server is busy.
     pub(super) fn go_around_scripts(&mut self) {
         let behind = |b: &Backend| b.rotation() == Some(Rotation::Script);
-        let stuck = self.backends.iter().filter(|(_, b)| behind(b));
+        let stuck = self.pool.backends.iter().filter(|(_, b)| behind(b));
         let stuck: Vec<BackendId> = stuck.map(|(id, _)| id).collect();
         for id in stuck {
             self.ask_elsewhere(id);
@@ -80,10 +71,10 @@ impl Engine {
     /// elsewhere. Their places stay until the replies have come, which reach nobody. Whoever has
     /// anything else there has to wait for that, so that everything keeps its order.
     pub(super) fn ask_elsewhere(&mut self, id: BackendId) {
-        if !self.rules.settings.clients.replay_reads {
+        if !self.cx.rules.settings.clients.replay_reads {
             return;
         }
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let mut stays: BTreeSet<ClientId> = BTreeSet::new();
@@ -118,38 +109,19 @@ impl Engine {
         for client in asking {
             self.ask_permission_again(client);
         }
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(&self.cx.rules);
         for (client, requests) in again {
             let mut bytes = Vec::new();
             for (_, sent) in &requests {
-                let restored = self.policy(client, &rules).renames().restored(sent);
+                let restored = self.clients.policy(client, &rules).renames().restored(sent);
                 bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
             }
             let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
             self.rewind(client, &bytes, count);
             for (sequence, _) in requests {
-                self.replies_in(client, sequence, 1);
+                self.clients.replies_in(&mut self.cx, client, sequence, 1);
             }
         }
-    }
-
-    /// No pipe takes this request, and the server is known to be busy: its own words for that. It
-    /// would have run nothing either.
-    pub(super) fn answer_busy(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
-        // Who asks for silence would not hear it, and the server says it as late as it likes.
-        let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
-        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.clients.get(id).is_some_and(hears) {
-            return None;
-        }
-        let reply = self.shared.busy.says(self.now)?;
-        Some(self.answer_error(id, &reply))
-    }
-
-    /// Whether this backend is silent because the server is busy.
-    pub(super) fn waits_for_script(&self, backend: &Backend) -> bool {
-        let may_run_one = matches!(backend.phase, Phase::Leased(_))
-            || backend.in_flight.iter().any(Slot::is_script);
-        may_run_one && self.shared.busy.says(self.now).is_some()
     }
 }
 

@@ -12,7 +12,6 @@
 //! command has not arrived. That connection is used for nothing else until both replies are here.
 //! What was taken for a client that is gone by then is put back where it came from.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::admission::Paused;
@@ -21,123 +20,19 @@ use crate::session::waiting::Takes;
 use crate::telemetry::{Leave, Undelivered};
 
 use super::Engine;
-use super::backend::{Backend, Phase, Want};
-use super::client::Client;
-use super::credential::CredentialId;
+use super::clients::Client;
 use super::effect::Reply;
-use super::gather::Asker;
 use super::key::{BackendId, ClientId};
-use super::loss::Loss;
 use super::planted::{self, Bug};
-
-/// How soon the server is asked again whose answer decided nothing.
-pub(super) const AGAIN: Duration = Duration::from_millis(10);
-
-/// Longest time to end a wait in this way. Then its connection is closed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why a wait is ended before its time.
-#[derive(Debug, Clone, Copy)]
-pub enum Why {
-    /// Another client has asked for it.
-    Unblocked {
-        /// The one that waits hears an error, not the nil of a timeout.
-        with_error: bool,
-        /// Who is to be told whether it was ended.
-        asker: Asker,
-    },
-    /// narrows ends.
-    Drained,
-    /// The client sends no more: it has left, unless the server has answered it already.
-    Left,
-}
-
-/// How far the server has been asked.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Asked {
-    /// It will be, from then on.
-    At(Duration),
-    /// On this backend.
-    On(BackendId),
-    /// It has answered: whether it has ended the wait.
-    Answered(bool),
-    /// It cannot be. The wait is a short one, and runs out.
-    RunsOut,
-}
-
-/// The reply of the wait itself.
-#[derive(Debug)]
-pub(super) struct Came {
-    pub(super) reply: Vec<u8>,
-    first: u32,
-    silent: bool,
-}
-
-/// One wait that is being ended.
-#[derive(Debug)]
-pub(super) struct Cancel {
-    /// As whom.
-    pub(super) credential: CredentialId,
-    takes: Takes,
-    short: bool,
-    /// The client that waits, while it is here, and why it is to wait no more.
-    pub(super) owner: Option<(ClientId, Why)>,
-    pub(super) asked: Asked,
-    pub(super) came: Option<Came>,
-    since: Duration,
-}
-
-/// The waits that are being ended, by their backends.
-#[derive(Debug, Default)]
-pub struct Cancels {
-    pub(super) all: BTreeMap<BackendId, Cancel>,
-    /// One of them has ended since it was last looked whether connections for that are still needed.
-    over: bool,
-    /// What the server was asked and has not answered: on which backend, and of which.
-    pub(super) asked: VecDeque<(BackendId, BackendId)>,
-}
-
-impl Cancel {
-    pub(super) fn is_to_ask(&self) -> bool {
-        matches!(self.asked, Asked::At(_) | Asked::On(_))
-    }
-}
-
-impl Cancels {
-    fn take(&mut self, id: BackendId) -> Option<Cancel> {
-        let cancel = self.all.remove(&id)?;
-        self.over = true;
-        Some(cancel)
-    }
-
-    /// Whether the wait on this backend is being ended.
-    pub fn is_under_way(&self, backend: BackendId) -> bool {
-        self.all.contains_key(&backend)
-    }
-
-    /// The same, now.
-    pub(super) fn any_due_as(&self, credential: CredentialId, now: Duration) -> bool {
-        let due = |cancel: &Cancel| match cancel.asked {
-            Asked::At(at) => at <= now,
-            Asked::On(_) => true,
-            Asked::Answered(_) | Asked::RunsOut => false,
-        };
-        let mut all = self.all.values();
-        all.any(|cancel| cancel.credential == credential && due(cancel))
-    }
-
-    /// Whether the server has still to be asked, or to answer, as this user.
-    pub fn any_as(&self, credential: CredentialId) -> bool {
-        let mut all = self.all.values();
-        all.any(|cancel| cancel.credential == credential && cancel.is_to_ask())
-    }
-}
+use super::pool::backend::{Backend, Phase, Want};
+use super::pool::loss::Loss;
+use super::waits::cancels::{AGAIN, Asked, Came, Cancel, PATIENCE, Why};
 
 impl Engine {
     /// Whether the wait on a backend can be ended without losing anything, and has to be for that.
     pub(super) fn may_end_wait(&self, id: BackendId) -> bool {
-        let under_way = self.cancels.is_under_way(id);
-        let unsent = self.backends.get(id).is_some_and(|backend| {
+        let under_way = self.waits.cancels.is_under_way(id);
+        let unsent = self.pool.backends.get(id).is_some_and(|backend| {
             let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
             wait > 0 && backend.out.unsent_len() >= wait
         });
@@ -152,8 +47,8 @@ impl Engine {
         }
         let known = |backend: &Backend| backend.server_id.is_some();
         // A part of its reply has gone to its client: the server is done with it.
-        self.backends.get(id).is_some_and(|backend| {
-            !backend.begun && (self.cancels.is_under_way(id) || known(backend))
+        self.pool.backends.get(id).is_some_and(|backend| {
+            !backend.begun && (self.waits.cancels.is_under_way(id) || known(backend))
         })
     }
 
@@ -165,17 +60,17 @@ impl Engine {
             .and_then(|client| client.lease.as_ref())
         else {
             // It stands in line. What it is being tried for decides first.
-            return match self.tries.contains_key(&id) {
+            return match self.waits.tries.contains_key(&id) {
                 true => {}
                 false => self.close_for(id, Leave::Drained),
             };
         };
         let backend = lease.backend();
-        let begun = self.backends.get(backend).is_some_and(|b| b.begun);
-        match (why, self.cancels.is_under_way(backend)) {
+        let begun = self.pool.backends.get(backend).is_some_and(|b| b.begun);
+        match (why, self.waits.cancels.is_under_way(backend)) {
             // It is served, or somebody else ends it.
             (Why::Unblocked { asker, .. }, under_way) if under_way || begun => {
-                self.reply_to(asker, Reply::Killed(0));
+                self.cx.reply_to(asker, Reply::Killed(0));
             }
             // Its client is closed with whatever it hears then: `close_if_done`.
             (Why::Drained | Why::Left, under_way) if under_way || begun => {}
@@ -185,7 +80,7 @@ impl Engine {
                 self.end_by_closing(id, why);
             }
             _ => {
-                let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
+                let wait = self.clients.lent(id).and_then(|lent| lent.wait.as_ref());
                 let what = wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
                 self.begin_cancel(backend, Some((id, why)), what);
             }
@@ -198,15 +93,15 @@ impl Engine {
         owner: Option<(ClientId, Why)>,
         (takes, short): (Takes, bool),
     ) {
-        let now = self.now;
-        let Some(backend) = self.backends.get_mut(id) else {
+        let now = self.cx.now;
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         if let Some(slot) = backend.in_flight.back_mut() {
             slot.await_whole();
         }
         let of = backend.credential();
-        let credential = self.canceller_for(of);
+        let credential = self.pool.canceller_for(&self.cx, of);
         let asked = match credential {
             Some(_) => Asked::At(now),
             None => Asked::RunsOut,
@@ -220,36 +115,38 @@ impl Engine {
             came: None,
             since: now,
         };
-        self.cancels.all.insert(id, cancel);
+        self.waits.cancels.all.insert(id, cancel);
         match credential {
-            Some(credential) => self.want(Want::Cancel(credential)),
+            Some(credential) => self.pool.want(Want::Cancel(credential)),
             None => self.let_run_out(id),
         }
-        self.wake_at(now);
+        self.cx.wake_at(now);
     }
 
     /// The reply to an `EXEC` that was to end a wait.
     pub(super) fn cancel_answered(&mut self, on: BackendId, reply: &[u8]) {
         let oldest = self
+            .waits
             .cancels
             .asked
             .iter()
             .position(|(asked, _)| *asked == on);
-        let Some((_, id)) = oldest.and_then(|oldest| self.cancels.asked.remove(oldest)) else {
+        let Some((_, id)) = oldest.and_then(|oldest| self.waits.cancels.asked.remove(oldest))
+        else {
             return;
         };
         let asked_here = |cancel: &&mut Cancel| matches!(cancel.asked, Asked::On(id) if id == on);
-        let Some(cancel) = self.cancels.all.get_mut(&id).filter(asked_here) else {
+        let Some(cancel) = self.waits.cancels.all.get_mut(&id).filter(asked_here) else {
             return;
         };
         match reply.strip_prefix(b"*2\r\n:").and_then(last_integer) {
             Some(1) => cancel.asked = Asked::Answered(true),
             Some(_) if cancel.came.is_some() => cancel.asked = Asked::Answered(false),
             Some(_) => {
-                cancel.asked = Asked::At(self.now + AGAIN);
+                cancel.asked = Asked::At(self.cx.now + AGAIN);
                 let credential = cancel.credential;
-                self.wake_at(self.now + AGAIN);
-                return self.want(Want::Cancel(credential));
+                self.cx.wake_at(self.cx.now + AGAIN);
+                return self.pool.want(Want::Cancel(credential));
             }
             None => return self.cancel_refused(id, reply),
         }
@@ -258,7 +155,7 @@ impl Engine {
 
     /// The server does not let this user end waits. Another may, or nobody.
     fn cancel_refused(&mut self, id: BackendId, reply: &[u8]) {
-        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
             return;
         };
         let refused = cancel.credential;
@@ -268,7 +165,7 @@ impl Engine {
         if let Some(came) = &cancel.came {
             cancel.asked = Asked::Answered(is_nil(&came.reply));
         }
-        if aborted && let Some(credential) = self.credentials.get_mut(refused) {
+        if aborted && let Some(credential) = self.pool.credentials.get_mut(refused) {
             let known = std::mem::replace(&mut credential.may_not_cancel, true);
             if !known {
                 tracing::warn!(
@@ -277,21 +174,25 @@ impl Engine {
                 );
             }
         }
-        if (self.cancels.all.get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
+        if (self.waits.cancels.all.get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
             return self.finish_if_both(id);
         }
-        let of = self.backends.get(id).map(|backend| backend.credential());
-        let other = of.and_then(|of| self.canceller_for(of));
-        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+        let of = self
+            .pool
+            .backends
+            .get(id)
+            .map(|backend| backend.credential());
+        let other = of.and_then(|of| self.pool.canceller_for(&self.cx, of));
+        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
             return;
         };
         match other {
             Some(other) => {
                 let pause = if aborted { Duration::ZERO } else { AGAIN * 10 };
                 cancel.credential = other;
-                cancel.asked = Asked::At(self.now + pause);
-                self.wake_at(self.now + pause);
-                self.want(Want::Cancel(other));
+                cancel.asked = Asked::At(self.cx.now + pause);
+                self.cx.wake_at(self.cx.now + pause);
+                self.pool.want(Want::Cancel(other));
             }
             None => self.let_run_out(id),
         }
@@ -299,7 +200,7 @@ impl Engine {
 
     /// Nobody may end the wait: a short one runs out, the connection of another is closed.
     fn let_run_out(&mut self, id: BackendId) {
-        let Some(cancel) = self.cancels.all.get_mut(&id) else {
+        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
             return;
         };
         cancel.asked = Asked::RunsOut;
@@ -311,16 +212,16 @@ impl Engine {
 
     /// Ends a wait by closing its connection after all.
     fn give_up(&mut self, id: BackendId) {
-        let Some(cancel) = self.cancels.all.get(&id) else {
+        let Some(cancel) = self.waits.cancels.all.get(&id) else {
             return;
         };
         match (cancel.owner, &cancel.came) {
             (Some((owner, why)), None) => {
-                self.cancels.take(id);
+                self.waits.cancels.take(id);
                 self.end_by_closing(owner, why);
             }
             // Its client hears what has come.
-            _ => self.lose(id, Loss::ClientGone),
+            _ => self.pool.lose(&mut self.cx, id, Loss::ClientGone),
         }
     }
 
@@ -332,7 +233,7 @@ impl Engine {
         first: u32,
         silent: bool,
     ) {
-        if let Some(cancel) = self.cancels.all.get_mut(&id) {
+        if let Some(cancel) = self.waits.cancels.all.get_mut(&id) {
             cancel.came = Some(Came {
                 reply,
                 first,
@@ -347,7 +248,7 @@ impl Engine {
     }
 
     pub(super) fn finish_if_both(&mut self, id: BackendId) {
-        let Some(cancel) = self.cancels.all.get(&id) else {
+        let Some(cancel) = self.waits.cancels.all.get(&id) else {
             return;
         };
         let Some(came) = &cancel.came else {
@@ -361,7 +262,7 @@ impl Engine {
         let owner = cancel.owner.and_then(|(owner, _)| self.clients.get(owner));
         let wait = owner.and_then(Client::waits_with);
         // Where the server was told to wait for less than its client does, that has ended it.
-        let ended = ended || wait.is_some_and(|wait| wait.is_cut_short(&came.reply, self.now));
+        let ended = ended || wait.is_some_and(|wait| wait.is_cut_short(&came.reply, self.cx.now));
         if let Some((owner, Why::Left)) = cancel.owner
             && (ended || put_back(cancel.takes, &came.reply).is_some())
         {
@@ -371,14 +272,14 @@ impl Engine {
         }
         let Some(Cancel {
             takes, owner, came, ..
-        }) = self.cancels.take(id)
+        }) = self.waits.cancels.take(id)
         else {
             return;
         };
         let Some(came) = came else {
             return;
         };
-        self.wake_at(self.now);
+        self.cx.wake_at(self.cx.now);
         match owner {
             Some((owner, why)) => self.deliver_after_cancel(id, (owner, why), &came, ended),
             None => self.undelivered(id, takes, &came.reply),
@@ -396,14 +297,18 @@ impl Engine {
         let heard = (&came.reply[..], came.first, came.silent);
         match why {
             Why::Unblocked { with_error, asker } => {
-                self.hears_after_cancel(owner, heard, ended && with_error);
-                self.reply_to(asker, Reply::Killed(u64::from(ended)));
+                self.clients
+                    .hears_after_cancel(&mut self.cx, owner, heard, ended && with_error);
+                self.cx.reply_to(asker, Reply::Killed(u64::from(ended)));
             }
             Why::Drained if ended => {
                 self.wait_over(id, owner);
                 return self.close_for(owner, Leave::Drained);
             }
-            Why::Drained | Why::Left => self.hears_after_cancel(owner, heard, false),
+            Why::Drained | Why::Left => {
+                self.clients
+                    .hears_after_cancel(&mut self.cx, owner, heard, false)
+            }
         }
         self.wait_over(id, owner);
         self.end_lease_if_done(owner);
@@ -411,7 +316,7 @@ impl Engine {
 
     /// The backend of a wait that was being ended is lost.
     pub(super) fn cancel_lost(&mut self, id: BackendId) {
-        let Some(cancel) = self.cancels.take(id) else {
+        let Some(cancel) = self.waits.cancels.take(id) else {
             return;
         };
         let taken = cancel
@@ -421,18 +326,23 @@ impl Engine {
         match cancel.owner {
             Some((owner, why)) => {
                 if let Some(came) = &cancel.came {
-                    self.hears_after_cancel(owner, (&came.reply, came.first, came.silent), false);
+                    self.clients.hears_after_cancel(
+                        &mut self.cx,
+                        owner,
+                        (&came.reply, came.first, came.silent),
+                        false,
+                    );
                 }
                 if let Why::Unblocked { asker, .. } = why {
-                    self.reply_to(asker, Reply::Killed(0));
+                    self.cx.reply_to(asker, Reply::Killed(0));
                 }
             }
             None if taken.is_some() => {
                 tracing::warn!("an element was taken for a client that is gone: it is lost");
-                self.counters.undelivered(Undelivered::Lost);
+                self.cx.counters.undelivered(Undelivered::Lost);
             }
             None if cancel.came.is_none() && cancel.takes != Takes::Nothing => {
-                self.counters.undelivered(Undelivered::Unknown);
+                self.cx.counters.undelivered(Undelivered::Unknown);
             }
             None => {}
         }
@@ -440,15 +350,15 @@ impl Engine {
 
     /// Waits that are to be ended, and are not by then.
     pub(super) fn expire_cancels(&mut self) {
-        if !std::mem::take(&mut self.cancels.over) && self.cancels.all.is_empty() {
+        if !std::mem::take(&mut self.waits.cancels.over) && self.waits.cancels.all.is_empty() {
             return;
         }
-        let now = self.now;
-        let pause = &self.shared.pause;
+        let now = self.cx.now;
+        let pause = &self.cx.shared.pause;
         let mut late = Vec::new();
         let mut due = Vec::new();
         let mut next = None;
-        for (id, cancel) in &self.cancels.all {
+        for (id, cancel) in &self.waits.cancels.all {
             let at = pause.counts_from(cancel.since, Paused::Writes) + PATIENCE;
             if at <= now {
                 late.push(*id);
@@ -466,20 +376,20 @@ impl Engine {
             next = Some(next.map_or(earliest, |n: Duration| n.min(earliest)));
         }
         for id in late {
-            match self.cancels.all.get(&id).map(|cancel| cancel.asked) {
+            match self.waits.cancels.all.get(&id).map(|cancel| cancel.asked) {
                 // Then it is asked again on another, or what has come counts.
-                Some(Asked::On(on)) => self.lose(on, Loss::Stalled),
+                Some(Asked::On(on)) => self.pool.lose(&mut self.cx, on, Loss::Stalled),
                 _ => self.give_up(id),
             }
         }
         for credential in due {
-            self.want(Want::Cancel(credential));
+            self.pool.want(Want::Cancel(credential));
         }
         if let Some(at) = next {
-            self.wake_at(at);
+            self.cx.wake_at(at);
         }
-        let cancelling = |b: &super::Backend| matches!(b.phase, Phase::Cancelling);
-        let idle: Vec<BackendId> = (self.backends.iter())
+        let cancelling = |b: &Backend| matches!(b.phase, Phase::Cancelling);
+        let idle: Vec<BackendId> = (self.pool.backends.iter())
             .filter(|(_, backend)| cancelling(backend))
             .map(|(id, _)| id)
             .collect();

@@ -3,32 +3,18 @@
 //! dialled within the place of the budget that is kept back. Given back when no wait is left to end.
 
 use crate::admission::Claim;
-use crate::resp::write;
 use crate::session::own_channel;
 use crate::session::put_back::is_nil;
 
 use super::Engine;
-use super::backend::{Backend, Phase, Want};
-use super::cancel::{AGAIN, Asked};
 use super::context::Context;
-use super::credential::CredentialId;
-use super::key::BackendId;
-use super::provision::Provided;
+use super::key::{BackendId, CredentialId};
+use super::pool::backend::{Backend, Phase, Want};
+use super::pool::provided::Provided;
 use super::slot::Receiver;
+use super::waits::cancels::{AGAIN, Asked};
 
 impl Engine {
-    /// As whom a wait of a backend of this user can be ended, as far as is known.
-    pub(super) fn canceller_for(&self, of: CredentialId) -> Option<CredentialId> {
-        let own = self.credentials.own();
-        let has_own = self.rules.access.has_own_login();
-        let may = |id: &CredentialId| {
-            let credential = self.credentials.get(*id);
-            credential.is_some_and(|credential| !credential.may_not_cancel)
-        };
-        let own = Some(own).filter(|_| has_own);
-        own.into_iter().chain([of]).find(may)
-    }
-
     /// A connection for ending waits as `credential`.
     pub(super) fn provide_canceller(
         &mut self,
@@ -36,44 +22,52 @@ impl Engine {
         starved: &mut bool,
     ) -> Provided {
         let want = Want::Cancel(credential);
-        if !self.cancels.any_as(credential) {
+        if !self.waits.cancels.any_as(credential) {
             return Provided::Done;
         }
         let cancels = |b: &Backend| matches!(b.phase, Phase::Cancelling);
-        let mut there = self.backends.iter();
+        let mut there = self.pool.backends.iter();
         let there = there.find(|(_, b)| cancels(b) && b.credential() == credential);
         if let Some((id, _)) = there {
             self.ask_to_end(id);
             return Provided::Done;
         }
-        if !self.cancels.any_due_as(credential, self.now) {
+        if !self.waits.cancels.any_due_as(credential, self.cx.now) {
             // Wanted again in time: `expire_cancels`.
             return Provided::Done;
         }
-        if let Some(id) = self.quiet_spare(|spare| spare.credential() == credential) {
+        if let Some(id) = self
+            .pool
+            .quiet_spare(|spare| spare.credential() == credential)
+        {
             self.become_canceller(id);
             return Provided::Done;
         }
-        if self.backends.values().any(|b| b.made_for == Some(want)) {
+        if self
+            .pool
+            .backends
+            .values()
+            .any(|b| b.made_for == Some(want))
+        {
             return Provided::Waits;
         }
-        let context = self.contexts.key(Context {
+        let context = self.pool.contexts.key(Context {
             credential,
             ..Context::default()
         });
-        let dialled = [Claim::Reserve, Claim::Worker(self.worker)]
+        let dialled = [Claim::Reserve, Claim::Worker(self.cx.worker)]
             .into_iter()
             .any(|claim| self.dial_with(claim, want, context).is_some());
-        if !dialled && self.server.dial_at <= self.now {
+        if !dialled && self.pool.server.dial_at <= self.cx.now {
             *starved = true;
-            self.make_place(want, context);
+            self.pool.make_place(&mut self.cx, want, context);
         }
         Provided::Waits
     }
 
     /// A quiet backend ends waits from now on.
     pub(super) fn become_canceller(&mut self, id: BackendId) {
-        if let Some(backend) = self.backends.get_mut(id) {
+        if let Some(backend) = self.pool.backends.get_mut(id) {
             (backend.phase, backend.made_for) = (Phase::Cancelling, None);
         }
         self.ask_to_end(id);
@@ -81,17 +75,22 @@ impl Engine {
 
     /// Has the server end all waits that this backend's user is to end now.
     fn ask_to_end(&mut self, on: BackendId) {
-        let now = self.now;
-        let Some(credential) = self.backends.get(on).map(|backend| backend.credential()) else {
+        let now = self.cx.now;
+        let Some(credential) = self
+            .pool
+            .backends
+            .get(on)
+            .map(|backend| backend.credential())
+        else {
             return;
         };
         let mut next = None;
         let mut targets = Vec::new();
-        for (id, cancel) in &mut self.cancels.all {
+        for (id, cancel) in &mut self.waits.cancels.all {
             let Asked::At(at) = cancel.asked else {
                 continue;
             };
-            let Some(backend) = self.backends.get(*id) else {
+            let Some(backend) = self.pool.backends.get(*id) else {
                 continue;
             };
             if cancel.credential != credential {
@@ -102,7 +101,7 @@ impl Engine {
             match backend.server_id.filter(|_| ready) {
                 Some(number) => {
                     cancel.asked = Asked::On(on);
-                    self.cancels.asked.push_back((on, *id));
+                    self.waits.cancels.asked.push_back((on, *id));
                     targets.push(number);
                 }
                 None => next = Some(at.max(now + AGAIN)),
@@ -118,42 +117,32 @@ impl Engine {
             ];
             for (at, request) in requests.into_iter().enumerate() {
                 let last = at == 3;
-                self.send_for_cancel(on, Receiver::Cancel { last }, request);
+                self.pool
+                    .send_for_cancel(&self.cx, on, Receiver::Cancel { last }, request);
             }
         }
         if let Some(at) = next {
-            self.wake_at(at);
+            self.cx.wake_at(at);
         }
-    }
-
-    fn send_for_cancel(&mut self, on: BackendId, receiver: Receiver, args: &[&[u8]]) {
-        let now = self.now;
-        let mut request = Vec::with_capacity(64);
-        write::request(&mut request, args);
-        let renamed = self.rules.renames().sent(&request);
-        if let Some(backend) = self.backends.get_mut(on) {
-            backend.send_own(receiver, renamed.as_deref().unwrap_or(&request), now);
-        }
-        self.mark_backend(on);
     }
 
     /// What was asked on a lost backend is asked again.
     pub(super) fn canceller_lost(&mut self, on: BackendId) {
-        let now = self.now;
+        let now = self.cx.now;
         let mut again = Vec::new();
-        self.cancels.asked.retain(|(asked, _)| *asked != on);
-        for (id, cancel) in &mut self.cancels.all {
+        self.waits.cancels.asked.retain(|(asked, _)| *asked != on);
+        for (id, cancel) in &mut self.waits.cancels.all {
             if matches!(cancel.asked, Asked::On(asked) if asked == on) {
                 cancel.asked = Asked::At(now);
                 again.push(cancel.credential);
                 // What was asked may still arrive, and end a later wait there.
-                if let Some(backend) = self.backends.get_mut(*id) {
+                if let Some(backend) = self.pool.backends.get_mut(*id) {
                     backend.retire_at = Some(now);
                 }
             }
         }
         // Whose reply has come meanwhile has nothing left to be ended; whether it was is not known.
-        let decided: Vec<BackendId> = (self.cancels.all.iter_mut())
+        let decided: Vec<BackendId> = (self.waits.cancels.all.iter_mut())
             .filter(|(_, cancel)| cancel.came.is_some() && cancel.is_to_ask())
             .map(|(id, cancel)| {
                 let nil = cancel.came.as_ref().is_some_and(|came| is_nil(&came.reply));
@@ -165,19 +154,22 @@ impl Engine {
             self.finish_if_both(id);
         }
         for credential in again {
-            self.want(Want::Cancel(credential));
+            self.pool.want(Want::Cancel(credential));
         }
     }
 
     /// A connection that ends waits and has none left to end is anybody's again.
     pub(super) fn release_canceller(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get(id) else {
+        let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
         // What is only to be asked again later keeps no connection that others could use.
         let needed = match backend.kept_back {
-            true => self.cancels.any_as(backend.credential()),
-            false => self.cancels.any_due_as(backend.credential(), self.now),
+            true => self.waits.cancels.any_as(backend.credential()),
+            false => self
+                .waits
+                .cancels
+                .any_due_as(backend.credential(), self.cx.now),
         };
         if backend.is_quiet() && !needed {
             self.make_spare(id);

@@ -4,10 +4,10 @@
 use crate::resp::Protocol;
 
 use super::Engine;
-use super::backend::{Backend, Phase, Want};
-use super::client::Client;
-use super::hold::Hold;
+use super::clients::Client;
+use super::clients::hold::Hold;
 use super::key::{BackendId, ClientId};
+use super::pool::backend::{Backend, Phase, Want};
 
 /// What a connection is taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,20 +56,25 @@ pub struct Census {
 impl Engine {
     /// Whether what a client has left on this connection is being taken back.
     pub fn is_cleaning(&self, id: BackendId) -> bool {
-        let phase = self.backends.get(id).map(|backend| &backend.phase);
+        let phase = self.pool.backends.get(id).map(|backend| &backend.phase);
         matches!(phase, Some(Phase::Cleaning(_)))
     }
 
     /// What a connection on which nothing is on its way is taken for. `None` while something is, or where it does not matter.
     pub fn taken_for(&self, id: BackendId) -> Option<TakenFor> {
-        let backend = self.backends.get(id).filter(|backend| backend.is_quiet())?;
+        let backend = self
+            .pool
+            .backends
+            .get(id)
+            .filter(|backend| backend.is_quiet())?;
         let used = matches!(
             backend.phase,
             Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
         );
-        let context = self.contexts.get(backend.context())?.context;
+        let context = self.pool.contexts.get(backend.context())?.context;
         let used = used && !self.is_for_errand(id) && !backend.kept_back;
         let login = self
+            .pool
             .credentials
             .login(context.credential)
             .filter(|_| used)?;
@@ -82,8 +87,11 @@ impl Engine {
 
     /// The request for which a client waits for a place to wait, if it does.
     pub fn stands_in_line_with(&self, id: ClientId) -> Option<Vec<u8>> {
-        let client = self.clients.get(id).filter(|_| self.line.contains(id))?;
-        let (request, _) = client.input.first(&self.rules.settings.limits)?;
+        let client = self
+            .clients
+            .get(id)
+            .filter(|_| self.waits.line.contains(id))?;
+        let (request, _) = client.input.first(&self.cx.rules.settings.limits)?;
         Some(request)
     }
 
@@ -110,39 +118,44 @@ impl Engine {
             held.count()
         };
         let left = |backend: &&Backend| backend.phase.left_by_its_client().is_some();
-        let left = self.backends.values().filter(left).count();
+        let left = self.pool.backends.values().filter(left).count();
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + left;
-        let leased = self.backends.values().filter(|b| b.phase.is_lent()).count();
+        let leased = self
+            .pool
+            .backends
+            .values()
+            .filter(|b| b.phase.is_lent())
+            .count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
-        let (within, in_lines) = self.contexts.count();
+        let (within, in_lines) = self.pool.contexts.count();
         Census {
             clients: self.clients.len(),
-            backends: self.backends.len(),
-            in_flight: self.backends.values().map(|b| b.in_flight.len()).sum(),
+            backends: self.pool.backends.len(),
+            in_flight: self.pool.backends.values().map(|b| b.in_flight.len()).sum(),
             waiting_clients: held(|hold| hold == Hold::Pipe),
             lease_waiters: held(|hold| matches!(hold, Hold::Lease(_))),
-            in_line: self.line.len() + self.tries.len(),
+            in_line: self.waits.line.len() + self.waits.tries.len(),
             leases,
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
-            gathers: self.gathers.len(),
-            logins: self.logins.len(),
-            contexts: self.contexts.len(),
-            credentials: self.credentials.len(),
-            totals_agree: buffered_bytes == self.buffered_bytes
-                && leases == self.leases.total()
+            gathers: self.fanout.gathers.len(),
+            logins: self.auth.logins.len(),
+            contexts: self.pool.contexts.len(),
+            credentials: self.pool.credentials.len(),
+            totals_agree: buffered_bytes == self.clients.buffered_bytes()
+                && leases == self.leases.counts.total()
                 && leases == leased
-                && in_lines == self.contexts.waiting()
+                && in_lines == self.pool.contexts.waiting()
                 && self.figures_agree()
                 && self.weights_agree()
-                && within == self.clients.len() + self.backends.len()
+                && within == self.clients.len() + self.pool.backends.len()
                 && held(|hold| matches!(hold, Hold::Lease(_)))
-                    == self.lease_line.len() + self.line.len()
-                && (self.lease_line.asked()).all(|id| self.wants.contains(Want::Lease(id)))
-                && self.logins.is_sound()
-                && held(|hold| matches!(hold, Hold::Login(_))) == self.logins.waiting()
-                && self.gathers.are_sound()
-                && self.looks.len()
+                    == self.leases.line.len() + self.waits.line.len()
+                && (self.leases.line.asked()).all(|id| self.pool.wants.contains(Want::Lease(id)))
+                && self.auth.logins.is_sound()
+                && held(|hold| matches!(hold, Hold::Login(_))) == self.auth.logins.waiting()
+                && self.fanout.gathers.are_sound()
+                && self.clients.looks_len()
                     == self
                         .clients
                         .values()

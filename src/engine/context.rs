@@ -8,8 +8,7 @@ use slotmap::SlotMap;
 use crate::command::{Route, Spec};
 use crate::resp::Protocol;
 
-use super::credential::CredentialId;
-use super::key::{BackendId, ClientId, ContextId};
+use super::key::{BackendId, ClientId, ContextId, CredentialId};
 use super::planted::{self, Bug};
 
 /// User, protocol and db. A backend has exactly one context while anything is in flight on it, and

@@ -2,35 +2,33 @@
 
 use std::sync::Arc;
 
-use crate::command::{Bracket as Verb, Flags, Policy, Route, Spec, Verdict};
-use crate::resp::{Frame, Limits, ProtocolError, Refusal};
-use crate::session::client_line::Address;
+use crate::command::{Bracket as Verb, Flags, Policy, Route, Spec};
+use crate::resp::{Frame, ProtocolError, Refusal};
 use crate::session::{Account, AuthMode, Standing};
 use crate::telemetry::Leave;
 use crate::telemetry::door::TurnedAway;
 
-use super::backend::Backend;
-use super::client::Client;
+use super::clients::Client;
+use super::clients::hold::{Ending, Outcome};
 use super::context::Context;
-use super::credential::CredentialId;
-use super::hold::{Ending, Outcome};
-use super::key::{BackendId, ClientId};
+use super::key::{ClientId, CredentialId};
+use super::pool::backend::Backend;
 use super::{Engine, Rules};
 
 impl Engine {
     /// A client that has just connected, or that has said `RESET`, is whoever clients are that have
     /// not logged in.
     pub(super) fn place_stranger(&mut self, id: ClientId) {
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(&self.cx.rules);
         let (standing, account, credential) = match rules.access.of_strangers() {
             Some(account) => {
-                let credential = self.credential_of(account.as_deref());
+                let credential = self.pool.credential_of(account.as_deref());
                 (Standing::In, account, credential)
             }
             None if rules.access.mode == AuthMode::Passthrough => {
                 (Standing::Unknown, None, CredentialId::ANONYMOUS)
             }
-            None => (Standing::Stranger, None, self.credentials.own()),
+            None => (Standing::Stranger, None, self.pool.credentials.own()),
         };
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -41,65 +39,36 @@ impl Engine {
         client.seat = None;
         self.enter_context(id);
         if let Some(account) = account
-            && !self.take_seat(id, &account)
+            && !self.clients.take_seat(&self.cx, id, &account)
         {
             self.turn_away(id);
         }
     }
 
-    /// As whom the commands of a user of the configuration run.
-    pub(super) fn credential_of(&mut self, account: Option<&Account>) -> CredentialId {
-        match account.and_then(|account| account.runs_as.as_ref()) {
-            Some(login) => self.credentials.learn(login),
-            None => self.credentials.own(),
-        }
-    }
-
-    /// A place among the clients of the user. False: there are too many.
-    pub(super) fn take_seat(&mut self, id: ClientId, account: &Account) -> bool {
-        let seat = self.shared.seats.take(&account.name, account.max_clients);
-        let Some(client) = self.clients.get_mut(id) else {
-            return true;
-        };
-        let taken = seat.is_some();
-        client.seat = seat;
-        taken
-    }
-
     /// Redis' own words for too many clients, and the end.
     pub(super) fn turn_away(&mut self, id: ClientId) {
         let refusal = Refusal::MaxClients;
-        self.counters.refused("max_clients_of_user");
+        self.cx.counters.refused("max_clients_of_user");
         if let Some(client) = self.clients.get(id) {
             let user = client.session.user().escape_ascii().to_string();
             let addr = client.address.peer();
             tracing::warn!(user, addr, "max number of clients of this user reached");
         }
-        self.reply_with(id, |out| refusal.write(out));
-        self.leaves_for(id, Leave::UserLimit);
+        self.clients.reply_with(id, |out| refusal.write(out));
+        self.clients.leaves_for(id, Leave::UserLimit);
         self.end(id, Ending::AfterOutput);
-    }
-
-    /// Whether a client that need not log in, as the server says, comes from another machine where
-    /// that is not meant: towards the server it would come from this one, and be served.
-    pub(super) fn is_protected_from(&self, id: ClientId) -> bool {
-        let tcp = self.clients.get(id).map(|client| &*client.address);
-        let Some(Address::Tcp { peer, .. }) = tcp else {
-            return false;
-        };
-        !self.rules.access.allow_open && !peer.ip().to_canonical().is_loopback()
     }
 
     /// Redis' own words in protected mode, and the end.
     pub(super) fn protect_from(&mut self, id: ClientId) -> Outcome {
         let refusal = Refusal::Protected;
-        self.counters.refused(refusal.label());
-        self.shared.door.turned_away(TurnedAway::Protected);
+        self.cx.counters.refused(refusal.label());
+        self.cx.shared.door.turned_away(TurnedAway::Protected);
         let (key, peer) = ("listen.allow_open", self.clients.get(id));
         let peer = peer.map(|client| client.address.peer());
         tracing::debug!(peer, key, "a client of another machine is turned away");
-        self.reply_with(id, |out| refusal.write(out));
-        self.leaves_for(id, Leave::Refused);
+        self.clients.reply_with(id, |out| refusal.write(out));
+        self.clients.leaves_for(id, Leave::Refused);
         self.end(id, Ending::AfterOutput);
         Outcome::Ended
     }
@@ -121,7 +90,7 @@ impl Engine {
             return Err(self.refuse(id, &Refusal::LoginOnLease));
         }
         let same = client.seat.is_some() && client.session.user() == &*account.name;
-        if !same && !self.take_seat(id, &account) {
+        if !same && !self.clients.take_seat(&self.cx, id, &account) {
             self.turn_away(id);
             return Err(Outcome::Ended);
         }
@@ -134,16 +103,6 @@ impl Engine {
         Ok(())
     }
 
-    /// What of a client may be said of its requests: less before it has logged in
-    /// (`authRequired`, networking.c).
-    pub(super) fn limits_of(&self, id: ClientId, rules: &Rules) -> Option<Limits> {
-        let is_in = self.clients.get(id).is_none_or(Client::is_in);
-        (!is_in).then(|| Limits {
-            authenticated: false,
-            ..rules.settings.limits.clone()
-        })
-    }
-
     /// A request that is none, of a client that has not logged in. `None`: it is one, since this
     /// client need not.
     pub(super) fn strangers_error(
@@ -153,8 +112,8 @@ impl Engine {
     ) -> Option<Outcome> {
         let client = self.clients.get(id);
         let unknown = client.is_some_and(|client| client.session.standing == Standing::Unknown);
-        if !unknown || !error.is_for_strangers() || self.strangers_refused() {
-            return Some(self.protocol_error(id, error));
+        if !unknown || !error.is_for_strangers() || self.pool.strangers_refused(&self.cx) {
+            return Some(self.clients.protocol_error(&mut self.cx, id, error));
         }
         self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
     }
@@ -230,47 +189,13 @@ impl Engine {
         }
     }
 
-    /// What the operator allows this client.
-    pub(super) fn policy<'a>(&'a self, id: ClientId, rules: &'a Rules) -> &'a Policy {
-        let client = self.clients.get(id);
-        client.map_or(&rules.policy, |client| client.policy(rules))
-    }
-
-    /// Why this client may not use a command, if it may not.
-    pub(super) fn forbidden<'s>(
-        &self,
-        id: ClientId,
-        rules: &Rules,
-        spec: &'s Spec,
-    ) -> Option<Refusal<'s>> {
-        let command = &*spec.name;
-        match self.policy(id, rules).verdict(spec) {
-            Verdict::Denied => Some(Refusal::Forbidden { command }),
-            Verdict::Evades => Some(Refusal::Scripts),
-            Verdict::Allowed if self.is_kept_from(id, rules, spec) => {
-                Some(Refusal::NoPermission { command })
-            }
-            Verdict::Allowed => None,
-        }
-    }
-
-    /// Whether the client's user is one that narrows itself keeps from what administrates.
-    fn is_kept_from(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
-        rules.access.mode == AuthMode::Local
-            && spec.flags.contains(Flags::ADMIN)
-            && self.clients.get(id).is_some_and(|client| {
-                let account = client.session.account.as_deref();
-                account.is_none_or(|account| !account.admin)
-            })
-    }
-
     /// Users, their passwords or narrows' own login are not what they were.
     pub(super) fn access_changed(&mut self) {
-        let rules = Arc::clone(&self.rules);
-        if let Some(before) = self.credentials.set_own(&rules.access.own) {
-            self.retire_credential(before);
+        let rules = Arc::clone(&self.cx.rules);
+        if let Some(before) = self.pool.credentials.set_own(&rules.access.own) {
+            self.pool.retire_credential(&mut self.cx, before);
         }
-        self.credentials.forget_accounts();
+        self.pool.credentials.forget_accounts();
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
             self.judge_again(id, &rules);
@@ -282,7 +207,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let own = self.credentials.own();
+        let own = self.pool.credentials.own();
         match (rules.access.mode, client.session.account.clone()) {
             (AuthMode::None, _) => {
                 client.session.standing = Standing::In;
@@ -294,7 +219,7 @@ impl Engine {
                     tracing::info!("client closed: its user is not configured any more");
                     return self.close_for(id, Leave::UserRefused);
                 };
-                let credential = self.credential_of(Some(&now));
+                let credential = self.pool.credential_of(Some(&now));
                 if let Some(client) = self.clients.get_mut(id) {
                     client.session.account = Some(now);
                     client.credential = credential;
@@ -303,7 +228,7 @@ impl Engine {
             (AuthMode::Passthrough, Some(account)) => {
                 let account = match client.credential {
                     CredentialId::ANONYMOUS => rules.access.users.get(&account.name).cloned(),
-                    credential => self.credentials.account(credential, rules),
+                    credential => self.pool.credentials.account(credential, rules),
                 };
                 client.session.account = account;
             }
@@ -312,34 +237,18 @@ impl Engine {
         self.enter_context(id);
     }
 
-    /// Nothing new goes to backends of this credential; they are closed once they are empty.
-    pub(super) fn retire_credential(&mut self, credential: CredentialId) {
-        let of_it = self
-            .backends
-            .iter()
-            .filter(|(_, b)| b.credential() == credential);
-        let ids: Vec<BackendId> = of_it.map(|(id, _)| id).collect();
-        for id in ids {
-            // One that is lent goes when it is given back.
-            if let Some(backend) = self.backends.get_mut(id) {
-                backend.retire_at = Some(self.now);
-            }
-            self.retire_when_quiet(id);
-        }
-    }
-
     /// The client's commands run in its session's context from now on. Those of one that holds a
     /// backend run as that one is logged in until it is given back, whoever the client is by then.
     pub(super) fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
             let lent = client.lease.as_ref().map(|lease| lease.backend());
-            let lent = lent.and_then(|lent| self.backends.get(lent));
-            let context = self.contexts.key(Context {
+            let lent = lent.and_then(|lent| self.pool.backends.get(lent));
+            let context = self.pool.contexts.key(Context {
                 credential: lent.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
-            self.contexts.move_on(&mut client.within, context);
+            self.pool.contexts.move_on(&mut client.within, context);
         }
     }
 }

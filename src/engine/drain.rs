@@ -5,36 +5,36 @@ use std::time::Duration;
 use crate::admission::Term;
 
 use super::Engine;
-use super::backend::{Backend, Phase};
-use super::cancel::Why;
-use super::client::Client;
-use super::holding::Lease;
+use super::clients::Client;
+use super::event::Event;
 use super::key::{BackendId, ClientId};
-use super::lease::LeaseFor;
-use super::lifecycle::Event;
-use super::loss::Loss;
+use super::lease::holding::Lease;
+use super::lease::lent::LeaseFor;
+use super::pool::backend::{Backend, Phase};
+use super::pool::loss::Loss;
 use super::slot::{Receiver, Slot};
+use super::waits::cancels::Why;
 
 /// With its engine all of a worker's connections are closed: what was still expected of
 /// them will not come.
 impl Drop for Engine {
     fn drop(&mut self) {
-        if self.wanting {
-            self.shared.budget.want(false);
+        if self.pool.wanting {
+            self.cx.shared.budget.want(false);
         }
         let mut left = Vec::new();
-        for ended in std::mem::take(&mut self.events) {
+        for ended in std::mem::take(&mut self.cx.events) {
             match ended {
                 Event::BackendLost(_, mut backend, _) => left.extend(closed(&mut backend)),
                 Event::ClientGone(_, lease) => left.extend(lease.and_then(broken)),
                 Event::ClientEnding(_) | Event::BackendFree(_) | Event::Answered(..) => {}
             }
         }
-        left.extend(self.backends.values_mut().filter_map(closed));
+        left.extend(self.pool.backends.values_mut().filter_map(closed));
         let clients = self.clients.values_mut();
         left.extend(clients.filter_map(|client| client.part_with_lease().and_then(broken)));
         for term in left {
-            self.shared.budget.lent_no_more(self.worker, term);
+            self.cx.shared.budget.lent_no_more(self.cx.worker, term);
         }
     }
 }
@@ -59,13 +59,13 @@ impl Engine {
     /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
     pub fn drain(&mut self, now: Duration) {
         self.advance_to(now);
-        self.draining = true;
+        self.cx.draining = true;
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
             // Its wait may have no end, nor its place in line.
             match self.clients.get(id).is_some_and(Client::waits) {
                 true => self.end_wait(id, Why::Drained),
-                false => self.close_if_done(id),
+                false => self.clients.close_if_done(&mut self.cx, id),
             }
         }
     }
@@ -77,16 +77,16 @@ impl Engine {
         let busy = |backend: &Backend| {
             matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
         };
-        !self.tries.is_empty() || self.backends.values().any(busy)
+        !self.waits.tries.is_empty() || self.pool.backends.values().any(busy)
     }
 
     /// Closes all backends, once no client is left: replies that are still due would reach
     /// nobody.
     pub fn close_backends(&mut self, now: Duration) {
         self.advance_to(now);
-        let ids: Vec<BackendId> = self.backends.keys().collect();
+        let ids: Vec<BackendId> = self.pool.backends.keys().collect();
         for id in ids {
-            self.lose(id, Loss::Retired);
+            self.pool.lose(&mut self.cx, id, Loss::Retired);
         }
     }
 }

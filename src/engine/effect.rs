@@ -2,7 +2,8 @@
 //! fetches them from the engine for each dirty client and backend at the end of a turn.
 
 use crate::admission::Permit;
-use crate::session::{ClientFilter, info::ClientFigures};
+use crate::session::ClientFilter;
+use crate::session::info::ClientFigures;
 
 use super::key::{BackendId, ClientId};
 
@@ -88,3 +89,9 @@ impl Reply {
         }
     }
 }
+
+/// A worker, and the number of its question there.
+pub type Asker = (usize, u64);
+
+/// Nobody waits for the answer.
+pub const NOBODY: Asker = (usize::MAX, 0);

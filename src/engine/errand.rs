@@ -8,15 +8,15 @@ use crate::command::Spec;
 use crate::resp::Frame;
 use crate::session::Mark;
 
-use super::backend::{Backend, Phase, Want};
+use super::clients::hold::Outcome;
 use super::context::Context;
-use super::hold::Outcome;
 use super::key::{BackendId, ClientId, ContextId};
-use super::lease::LeaseFor;
-use super::logins::REFUSED_USER;
-use super::loss::Loss;
+use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
-use super::provision::Provided;
+use super::pool::backend::{Backend, Phase, Want};
+use super::pool::loss::Loss;
+use super::pool::provided::Provided;
+use super::pool::users::REFUSED_USER;
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
@@ -31,7 +31,11 @@ impl Engine {
         frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        if !self.lent(id).is_some_and(|lent| lent.errand_to_come) {
+        if !self
+            .clients
+            .lent(id)
+            .is_some_and(|lent| lent.errand_to_come)
+        {
             if let Some(outcome) = self.kill_at_once(id, bytes, frame.argc, spec) {
                 return outcome;
             }
@@ -43,7 +47,7 @@ impl Engine {
             None => Receiver::Client,
         };
         let outcome = self.lend(id, rules, bytes, spec, receiver);
-        if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
+        if let Some(lent) = self.clients.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.errand_to_come = false;
             lent.pause = pause;
         }
@@ -65,30 +69,35 @@ impl Engine {
             protocol: client.session.protocol,
             db: 0,
         };
-        let mut for_it = self.backends.values().filter(|b| b.made_for == Some(want));
+        let mut for_it = self
+            .pool
+            .backends
+            .values()
+            .filter(|b| b.made_for == Some(want));
         // What a pipe owes that is being drained for it may be what the errand is to end.
         let draining = |backend: &Backend| matches!(backend.phase, Phase::Draining(_));
         let place_is_made = for_it.clone().any(draining);
         if !for_it.all(draining) {
             return Provided::Waits;
         }
-        let context = self.contexts.key(nowhere);
-        if self.is_refused_user(context) {
-            self.wake_at(self.now + REFUSED_USER);
+        let context = self.pool.contexts.key(nowhere);
+        if self.pool.is_refused_user(&self.cx, context) {
+            self.cx.wake_at(self.cx.now + REFUSED_USER);
             return Provided::Waits;
         }
-        let kept_back = self.shared.budget.keeps_one_back();
+        let kept_back = self.cx.shared.budget.keeps_one_back();
         let claim = match kept_back {
             true => Claim::Reserve,
-            false => Claim::Worker(self.worker),
+            false => Claim::Worker(self.cx.worker),
         };
-        if self.dial_with(claim, want, context).is_none() && self.server.dial_at <= self.now {
+        if self.dial_with(claim, want, context).is_none() && self.pool.server.dial_at <= self.cx.now
+        {
             *starved = true;
-            if !kept_back && self.shared.busy.is_heard() {
+            if !kept_back && self.cx.shared.busy.is_heard() {
                 self.take_controls_place(want, context);
             }
             if !kept_back && !place_is_made {
-                self.make_place(want, context);
+                self.pool.make_place(&mut self.cx, want, context);
             }
         }
         Provided::Waits
@@ -96,7 +105,7 @@ impl Engine {
 
     /// All places may be taken by what the script holds up: control gives its own for a moment.
     fn take_controls_place(&mut self, want: Want, context: ContextId) {
-        let busy = std::sync::Arc::clone(&self.shared.busy);
+        let busy = std::sync::Arc::clone(&self.cx.shared.busy);
         if !busy.is_place_offered() {
             busy.ask_for_place();
         } else if self.dial_with(Claim::Control, want, context).is_some() {
@@ -108,30 +117,31 @@ impl Engine {
     /// is kept back, has finished its handshake. An errand has no db: any connection of its client's
     /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
     pub(super) fn run_errand(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get(id) else {
+        let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
         match backend.made_for {
             Some(Want::Kill(client)) => self.send_kill(id, client),
             Some(Want::Lease(client))
-                if self.awaited_lease(client) == Some(LeaseFor::Errand)
+                if self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
                     && self.clients.get(client).is_some_and(|waiting| {
-                        self.contexts
+                        self.pool
+                            .contexts
                             .differ_in_db_only(backend.context(), waiting.context())
                     }) =>
             {
                 self.grant_lease(id, client);
             }
-            Some(Want::Cancel(credential)) if self.cancels.any_as(credential) => {
+            Some(Want::Cancel(credential)) if self.waits.cancels.any_as(credential) => {
                 self.become_canceller(id);
             }
-            _ => self.lose(id, Loss::Retired),
+            _ => self.pool.lose(&mut self.cx, id, Loss::Retired),
         }
     }
 
     /// Whether a backend is, or is to be, for an errand.
     pub(super) fn is_for_errand(&self, id: BackendId) -> bool {
-        let Some(backend) = self.backends.get(id) else {
+        let Some(backend) = self.pool.backends.get(id) else {
             return false;
         };
         match (&backend.phase, backend.made_for) {
@@ -141,7 +151,9 @@ impl Engine {
                 .and_then(|client| client.lease.as_ref())
                 .is_some_and(|lease| lease.lent.purpose == LeaseFor::Errand),
             (_, Some(Want::Kill(_))) => true,
-            (_, Some(Want::Lease(client))) => self.awaited_lease(client) == Some(LeaseFor::Errand),
+            (_, Some(Want::Lease(client))) => {
+                self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
+            }
             _ => false,
         }
     }

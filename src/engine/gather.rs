@@ -4,20 +4,18 @@
 use std::time::Duration;
 
 use crate::resp::write;
-use crate::session::filter::KillForm;
+use crate::session::ClientFilter;
 use crate::session::info::{ClientFigures, ClosedClients};
-use crate::session::{ClientFilter, ClientView};
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
-use super::backend::Phase;
-use super::client::Client;
-use super::effect::{Effect, Question, Reply};
-use super::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::{Client, is_blocked, view};
+use super::effect::{Asker, Effect, NOBODY, Question, Reply};
+use super::fanout::gather::{Gather, Purpose};
 use super::key::ClientId;
-use super::lease::{LeaseFor, Lent};
-use super::lifecycle::Event;
-use super::queued::Filling;
+use super::lease::lent::{LeaseFor, Lent};
+use super::pool::backend::Phase;
 use super::slot::Slot;
 
 /// Longest wait for the other workers.
@@ -25,78 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Longest wait for the server to say whether a wait is ended.
 const UNBLOCK_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Nobody waits for the answer.
-pub const NOBODY: Asker = (usize::MAX, 0);
-
-/// A worker, and the number of its question there.
-pub type Asker = (usize, u64);
-
-/// What the answer is for.
-#[derive(Debug)]
-pub enum Purpose {
-    /// `CLIENT LIST`.
-    List,
-    /// `CLIENT KILL`.
-    Kill(KillForm),
-    /// `CLIENT UNBLOCK`.
-    Unblock,
-    /// `INFO`, whose text from the server this is.
-    Info {
-        /// The server's text.
-        text: Box<[u8]>,
-        /// Whether narrows' own section was asked for.
-        section: bool,
-    },
-    /// `EXEC`, for those places of its reply that all workers are asked for.
-    Exec(Box<Filling>),
-}
-
-/// A question under way.
-#[derive(Debug)]
-pub struct Gather {
-    client: ClientId,
-    purpose: Purpose,
-    answer: Reply,
-    missing: usize,
-    deadline: Duration,
-    bytes: usize,
-}
-
-impl Gather {
-    /// Bytes that it holds for its client.
-    pub fn held_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Another worker has answered. How many bytes more it holds.
-    pub fn answered(&mut self, answer: Reply) -> usize {
-        let more = answer.held_bytes();
-        self.answer.merge(answer);
-        self.bytes += more;
-        more
-    }
-
-    /// For whom it is asked.
-    pub fn client(&self) -> ClientId {
-        self.client
-    }
-
-    /// When it is answered with what there is.
-    pub fn deadline(&self) -> Duration {
-        self.deadline
-    }
-}
-
-impl Purpose {
-    fn held_bytes(&self) -> usize {
-        match self {
-            Self::Info { text, .. } => text.len(),
-            Self::Exec(filling) => filling.held_bytes(),
-            Self::List | Self::Kill(_) | Self::Unblock => 0,
-        }
-    }
-}
 
 impl Engine {
     /// Puts `question` to all workers for `client`, whose later requests wait for it.
@@ -106,7 +32,7 @@ impl Engine {
         question: Question,
         mut purpose: Purpose,
     ) -> Outcome {
-        let ticket = self.gathers.number();
+        let ticket = self.fanout.gathers.number();
         // Before anything is answered: one that kills itself gets its answer first.
         if let Some(client) = self.clients.get_mut(client) {
             client.hold = Some(Hold::Gather(ticket));
@@ -116,14 +42,14 @@ impl Engine {
             true => UNBLOCK_PATIENCE,
             false => PATIENCE,
         };
-        let deadline = self.now + patience;
+        let deadline = self.cx.now + patience;
         let answer = match &mut purpose {
             // Whether a wait is ended the server has to say, here as on other workers.
             Purpose::Unblock => Reply::Killed(0),
             Purpose::Exec(filling) => filling.take_own(),
-            _ => self.answer(&question, self.now),
+            _ => self.answer(&question, self.cx.now),
         };
-        let missing = self.workers.saturating_sub(usize::from(!unblocks));
+        let missing = self.cx.workers.saturating_sub(usize::from(!unblocks));
         let gather = Gather {
             client,
             bytes: purpose.held_bytes() + answer.held_bytes(),
@@ -132,16 +58,16 @@ impl Engine {
             missing,
             deadline,
         };
-        self.gathers.add(ticket, gather);
+        self.fanout.gathers.add(ticket, gather);
         if missing == 0 {
             self.finish(ticket);
         } else {
-            let asked = (self.worker, ticket);
+            let asked = (self.cx.worker, ticket);
             if let Question::Unblock(id, with_error) = question {
                 self.unblock(id, with_error, asked);
             }
-            self.effects.push(Effect::Ask(ticket, question));
-            self.wake_at(deadline);
+            self.cx.effects.push(Effect::Ask(ticket, question));
+            self.cx.wake_at(deadline);
         }
         Outcome::TakenAlone
     }
@@ -154,16 +80,7 @@ impl Engine {
             return self.unblock(*id, *with_error, asker);
         }
         let reply = self.answer(question, now);
-        self.reply_to(asker, reply);
-    }
-
-    /// Gives a worker the answer that it waits for.
-    pub(super) fn reply_to(&mut self, (worker, ticket): Asker, reply: Reply) {
-        match worker {
-            usize::MAX => {}
-            own if own == self.worker => self.events.push_back(Event::Answered(ticket, reply)),
-            _ => self.effects.push(Effect::Answer(worker, ticket, reply)),
-        }
+        self.cx.reply_to(asker, reply);
     }
 
     /// Another worker's answer to a question of this one.
@@ -173,7 +90,7 @@ impl Engine {
     }
 
     pub(super) fn one_more(&mut self, ticket: u64, answer: Reply) {
-        let Some(client) = self.gathers.answered(ticket, answer) else {
+        let Some(client) = self.fanout.gathers.answered(ticket, answer) else {
             return;
         };
         self.one_less(ticket);
@@ -182,7 +99,7 @@ impl Engine {
 
     /// Nobody waits for the answer any more.
     pub(super) fn forget_gather(&mut self, ticket: u64) {
-        self.gathers.remove(ticket);
+        self.fanout.gathers.remove(ticket);
     }
 
     /// Another worker cannot be asked: the question is answered without it.
@@ -192,7 +109,7 @@ impl Engine {
     }
 
     fn one_less(&mut self, ticket: u64) {
-        let Some(gather) = self.gathers.get_mut(ticket) else {
+        let Some(gather) = self.fanout.gathers.get_mut(ticket) else {
             return;
         };
         gather.missing = gather.missing.saturating_sub(1);
@@ -203,16 +120,16 @@ impl Engine {
 
     /// Questions that have waited long enough are answered with what there is.
     pub(super) fn expire_gathers(&mut self) {
-        while let Some((deadline, ticket)) = self.gathers.first_due() {
-            if deadline > self.now {
-                return self.wake_at(deadline);
+        while let Some((deadline, ticket)) = self.fanout.gathers.first_due() {
+            if deadline > self.cx.now {
+                return self.cx.wake_at(deadline);
             }
             self.finish(ticket);
         }
     }
 
     fn finish(&mut self, ticket: u64) {
-        let Some(gather) = self.gathers.remove(ticket) else {
+        let Some(gather) = self.fanout.gathers.remove(ticket) else {
             return;
         };
         let id = gather.client;
@@ -228,15 +145,16 @@ impl Engine {
         };
         let reply = self.gathered(id, gather.purpose, gather.answer);
         if !was_sent {
-            self.counters.went(Way::Local);
+            self.cx.counters.went(Way::Local);
         }
         if !silent {
-            self.reply_with(id, |out| out.extend_from_slice(&reply));
+            self.clients
+                .reply_with(id, |out| out.extend_from_slice(&reply));
         }
-        self.end_hold(id, Hold::Gather(ticket));
+        self.clients.end_hold(id, Hold::Gather(ticket));
         // One that only sends no more may have sent more before: it is resumed first.
         if (self.clients.get(id)).is_some_and(|client| client.ending != Ending::HalfClosed) {
-            self.close_if_done(id);
+            self.clients.close_if_done(&mut self.cx, id);
         }
     }
 
@@ -280,7 +198,7 @@ impl Engine {
 
     /// This worker's own answer.
     pub fn answer(&mut self, question: &Question, now: Duration) -> Reply {
-        self.now = now;
+        self.cx.now = now;
         match question {
             Question::List(filter) => Reply::List(
                 self.clients
@@ -315,21 +233,21 @@ impl Engine {
                 tracking: self
                     .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
                 watching: self.lent_clients(|lent| lent.bracket.is_watching()),
-                waiting: self.contexts.waiting() as u64,
-                dials: self.counters.dials,
-                dials_failed: self.counters.dials_failed,
-                poisoned: self.counters.poisoned,
-                replays: self.counters.replays,
-                context_switches: self.counters.context_switches,
-                refusals: self.counters.refusals.values().sum(),
-                closed_for_limits: self.counters.leaves(Leave::OutputLimit)
-                    + self.counters.leaves(Leave::MemoryLimit),
+                waiting: self.pool.contexts.waiting() as u64,
+                dials: self.cx.counters.dials,
+                dials_failed: self.cx.counters.dials_failed,
+                poisoned: self.cx.counters.poisoned,
+                replays: self.cx.counters.replays,
+                context_switches: self.cx.counters.context_switches,
+                refusals: self.cx.counters.refusals.values().sum(),
+                closed_for_limits: self.cx.counters.leaves(Leave::OutputLimit)
+                    + self.cx.counters.leaves(Leave::MemoryLimit),
                 closed: ClosedClients {
-                    output: self.counters.leaves(Leave::OutputLimit),
-                    memory: self.counters.leaves(Leave::MemoryLimit),
-                    in_transaction: self.counters.leaves(Leave::IdleInTransaction),
-                    idle: self.counters.leaves(Leave::Idle),
-                    login: self.counters.leaves(Leave::Login),
+                    output: self.cx.counters.leaves(Leave::OutputLimit),
+                    memory: self.cx.counters.leaves(Leave::MemoryLimit),
+                    in_transaction: self.cx.counters.leaves(Leave::IdleInTransaction),
+                    idle: self.cx.counters.leaves(Leave::Idle),
+                    login: self.cx.counters.leaves(Leave::Login),
                 },
                 ..ClientFigures::default()
             })),
@@ -345,6 +263,7 @@ impl Engine {
     /// The clients that hold a backend of their own.
     fn owners(&self) -> impl Iterator<Item = &Client> {
         let owners = self
+            .pool
             .backends
             .values()
             .filter_map(|backend| match backend.phase {
@@ -356,11 +275,10 @@ impl Engine {
 
     /// How many clients [are blocked](is_blocked).
     fn count_blocked(&self) -> u64 {
-        let held_up = self.held_up.iter().filter_map(|id| self.clients.get(*id));
-        let held_up = held_up.filter(|client| client.hold == Some(Hold::Pause));
+        let held_up = self.clients.held_up_len();
         let on_server = self.owners().filter(|client| client.waits_on_server());
-        let in_line = self.lease_line.of(LeaseFor::Blocking) + self.line.len();
-        (held_up.count() + on_server.count() + in_line) as u64
+        let in_line = self.leases.line.of(LeaseFor::Blocking) + self.waits.line.len();
+        (held_up + on_server.count() + in_line) as u64
     }
 
     /// Whether what is counted without a look at all clients is what all clients come to.
@@ -372,11 +290,11 @@ impl Engine {
 
     /// How many requests of clients that are here are under way.
     fn count_in_flight(&self) -> u64 {
-        let slots = self.backends.values().flat_map(|b| &b.in_flight);
+        let slots = self.pool.backends.values().flat_map(|b| &b.in_flight);
         let here =
             |slot: &&Slot| slot.receiver().is_client() && self.clients.contains_key(slot.client());
         // The reply of a wait that is being ended may be here, and is its client's only then.
-        let ending = self.cancels.all.values();
+        let ending = self.waits.cancels.all.values();
         let kept = ending.filter(|cancel| cancel.came.is_some() && cancel.owner.is_some());
         (slots.filter(here).count() + kept.count()) as u64
     }
@@ -384,7 +302,7 @@ impl Engine {
     /// Closes the clients that `filter` means. One that kills itself gets its answer first,
     /// as in Redis.
     fn kill(&mut self, filter: &ClientFilter) -> u64 {
-        let now = self.now;
+        let now = self.cx.now;
         let ids: Vec<ClientId> = self
             .clients
             .iter()
@@ -393,7 +311,7 @@ impl Engine {
             .collect();
         let count = ids.len() as u64;
         for id in ids {
-            self.leaves_for(id, Leave::Killed);
+            self.clients.leaves_for(id, Leave::Killed);
             let asks = self
                 .clients
                 .get(id)
@@ -405,51 +323,5 @@ impl Engine {
             }
         }
         count
-    }
-
-    /// The client's own line of `CLIENT LIST`, without a line end.
-    pub(super) fn client_line(&self, id: ClientId) -> Vec<u8> {
-        let mut line = Vec::with_capacity(256);
-        if let Some(client) = self.clients.get(id) {
-            view(client, self.now).write(&mut line);
-        }
-        line
-    }
-}
-
-/// Whether a client is in a command that waits, or is held up by a pause.
-fn is_blocked(client: &Client) -> bool {
-    client.hold == Some(Hold::Pause) || client.waits()
-}
-
-fn view(client: &Client, now: Duration) -> ClientView<'_> {
-    let lent = client.lease.as_ref().map(|lease| &lease.lent);
-    let feed = lent.and_then(|lent| lent.feed.as_ref());
-    let executing = lent.and_then(|lent| lent.executing);
-    ClientView {
-        session: &client.session,
-        address: &client.address,
-        age_seconds: now.saturating_sub(client.connected_at).as_secs(),
-        idle_seconds: now.saturating_sub(client.active_at).as_secs(),
-        last_command: match executing {
-            // Whatever it has sent behind.
-            Some(_) => "exec",
-            None => client.last_command.as_str(),
-        },
-        query_bytes: client.input.len(),
-        output_bytes: client.out.len(),
-        blocked: is_blocked(client),
-        subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
-        monitoring: feed.is_some_and(|feed| feed.monitoring),
-        tracking: feed.is_some_and(|feed| feed.tracking),
-        queued: lent.and_then(|lent| {
-            let queued = lent.bracket.queued(client.sequence_next);
-            lent.executing.or(queued)
-        }),
-        // One that sends no more is not, in Redis: it is served or gone. Nor is one whose end stands
-        // behind what it is still to hear, unless that is its own end.
-        closing: client.is_ending()
-            && (client.in_flight == 0
-                || (executing.is_some() && client.leaving == Some(Leave::Killed))),
     }
 }

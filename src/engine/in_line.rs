@@ -8,17 +8,16 @@ use crate::session::waiting::{Timeout, Waiting};
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
-use super::backend::{Backend, Phase, Want};
-use super::cancel::Why;
-use super::client::Client;
-use super::effect::Reply;
-use super::gather::Asker;
-use super::hold::{Ending, Hold, Outcome};
+use super::clients::Client;
+use super::clients::hold::{Ending, Hold, Outcome};
+use super::effect::{Asker, Reply};
 use super::key::ClientId;
-use super::lease::LeaseFor;
-use super::line::{InLine, Spot, Unblocked, Void};
+use super::lease::lent::LeaseFor;
+use super::lease::wait::UNBLOCKED;
 use super::planted::{self, Bug};
-use super::waits::UNBLOCKED;
+use super::pool::backend::{Backend, Phase, Want};
+use super::waits::cancels::Why;
+use super::waits::line::{InLine, Spot, Unblocked, Void};
 
 /// Most of those whose time has come that are looked at at once.
 const AT_ONCE: usize = 256;
@@ -51,7 +50,7 @@ impl Engine {
         spec: &Spec,
         waiting: Waiting,
     ) -> Outcome {
-        let now = self.now;
+        let now = self.cx.now;
         if self.is_line_full() {
             return self.not_executed(id, NotExecuted::QueueFull);
         }
@@ -67,7 +66,7 @@ impl Engine {
         let since = *client.waiting_since.get_or_insert(now);
         let until = match waiting.timeout {
             Timeout::After(_) if planted::has(Bug::DeadlineOfOthers) => {
-                Some(since + self.rules.settings.pool.queue_timeout)
+                Some(since + self.cx.rules.settings.pool.queue_timeout)
             }
             Timeout::After(length) => Some(since + length),
             Timeout::Never | Timeout::Unreadable => None,
@@ -81,43 +80,29 @@ impl Engine {
             Void::of(&spec.name),
             waiting.on.may_be_tried(),
         );
-        self.line.join(id, one, now);
+        self.waits.line.join(id, one, now);
         if self.notices_that_there_is_no_server() {
-            self.wake_at(now + self.rules.settings.pool.queue_timeout);
+            self.cx
+                .wake_at(now + self.cx.rules.settings.pool.queue_timeout);
         }
-        self.wake_for_line();
+        self.waits.wake_for_line(&mut self.cx);
         outcome
     }
 
     /// Whether as many wait for a backend of their own as may.
     pub(super) fn is_line_full(&self) -> bool {
-        let most = self.rules.settings.pool.queue_clients_max;
-        self.lease_line.len() + self.line.len() >= most
+        let most = self.cx.rules.settings.pool.queue_clients_max;
+        self.leases.line.len() + self.waits.line.len() >= most
     }
 
     /// Asks for places for those whose turn it is, as many as there may be.
     pub(super) fn want_places(&mut self, room: usize) {
-        for id in self.line.next_in_turns(room) {
-            if self.awaited_lease(id) != Some(LeaseFor::Blocking) {
-                self.leave_line(id);
-            } else if !self.is_decided_by_try(id) {
-                self.want(Want::Lease(id));
+        for id in self.waits.line.next_in_turns(room) {
+            if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
+                self.waits.leave_line(&mut self.cx, id);
+            } else if !self.waits.is_decided_by_try(id) {
+                self.pool.want(Want::Lease(id));
             }
-        }
-    }
-
-    /// Whether it is being tried, or somebody is who stands before it on one of its keys and is not to
-    /// be passed over. Its place is kept for it until that is decided.
-    pub(super) fn is_decided_by_try(&self, id: ClientId) -> bool {
-        let tried = |id: &ClientId| self.tries.contains_key(id);
-        !self.tries.is_empty() && (tried(&id) || self.line.before(id).any(|first| tried(&first)))
-    }
-
-    /// A client stands in line no more: it is gone, or waits on the server.
-    pub(super) fn leave_line(&mut self, id: ClientId) {
-        let left = self.line.leave(id, None);
-        if let Some(Unblocked { asker, .. }) = left.and_then(|one| one.unblocked) {
-            self.reply_to(asker, Reply::Killed(0));
         }
     }
 
@@ -128,8 +113,8 @@ impl Engine {
         id: ClientId,
         write: impl FnOnce(Protocol, &mut Vec<u8>),
     ) {
-        let now = self.now;
-        let limits = &self.rules.settings.limits;
+        let now = self.cx.now;
+        let limits = &self.cx.rules.settings.limits;
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -137,10 +122,11 @@ impl Engine {
             // The limits have been lowered below what it has sent.
             return self.close_for(id, Leave::ProtocolError);
         };
-        self.lease_line.leaves(client.session.id);
-        let before = client.input.len();
-        client.input.replace_first(length, &[]);
-        self.buffered_bytes -= before - client.input.len();
+        self.leases.line.leaves(client.session.id);
+        self.clients.replace_first(id, length, &[]);
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
         (client.hold, client.verdict) = (None, None);
         // It has waited for what it asked to wait for, and for no connection.
         client.waiting_since = None;
@@ -149,35 +135,35 @@ impl Engine {
             client.session.protocol,
             client.session.reply_mode.begin_command(),
         );
-        self.counters.went(Way::Blocking);
+        self.cx.counters.went(Way::Blocking);
         if !silent {
-            self.reply_with(id, |out| write(protocol, out));
+            self.clients.reply_with(id, |out| write(protocol, out));
         }
-        self.resumed.push_back(id);
+        self.clients.resume(id);
     }
 
     /// A client has waited as long as it wanted to.
     fn waited_in_vain(&mut self, id: ClientId, void: Void) {
-        self.leave_line(id);
+        self.waits.leave_line(&mut self.cx, id);
         self.answer_in_line(id, |protocol, out| void.write(protocol, out));
     }
 
     /// Another has ended the wait of a client in line.
     pub(super) fn unblock_in_line(&mut self, id: ClientId, with_error: bool, asker: Asker) {
-        let tried = self.tries.contains_key(&id);
-        let void = match self.line.get_mut(id) {
+        let tried = self.waits.tries.contains_key(&id);
+        let void = match self.waits.line.get_mut(id) {
             Some(one) if tried => {
                 // What it is being tried for decides: it may be served.
                 let another = one.unblocked.replace(Unblocked { with_error, asker });
                 if let Some(Unblocked { asker, .. }) = another {
-                    self.reply_to(asker, Reply::Killed(0));
+                    self.cx.reply_to(asker, Reply::Killed(0));
                 }
                 return;
             }
             Some(one) => one.void,
             None => Void::Nil,
         };
-        self.leave_line(id);
+        self.waits.leave_line(&mut self.cx, id);
         self.ends_in_line(id, void, Unblocked { with_error, asker });
     }
 
@@ -187,41 +173,41 @@ impl Engine {
             true => write::error(out, UNBLOCKED),
             false => void.write(protocol, out),
         });
-        self.reply_to(by.asker, Reply::Killed(1));
+        self.cx.reply_to(by.asker, Reply::Killed(1));
     }
 
     /// The server has nothing for a client in line now.
     pub(super) fn nothing_there(&mut self, id: ClientId) {
-        let now = self.now;
-        let Some(one) = self.line.get_mut(id) else {
+        let now = self.cx.now;
+        let Some(one) = self.waits.line.get_mut(id) else {
             return;
         };
         one.judged = true;
         let (void, until) = (one.void, one.until);
         if let Some(by) = one.unblocked.take() {
-            self.line.leave(id, None);
+            self.waits.line.leave(id, None);
             return self.ends_in_line(id, void, by);
         }
-        if self.draining {
-            self.leave_line(id);
+        if self.cx.draining {
+            self.waits.leave_line(&mut self.cx, id);
             return self.close_for(id, Leave::Drained);
         }
-        if self.has_left(id) {
+        if self.clients.has_left(id) {
             // It would have to wait: as in Redis that is its end, and nothing behind it is looked at.
-            self.leave_line(id);
+            self.waits.leave_line(&mut self.cx, id);
             return self.end(id, Ending::AfterOutput);
         }
         if until.is_some_and(|until| until <= now) {
             return self.waited_in_vain(id, void);
         }
-        self.line.try_later(id, now);
-        self.wake_for_line();
+        self.waits.line.try_later(id, now);
+        self.waits.wake_for_line(&mut self.cx);
     }
 
     /// A client has sent its end. If it waits for as long as it takes it has left, as in Redis. What
     /// it asked for in line is tried once before, as Redis deals with what it has read.
     pub(super) fn leaves_while_it_waits(&mut self, id: ClientId) {
-        let in_line = self.line.has_to_wait(id) && !self.tries.contains_key(&id);
+        let in_line = self.waits.line.has_to_wait(id) && !self.waits.tries.contains_key(&id);
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -237,46 +223,46 @@ impl Engine {
 
     /// Looks at those in line whose time has come.
     pub(super) fn expire_line(&mut self) {
-        let now = self.now;
+        let now = self.cx.now;
         for _ in 0..AT_ONCE {
-            let Some(id) = self.line.due(now) else {
+            let Some(id) = self.waits.line.due(now) else {
                 break;
             };
-            if self.awaited_lease(id) != Some(LeaseFor::Blocking) {
-                self.leave_line(id);
+            if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
+                self.waits.leave_line(&mut self.cx, id);
                 continue;
             }
-            let Some(one) = self.line.get(id) else {
+            let Some(one) = self.waits.line.get(id) else {
                 continue;
             };
             let over = one.until.is_some_and(|until| until <= now);
             let (void, owed) = (one.void, one.is_owed_a_try());
-            if self.tries.contains_key(&id) {
-                self.line.is_decided_by_its_try(id);
+            if self.waits.tries.contains_key(&id) {
+                self.waits.line.is_decided_by_its_try(id);
                 continue;
             }
-            if !over || owed && self.line.is_candidate(id) {
+            if !over || owed && self.waits.line.is_candidate(id) {
                 self.try_in_line(id);
             }
             // Where there is no way to try it, it is told what it would be told most likely.
-            if over && self.line.contains(id) && !self.tries.contains_key(&id) {
+            if over && self.waits.line.contains(id) && !self.waits.tries.contains_key(&id) {
                 self.waited_in_vain(id, void);
             }
         }
         self.tell_that_there_is_no_server();
-        self.wake_for_line();
+        self.waits.wake_for_line(&mut self.cx);
     }
 
     /// Those who have come in this turn and have no place: nothing that lies there waits for them.
     pub(super) fn try_newcomers(&mut self) {
-        for id in self.line.newcomers() {
-            let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking);
-            if !waits || self.tries.contains_key(&id) {
+        for id in self.waits.line.newcomers() {
+            let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
+            if !waits || self.waits.tries.contains_key(&id) {
                 continue;
             }
-            if self.line.is_candidate(id) {
+            if self.waits.line.is_candidate(id) {
                 self.try_in_line(id);
-            } else if self.has_left(id) && self.line.has_to_wait(id) {
+            } else if self.clients.has_left(id) && self.waits.line.has_to_wait(id) {
                 self.nothing_there(id);
             }
         }
@@ -284,14 +270,14 @@ impl Engine {
 
     /// Who waits where no server is to be had is told so in time, as everybody.
     fn tell_that_there_is_no_server(&mut self) {
-        let (now, limit) = (self.now, self.rules.settings.pool.queue_timeout);
+        let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
         if !self.notices_that_there_is_no_server() {
             return;
         }
-        while let Some((id, since)) = self.line.oldest() {
-            let at = self.line.unserved_since.unwrap_or(now).max(since) + limit;
+        while let Some((id, since)) = self.waits.line.oldest() {
+            let at = self.waits.line.unserved_since.unwrap_or(now).max(since) + limit;
             if at > now {
-                return self.wake_at(at);
+                return self.cx.wake_at(at);
             }
             self.refuse_in_line(id);
         }
@@ -301,18 +287,18 @@ impl Engine {
     fn notices_that_there_is_no_server(&mut self) -> bool {
         let there =
             |backend: &Backend| !matches!(backend.phase, Phase::Dialling | Phase::Handshake(_));
-        if self.backends.values().any(there) {
-            self.line.unserved_since = None;
+        if self.pool.backends.values().any(there) {
+            self.waits.line.unserved_since = None;
             return false;
         }
-        self.line.unserved_since.get_or_insert(self.now);
+        self.waits.line.unserved_since.get_or_insert(self.cx.now);
         true
     }
 
     /// A client in line is told why it cannot be served.
     pub(super) fn refuse_in_line(&mut self, id: ClientId) {
-        self.leave_line(id);
-        let refusal = Refusal::NotExecuted(self.why_not());
+        self.waits.leave_line(&mut self.cx, id);
+        let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
         let (label, mut text) = (refusal.label(), Vec::new());
         refusal.write(&mut text);
         let hears = |client: &Client| !client.session.reply_mode.is_silent();
@@ -320,13 +306,7 @@ impl Engine {
             self.cannot_be_told(id);
             return;
         }
-        self.counters.refused(label);
+        self.cx.counters.refused(label);
         self.answer_in_line(id, |_, out| out.extend_from_slice(&text));
-    }
-
-    pub(super) fn wake_for_line(&mut self) {
-        if let Some(at) = self.line.next() {
-            self.wake_at(at);
-        }
     }
 }

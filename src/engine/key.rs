@@ -11,3 +11,35 @@ slotmap::new_key_type! {
     /// A login that the server is to check.
     pub struct LoginId;
 }
+
+/// A user of the server. One that is forgotten and comes back is another: a number is never given
+/// again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(u32);
+
+/// narrows' own: what every context has that nobody has logged in for.
+impl Default for CredentialId {
+    fn default() -> Self {
+        Self::OWN
+    }
+}
+
+impl CredentialId {
+    /// Nobody: the connection has not logged in, and the server takes it for its default user if
+    /// that one needs no password.
+    pub const ANONYMOUS: Self = Self(0);
+    /// Whose it will be is not known: a connection that was dialled to check a login.
+    pub const PENDING: Self = Self(1);
+    /// narrows' own user, unless a reload has changed who that is.
+    pub const OWN: Self = Self(2);
+
+    /// The next one.
+    ///
+    /// # Panics
+    /// When there are no numbers left, rather than give one again: commands would run as somebody
+    /// else.
+    pub fn next(self) -> Self {
+        assert!(self.0 < u32::MAX, "a user's number is never given again");
+        Self(self.0 + 1)
+    }
+}

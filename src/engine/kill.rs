@@ -7,23 +7,13 @@ use crate::command::Spec;
 use crate::resp::Refusal;
 
 use super::Engine;
-use super::backend::{Next, Phase, Want};
-use super::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, Outcome};
+use super::fanout::kill::Kill;
 use super::key::{BackendId, ClientId};
-use super::loss::Loss;
-use super::provision::Provided;
+use super::pool::backend::{Next, Phase, Want};
+use super::pool::loss::Loss;
+use super::pool::provided::Provided;
 use super::slot::{Fate, Receiver, Slot};
-
-/// How far it has come.
-#[derive(Debug)]
-pub enum Kill {
-    /// It waits for a connection: the request.
-    Wanted(Box<[u8]>),
-    /// It is on its way.
-    Sent,
-    /// Its reply, which waits for its turn.
-    Answered(Box<[u8]>),
-}
 
 impl Engine {
     /// What becomes of such a request, the client's next one, if it does not go the common way.
@@ -36,38 +26,43 @@ impl Engine {
     ) -> Option<Outcome> {
         let client = self.clients.get(id)?;
         let (its_turn, carrier) = (client.in_flight == 0, client.carrier);
-        match self.kills.get(&id) {
-            Some(_) if !its_turn => Some(self.hold(id, Hold::Replies)),
-            Some(Kill::Sent) => Some(self.hold(id, Hold::Kill)),
+        match self.fanout.kills.get(&id) {
+            Some(_) if !its_turn => Some(self.clients.hold(id, Hold::Replies)),
+            Some(Kill::Sent) => Some(self.clients.hold(id, Hold::Kill)),
             // The common way has a deadline.
             Some(Kill::Wanted(_)) => {
-                self.kills.remove(&id);
+                self.fanout.kills.remove(&id);
                 None
             }
             Some(Kill::Answered(reply)) => {
                 let reply = reply.clone();
-                self.kills.remove(&id);
-                Some(self.finish_gather(id, spec, |_, out| out.extend_from_slice(&reply)))
+                self.fanout.kills.remove(&id);
+                Some(
+                    self.clients
+                        .finish_gather(&mut self.cx, id, spec, |_, out| {
+                            out.extend_from_slice(&reply)
+                        }),
+                )
             }
             None if its_turn => None,
             None => {
                 let own = |slot: &Slot| slot.client() == id && slot.is_script();
-                let carrier = self.backends.get(carrier)?;
+                let carrier = self.pool.backends.get(carrier)?;
                 let runs_own = carrier.in_flight.iter().any(own);
                 let refused = spec.on_server == Some(false) || !spec.accepts(argc);
                 if runs_own || refused || !spec.name.ends_with("|kill") {
                     return None;
                 }
-                self.kills.insert(id, Kill::Wanted(bytes.into()));
-                self.want(Want::Kill(id));
-                Some(self.hold(id, Hold::Replies))
+                self.fanout.kills.insert(id, Kill::Wanted(bytes.into()));
+                self.pool.want(Want::Kill(id));
+                Some(self.clients.hold(id, Hold::Replies))
             }
         }
     }
 
     /// A connection for it.
     pub(super) fn provide_kill(&mut self, id: ClientId, starved: &mut bool) -> Provided {
-        match self.kills.get(&id) {
+        match self.fanout.kills.get(&id) {
             Some(Kill::Wanted(_)) => self.provide_errand(Want::Kill(id), id, starved),
             _ => Provided::Done,
         }
@@ -75,20 +70,20 @@ impl Engine {
 
     /// That connection is ready. It is closed behind this.
     pub(super) fn send_kill(&mut self, id: BackendId, client_id: ClientId) {
-        let now = self.now;
+        let now = self.cx.now;
         let (Some(Kill::Wanted(request)), Some(client), Some(backend)) = (
-            self.kills.get(&client_id),
+            self.fanout.kills.get(&client_id),
             self.clients.get(client_id),
-            self.backends.get_mut(id),
+            self.pool.backends.get_mut(id),
         ) else {
-            return self.lose(id, Loss::Retired);
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         // A reload may have changed as whom its commands run.
         let (on, of) = (backend.context(), client.context());
-        if !self.contexts.differ_in_db_only(on, of) {
-            return self.lose(id, Loss::Retired);
+        if !self.pool.contexts.differ_in_db_only(on, of) {
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         }
-        let renamed = client.policy(&self.rules).renames().sent(request);
+        let renamed = client.policy(&self.cx.rules).renames().sent(request);
         let sent = renamed.as_deref().unwrap_or(request);
         backend.phase = Phase::Draining(Next::Close);
         backend.made_for = None;
@@ -98,13 +93,13 @@ impl Engine {
             now,
         );
         backend.out.push(sent);
-        self.kills.insert(client_id, Kill::Sent);
-        self.mark_backend(id);
+        self.fanout.kills.insert(client_id, Kill::Sent);
+        self.pool.mark_backend(id);
     }
 
     /// Its reply has come, or it may have run and nobody will know: `None`.
     pub(super) fn kill_answered(&mut self, id: ClientId, reply: Option<&[u8]>) {
-        let Some(kill) = self.kills.get_mut(&id) else {
+        let Some(kill) = self.fanout.kills.get_mut(&id) else {
             return;
         };
         let mut unknown = Vec::new();
@@ -113,7 +108,7 @@ impl Engine {
             &unknown
         });
         *kill = Kill::Answered(reply.into());
-        self.end_hold(id, Hold::Kill);
-        self.shared.busy.over(self.now);
+        self.clients.end_hold(id, Hold::Kill);
+        self.cx.shared.busy.over(self.cx.now);
     }
 }

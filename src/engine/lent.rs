@@ -7,10 +7,10 @@ use crate::resp::{Args, Frame, Refusal, write};
 use crate::session::waiting::Waiting;
 use crate::session::{Answer, Mark, answer, info};
 
+use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
-use super::hold::{Hold, Outcome};
 use super::key::ClientId;
-use super::lease::{LeaseFor, Lent};
+use super::lease::lent::{LeaseFor, Lent};
 use super::planted::{self, Bug};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
@@ -74,7 +74,10 @@ impl Engine {
         match spec.route {
             Route::Bracket(Verb::Exec) => Some(self.refuse(id, &Refusal::TransactionLost)),
             Route::Bracket(Verb::Discard) => {
-                Some(self.finish_gather(id, spec, |_, out| write::status(out, "OK")))
+                Some(
+                    self.clients
+                        .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
+                )
             }
             _ if ends => None,
             _ => Some(self.refuse(id, &Refusal::InLostTransaction)),
@@ -88,12 +91,12 @@ impl Engine {
         (rules, bytes, frame): (&Rules, &[u8], &Frame),
         spec: &Spec,
     ) -> Outcome {
-        let Some(lent) = self.lent(id) else {
+        let Some(lent) = self.clients.lent(id) else {
             return Outcome::Ended;
         };
         let queueing = lent.bracket.is_queueing();
         let route = spec.route_of(bytes);
-        if lent.must_wait_for_replies(route) && self.wait_for_replies(id) == Outcome::Held {
+        if lent.must_wait_for_replies(route) && self.clients.wait_for_replies(id) == Outcome::Held {
             return Outcome::Held;
         }
         let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
@@ -110,7 +113,7 @@ impl Engine {
             Route::Info => {
                 let section = info::asks_for_narrows(Args::new(bytes).skip(1));
                 let outcome = self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section });
-                self.alone_if_held(id, outcome)
+                self.clients.alone_if_held(id, outcome)
             }
             Route::Shared | Route::Restricted | Route::Local(Local::ClientHelp) => {
                 let receiver = Receiver::of_plain(route, spec, bytes);
@@ -161,35 +164,22 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
     ) -> Option<Outcome> {
-        self.lent(id)?;
+        self.clients.lent(id)?;
         if !rules.commands.is_never_in_multi(spec) {
             return None;
         }
-        if self.wait_for_replies(id) == Outcome::Held {
+        if self.clients.wait_for_replies(id) == Outcome::Held {
             return Some(Outcome::Held);
         }
-        let queueing = self.lent(id)?.bracket.is_queueing();
+        let queueing = self.clients.lent(id)?.bracket.is_queueing();
         queueing.then(|| self.lend(id, rules, bytes, spec, Receiver::Client))
-    }
-
-    pub(super) fn lent(&mut self, id: ClientId) -> Option<&mut Lent> {
-        Some(&mut self.clients.get_mut(id)?.lease.as_mut()?.lent)
-    }
-
-    /// A request that is decided by what earlier replies have shown.
-    pub(super) fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
-        match self.clients.get_mut(id) {
-            Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
-            Some(_) => Outcome::Taken,
-            None => Outcome::Ended,
-        }
     }
 
     /// Refuses a request; the transaction that it stands in cannot be executed any more.
     pub(super) fn refuse_queued(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
         let outcome = self.refuse(id, refusal);
         if outcome == Outcome::Taken
-            && let Some(lent) = self.lent(id)
+            && let Some(lent) = self.clients.lent(id)
         {
             lent.bracket.refused();
         }
@@ -213,7 +203,7 @@ impl Engine {
             return Outcome::Ended;
         };
         self.send(id, carrier, bytes, spec, receiver, Fate::alone(spec));
-        self.queues(id, spec);
+        self.clients.queues(id, spec);
         Outcome::Taken
     }
 
@@ -226,7 +216,7 @@ impl Engine {
         }
         // What waits with the client is bounded; its connection takes as much as a shared one.
         let backend = client.lease.as_ref().map(|lease| lease.backend());
-        let backend = backend.and_then(|id| self.backends.get(id));
+        let backend = backend.and_then(|id| self.pool.backends.get(id));
         let bytes_max = rules.settings.pool.pipe_bytes_max;
         if client.in_flight > 0 && backend.is_some_and(|b| b.out.unanswered_len() > bytes_max) {
             return Some(client.hold(Hold::Replies));
@@ -252,7 +242,7 @@ impl Engine {
         let due = client.in_flight > 0 && !bracket.is_settled();
         let waits = due && !planted::has(Bug::JudgedTooEarly);
         if verb == Verb::Exec && bracket.judges_exec(lost) && waits {
-            return self.hold(id, Hold::Replies);
+            return self.clients.hold(id, Hold::Replies);
         }
         // The server does not take an EXEC with arguments, says why, and discards.
         let taken = spec.accepts(Args::new(bytes).remaining());
@@ -277,11 +267,11 @@ impl Engine {
         };
         let gathers = mark == Mark::ExecFilled && bracket.gathers();
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
-        if let Some(lent) = self.lent(id).filter(|_| outcome == Outcome::Taken) {
+        if let Some(lent) = self.clients.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.bracket.sent(mark);
             if gathers {
                 // Its reply takes a way round by the other workers; no later one may overtake it.
-                self.hold(id, Hold::Gather(0));
+                self.clients.hold(id, Hold::Gather(0));
                 return Outcome::TakenAlone;
             }
         }
@@ -297,7 +287,7 @@ impl Engine {
         frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        let outcome = self.wait_for_replies(id);
+        let outcome = self.clients.wait_for_replies(id);
         let Some(client) = self
             .clients
             .get_mut(id)
@@ -341,7 +331,7 @@ impl Engine {
         }
         let outcome = self.lend(id, rules, &request, spec, Receiver::Lent(Mark::Switch));
         if outcome == Outcome::Taken {
-            if let Some(lent) = self.lent(id) {
+            if let Some(lent) = self.clients.lent(id) {
                 lent.switch = Some(to);
             }
             // What follows is meant for where it leads.
@@ -355,7 +345,7 @@ impl Engine {
 
     /// What may leave state: its reply tells whether the client keeps the backend for that.
     fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
-        let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
+        let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
             return self.no_room_to_last(id);
         }

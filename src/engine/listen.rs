@@ -6,9 +6,9 @@ use crate::resp::{Args, Frame, Protocol, Refusal};
 use crate::session::Mark;
 use crate::session::feed::{Verb, is_redirected};
 
-use super::hold::Outcome;
+use super::clients::hold::Outcome;
 use super::key::ClientId;
-use super::lease::LeaseFor;
+use super::lease::lent::LeaseFor;
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
@@ -21,7 +21,7 @@ impl Engine {
         spec: &Spec,
     ) -> Option<Outcome> {
         let protocol = self.clients.get(id)?.session.protocol;
-        let lent = self.lent(id)?;
+        let lent = self.clients.lent(id)?;
         let queueing = lent.bracket.is_queueing();
         let feed = lent.feed.as_deref();
         let changing = feed.is_some_and(|feed| feed.is_changing());
@@ -31,7 +31,7 @@ impl Engine {
         let route = spec.route;
         if changing && route != Route::Subscriber {
             // What it means depends on what its client is subscribed to then.
-            let outcome = self.wait_for_replies(id);
+            let outcome = self.clients.wait_for_replies(id);
             if outcome != Outcome::Taken {
                 return Some(outcome);
             }
@@ -71,7 +71,7 @@ impl Engine {
         let named = Args::new(bytes).remaining().saturating_sub(1);
         let outcome = self.begin(id, rules, bytes, spec, Mark::Subscribe);
         if outcome == Outcome::Taken
-            && let Some(feed) = self.lent(id).and_then(|lent| lent.feed.as_mut())
+            && let Some(feed) = self.clients.lent(id).and_then(|lent| lent.feed.as_mut())
         {
             feed.asked(verb, named);
         }
@@ -101,13 +101,13 @@ impl Engine {
         spec: &Spec,
         mark: Mark,
     ) -> Outcome {
-        let lasts = self.lent(id).is_some_and(|lent| lent.lasts());
+        let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Feed) {
             return self.no_room_to_last(id);
         }
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
         if outcome == Outcome::Taken
-            && let Some(lent) = self.lent(id)
+            && let Some(lent) = self.clients.lent(id)
         {
             lent.feed.get_or_insert_default();
         }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Local, Route, Spec, Verdict};
-use crate::resp::{Args, Argument, Frame, NotExecuted, Protocol, Refusal, write};
+use crate::resp::{Args, Argument, Frame, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
 use crate::telemetry::{Leave, Way};
 
 use super::Engine;
-use super::client::Client;
+use super::clients::Client;
+use super::clients::hold::{Ending, Hold, Outcome};
 use super::context::Context;
 use super::effect::Question;
-use super::gather::Purpose;
-use super::handshake::hello_for_client;
-use super::hold::{Ending, Hold, Outcome};
+use super::fanout::gather::Purpose;
 use super::key::ClientId;
 use super::planted::{self, Bug};
+use super::pool::handshake::hello_for_client;
 
 /// How long a db that the server has refused stays refused without asking again.
 pub(super) const REFUSED_DB: Duration = Duration::from_secs(1);
@@ -43,12 +43,12 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if let Some(hold) = client.not_its_turn(self.rules.settings.clients.output_pause_bytes) {
+        if let Some(hold) = client.not_its_turn(self.cx.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
         }
         // Redis remembers what it has looked up, whatever becomes of it.
         client.last_command.set(&spec.name);
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(&self.cx.rules);
         if let Some(outcome) = self.ask_permission(id, &rules, spec, command) {
             return outcome;
         }
@@ -78,17 +78,25 @@ impl Engine {
                     Local::ClientReply => false,
                     _ => client.session.reply_mode.begin_command(),
                 };
-                self.finish_local(id, spec, &reply, silent)
+                self.clients
+                    .finish_local(&mut self.cx, id, spec, &reply, silent)
             }
             Answer::Reset => {
                 self.place_stranger(id);
                 // It ends `OFF` before it answers, but `SKIP` outlives it.
-                self.finish_local(id, spec, &reply, mode == ReplyMode::SkipNext)
+                self.clients.finish_local(
+                    &mut self.cx,
+                    id,
+                    spec,
+                    &reply,
+                    mode == ReplyMode::SkipNext,
+                )
             }
             Answer::Close => {
                 let silent = mode != ReplyMode::On;
-                self.finish_local(id, spec, &reply, silent);
-                self.leaves_for(id, Leave::Quit);
+                self.clients
+                    .finish_local(&mut self.cx, id, spec, &reply, silent);
+                self.clients.leaves_for(id, Leave::Quit);
                 self.end(id, Ending::AfterOutput);
                 Outcome::Ended
             }
@@ -107,18 +115,20 @@ impl Engine {
                 login,
             } => self.hello(id, spec, (protocol, name, login)),
             Answer::LogIn(login) => match self.log_in(id, login) {
-                Ok(()) => self.finish_gather(id, spec, |_, out| write::status(out, "OK")),
+                Ok(()) => self
+                    .clients
+                    .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
                 Err(outcome) => outcome,
             },
             Answer::Select { db } => self.select(id, spec, db),
-            Answer::Info => self.own_line(id, spec),
+            Answer::Info => self.clients.own_line(&mut self.cx, id, spec),
             Answer::List(filter) => self.gather(id, Question::List(filter), Purpose::List),
             Answer::Unblock { id: of, with_error } => {
                 self.gather(id, Question::Unblock(of, with_error), Purpose::Unblock)
             }
             Answer::Kill(filter, form) => {
                 if let Some(user) = &filter.user
-                    && !self.rules.access.knows(user)
+                    && !self.cx.rules.access.knows(user)
                 {
                     return self.refuse(id, &Refusal::Argument(Argument::NoSuchUser { user }));
                 }
@@ -165,34 +175,6 @@ impl Engine {
         }
     }
 
-    fn finish_local(&mut self, id: ClientId, spec: &Spec, reply: &[u8], silent: bool) -> Outcome {
-        let now = self.now;
-        if let Some(client) = self.clients.get_mut(id) {
-            client.served(now, &spec.name);
-            self.counters.went(Way::Local);
-        }
-        if !silent {
-            self.reply_with(id, |out| out.extend_from_slice(reply));
-        }
-        Outcome::Taken
-    }
-
-    /// Writes a local reply that depends on the client's protocol.
-    pub(super) fn finish_gather(
-        &mut self,
-        id: ClientId,
-        spec: &Spec,
-        write: impl FnOnce(Protocol, &mut Vec<u8>),
-    ) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        let mut reply = Vec::new();
-        write(client.session.protocol, &mut reply);
-        let silent = client.session.reply_mode.begin_command();
-        self.finish_local(id, spec, &reply, silent)
-    }
-
     /// `HELLO`: the server's own reply, which needs a backend of that protocol once.
     fn hello(
         &mut self,
@@ -215,11 +197,11 @@ impl Engine {
             protocol,
             db: client.session.db,
         };
-        let Some(reply) = self.server.hello.of(protocol) else {
+        let Some(reply) = self.pool.server.hello.of(protocol) else {
             return self.ask_server(id, spec, context);
         };
         let mut reply = hello_for_client(reply, client.session.id);
-        if let Some(role) = self.shared.role.known() {
+        if let Some(role) = self.cx.shared.role.known() {
             role.put_into(&mut reply);
         }
         client.session.protocol = protocol;
@@ -235,7 +217,8 @@ impl Engine {
         };
         let silent = client.session.reply_mode.begin_command();
         self.enter_context(id);
-        self.finish_local(id, spec, &reply, silent)
+        self.clients
+            .finish_local(&mut self.cx, id, spec, &reply, silent)
     }
 
     /// `SELECT`: a db that the server has accepted before needs no question.
@@ -243,7 +226,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if !self.contexts.is_db_known(db) {
+        if !self.pool.contexts.is_db_known(db) {
             let context = Context {
                 credential: client.credential,
                 protocol: client.session.protocol,
@@ -254,15 +237,16 @@ impl Engine {
         client.session.db = db;
         let silent = client.session.reply_mode.begin_command();
         self.enter_context(id);
-        self.finish_local(id, spec, b"+OK\r\n", silent)
+        self.clients
+            .finish_local(&mut self.cx, id, spec, b"+OK\r\n", silent)
     }
 
     /// Only a backend set to `context` can tell: its refusal is the answer, or else the
     /// request is judged again once there is one.
     fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> Outcome {
-        let now = self.now;
-        let key = self.contexts.key(context);
-        if let Some(pool) = self.contexts.get(key)
+        let now = self.cx.now;
+        let key = self.pool.contexts.key(context);
+        if let Some(pool) = self.pool.contexts.get(key)
             && let Some((error, at)) = &pool.refusal
             && now.saturating_sub(*at) < REFUSED_DB
         {
@@ -271,15 +255,16 @@ impl Engine {
                 return Outcome::Ended;
             };
             client.active_at = now;
-            self.counters.went(Way::Local);
+            self.cx.counters.went(Way::Local);
             if !client.session.reply_mode.begin_command() {
-                self.reply_with(id, |out| out.extend_from_slice(&error));
+                self.clients
+                    .reply_with(id, |out| out.extend_from_slice(&error));
             }
             return Outcome::Taken;
         }
         // A server that is busy takes HELLO, and before Valkey 9 no SELECT.
         if spec.route == Route::Local(Local::Select)
-            && let Some(outcome) = self.answer_busy(id, spec)
+            && let Some(outcome) = self.clients.answer_busy(&mut self.cx, id, spec)
         {
             return outcome;
         }
@@ -287,20 +272,11 @@ impl Engine {
         if outcome == Outcome::Taken {
             // It was told that no backend could be had. What it has sent behind was meant for
             // another db or protocol and must not run in this one.
-            self.leaves_for(id, Leave::Refused);
+            self.clients.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }
         outcome
-    }
-
-    /// `CLIENT INFO`.
-    fn own_line(&mut self, id: ClientId, spec: &Spec) -> Outcome {
-        let mut text = self.client_line(id);
-        text.push(b'\n');
-        self.finish_gather(id, spec, |protocol, out| {
-            write::verbatim(out, &text, protocol);
-        })
     }
 
     /// A name that the table does not have. The backend's `COMMAND` is asked at most once
@@ -312,9 +288,12 @@ impl Engine {
         bytes: &[u8],
         frame: &Frame,
     ) -> Outcome {
-        let now = self.now;
         let name = Args::new(bytes).next().unwrap_or_default();
-        match self.policy(id, rules).verdict_of_unknown(name, None) {
+        match self
+            .clients
+            .policy(id, rules)
+            .verdict_of_unknown(name, None)
+        {
             Verdict::Allowed => {}
             Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
             Verdict::Denied => {
@@ -322,9 +301,6 @@ impl Engine {
                 return self.refuse_queued(id, &Refusal::Forbidden { command });
             }
         }
-        let fresh = self
-            .commands_asked_at
-            .is_some_and(|at| now.saturating_sub(at) < Duration::from_secs(1));
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
@@ -332,8 +308,8 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         let waited = client.waiting_since.is_some();
-        if !waited && (!fresh || !self.command_waiters.is_empty()) {
-            return self.ask_control(id);
+        if !waited && self.clients.commands_may_be_asked(&self.cx) {
+            return self.clients.ask_control(&mut self.cx, id);
         }
         if rules.commands.is_learned() {
             return self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes });
@@ -343,43 +319,11 @@ impl Engine {
         self.known(id, rules, bytes, frame, &spec)
     }
 
-    /// Control is asked to ask the server, and the client's next request waits until it has.
-    pub(super) fn ask_control(&mut self, id: ClientId) -> Outcome {
-        let now = self.now;
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        client.waiting_since = Some(now);
-        let outcome = client.hold(Hold::Commands);
-        if self.command_waiters.is_empty() {
-            self.commands_asked_at = Some(now);
-            self.effects.push(super::Effect::LearnCommands);
-        }
-        self.command_waiters.push((id, now));
-        self.wake_at(now + self.rules.settings.pool.queue_timeout);
-        outcome
-    }
-
     /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]
     /// came before if it was.
     pub fn commands_learned(&mut self, now: Duration) {
         self.advance_to(now);
-        for (id, _) in std::mem::take(&mut self.command_waiters) {
-            self.end_hold(id, Hold::Commands);
-        }
-    }
-
-    /// The hold is over, if it is still this one.
-    pub(super) fn end_hold(&mut self, id: ClientId, hold: Hold) {
-        if let Some(client) = self.clients.get_mut(id)
-            && client.hold == Some(hold)
-        {
-            client.hold = None;
-            if let Hold::Lease(_) = hold {
-                self.lease_line.leaves(client.session.id);
-            }
-            self.resumed.push_back(id);
-        }
+        self.clients.end_command_waits();
     }
 
     /// A reply to `CLIENT KILL` in its old form, or in its new one.
@@ -392,23 +336,6 @@ impl Engine {
             session::filter::KillForm::Old => {
                 Refusal::Argument(Argument::NoSuchClient).write(out);
             }
-        }
-    }
-
-    /// What a client is told when no backend could be had.
-    pub(super) fn why_not(&self) -> NotExecuted<'_> {
-        if self.draining {
-            NotExecuted::Draining
-        } else if self.server.credentials_refused {
-            NotExecuted::BackendAuth
-        } else if self.server.backoff.failures() > 0 {
-            NotExecuted::NoBackend {
-                last_error: &self.server.last_error,
-            }
-        } else if self.wanting {
-            NotExecuted::BudgetSpent
-        } else {
-            NotExecuted::QueueTimeout
         }
     }
 }

@@ -7,40 +7,27 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::Local;
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
 use crate::session::{AuthMode, Standing, auth};
-use crate::telemetry::{Leave, Way};
+use crate::telemetry::Leave;
 
 use super::Engine;
-use super::client::Client;
-use super::credential::{CredentialId, Kept, Standing as Known};
+use super::auth::login_checks::LoginCheck;
+use super::clients::Client;
+use super::clients::hold::{Ending, Hold, Outcome};
 use super::effect::Effect;
-use super::hold::{Ending, Hold, Outcome};
-use super::key::{ClientId, LoginId};
-use super::login_checks::LoginCheck;
+use super::key::{ClientId, CredentialId, LoginId};
 use super::planted::{self, Bug};
-
-/// How long the server's word on those who have not logged in is believed.
-const STRANGERS_KEPT: Duration = Duration::from_secs(10);
-
-/// What the server has said of a client's next request, which is a login or needs a right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing yet: it is asked whether its user may use this command, and what that is called.
-    Asked(Box<str>, Local),
-    /// It is right, and the client's commands run with this credential.
-    Accepted(Kept),
-    /// It is wrong: the error reply.
-    Refused(Box<[u8]>),
-}
+use super::pool::credential::Standing as Known;
+use super::pool::users::STRANGERS_KEPT;
+use super::verdict::Verdict;
 
 impl Engine {
     /// A client logs in. `Err`: it has not, or not yet, and has been told where it is to be.
     pub(super) fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(&self.cx.rules);
         match rules.access.mode {
             AuthMode::None => self.log_in_as_own(id, &rules.access.own, &login),
             AuthMode::Local => self.log_in_here(id, &rules.access, &login),
@@ -62,7 +49,7 @@ impl Engine {
             auth::Answer::Right => self.not_blocked(id),
             auth::Answer::Guess(refusal) => {
                 self.not_blocked(id)?;
-                self.login_failed(id);
+                self.clients.login_failed(&mut self.cx, id);
                 Err(self.refuse(id, &refusal))
             }
         }
@@ -87,11 +74,11 @@ impl Engine {
         let password = login.password.as_deref().unwrap_or_default();
         match access.check(name, password) {
             Some(account) => {
-                let credential = self.credential_of(Some(account));
+                let credential = self.pool.credential_of(Some(account));
                 self.enter_as(id, Arc::clone(account), credential)
             }
             None => {
-                self.login_failed(id);
+                self.clients.login_failed(&mut self.cx, id);
                 Err(self.refuse(id, &Refusal::WrongPass))
             }
         }
@@ -105,12 +92,14 @@ impl Engine {
             .and_then(|client| client.verdict.clone());
         match verdict.as_deref() {
             Some(Verdict::Accepted(kept)) => {
-                let rules = Arc::clone(&self.rules);
-                if let Some(account) = self.credentials.account(kept.id(), &rules) {
+                let rules = Arc::clone(&self.cx.rules);
+                if let Some(account) = self.pool.credentials.account(kept.id(), &rules) {
                     return self.enter_as(id, account, kept.id());
                 }
             }
-            Some(Verdict::Refused(reply)) => return Err(self.answer_error(id, reply)),
+            Some(Verdict::Refused(reply)) => {
+                return Err(self.clients.answer_error(&mut self.cx, id, reply));
+            }
             Some(Verdict::Asked(..)) | None => {}
         }
         self.not_blocked(id)?;
@@ -126,17 +115,19 @@ impl Engine {
         refusal: &Refusal<'_>,
         matters: bool,
     ) -> Result<(), Outcome> {
-        let known = self.credentials.get(CredentialId::ANONYMOUS);
-        let now = self.now;
+        let known = self.pool.credentials.get(CredentialId::ANONYMOUS);
+        let now = self.cx.now;
         let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
         match known.map(|known| known.standing.clone()) {
-            Some(Known::Accepted(at)) if fresh(at) && self.is_protected_from(id) => {
+            Some(Known::Accepted(at))
+                if fresh(at) && self.clients.is_protected_from(&self.cx, id) =>
+            {
                 Err(self.protect_from(id))
             }
             Some(Known::Accepted(at)) if fresh(at) => {
                 if let Some(client) = self.clients.get_mut(id) {
                     client.session.standing = Standing::In;
-                    let account = self.rules.access.users.get(&b"default"[..]);
+                    let account = self.cx.rules.access.users.get(&b"default"[..]);
                     client.session.account = account.cloned();
                 }
                 Ok(())
@@ -147,27 +138,21 @@ impl Engine {
                     && matches!(refusal, Refusal::HelloNoAuth)
                     && words.starts_with(b"-NOAUTH HELLO") =>
             {
-                Err(self.answer_error(id, &words))
+                Err(self.clients.answer_error(&mut self.cx, id, &words))
             }
             Some(Known::Refused(_, at)) if fresh(at) => Err(self.refuse(id, refusal)),
             _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
         }
     }
 
-    /// Whether the server has said lately that clients may not go on without a login.
-    pub(super) fn strangers_refused(&self) -> bool {
-        let known = self.credentials.get(CredentialId::ANONYMOUS);
-        known.is_some_and(|known| known.is_refused(self.now, STRANGERS_KEPT))
-    }
-
     /// Whether a client that has not logged in may go on waiting, since the server does not ask it
     /// to, or has not been asked yet.
     pub(super) fn need_not_log_in(&mut self, id: ClientId) -> bool {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let strangers = self.credentials.get(CredentialId::ANONYMOUS);
+        let strangers = self.pool.credentials.get(CredentialId::ANONYMOUS);
         match strangers.map(|strangers| &strangers.standing) {
             _ if client.session.standing != Standing::Unknown => false,
             Some(Known::Refused(..)) => false,
@@ -186,57 +171,38 @@ impl Engine {
     /// Asks the server whether clients have to log in, for nobody in particular.
     fn ask_about_strangers(&mut self) {
         let nobody = BackendLogin::default();
-        if self.logins.find(&nobody).is_none() {
-            let check = self.logins.begin(nobody, None, self.now);
-            self.want(super::backend::Want::Login(check));
-            self.wake_at(self.now);
+        if self.auth.logins.find(&nobody).is_none() {
+            let check = self.auth.logins.begin(nobody, None, self.cx.now);
+            self.pool.want(super::pool::backend::Want::Login(check));
+            self.cx.wake_at(self.cx.now);
         }
     }
 
     fn not_blocked(&mut self, id: ClientId) -> Result<(), Outcome> {
-        let max = self.rules.access.failures_max;
+        let max = self.cx.rules.access.failures_max;
         let address = self.clients.get(id).map(Client::ip);
-        let blocked = |address: IpAddr| self.shared.failures.is_blocked(address, max, self.now);
+        let blocked = |address: IpAddr| {
+            self.cx
+                .shared
+                .failures
+                .is_blocked(address, max, self.cx.now)
+        };
         match address.is_some_and(blocked) {
             true => Err(self.refuse(id, &Refusal::TooManyFailures)),
             false => Ok(()),
         }
     }
 
-    /// A wrong password, or an unknown user.
-    fn login_failed(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get(id) else {
-            return;
-        };
-        let (ip, addr) = (client.ip(), client.address.peer());
-        self.shared.failures.count(ip, self.now);
-        self.counters.logins_failed += 1;
-        if self
-            .shared
-            .failures
-            .is_blocked(ip, self.rules.access.failures_max, self.now)
-        {
-            let key = "auth.failures_max";
-            tracing::warn!(
-                addr,
-                key,
-                "too many failed logins: refused unchecked for a while"
-            );
-        } else {
-            tracing::info!(addr, "login failed");
-        }
-    }
-
     /// The client's request waits for the server to check `login`.
     fn wait_for_login(&mut self, id: ClientId, login: BackendLogin, matters: bool) -> Outcome {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
-        if self.server.cluster && self.server.dial_at > now {
+        if self.pool.server.cluster && self.pool.server.dial_at > now {
             let outcome = self.refuse(id, &Refusal::Cluster);
             return self.not_logged_in(id, outcome, matters);
         }
@@ -244,84 +210,65 @@ impl Engine {
             let outcome = self.overdue(id);
             return self.not_logged_in(id, outcome, matters);
         }
-        let pool = &self.rules.settings.pool;
+        let pool = &self.cx.rules.settings.pool;
         let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
-        let same = self.logins.find(&login);
+        let same = self.auth.logins.find(&login);
         let check = match same {
-            _ if self.logins.waiting() >= most => {
+            _ if self.auth.logins.waiting() >= most => {
                 let outcome = self.not_executed(id, NotExecuted::QueueFull);
                 return self.not_logged_in(id, outcome, matters);
             }
             Some(check) => check,
             None => {
                 let user = login.user.as_deref().unwrap_or(b"default");
-                let known = || self.credentials.of_user(user);
+                let known = || self.pool.credentials.of_user(user);
                 let credential = login.password.is_some().then(known).flatten();
-                self.logins.begin(login, credential, now)
+                self.auth.logins.begin(login, credential, now)
             }
         };
-        self.logins.waits(check, id, now);
-        self.want(super::backend::Want::Login(check));
-        self.wake_at(now + limit);
-        self.hold(id, Hold::Login(check))
+        self.auth.logins.waits(check, id, now);
+        self.pool.want(super::pool::backend::Want::Login(check));
+        self.cx.wake_at(now + limit);
+        self.clients.hold(id, Hold::Login(check))
     }
 
     /// It was told that it could not be carried out: what it has sent behind may have been meant for
     /// another user.
     fn not_logged_in(&mut self, id: ClientId, outcome: Outcome, matters: bool) -> Outcome {
         if outcome == Outcome::Taken && matters {
-            self.leaves_for(id, Leave::Refused);
+            self.clients.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }
         outcome
     }
 
-    /// An error of the server's, at the request's turn.
-    pub(super) fn answer_error(&mut self, id: ClientId, reply: &[u8]) -> Outcome {
-        let now = self.now;
-        self.counters
-            .refused(match reply.starts_with(b"-WRONGPASS") {
-                true => "wrongpass",
-                false => "refused_by_server",
-            });
-        self.counters.went(Way::Refused);
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        client.active_at = now;
-        if !client.session.reply_mode.begin_command() {
-            self.reply_with(id, |out| out.extend_from_slice(reply));
-        }
-        Outcome::Taken
-    }
-
     /// The server has accepted a login.
     pub(super) fn login_accepted(&mut self, check: LoginId) -> Option<CredentialId> {
-        let now = self.now;
-        let login = (*self.logins.get(check)?.login).clone();
+        let now = self.cx.now;
+        let login = (*self.auth.logins.get(check)?.login).clone();
         let credential = match login.password {
-            Some(_) => self.credentials.learn(&login),
+            Some(_) => self.pool.credentials.learn(&login),
             None => CredentialId::ANONYMOUS,
         };
-        if let Some(known) = self.credentials.get_mut(credential) {
+        if let Some(known) = self.pool.credentials.get_mut(credential) {
             known.standing = Known::Accepted(now);
         }
         if login.password.is_some()
-            && !self.rules.access.has_own_login()
-            && self.shared.stand_ins.logged_in(&login, now)
+            && !self.cx.rules.access.has_own_login()
+            && self.cx.shared.stand_ins.logged_in(&login, now)
         {
             // Control waits for somebody as whom it may ask.
-            self.effects.push(Effect::LearnCommands);
+            self.cx.effects.push(Effect::LearnCommands);
         }
-        let kept = self.credentials.keep(credential)?;
+        let kept = self.pool.credentials.keep(credential)?;
         self.login_decided(check, &Verdict::Accepted(kept));
         Some(credential)
     }
 
     /// The server has refused a login, with this error reply.
     pub(super) fn login_refused(&mut self, check: LoginId, reply: &[u8]) {
-        let Some(login) = self.logins.get(check).map(|check| &check.login) else {
+        let Some(login) = self.auth.logins.get(check).map(|check| &check.login) else {
             return;
         };
         if planted::has(Bug::LoginUnchecked) && login.password.is_some() {
@@ -329,16 +276,16 @@ impl Engine {
             return;
         }
         if login.password.is_none()
-            && let Some(strangers) = self.credentials.get_mut(CredentialId::ANONYMOUS)
+            && let Some(strangers) = self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
         {
-            strangers.standing = Known::Refused(reply.into(), self.now);
+            strangers.standing = Known::Refused(reply.into(), self.cx.now);
             return self.login_over(check);
         }
-        let waiting = self.logins.get(check).map(|check| check.waiting());
+        let waiting = self.auth.logins.get(check).map(|check| check.waiting());
         let waiting: Vec<ClientId> = waiting.into_iter().flatten().collect();
         for id in waiting {
             if is_guess(reply) {
-                self.login_failed(id);
+                self.clients.login_failed(&mut self.cx, id);
             }
         }
         self.login_decided(check, &Verdict::Refused(reply.into()));
@@ -346,10 +293,11 @@ impl Engine {
 
     fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
         let about_strangers = self
+            .auth
             .logins
             .get(check)
             .is_some_and(|c| c.login.password.is_none());
-        if !about_strangers && let Some(check_of) = self.logins.get(check) {
+        if !about_strangers && let Some(check_of) = self.auth.logins.get(check) {
             for id in check_of.waiting() {
                 if let Some(client) = self.clients.get_mut(id)
                     && client.hold == Some(Hold::Login(check))
@@ -362,18 +310,18 @@ impl Engine {
     }
 
     pub(super) fn login_over(&mut self, check: LoginId) {
-        let over = self.logins.end(check);
+        let over = self.auth.logins.end(check);
         for id in over.iter().flat_map(|check| check.waiting()) {
-            self.end_hold(id, Hold::Login(check));
+            self.clients.end_hold(id, Hold::Login(check));
         }
     }
 
     /// One who waits for this is gone. With the last of them it is given up, unless it is about
     /// whether anybody has to log in.
     pub(super) fn waits_no_more(&mut self, check: LoginId, id: ClientId) {
-        let left = self.logins.leaves(check, id);
+        let left = self.auth.logins.leaves(check, id);
         let is_login = |check: &LoginCheck| check.login.password.is_some();
-        if left == Some(0) && self.logins.get(check).is_some_and(is_login) {
+        if left == Some(0) && self.auth.logins.get(check).is_some_and(is_login) {
             self.login_over(check);
         }
     }
@@ -381,14 +329,14 @@ impl Engine {
     /// Clients that have waited for a login as long as they may are told so. A check that nobody
     /// waits for any more, or ever did, is given up.
     pub(super) fn expire_logins(&mut self) {
-        let limit = self.rules.settings.pool.queue_timeout;
-        while let Some((since, check)) = self.logins.oldest() {
-            let at = self.counts_from(since) + limit;
-            if self.now < at {
-                return self.wake_at(at);
+        let limit = self.cx.rules.settings.pool.queue_timeout;
+        while let Some((since, check)) = self.auth.logins.oldest() {
+            let at = self.cx.counts_from(since) + limit;
+            if self.cx.now < at {
+                return self.cx.wake_at(at);
             }
-            self.steps += 1;
-            let Some(id) = self.logins.take_first(check) else {
+            self.cx.steps += 1;
+            let Some(id) = self.auth.logins.take_first(check) else {
                 self.login_over(check);
                 continue;
             };
@@ -396,7 +344,7 @@ impl Engine {
                 && client.hold == Some(Hold::Login(check))
             {
                 client.overdue_bytes = client.input.len().max(1);
-                self.end_hold(id, Hold::Login(check));
+                self.clients.end_hold(id, Hold::Login(check));
             }
         }
     }

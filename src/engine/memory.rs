@@ -7,69 +7,18 @@
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
 //! be off by what a turn reads.
 
-use std::collections::{BTreeMap, BinaryHeap};
-
 use crate::session::state::NameOf;
 use crate::telemetry::Leave;
 
 use super::Engine;
-use super::backend::{Backend, Phase};
-use super::client::Client;
-use super::gather::Gather;
-use super::hold::Hold;
+use super::auth::login_checks::LoginCheck;
+use super::clients::Client;
+use super::clients::debtors::Debtors;
+use super::clients::hold::Hold;
+use super::fanout::gather::Gather;
 use super::key::{BackendId, ClientId};
-use super::lease::Lent;
-use super::login_checks::LoginCheck;
-
-/// Bytes of clients that are with their backends.
-#[derive(Debug, Default)]
-pub struct Weights {
-    of: BTreeMap<BackendId, usize>,
-    total: usize,
-    /// Those on which something has happened since they were weighed.
-    touched: Vec<BackendId>,
-    /// How much may be held by this worker: asked for with each reply.
-    limit: usize,
-}
-
-impl Weights {
-    /// None yet, where all workers together may hold so many bytes.
-    pub fn within(bytes_max: usize, workers: usize) -> Self {
-        Self {
-            limit: bytes_max / workers.max(1),
-            ..Self::default()
-        }
-    }
-
-    /// Something happens on a backend that is lent, or was.
-    #[inline]
-    pub fn touch(&mut self, id: BackendId) {
-        if self.touched.last() != Some(&id) {
-            self.touched.push(id);
-        }
-    }
-
-    /// The same, if it has been weighed.
-    pub fn touch_if_known(&mut self, id: BackendId) {
-        if self.of.contains_key(&id) {
-            self.touch(id);
-        }
-    }
-
-    fn set(&mut self, id: BackendId, bytes: usize) {
-        let before = match bytes {
-            0 => self.of.remove(&id),
-            _ => self.of.insert(id, bytes),
-        };
-        self.total = self.total + bytes - before.unwrap_or_default();
-    }
-}
-
-/// Who holds how much, from the first time in a turn that too much is held up to the end of that turn:
-/// so a turn looks at all clients once at most, however many have to go. What it says of one is what
-/// that one held at most since.
-#[derive(Debug, Default)]
-pub struct Debtors(Option<BinaryHeap<(usize, ClientId)>>);
+use super::lease::lent::Lent;
+use super::pool::backend::{Backend, Phase};
 
 impl Lent {
     fn held_bytes(&self) -> usize {
@@ -80,7 +29,7 @@ impl Lent {
 
 impl Backend {
     /// Whose it is, if it is somebody's.
-    fn owner(&self) -> Option<ClientId> {
+    pub(super) fn owner(&self) -> Option<ClientId> {
         match self.phase {
             Phase::Leased(owner) => Some(owner),
             _ => None,
@@ -103,41 +52,35 @@ impl Engine {
 
     /// Bytes of clients that are with their backends now.
     pub(super) fn count_lent_bytes(&self) -> usize {
-        let backends = self.backends.values();
+        let backends = self.pool.backends.values();
         backends.map(|backend| self.bytes_with(backend)).sum()
-    }
-
-    /// Bytes that shared connections and those being made hold.
-    pub(super) fn count_shared_bytes(&self) -> usize {
-        let shared = self.backends.values().filter(|b| b.owner().is_none());
-        let bytes = |b: &Backend| {
-            let feed = match &b.phase {
-                Phase::Cleaning(cleaning) => cleaning.feed.as_ref(),
-                _ => None,
-            };
-            let held = feed.map_or(0, |feed| feed.held_bytes());
-            b.out.unanswered_len() + b.collected.len() + held
-        };
-        shared.map(bytes).sum()
     }
 
     /// All that is held of clients, on connections that they share too.
     pub(super) fn held_bytes(&self) -> usize {
-        let own = self.buffered_bytes + self.aside_bytes();
-        own + self.count_lent_bytes() + self.count_shared_bytes()
+        let own = self.clients.buffered_bytes() + self.aside_bytes();
+        own + self.count_lent_bytes() + self.pool.count_shared_bytes()
     }
 
     /// What is held for clients neither with them nor with a backend.
     #[inline]
     fn aside_bytes(&self) -> usize {
-        self.logins.bytes() + self.gathers.bytes()
+        self.auth.logins.bytes() + self.fanout.gathers.bytes()
     }
 
     /// What is held for a client by what it waits for.
     fn aside_of(&self, client: &Client) -> usize {
         match client.hold {
-            Some(Hold::Login(check)) => self.logins.get(check).map_or(0, LoginCheck::held_bytes),
-            Some(Hold::Gather(ticket)) => self.gathers.get(ticket).map_or(0, Gather::held_bytes),
+            Some(Hold::Login(check)) => self
+                .auth
+                .logins
+                .get(check)
+                .map_or(0, LoginCheck::held_bytes),
+            Some(Hold::Gather(ticket)) => self
+                .fanout
+                .gathers
+                .get(ticket)
+                .map_or(0, Gather::held_bytes),
             _ => 0,
         }
     }
@@ -154,7 +97,7 @@ impl Engine {
     /// All that is held for one client.
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
-        let backend = backend.and_then(|id| self.backends.get(id));
+        let backend = backend.and_then(|id| self.pool.backends.get(id));
         let lent = backend.map_or(0, |backend| self.bytes_with(backend));
         client.buffered_bytes() + lent + self.aside_of(client)
     }
@@ -162,21 +105,21 @@ impl Engine {
     /// A turn begins: what is with backends is weighed.
     #[inline]
     pub(super) fn weigh(&mut self) {
-        if self.debtors.0.is_some() {
-            self.debtors = Debtors::default();
+        if self.clients.debtors.are_known() {
+            self.clients.debtors = Debtors::default();
         }
-        if !self.weights.touched.is_empty() {
+        if !self.pool.weights.touched.is_empty() {
             self.weigh_touched();
         }
         self.bound_memory();
     }
 
     fn weigh_touched(&mut self) {
-        while let Some(id) = self.weights.touched.pop() {
-            let backend = self.backends.get(id);
+        while let Some(id) = self.pool.weights.touched.pop() {
+            let backend = self.pool.backends.get(id);
             let bytes = backend.map_or(0, |backend| self.bytes_with(backend));
             let owner = backend.and_then(Backend::owner);
-            self.weights.set(id, bytes);
+            self.pool.weights.set(id, bytes);
             if let Some(owner) = owner {
                 self.debt_grows(owner);
             }
@@ -185,17 +128,17 @@ impl Engine {
 
     /// Whether what is with backends is what they were weighed at, if nothing has happened since.
     pub(super) fn weights_agree(&self) -> bool {
-        let touched = |id: &BackendId| self.weights.touched.contains(id);
-        let mut all = self.backends.iter();
+        let touched = |id: &BackendId| self.pool.weights.touched.contains(id);
+        let mut all = self.pool.backends.iter();
         let agree = all.all(|(id, backend)| {
-            let weighed = self.weights.of.get(&id).copied().unwrap_or_default();
+            let weighed = self.pool.weights.of.get(&id).copied().unwrap_or_default();
             weighed == self.bytes_with(backend) || touched(&id)
         });
-        let total: usize = self.weights.of.values().sum();
-        let mut known = self.weights.of.keys();
+        let total: usize = self.pool.weights.of.values().sum();
+        let mut known = self.pool.weights.of.keys();
         agree
-            && total == self.weights.total
-            && known.all(|id| self.backends.contains_key(*id) || touched(id))
+            && total == self.pool.weights.total
+            && known.all(|id| self.pool.backends.contains_key(*id) || touched(id))
     }
 
     /// A client is called so from now on.
@@ -209,12 +152,7 @@ impl Engine {
 
     /// The names of a client are others than those of so many bytes that it had.
     pub(super) fn renamed(&mut self, id: ClientId, bytes_before: usize) {
-        let now = self
-            .clients
-            .get(id)
-            .map_or(0, |client| client.session.names_bytes());
-        if now != bytes_before {
-            self.buffered_bytes = (self.buffered_bytes + now).saturating_sub(bytes_before);
+        if self.clients.names_changed(id, bytes_before) {
             self.shed_memory(id);
         }
     }
@@ -223,7 +161,7 @@ impl Engine {
     /// be.
     #[inline]
     pub(super) fn shed_memory(&mut self, grown: ClientId) {
-        if self.debtors.0.is_some() {
+        if self.clients.debtors.are_known() {
             self.debt_grows(grown);
         }
         self.bound_memory();
@@ -231,31 +169,23 @@ impl Engine {
 
     #[inline]
     fn bound_memory(&mut self) {
-        if self.memory() > self.weights.limit {
-            self.shed(self.weights.limit);
+        if self.memory() > self.pool.weights.limit {
+            self.shed(self.pool.weights.limit);
         }
-    }
-
-    /// How much may be held is another than before.
-    pub(super) fn memory_limit_changed(&mut self) {
-        let all = self.rules.settings.clients.memory_bytes_max;
-        self.weights.limit = Weights::within(all, self.workers).limit;
     }
 
     /// All that counts in the bound.
     #[inline]
     fn memory(&self) -> usize {
-        self.buffered_bytes + self.weights.total + self.aside_bytes()
+        self.clients.buffered_bytes() + self.pool.weights.total + self.aside_bytes()
     }
 
     fn debt_grows(&mut self, id: ClientId) {
-        if self.debtors.0.is_none() {
+        if !self.clients.debtors.are_known() {
             return;
         }
         let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
-        if let Some(debtors) = self.debtors.0.as_mut().filter(|_| debt > 0) {
-            debtors.push((debt, id));
-        }
+        self.clients.debtors.grows(debt, id);
     }
 
     #[cold]
@@ -282,22 +212,21 @@ impl Engine {
 
     /// Who holds most, and how much that is. It is looked for in vain where nobody holds anything.
     fn largest_debtor(&mut self) -> Option<(usize, ClientId)> {
-        if self.debtors.0.is_none() {
-            self.steps += self.clients.len() as u64;
+        if !self.clients.debtors.are_known() {
+            self.cx.steps += self.clients.len() as u64;
             let debts = (self.clients.iter()).map(|(id, client)| (self.debt(client), id));
-            let debtors = debts.filter(|(debt, _)| *debt > 0).collect();
-            self.debtors = Debtors(Some(debtors));
+            let mut debtors = Debtors::default();
+            debtors.know(debts);
+            self.clients.debtors = debtors;
         }
         loop {
-            let (known, id) = self.debtors.0.as_mut()?.pop()?;
+            let (known, id) = self.clients.debtors.pop()?;
             let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
             if debt >= known {
                 return Some((debt, id));
             }
             // It has got rid of some of it since.
-            if let Some(debtors) = self.debtors.0.as_mut().filter(|_| debt > 0) {
-                debtors.push((debt, id));
-            }
+            self.clients.debtors.grows(debt, id);
         }
     }
 }

@@ -6,66 +6,57 @@
 //!
 //! `request.rs` is the way in, `reply.rs` the way out: read those two first.
 
-mod backend;
+mod auth;
 mod block;
 mod bracket;
 mod busy;
 mod cancel;
 mod canceller;
 mod census;
-mod check;
 mod cleaning;
-mod client;
+mod clients;
 mod context;
-mod credential;
+mod cx;
 mod door;
 mod drain;
 mod effect;
 mod errand;
+mod event;
+mod fanout;
 mod feed;
 mod forget;
 mod gather;
-mod gathers;
-mod handshake;
-mod hold;
-mod holding;
 mod idle;
 mod in_line;
-mod input;
 mod key;
 mod kill;
 mod lease;
-mod lease_line;
 mod lease_turns;
+mod leases;
+mod lending;
 mod lent;
 mod lifecycle;
-mod line;
 mod listen;
 mod local;
 mod login;
-mod login_checks;
 mod logins;
 mod loss;
 mod memory;
 mod offset;
 mod opening;
 mod orphan;
-mod outbox;
-mod outgoing;
 mod output;
 mod pause;
 mod permission;
 pub mod planted;
-mod probe;
+mod pool;
 mod provision;
 mod queued;
 mod reload;
 mod reply;
 mod request;
 mod route;
-mod run;
 mod send;
-mod server;
 mod server_busy;
 mod server_role;
 pub mod settings;
@@ -76,50 +67,39 @@ mod stretch;
 mod timers;
 mod tries;
 mod upload;
+mod verdict;
 mod wait;
+mod wait_on_server;
 mod waits;
-mod wants;
 mod warm;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use slotmap::SlotMap;
+use clients::{Client, Clients};
+use context::Context;
+use cx::Cx;
+use leases::Leases;
+use pool::backend::Rotation;
+use settings::Settings;
 
-use crate::admission::{Budget, DialRate, Failures, Jitter, Paused, Seats, ServerPause};
+use crate::admission::{Budget, DialRate, Failures, Seats, ServerPause};
 use crate::command::{CommandTable, Policy, Renames};
-use crate::resp::Refusal;
 use crate::session::Access;
 use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
 
-use backend::{Backend, Rotation};
-use cancel::Cancels;
-use client::Client;
-use context::{Context, Contexts};
-use credential::Credentials;
-use gathers::Gathers;
-use idle::Looks;
-use kill::Kill;
-use lease::Leases;
-use lease_line::LeaseLine;
-use lifecycle::Event;
-use line::Line;
-use login_checks::LoginChecks;
-use memory::{Debtors, Weights};
-use outbox::BufferStore;
-use server::Server;
-use settings::Settings;
-use tries::Try;
-use wants::Wants;
+use self::auth::Auth;
+use self::fanout::Fanout;
+use self::pool::Pool;
+use self::waits::Waits;
 
 pub use census::Census;
-pub use client::Accepted;
+pub use clients::Accepted;
 pub use effect::{Effect, Question, Reply};
-pub use handshake::Identity;
 pub use key::{BackendId, ClientId};
-pub use loss::Loss;
+pub use pool::handshake::Identity;
+pub use pool::loss::Loss;
 pub use server_busy::ServerBusy;
 pub use server_role::{Role, ServerRole};
 pub use stand_in::StandIns;
@@ -193,75 +173,16 @@ const PAUSED_AFTER: Duration = Duration::from_millis(500);
 
 /// One worker's engine.
 pub struct Engine {
-    worker: usize,
-    workers: usize,
-    initial_db: u32,
-    rules: Arc<Rules>,
+    cx: Cx,
     identity: Arc<Identity>,
-    shared: Shared,
-    clients: SlotMap<ClientId, Client>,
-    backends: SlotMap<BackendId, Backend>,
-    contexts: Contexts,
-    credentials: Credentials,
-    /// Logins that the server is to check.
-    logins: LoginChecks,
-    wants: Wants,
-    lease_line: LeaseLine,
+    clients: Clients,
+    pool: Pool,
+    auth: Auth,
     leases: Leases,
-    /// Backends in phase `Spare`, the last one used last.
-    spares: Vec<BackendId>,
-    server: Server,
-    jitter: Jitter,
-    /// The budget has been told that this worker waits; the other workers were, at that time.
-    wanting: bool,
-    place_wanted_at: Duration,
-    /// No connection is made ready for leases before then.
-    warm_at: Duration,
-    store: BufferStore,
+    waits: Waits,
+    fanout: Fanout,
     /// An inline request in canonical form.
     inline_frame: Vec<u8>,
-    effects: Vec<Effect>,
-    dirty_clients: Vec<ClientId>,
-    dirty_backends: Vec<BackendId>,
-    /// What has ended and is still to be seen to.
-    events: VecDeque<Event>,
-    /// Clients whose hold is over.
-    resumed: VecDeque<ClientId>,
-    /// Whether all that is here of clients has been read: what is dealt with now is the turn's.
-    all_is_read: bool,
-    /// Bytes put on pipes since backends were last written.
-    unflushed: usize,
-    /// Waits that are being ended.
-    cancels: Cancels,
-    /// Waits that have found no place on the server.
-    line: Line,
-    /// Those of them that are being tried, and some whose clients have left meanwhile.
-    tries: BTreeMap<ClientId, Try>,
-    gathers: Gathers,
-    /// What the server, paused through narrows, holds up, by the last look at that.
-    paused: Option<Paused>,
-    /// Clients that wait for the end of a pause, and of which one.
-    held_up: Vec<ClientId>,
-    held_up_in: Option<Paused>,
-    /// Clients that wait for the backend's `COMMAND`.
-    command_waiters: Vec<(ClientId, Duration)>,
-    /// `SCRIPT KILL` and its like that go before their turn.
-    kills: BTreeMap<ClientId, Kill>,
-    /// When it was last asked for.
-    commands_asked_at: Option<Duration>,
-    draining: bool,
-    looks: Looks,
-    /// When huge requests are judged by their speed.
-    streams: BTreeSet<(Duration, ClientId)>,
-    /// Bytes of clients in all inputs and outboxes, and of their names.
-    buffered_bytes: usize,
-    weights: Weights,
-    debtors: Debtors,
-    /// Steps taken of loops over what waits or merely exists.
-    steps: u64,
-    counters: Counters,
-    now: Duration,
-    alarm: Option<Duration>,
 }
 
 impl Engine {
@@ -275,104 +196,63 @@ impl Engine {
         initial_db: u32,
         seed: u64,
     ) -> Self {
-        let server = Server::new(&rules.settings.backend);
         Self {
-            worker,
-            workers,
-            initial_db,
-            credentials: Credentials::new(&rules.access.own),
-            logins: LoginChecks::default(),
-            weights: Weights::within(rules.settings.clients.memory_bytes_max, workers),
-            rules,
-            identity,
-            shared,
-            clients: SlotMap::with_key(),
-            backends: SlotMap::with_key(),
-            contexts: Contexts::default(),
-            wants: Wants::default(),
-            lease_line: LeaseLine::default(),
+            pool: Pool::new(&rules, workers),
+            auth: Auth::default(),
             leases: Leases::default(),
-            spares: Vec::new(),
-            server,
-            jitter: Jitter::new(seed),
-            wanting: false,
-            place_wanted_at: Duration::ZERO,
-            warm_at: Duration::ZERO,
-            store: BufferStore::default(),
+            waits: Waits::default(),
+            fanout: Fanout::default(),
+            cx: Cx::new((worker, workers), rules, shared, initial_db, seed),
+            identity,
+            clients: Clients::default(),
             inline_frame: Vec::new(),
-            effects: Vec::new(),
-            dirty_clients: Vec::new(),
-            dirty_backends: Vec::new(),
-            events: VecDeque::new(),
-            resumed: VecDeque::new(),
-            all_is_read: false,
-            unflushed: 0,
-            cancels: Cancels::default(),
-            line: Line::default(),
-            tries: BTreeMap::new(),
-            gathers: Gathers::default(),
-            paused: None,
-            held_up: Vec::new(),
-            held_up_in: None,
-            command_waiters: Vec::new(),
-            kills: BTreeMap::new(),
-            commands_asked_at: None,
-            draining: false,
-            looks: Looks::default(),
-            streams: BTreeSet::new(),
-            buffered_bytes: 0,
-            debtors: Debtors::default(),
-            steps: 0,
-            counters: Counters::new(Refusal::LABELS, &Loss::labels()),
-            now: Duration::ZERO,
-            alarm: None,
         }
     }
 
     /// A client has connected.
     pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
         self.advance_to(now);
-        let context = self.contexts.key(Context {
-            credential: self.credentials.own(),
-            db: self.initial_db,
+        let context = self.pool.contexts.key(Context {
+            credential: self.pool.credentials.own(),
+            db: self.cx.initial_db,
             ..Context::default()
         });
-        let within = self.contexts.enter(context);
-        let client = Client::new(accepted, within, self.initial_db, now);
+        let within = self.pool.contexts.enter(context);
+        let client = Client::new(accepted, within, self.cx.initial_db, now);
         let id = self.clients.insert(client);
         self.place_stranger(id);
-        self.look_later(id);
+        self.clients.look_later(&mut self.cx, id);
         id
     }
 
     /// The rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
-        &self.rules
+        &self.cx.rules
     }
 
     /// The server does, or does not, answer narrows' own health check. Told at each check
     /// that is answered, and once when none is any more.
     pub fn health_checked(&mut self, answering: bool, now: Duration) {
         self.advance_to(now);
-        if self.server.answering != answering {
-            self.server.answering = answering;
+        if self.pool.server.answering != answering {
+            self.pool.server.answering = answering;
             if answering {
-                self.server.dial_at = self.server.dial_at.min(now);
+                self.pool.server.dial_at = self.pool.server.dial_at.min(now);
             }
-            self.wake_at(now);
+            self.cx.wake_at(now);
         }
         if !answering {
             return;
         }
-        if self.shared.budget.growth_stopped() {
+        if self.cx.shared.budget.growth_stopped() {
             // Idle backends go back to a server that is short of room.
-            self.wake_at(now);
+            self.cx.wake_at(now);
         }
-        if self.shared.busy.says(now).is_some() {
+        if self.cx.shared.busy.says(now).is_some() {
             self.go_around_scripts();
         }
         let mut lanes = Vec::new();
-        for (id, backend) in &mut self.backends {
+        for (id, backend) in &mut self.pool.backends {
             let silent = now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
             if silent && owes && backend.rotation() == Some(Rotation::Open) {
@@ -396,60 +276,60 @@ impl Engine {
     /// batch of events, before output is fetched.
     pub fn turn(&mut self, now: Duration) {
         self.advance_to(now);
-        self.all_is_read = true;
+        self.cx.all_is_read = true;
         self.weigh();
         // Each pass deals with at least one held request or ends one hold, so the number
         // of passes is bounded by what has been received.
         let mut waiting = usize::MAX;
         loop {
-            while let Some(id) = self.resumed.pop_front() {
+            while let Some(id) = self.clients.next_resumed() {
                 self.resume(id);
                 self.dispatch();
             }
             self.provide();
             self.dispatch();
             // More of those who wait, as long as those before them got through.
-            if self.resumed.is_empty() && self.contexts.waiting() < waiting {
-                waiting = self.contexts.waiting();
+            if !self.clients.any_resumed() && self.pool.contexts.waiting() < waiting {
+                waiting = self.pool.contexts.waiting();
                 self.wake_where_room();
             }
-            if self.resumed.is_empty() {
+            if !self.clients.any_resumed() {
                 break;
             }
         }
         self.try_newcomers();
         self.dispatch();
-        self.all_is_read = false;
+        self.cx.all_is_read = false;
     }
 
     /// What the runtime has to do, in order.
     pub fn effects(&mut self) -> std::vec::Drain<'_, Effect> {
-        self.effects.drain(..)
+        self.cx.effects.drain(..)
     }
 
     /// Whether there is something to do that no alarm and no socket will tell of: a turn is
     /// to follow at once. Writing can end holds, and what then goes on has output again.
     pub fn is_unfinished(&self) -> bool {
-        !self.effects.is_empty()
-            || !self.dirty_clients.is_empty()
-            || !self.resumed.is_empty()
-            || !self.events.is_empty()
+        !self.cx.effects.is_empty()
+            || self.clients.any_dirty()
+            || self.clients.any_resumed()
+            || !self.cx.events.is_empty()
     }
 
     /// Whether backends have output that has not been looked at.
     pub fn has_unwritten(&self) -> bool {
-        !self.dirty_backends.is_empty()
+        !self.pool.dirty_backends.is_empty()
     }
 
     /// When [`Engine::tick`] wants to be called next.
     pub fn alarm(&self) -> Option<Duration> {
-        self.alarm
+        self.cx.alarm()
     }
 
     /// Steps taken so far of loops over what waits or merely exists, and not over what a turn has
     /// brought: for tests of what a turn costs.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.cx.steps
     }
 
     /// Clients connected to this worker.
@@ -459,10 +339,6 @@ impl Engine {
 
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    fn wake_at(&mut self, at: Duration) {
-        self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
+        &self.cx.counters
     }
 }

@@ -4,10 +4,10 @@
 //! stream of replication behind everything that was written before, whoever did.
 
 use crate::command::Spec;
-use crate::resp::{Refusal, write};
+use crate::resp::write;
 use crate::session::{Mark, own_channel};
 
-use super::hold::Outcome;
+use super::clients::hold::Outcome;
 use super::key::{BackendId, ClientId};
 use super::slot::Receiver;
 use super::{Engine, Rules};
@@ -22,7 +22,7 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
     ) -> Outcome {
-        let now = self.now;
+        let now = self.cx.now;
         let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
         let Some(carrier) = lease.map(|lease| lease.backend()) else {
             return Outcome::Ended;
@@ -36,46 +36,21 @@ impl Engine {
         if let Some(outcome) = self.no_room_to_lend(id, rules) {
             return outcome;
         }
-        if let Some(backend) = self.backends.get_mut(carrier) {
+        if let Some(backend) = self.pool.backends.get_mut(carrier) {
             backend.send_own(Receiver::Offset, &publish, now);
         }
-        self.mark_backend(carrier);
+        self.pool.mark_backend(carrier);
         self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
     }
 
     /// The server's answer to the publication.
     pub(super) fn offset_moved(&mut self, id: BackendId, reply: &[u8]) {
-        let owner = match self.backends.get(id).map(|b| &b.phase) {
-            Some(super::backend::Phase::Leased(owner)) => *owner,
+        let owner = match self.pool.backends.get(id).map(|b| &b.phase) {
+            Some(super::pool::backend::Phase::Leased(owner)) => *owner,
             _ => return,
         };
-        if let Some(lent) = self.lent(owner) {
+        if let Some(lent) = self.clients.lent(owner) {
             lent.offset_unmoved = reply.first() != Some(&b':');
         }
-    }
-
-    /// What a wait's client hears in place of its reply, if that means nothing: the connection has
-    /// not been moved behind its writes.
-    pub(super) fn wait_is_void(&mut self, id: ClientId, mark: Mark) -> Option<Vec<u8>> {
-        if !matches!(mark, Mark::Wait | Mark::WaitAof) {
-            return None;
-        }
-        let void = std::mem::take(&mut self.lent(id)?.offset_unmoved);
-        void.then(|| {
-            let mut reply = Vec::new();
-            Refusal::OffsetUnmoved.write(&mut reply);
-            reply
-        })
-    }
-
-    /// The end of the wait that a client's connection is in, when another ends it: nothing is known
-    /// to have arrived anywhere. `None` for waits of another kind.
-    pub(super) fn nothing_acknowledged(&self, carrier: BackendId) -> Option<&'static [u8]> {
-        let slots = &self.backends.get(carrier)?.in_flight;
-        slots.iter().find_map(|slot| match slot.receiver() {
-            Receiver::Lent(Mark::Wait) => Some(&b":0\r\n"[..]),
-            Receiver::Lent(Mark::WaitAof) => Some(b"*2\r\n:0\r\n:0\r\n"),
-            _ => None,
-        })
     }
 }

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::backend::{Phase, Want};
-use super::handshake::{self, Failure, Handshake, Step, Verdict, Whose};
 use super::key::{BackendId, ContextId, LoginId};
-use super::loss::Loss;
 use super::planted::{self, Bug};
+use super::pool::backend::{Phase, Want};
+use super::pool::handshake::{self, Failure, Handshake, Step, Verdict, Whose};
+use super::pool::loss::Loss;
 use super::server_role::Role;
 use super::slot::Receiver;
 
@@ -18,30 +18,34 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 impl Engine {
     /// Whether the engine still has this backend.
     pub fn has_backend(&self, id: BackendId) -> bool {
-        self.backends.contains_key(id)
+        self.pool.backends.contains_key(id)
     }
 
     /// The socket of a backend is open.
     pub fn dialled(&mut self, id: BackendId, now: Duration) {
         self.advance_to(now);
-        let Some(backend) = self.backends.get(id) else {
+        let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
         let target = backend.context();
-        let Some(context) = self.contexts.get(target).map(|pool| pool.context) else {
-            return self.lose(id, Loss::Retired);
+        let Some(context) = self.pool.contexts.get(target).map(|pool| pool.context) else {
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         let login = match backend.made_for {
-            Some(Want::Login(check)) => self.logins.get(check).map(|check| (*check.login).clone()),
-            _ => self.credentials.login(backend.credential()),
+            Some(Want::Login(check)) => self
+                .auth
+                .logins
+                .get(check)
+                .map(|check| (*check.login).clone()),
+            _ => self.pool.credentials.login(backend.credential()),
         };
         let Some(login) = login else {
             // Nobody waits for it any more.
-            return self.lose(id, Loss::Retired);
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
-        let whose = match self.is_own(id) && !self.is_for_errand(id) {
+        let whose = match self.pool.is_own(id) && !self.is_for_errand(id) {
             true => Whose::Own,
-            false if self.may_not_select(context.credential) => Whose::WithoutSelect,
+            false if self.pool.may_not_select(&self.cx, context.credential) => Whose::WithoutSelect,
             false => Whose::Clients,
         };
         let steps = handshake::opening(&self.identity, &login, context, whose);
@@ -51,26 +55,26 @@ impl Engine {
     /// A dial has failed.
     pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
         self.advance_to(now);
-        if self.backends.contains_key(id) {
-            self.dial_ended_badly(error);
-            self.lose(id, Loss::DialFailed);
+        if self.pool.backends.contains_key(id) {
+            self.pool.dial_ended_badly(&mut self.cx, error);
+            self.pool.lose(&mut self.cx, id, Loss::DialFailed);
         }
     }
 
     /// Sets a quiet backend to `context` for `want`.
     pub(super) fn switch(&mut self, id: BackendId, want: Want, context: ContextId) {
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.made_for = Some(want);
-        let from = self.contexts.get(backend.context()).map(|p| p.context);
-        let to = self.contexts.get(context).map(|p| p.context);
+        let from = self.pool.contexts.get(backend.context()).map(|p| p.context);
+        let to = self.pool.contexts.get(context).map(|p| p.context);
         let (Some(from), Some(to)) = (from, to) else {
-            return self.lose(id, Loss::Retired);
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
-            steps.push((Step::Check, self.check_request(id)));
+            steps.push((Step::Check, self.pool.check_request(&mut self.cx, id)));
         }
         if planted::has(Bug::SwitchNotAwaited) {
             return self.switch_without_waiting(id, want, context, steps);
@@ -85,16 +89,16 @@ impl Engine {
         steps: Vec<(Step, Vec<u8>)>,
         fresh: bool,
     ) {
-        let now = self.now;
-        let deadline = now + self.rules.settings.backend.handshake_timeout;
-        let Some(backend) = self.backends.get_mut(id) else {
+        let now = self.cx.now;
+        let deadline = now + self.cx.rules.settings.backend.handshake_timeout;
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         assert!(
             backend.is_quiet(),
             "one context while anything is in flight"
         );
-        backend.assert_own(&self.contexts, target);
+        backend.assert_own(&self.pool.contexts, target);
         backend.phase = Phase::Handshake(Handshake {
             target,
             deadline,
@@ -106,8 +110,8 @@ impl Engine {
         for (step, request) in steps {
             backend.send_own(Receiver::Handshake(step), &request, now);
         }
-        self.mark_backend(id);
-        self.wake_at(deadline);
+        self.pool.mark_backend(id);
+        self.cx.wake_at(deadline);
         if empty {
             self.handshake_over(id);
         }
@@ -115,17 +119,17 @@ impl Engine {
 
     /// One reply of a handshake has come, whole.
     pub(super) fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
-        if step == Step::Check && !self.is_in_step(id, reply) {
-            return self.lose(id, Loss::OutOfStep);
+        if step == Step::Check && !self.pool.is_in_step(id, reply) {
+            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
         }
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let Phase::Handshake(handshake) = &mut backend.phase else {
-            return self.lose(id, Loss::Unsolicited);
+            return self.pool.lose(&mut self.cx, id, Loss::Unsolicited);
         };
-        let Some(target) = self.contexts.get(handshake.target).map(|p| p.context) else {
-            return self.lose(id, Loss::Retired);
+        let Some(target) = self.pool.contexts.get(handshake.target).map(|p| p.context) else {
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
         let verdict = match step {
@@ -139,12 +143,12 @@ impl Engine {
             // An old server's refusal of HELLO is what its clients get as well.
             Verdict::Fine if step == Step::Hello => {
                 backend.server_id = handshake::id_of(reply).or(backend.server_id);
-                let timeout = self.rules.settings.backend.handshake_timeout;
+                let timeout = self.cx.rules.settings.backend.handshake_timeout;
                 let asked = handshake.deadline.saturating_sub(timeout);
                 if let Some(role) = Role::in_hello(reply) {
-                    self.shared.role.heard(role, asked, self.now);
+                    self.cx.shared.role.heard(role, asked, self.cx.now);
                 }
-                self.server.hello.set(target.protocol, reply.to_vec());
+                self.pool.server.hello.set(target.protocol, reply.to_vec());
             }
             Verdict::Fine => {}
         }
@@ -162,8 +166,8 @@ impl Engine {
     }
 
     fn handshake_over(&mut self, id: BackendId) {
-        let now = self.now;
-        let Some(backend) = self.backends.get_mut(id) else {
+        let now = self.cx.now;
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let Phase::Handshake(handshake) = &mut backend.phase else {
@@ -175,20 +179,20 @@ impl Engine {
             _ => None,
         };
         let Some(failure) = failure else {
-            backend.enter(&mut self.contexts, target);
+            backend.enter(&mut self.pool.contexts, target);
             if let Some(check) = checked {
                 return self.login_checked(id, check);
             }
-            self.contexts.accepted(target);
-            self.server.backoff.succeeded();
-            self.server.credentials_refused = false;
-            self.server.cluster = false;
+            self.pool.contexts.accepted(target);
+            self.pool.server.backoff.succeeded();
+            self.pool.server.credentials_refused = false;
+            self.pool.server.cluster = false;
             self.make_spare(id);
             return;
         };
         match failure {
             Failure::Db(reply) => {
-                if !self.has_no_right_to_select(id, &reply) {
+                if !self.pool.has_no_right_to_select(&self.cx, id, &reply) {
                     self.refuse_context(target, reply);
                 }
                 self.stays_where_it_was(id, target);
@@ -196,7 +200,7 @@ impl Engine {
             Failure::Busy(reply) => self.too_busy(id, target, &reply),
             Failure::Protocol(reply) | Failure::DbBefore(reply) => {
                 self.refuse_context(target, reply);
-                self.lose(id, Loss::Handshake);
+                self.pool.lose(&mut self.cx, id, Loss::Handshake);
             }
             Failure::Cluster => self.is_a_cluster(id),
             Failure::Login(reply) => {
@@ -209,32 +213,35 @@ impl Engine {
                 if let Some(check) = checked {
                     self.login_refused(check, format!("-{text}\r\n").as_bytes());
                 }
-                self.lose(id, Loss::LoginRefused);
+                self.pool.lose(&mut self.cx, id, Loss::LoginRefused);
             }
-            Failure::Credentials(text) if !self.is_own(id) => self.user_refused(id, &text),
+            Failure::Credentials(text) if !self.pool.is_own(id) => self.user_refused(id, &text),
             Failure::Credentials(text) => {
-                if !std::mem::replace(&mut self.server.credentials_refused, true) {
+                if !std::mem::replace(&mut self.pool.server.credentials_refused, true) {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
                 }
-                self.dial_ended_badly(text);
-                self.lose(id, Loss::Handshake);
+                self.pool.dial_ended_badly(&mut self.cx, text);
+                self.pool.lose(&mut self.cx, id, Loss::Handshake);
             }
             Failure::Refused(text) => {
                 tracing::warn!(error = text, "the server refuses the connection");
-                self.dial_ended_badly(text);
-                self.lose(id, Loss::Handshake);
+                self.pool.dial_ended_badly(&mut self.cx, text);
+                self.pool.lose(&mut self.cx, id, Loss::Handshake);
             }
         }
-        self.wake_at(now);
+        self.cx.wake_at(now);
     }
 
     fn is_a_cluster(&mut self, id: BackendId) {
         tracing::error!("the backend is a Redis Cluster node, which is not supported");
-        self.server.cluster = true;
-        self.dial_ended_badly("the backend is a Redis Cluster node".to_owned());
-        self.lose(id, Loss::Handshake);
+        self.pool.server.cluster = true;
+        self.pool.dial_ended_badly(
+            &mut self.cx,
+            "the backend is a Redis Cluster node".to_owned(),
+        );
+        self.pool.lose(&mut self.cx, id, Loss::Handshake);
         self.wake_everyone();
-        let checks: Vec<LoginId> = self.logins.ids().collect();
+        let checks: Vec<LoginId> = self.auth.logins.ids().collect();
         for check in checks {
             self.login_over(check);
         }
@@ -243,7 +250,7 @@ impl Engine {
     /// The server says that it is busy: that is the reply to whoever waits, and nothing about the db.
     fn too_busy(&mut self, id: BackendId, target: ContextId, reply: &[u8]) {
         self.heard_busy(reply);
-        self.server.switch_at = self.now + BUSY_PAUSE;
+        self.pool.server.switch_at = self.cx.now + BUSY_PAUSE;
         self.stays_where_it_was(id, target);
         self.wake_all(target);
     }
@@ -251,59 +258,42 @@ impl Engine {
     /// The server has not set the connection to `target`'s db. It is as good as before: a new one
     /// is in db 0, another one where it was.
     fn stays_where_it_was(&mut self, id: BackendId, target: ContextId) {
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
-        let previous = self.contexts.get(backend.context()).map(|p| p.context);
-        let aimed_at = self.contexts.get(target).map(|p| p.context);
+        let previous = self.pool.contexts.get(backend.context()).map(|p| p.context);
+        let aimed_at = self.pool.contexts.get(target).map(|p| p.context);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
-            return self.lose(id, Loss::Retired);
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         let reached = super::context::Context {
             credential: aimed_at.credential,
             protocol: aimed_at.protocol,
             db: if fresh { 0 } else { previous.db },
         };
-        let reached = self.contexts.key(reached);
-        self.contexts.accepted(reached);
-        if let Some(backend) = self.backends.get_mut(id) {
-            backend.enter(&mut self.contexts, reached);
+        let reached = self.pool.contexts.key(reached);
+        self.pool.contexts.accepted(reached);
+        if let Some(backend) = self.pool.backends.get_mut(id) {
+            backend.enter(&mut self.pool.contexts, reached);
         }
-        self.server.backoff.succeeded();
+        self.pool.server.backoff.succeeded();
         self.make_spare(id);
     }
 
     /// Those who wait for this context get the server's own words.
     fn refuse_context(&mut self, context: ContextId, reply: Vec<u8>) {
-        let now = self.now;
-        if let Some(pool) = self.contexts.get_mut(context) {
+        let now = self.cx.now;
+        if let Some(pool) = self.pool.contexts.get_mut(context) {
             pool.refusal = Some((reply, now));
         }
         self.wake_all(context);
     }
 
     pub(super) fn wake_everyone(&mut self) {
-        let ids: Vec<ContextId> = self.contexts.waited_for().collect();
+        let ids: Vec<ContextId> = self.pool.contexts.waited_for().collect();
         for id in ids {
             self.wake_all(id);
         }
-    }
-
-    /// No dial for a while.
-    pub(super) fn dial_ended_badly(&mut self, error: String) {
-        let pause = self.server.backoff.failed(&mut self.jitter);
-        if self.server.last_error != error || self.server.backoff.failures() == 1 {
-            tracing::warn!(error, "no connection to the server");
-        }
-        if error.starts_with("ERR max number of clients") {
-            // The server's own refusal counts as pressure until control has looked again:
-            // contexts take turns on the connections that there are.
-            self.shared.budget.stop_growth(true);
-        }
-        self.counters.dials_failed += 1;
-        self.server.last_error = error;
-        self.server.dial_at = self.now + pause;
-        self.wake_at(self.server.dial_at);
     }
 }

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use crate::telemetry::Leave;
 
-use super::Engine;
-use super::backend::{Phase, Want};
-use super::client::Client;
+use super::clients::Client;
+use super::clients::hold::{Ending, Hold};
 use super::effect::Effect;
-use super::hold::{Ending, Hold};
-use super::holding::Lease;
+use super::event::Event;
 use super::key::{BackendId, ClientId};
-use super::lifecycle::Event;
-use super::loss::Loss;
-use super::planted;
+use super::lease::holding::Lease;
+use super::pool::backend::{Phase, Want};
+use super::pool::loss::Loss;
+use super::{Engine, planted};
 
 /// Bytes of requests that are worth a write of their own in the middle of a turn. Measured
 /// with 1,000 pipelining clients: 4 and 16 KiB are alike, a write for every 64 small requests
@@ -24,32 +23,32 @@ const FLUSH_BYTES: usize = 16 << 10;
 impl Engine {
     /// Backends with bytes to be written, each once.
     pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
-        self.unflushed = 0;
-        if !self.dirty_backends.is_empty() {
+        self.pool.unflushed = 0;
+        if !self.pool.dirty_backends.is_empty() {
             // Each of them owes replies from now on.
-            self.watch_replies();
+            self.cx.watch_replies();
         }
-        into.append(&mut self.dirty_backends);
+        into.append(&mut self.pool.dirty_backends);
     }
 
     /// Whether so much waits for a write that the server should have them now,
     /// so that it works while this worker reads on.
     pub fn wants_flush(&self) -> bool {
-        self.unflushed >= FLUSH_BYTES
+        self.pool.unflushed >= FLUSH_BYTES
     }
 
     /// Clients with bytes to be written, each once.
     pub fn take_dirty_clients(&mut self, into: &mut Vec<ClientId>) {
-        into.append(&mut self.dirty_clients);
+        self.clients.take_dirty(into);
     }
 
     /// Bytes for a backend. They have to be written from the front and
     /// [accounted for](Engine::backend_wrote).
     pub fn backend_output(&mut self, id: BackendId) -> &[u8] {
-        match self.backends.get_mut(id) {
+        match self.pool.backends.get_mut(id) {
             Some(backend) => {
                 backend.dirty = false;
-                backend.watch(self.now);
+                backend.watch(self.cx.now);
                 backend.out.unsent()
             }
             None => &[],
@@ -59,25 +58,19 @@ impl Engine {
     /// Bytes for a client. They have to be written from the front and
     /// [accounted for](Engine::client_wrote).
     pub fn client_output(&mut self, id: ClientId) -> &[u8] {
-        match self.clients.get_mut(id) {
-            Some(client) => {
-                client.dirty = false;
-                client.out.unsent()
-            }
-            None => &[],
-        }
+        self.clients.output(id)
     }
 
     /// The first `n` bytes for a backend have been written.
     pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
         self.advance_to(now);
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.out.wrote(n);
         planted::wrote(id);
         if matches!(backend.phase, Phase::Leased(_)) {
-            self.weights.touch(id);
+            self.pool.weights.touch(id);
         }
         if backend.out.unsent_len() == 0 {
             backend.blocked_since = None;
@@ -85,14 +78,14 @@ impl Engine {
             let since = *backend.blocked_since.get_or_insert(now);
             let context = backend.context();
             // Requests pile up before the socket: one more pipe may help.
-            let grow_after = self.rules.settings.pool.grow_after;
+            let grow_after = self.cx.rules.settings.pool.grow_after;
             if matches!(backend.phase, Phase::Pipe { .. }) {
                 if now.saturating_sub(since) >= grow_after {
-                    self.want(Want::Pipe(context));
+                    self.pool.want(Want::Pipe(context));
                     // It is provided for in a turn, and this may have been the last of this one.
-                    self.wake_at(now);
+                    self.cx.wake_at(now);
                 } else {
-                    self.wake_at(since + grow_after);
+                    self.cx.wake_at(since + grow_after);
                 }
             }
             return;
@@ -105,22 +98,20 @@ impl Engine {
     /// The first `n` bytes for a client have been written.
     pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
         self.advance_to(now);
-        let pause_bytes = self.rules.settings.clients.output_pause_bytes;
-        let Some(client) = self.clients.get_mut(id) else {
+        let pause_bytes = self.cx.rules.settings.clients.output_pause_bytes;
+        self.clients.wrote(id, n, &self.cx);
+        let Some(client) = self.clients.get(id) else {
             return;
         };
-        self.buffered_bytes = self.buffered_bytes.saturating_sub(n.min(client.out.len()));
-        client.active_at = now;
-        client.out.wrote(n, &mut self.store);
-        let may_end = self.draining || !matches!(client.ending, Ending::No);
+        let may_end = self.cx.draining || !matches!(client.ending, Ending::No);
         if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
-            self.end_hold(id, Hold::Output);
+            self.clients.end_hold(id, Hold::Output);
         } else if client.unread {
-            self.allow_reading(id);
+            self.clients.allow_reading(&mut self.cx, id);
         }
         let is_written = |client: &Client| client.out.is_empty();
         if may_end && self.clients.get(id).is_some_and(is_written) {
-            self.close_if_done(id);
+            self.clients.close_if_done(&mut self.cx, id);
         }
     }
 
@@ -134,43 +125,36 @@ impl Engine {
     /// A backend's socket is gone.
     pub fn backend_gone(&mut self, id: BackendId, now: Duration) {
         self.advance_to(now);
-        self.lose(id, Loss::Gone);
+        self.pool.lose(&mut self.cx, id, Loss::Gone);
     }
 
     pub(super) fn forget_client(&mut self, id: ClientId) {
         let Some(mut client) = self.clients.remove(id) else {
             return;
         };
-        self.counters.left(client.leaving.unwrap_or(Leave::Client));
-        self.kills.remove(&id);
-        self.look_no_more(id, &client);
-        self.lease_line.leaves(client.session.id);
-        planted::drop_orphans(&mut self.backends, id);
-        self.buffered_bytes = self.buffered_bytes.saturating_sub(client.buffered_bytes());
-        let len = client.out.len();
-        client.out.wrote(len, &mut self.store);
-        self.leave_line(id);
+        self.cx
+            .counters
+            .left(client.leaving.unwrap_or(Leave::Client));
+        self.fanout.kills.remove(&id);
+        self.clients.look_no_more(id, &client);
+        self.leases.line.leaves(client.session.id);
+        planted::drop_orphans(&mut self.pool.backends, id);
+        self.waits.leave_line(&mut self.cx, id);
         self.end_aside(id, &client);
         let lease = client.part_with_lease();
-        self.events
+        self.cx
+            .events
             .push_back(Event::ClientGone(client.within, lease));
         if self.clients.is_empty() {
             // Nothing is kept ready for nobody: what is idle may be due.
-            self.wake_at(self.now);
-        }
-    }
-
-    /// The client's connection ends for this reason, unless it does already for another.
-    pub(super) fn leaves_for(&mut self, id: ClientId, why: Leave) {
-        if let Some(client) = self.clients.get_mut(id) {
-            client.leaving.get_or_insert(why);
+            self.cx.wake_at(self.cx.now);
         }
     }
 
     /// Closes a client at once, for this reason.
     #[cold]
     pub(super) fn close_for(&mut self, id: ClientId, why: Leave) {
-        self.leaves_for(id, why);
+        self.clients.leaves_for(id, why);
         self.close_now(id);
     }
 
@@ -184,12 +168,12 @@ impl Engine {
             // is being gathered still comes.
             let hold = client.hold.take_if(|hold| !matches!(hold, Hold::Gather(_)));
             match hold {
-                Some(Hold::Lease(_)) => self.lease_line.leaves(client.session.id),
+                Some(Hold::Lease(_)) => self.leases.line.leaves(client.session.id),
                 Some(Hold::Login(check)) => self.waits_no_more(check, id),
                 _ => {}
             }
-            self.leave_line(id);
-            self.close_if_done(id);
+            self.waits.leave_line(&mut self.cx, id);
+            self.clients.close_if_done(&mut self.cx, id);
         }
     }
 
@@ -198,13 +182,13 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if matches!(client.ending, Ending::No) && !self.draining {
+        if matches!(client.ending, Ending::No) && !self.cx.draining {
             return;
         }
         // What it still sends is dropped: one that writes all before it reads gets there.
         if client.unread && client.is_ending() {
             client.unread = false;
-            self.effects.push(Effect::ReadClient(id));
+            self.cx.effects.push(Effect::ReadClient(id));
         }
         let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
         // Who is in a transaction may finish it.
@@ -212,7 +196,7 @@ impl Engine {
         let in_transaction = client.lease.as_ref().is_some_and(open);
         let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
-            Ending::No if self.draining && idle => {
+            Ending::No if self.cx.draining && idle => {
                 client.leaving.get_or_insert(Leave::Drained);
                 client.ending = Ending::AfterOutput;
             }
@@ -234,9 +218,9 @@ impl Engine {
                 }
                 let last_words = std::mem::take(last_words);
                 client.ending = Ending::AfterOutput;
-                self.buffered_bytes = self.buffered_bytes.saturating_sub(client.input.len());
-                client.input.clear();
-                self.reply_with(id, |out| out.extend_from_slice(&last_words));
+                self.clients.drop_input(id);
+                self.clients
+                    .reply_with(id, |out| out.extend_from_slice(&last_words));
             }
             Ending::AfterOutput => {}
         }
@@ -245,7 +229,7 @@ impl Engine {
             && client.out.is_empty()
         {
             self.forget_client(id);
-            self.effects.push(Effect::CloseClient(id));
+            self.cx.effects.push(Effect::CloseClient(id));
         }
     }
 }

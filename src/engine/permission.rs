@@ -10,11 +10,10 @@ use crate::resp::write;
 use crate::session::AuthMode;
 use crate::telemetry::Leave;
 
-use super::backend::Access;
-use super::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::login::Verdict;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Access, Fate, Receiver, Slot};
+use super::verdict::Verdict;
 use super::{Engine, Rules};
 
 /// How long a right is believed without asking again.
@@ -37,11 +36,11 @@ impl Engine {
         let client = self.clients.get(id)?;
         if let Some(Verdict::Refused(reply)) = client.verdict.as_deref() {
             let reply = reply.clone();
-            return Some(self.answer_error(id, &reply));
+            return Some(self.clients.answer_error(&mut self.cx, id, &reply));
         }
-        let known = self.credentials.get(client.credential);
+        let known = self.pool.credentials.get(client.credential);
         let granted = known.and_then(|known| known.rights.get(&*spec.name));
-        if granted.is_some_and(|at| self.now.saturating_sub(*at) < BELIEVED) {
+        if granted.is_some_and(|at| self.cx.now.saturating_sub(*at) < BELIEVED) {
             return None;
         }
         let mut request = Vec::new();
@@ -49,27 +48,33 @@ impl Engine {
         let (context, lease) = (client.context(), client.lease.as_ref());
         let carrier = match lease.map(|lease| lease.backend()) {
             Some(carrier) => carrier,
-            None => match self.pick(context, Access::Read, request.len(), &rules.settings) {
+            None => match self.pool.pick(
+                &mut self.cx,
+                context,
+                Access::Read,
+                request.len(),
+                &rules.settings,
+            ) {
                 Some(pipe) => pipe,
                 None => {
-                    let busy = self.answer_busy(id, spec);
+                    let busy = self.clients.answer_busy(&mut self.cx, id, spec);
                     return Some(busy.unwrap_or_else(|| self.wait_for_right(id, rules, local)));
                 }
             },
         };
-        let now = self.now;
-        let backend = self.backends.get_mut(carrier)?;
+        let now = self.cx.now;
+        let backend = self.pool.backends.get_mut(carrier)?;
         let receiver = Receiver::Permission;
         backend.expect(
             Slot::new(id, 0, now, request.len(), receiver, Fate::Unknown),
             now,
         );
         backend.out.push(&request);
-        self.mark_backend(carrier);
+        self.pool.mark_backend(carrier);
         if let Some(client) = self.clients.get_mut(id) {
             client.verdict = Some(Box::new(Verdict::Asked(spec.name.clone(), local)));
         }
-        Some(self.hold(id, Hold::Permission))
+        Some(self.clients.hold(id, Hold::Permission))
     }
 
     /// What it was asked on keeps silent: it is asked elsewhere.
@@ -78,7 +83,7 @@ impl Engine {
             && client.hold == Some(Hold::Permission)
         {
             client.verdict = None;
-            self.end_hold(id, Hold::Permission);
+            self.clients.end_hold(id, Hold::Permission);
         }
     }
 
@@ -87,7 +92,7 @@ impl Engine {
     fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> Outcome {
         let outcome = self.wait_for_pipe(id, rules);
         if outcome == Outcome::Taken && local.matters_to_what_follows() {
-            self.leaves_for(id, Leave::Refused);
+            self.clients.leaves_for(id, Leave::Refused);
             self.end(id, Ending::AfterOutput);
             return Outcome::Ended;
         }
@@ -96,7 +101,7 @@ impl Engine {
 
     /// What the server says to the harmless form of the client's next request.
     pub(super) fn permission_came(&mut self, id: ClientId, reply: &[u8]) {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -106,17 +111,17 @@ impl Engine {
         let Some(Verdict::Asked(name, local)) = client.verdict.take().map(|verdict| *verdict)
         else {
             // It is asked again.
-            return self.end_hold(id, Hold::Permission);
+            return self.clients.end_hold(id, Hold::Permission);
         };
         match is_permission(local, reply) {
             false => client.verdict = Some(Box::new(Verdict::Refused(reply.into()))),
             true => {
-                if let Some(known) = self.credentials.get_mut(client.credential) {
+                if let Some(known) = self.pool.credentials.get_mut(client.credential) {
                     known.rights.insert(name, now);
                 }
             }
         }
-        self.end_hold(id, Hold::Permission);
+        self.clients.end_hold(id, Hold::Permission);
     }
 }
 

@@ -8,12 +8,11 @@ use slotmap::SlotMap;
 use crate::session::feed::FrameKind;
 
 use super::Engine;
-use super::backend::{Backend, Want};
-use super::client::Client;
-use super::credential::CredentialId;
-use super::handshake::Step;
-use super::key::{BackendId, ClientId, ContextId};
-use super::run::Run;
+use super::clients::Client;
+use super::key::{BackendId, ClientId, ContextId, CredentialId};
+use super::pool::backend::{Backend, Want};
+use super::pool::handshake::Step;
+use super::pool::run::Run;
 use super::settings::ClientSettings;
 use super::slot::{Receiver, Settled, Slot};
 
@@ -173,15 +172,15 @@ impl Engine {
         context: ContextId,
         steps: Vec<(Step, Vec<u8>)>,
     ) {
-        let now = self.now;
-        if let Some(backend) = self.backends.get_mut(id) {
-            backend.enter(&mut self.contexts, context);
+        let now = self.cx.now;
+        if let Some(backend) = self.pool.backends.get_mut(id) {
+            backend.enter(&mut self.pool.contexts, context);
             for (_, request) in steps {
                 backend.send_own(Receiver::Tombstone, &request, now);
             }
         }
-        self.contexts.accepted(context);
-        self.mark_backend(id);
+        self.pool.contexts.accepted(context);
+        self.pool.mark_backend(id);
         self.hand_over(id, want, context);
     }
 }

@@ -7,68 +7,14 @@ use crate::resp::{Args, Argument, Frame, Refusal, write};
 use crate::session::bracket::Place;
 use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
+use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
 use super::effect::{Question, Reply};
-use super::gather::Purpose;
-use super::hold::{Hold, Outcome};
+use super::fanout::filling::Filling;
+use super::fanout::gather::Purpose;
 use super::key::{BackendId, ClientId};
 use super::slot::Receiver;
 use super::{Engine, Rules};
-
-/// `EXEC`'s reply and what belongs in its places, until all of that is here.
-#[derive(Debug)]
-pub struct Filling {
-    reply: Box<[u8]>,
-    elements: u32,
-    /// What belongs in which place, in order.
-    texts: Vec<(u32, Vec<u8>)>,
-    /// What all workers are asked for which place.
-    asked: Vec<(u32, Question, Purpose)>,
-    /// What this worker has to say to each of those, from when its turn had come.
-    own: Vec<Reply>,
-    /// Its client has asked for silence: all is done, and nothing is told.
-    pub silent: bool,
-}
-
-impl Filling {
-    /// Bytes of the text in it.
-    pub fn held_bytes(&self) -> usize {
-        let texts: usize = self.texts.iter().map(|(_, text)| text.len()).sum();
-        let own: usize = self.own.iter().map(Reply::held_bytes).sum();
-        self.reply.len() + texts + own
-    }
-
-    /// What this worker has to say, which is taken once.
-    pub fn take_own(&mut self) -> Reply {
-        Reply::Each(std::mem::take(&mut self.own))
-    }
-
-    /// How many elements the reply has.
-    pub fn elements(&self) -> u32 {
-        self.elements
-    }
-
-    /// Whether all is here.
-    pub fn is_whole(&self) -> bool {
-        self.asked.is_empty()
-    }
-
-    /// The reply with its places filled.
-    pub fn text(&self) -> Vec<u8> {
-        let mut texts = self.texts.iter().peekable();
-        let filled = exec_reply::filled(&self.reply, |at| {
-            if self.asked.iter().any(|(place, ..)| *place == at) {
-                // Nobody has been asked: the reply is not what it should be.
-                let mut error = Vec::new();
-                Refusal::BackendProtocol.write(&mut error);
-                return Some(error);
-            }
-            let (_, text) = texts.next_if(|(place, _)| *place == at)?;
-            Some(text.clone())
-        });
-        filled.unwrap_or_default()
-    }
-}
 
 /// What comes of a queued command whose turn has come.
 enum Queued {
@@ -145,7 +91,7 @@ impl Engine {
         bytes: &[u8],
         filled: Option<Filled>,
     ) -> Outcome {
-        let outcome = self.wait_for_replies(id);
+        let outcome = self.clients.wait_for_replies(id);
         let Some(client) = self.clients.get(id).filter(|_| outcome == Outcome::Taken) else {
             return outcome;
         };
@@ -153,7 +99,7 @@ impl Engine {
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
         if outcome == Outcome::Taken
             && let Some(filled) = filled
-            && let Some(lent) = self.lent(id)
+            && let Some(lent) = self.clients.lent(id)
         {
             lent.bracket.fill(sequence, filled);
         }
@@ -184,7 +130,7 @@ impl Engine {
             own: Vec::new(),
             silent: false,
         };
-        self.executes(id, queued);
+        self.clients.executes(id, queued);
         for (Place { at, what }, element) in found {
             let queued = match what {
                 Filled::Local(request) | Filled::Asked(request) => self.answer_queued(id, &request),
@@ -198,27 +144,20 @@ impl Engine {
                 Queued::Text(text) => filling.texts.push((at, text)),
                 Queued::Ask(question, purpose) => {
                     // Here at once: what stands behind it may change what it is about.
-                    filling.own.push(self.answer(&question, self.now));
+                    filling.own.push(self.answer(&question, self.cx.now));
                     filling.asked.push((at, question, purpose));
                 }
             }
         }
-        self.executes(id, None);
+        self.clients.executes(id, None);
         Some(filling)
-    }
-
-    /// While its places are filled its client is in the transaction still, as in Redis.
-    fn executes(&mut self, id: ClientId, queued: Option<u32>) {
-        if let Some(lent) = self.lent(id) {
-            lent.executing = queued;
-        }
     }
 
     /// The reply to an `EXEC` has been dealt with, but for the places that all workers have to be
     /// asked for; `filling` is to go to the client, unless it is `silent`.
     pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>, silent: bool) {
         let Some(mut filling) = filling else {
-            return self.end_hold(id, Hold::Gather(0));
+            return self.clients.end_hold(id, Hold::Gather(0));
         };
         filling.silent = silent;
         let questions = filling
@@ -267,7 +206,7 @@ impl Engine {
     /// The answer of narrows' own to a command that was queued, when its turn has come.
     fn answer_queued(&mut self, id: ClientId, request: &[u8]) -> Queued {
         let mut reply = Vec::new();
-        let rules = std::sync::Arc::clone(&self.rules);
+        let rules = std::sync::Arc::clone(&self.cx.rules);
         let mut args = Args::new(request);
         let name = args.clone().next().unwrap_or_default();
         let Lookup::Known(spec) = rules.commands.lookup(request, name, args.remaining()) else {
@@ -280,7 +219,7 @@ impl Engine {
         if spec.container().is_some() {
             args.next();
         }
-        let line = self.client_line(id);
+        let line = self.clients.client_line(&self.cx, id);
         let Some(client) = self.clients.get_mut(id) else {
             return Queued::Text(reply);
         };

@@ -12,19 +12,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::info::ClientFigures;
-use crate::session::{Mark, info};
+use crate::session::Mark;
+use crate::session::info::{self, ClientFigures};
 use crate::telemetry::Leave;
 
-use super::backend::{Backend, Phase, Rotation};
+use super::clients::hold::Hold;
 use super::effect::{Effect, Question};
-use super::gather::Purpose;
-use super::hold::{Ending, Hold};
+use super::fanout::gather::Purpose;
 use super::key::{BackendId, ClientId};
-use super::loss::Loss;
-use super::run::Run;
+use super::pool::backend::{Backend, Phase, Rotation};
+use super::pool::loss::Loss;
+use super::pool::run::Run;
 use super::slot::{Receiver, Slot};
-use super::tries::Step;
+use super::waits::tries::Step;
 use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
@@ -34,8 +34,8 @@ impl Engine {
     /// Bytes have come from a backend.
     pub fn backend_bytes(&mut self, id: BackendId, bytes: &[u8], now: Duration) {
         self.advance_to(now);
-        let rules = Arc::clone(&self.rules);
-        let Some(backend) = self.backends.get_mut(id) else {
+        let rules = Arc::clone(&self.cx.rules);
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.heard_at = now;
@@ -43,8 +43,8 @@ impl Engine {
         let fed = match &backend.phase {
             Phase::Leased(owner) => {
                 let owner = *owner;
-                self.weights.touch(id);
-                self.has_feed(owner)
+                self.pool.weights.touch(id);
+                self.clients.has_feed(owner)
             }
             Phase::Cleaning(cleaning) => cleaning.feed.is_some(),
             _ => false,
@@ -60,7 +60,7 @@ impl Engine {
     pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some(backend) = self.backends.get_mut(id) else {
+            let Some(backend) = self.pool.backends.get_mut(id) else {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
@@ -69,15 +69,19 @@ impl Engine {
             rest = after;
             match run.receiver {
                 Receiver::Client => self.pass_on(&run, part),
-                Receiver::Silent | Receiver::Tombstone => self.settled(&run),
-                Receiver::Lent(mark) if self.streams(id, mark) => {
+                Receiver::Silent | Receiver::Tombstone => {
+                    self.clients
+                        .settled(&mut self.cx, run.client, run.first, run.ended)
+                }
+                Receiver::Lent(mark) if self.pool.streams(id, mark) => {
                     self.pass_on(&run, part);
                     self.stream_came(&run, mark);
                 }
                 Receiver::LentSilent(mark)
-                    if self.streams(id, mark) && !self.may_hear_inside(run.client) =>
+                    if self.pool.streams(id, mark) && !self.clients.may_hear_inside(run.client) =>
                 {
-                    self.settled(&run);
+                    self.clients
+                        .settled(&mut self.cx, run.client, run.first, run.ended);
                     self.stream_came(&run, mark);
                 }
                 Receiver::ClientInfo { .. }
@@ -97,9 +101,9 @@ impl Engine {
             }
             if let Some(trouble) = run.trouble {
                 if trouble == Loss::LeftOpen {
-                    self.blocks_need_leases(id);
+                    self.pool.blocks_need_leases(id);
                 }
-                return self.lose(id, trouble);
+                return self.pool.lose(&mut self.cx, id, trouble);
             }
             self.dispatch();
         }
@@ -107,30 +111,24 @@ impl Engine {
 
     /// Replies, or a part of one, go to their client as they are, at once.
     fn pass_on(&mut self, run: &Run, part: &[u8]) {
-        if let Some(client) = self.clients.get_mut(run.client) {
-            client.out.tail(&mut self.store).extend_from_slice(part);
-            let output_bytes = client.out.len();
-            if !client.dirty {
-                client.dirty = true;
-                self.dirty_clients.push(run.client);
-            }
-            self.buffered_bytes += part.len();
-            self.settled(run);
+        if let Some(output_bytes) = self.clients.pass_on(run.client, part) {
+            self.clients
+                .settled(&mut self.cx, run.client, run.first, run.ended);
             self.bound_output(run.client, output_bytes);
         }
     }
 
     fn collect(&mut self, id: BackendId, run: &Run, part: &[u8]) {
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.collected.extend_from_slice(part);
         let limit = match run.receiver {
             Receiver::Lent(Mark::ExecFilled)
             | Receiver::LentSilent(Mark::Exec | Mark::ExecFilled)
-            | Receiver::Waited { .. } => self.rules.settings.clients.output_bytes_max,
+            | Receiver::Waited { .. } => self.cx.rules.settings.clients.output_bytes_max,
             Receiver::Tried(step) if step != Step::End => {
-                self.rules.settings.clients.output_bytes_max
+                self.cx.rules.settings.clients.output_bytes_max
             }
             _ => COLLECT_BYTES_MAX,
         };
@@ -139,7 +137,7 @@ impl Engine {
             return match run.receiver {
                 Receiver::ClientInfo { .. } => self.pass_info_on(id, run),
                 Receiver::Tried(step) => self.try_too_long(id, run.client, step),
-                _ => self.lose(id, Loss::Oversized),
+                _ => self.pool.lose(&mut self.cx, id, Loss::Oversized),
             };
         }
         if run.ended == 0 {
@@ -149,7 +147,7 @@ impl Engine {
         match run.receiver {
             Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
             Receiver::Ping => self.pinged(id, &reply),
-            Receiver::Undone(mark) => self.undone(id, mark, &reply),
+            Receiver::Undone(mark) => self.pool.undone(&mut self.cx, id, mark, &reply),
             Receiver::Offset => self.offset_moved(id, &reply),
             Receiver::Permission => self.permission_came(run.client, &reply),
             Receiver::Kill => self.kill_answered(run.client, Some(&reply)),
@@ -159,25 +157,29 @@ impl Engine {
             Receiver::PutBack => self.was_put_back(id, &reply),
             Receiver::Tried(step) => self.tried(id, run.client, step, reply),
             Receiver::ClientInfo { section } => {
-                self.settled(run);
+                self.clients
+                    .settled(&mut self.cx, run.client, run.first, run.ended);
                 self.info_reply(run.client, &reply, section);
             }
             Receiver::Role(role) => {
                 if reply.starts_with(b"+OK") {
-                    self.shared.role.changed(role, self.now);
+                    self.cx.shared.role.changed(role, self.cx.now);
                 }
                 self.pass_on(run, &reply);
             }
             Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
             Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
-            Receiver::Client | Receiver::Silent | Receiver::Tombstone => self.settled(run),
+            Receiver::Client | Receiver::Silent | Receiver::Tombstone => {
+                self.clients
+                    .settled(&mut self.cx, run.client, run.first, run.ended)
+            }
         }
     }
 
     /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
     /// others wait behind it.
     fn pass_info_on(&mut self, id: BackendId, run: &Run) {
-        let Some(backend) = self.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         if let Some(slot) = backend.in_flight.front_mut() {
@@ -186,14 +188,15 @@ impl Engine {
         backend.begun = true;
         let text = std::mem::take(&mut backend.collected);
         self.pass_on(run, &text);
-        self.end_hold(run.client, Hold::Gather(0));
+        self.clients.end_hold(run.client, Hold::Gather(0));
     }
 
     /// The server's `INFO` has come; the figures of all workers are still wanted.
     fn info_reply(&mut self, id: ClientId, reply: &[u8], section: bool) {
         let Some(text) = info::text_of(reply) else {
-            self.reply_with(id, |out| out.extend_from_slice(reply));
-            return self.end_hold(id, Hold::Gather(0));
+            self.clients
+                .reply_with(id, |out| out.extend_from_slice(reply));
+            return self.clients.end_hold(id, Hold::Gather(0));
         };
         let text = text.into();
         self.gather(id, Question::Figures, Purpose::Info { text, section });
@@ -206,59 +209,30 @@ impl Engine {
         section: bool,
         mut figures: ClientFigures,
     ) -> Vec<u8> {
-        figures.max_clients = self.rules.settings.clients.max_clients as u64;
-        figures.backends = u64::from(self.shared.budget.held());
-        figures.backends_max = u64::from(self.shared.budget.total());
-        let turned_away = self.shared.door.counts();
+        figures.max_clients = self.cx.rules.settings.clients.max_clients as u64;
+        figures.backends = u64::from(self.cx.shared.budget.held());
+        figures.backends_max = u64::from(self.cx.shared.budget.total());
+        let turned_away = self.cx.shared.door.counts();
         figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
-        figures.server = self.shared.budget.server_clients();
+        figures.server = self.cx.shared.budget.server_clients();
         info::rewrite(text, &figures, section)
-    }
-
-    /// As many requests less are in flight for the client as replies have ended.
-    pub(super) fn settled(&mut self, run: &Run) {
-        if run.ended > 0 {
-            self.replies_in(run.client, run.first, run.ended);
-        }
-    }
-
-    /// `count` replies of a client are in, or will never be, from number `first` on.
-    pub(super) fn replies_in(&mut self, id: ClientId, first: u32, count: u32) {
-        let in_flight_max = self.rules.settings.clients.in_flight_max;
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        assert_eq!(first, client.sequence_due, "replies leave in request order");
-        client.sequence_due = first.wrapping_add(count);
-        client.in_flight -= count;
-        let goes_on = match client.hold {
-            Some(Hold::Replies) => client.in_flight == 0,
-            Some(Hold::Room) => (client.in_flight as usize) <= in_flight_max / 2,
-            _ => false,
-        };
-        if goes_on {
-            client.hold = None;
-            self.resumed.push_back(id);
-        } else if client.in_flight == 0 && (client.ending != Ending::No || self.draining) {
-            self.close_if_done(id);
-        }
     }
 
     /// What the replies of one batch have made possible, before which `owed` were expected.
     fn after_replies(&mut self, id: BackendId, owed: usize) {
         self.dispatch();
-        let in_flight_max = self.rules.settings.pool.pipe_in_flight_max;
-        let Some(backend) = self.backends.get_mut(id) else {
+        let in_flight_max = self.cx.rules.settings.pool.pipe_in_flight_max;
+        let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let context = backend.context();
         let replies = owed.saturating_sub(backend.in_flight.len());
-        if let Some(took) = backend.probe.passed(replies, self.now) {
-            self.counters.round_trip.observe(took);
+        if let Some(took) = backend.probe.passed(replies, self.cx.now) {
+            self.cx.counters.round_trip.observe(took);
         }
         let busy = backend.busy.take();
         if std::mem::take(&mut backend.script_over) {
-            self.shared.busy.over(self.now);
+            self.cx.shared.busy.over(self.cx.now);
         }
         let script = backend.in_flight.front().is_some_and(Slot::is_script);
         match backend.phase {
@@ -280,13 +254,17 @@ impl Engine {
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered
                     && !unfinished
-                    && let Some(backend) = self.backends.get_mut(id)
+                    && let Some(backend) = self.pool.backends.get_mut(id)
                 {
                     backend.out.stream(false);
                 }
                 if answered && unfinished {
-                    self.lose(id, Loss::Early);
-                } else if !self.lent(client).is_some_and(|lent| lent.errand_to_come) {
+                    self.pool.lose(&mut self.cx, id, Loss::Early);
+                } else if !self
+                    .clients
+                    .lent(client)
+                    .is_some_and(|lent| lent.errand_to_come)
+                {
                     // One that was lent just now, by the last reply of its handshake, is not done.
                     self.end_lease_if_done(client);
                 }
@@ -295,7 +273,7 @@ impl Engine {
             _ => {}
         }
         if script {
-            self.watch_script();
+            self.cx.watch_script();
         }
         if let Some(busy) = busy {
             self.heard_busy(&busy);
@@ -304,7 +282,7 @@ impl Engine {
 
     /// A pipe takes all requests again.
     pub(super) fn reopen(&mut self, id: BackendId) {
-        if let Some(backend) = self.backends.get_mut(id)
+        if let Some(backend) = self.pool.backends.get_mut(id)
             && matches!(backend.phase, Phase::Pipe { .. })
         {
             backend.turn_to(Rotation::Open);
@@ -313,31 +291,9 @@ impl Engine {
         }
     }
 
-    /// Writes a local reply to a client.
-    pub(super) fn reply_with(&mut self, id: ClientId, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        let out = client.out.tail(&mut self.store);
-        let before = out.len();
-        write(out);
-        self.buffered_bytes += out.len() - before;
-        self.mark_client(id);
-    }
-
-    /// Lists a client for writing.
-    pub(super) fn mark_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id)
-            && !client.dirty
-        {
-            client.dirty = true;
-            self.dirty_clients.push(id);
-        }
-    }
-
     /// A client that lets more replies pile up than it may is closed.
     pub(super) fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
-        let limit = self.rules.settings.clients.output_bytes_max;
+        let limit = self.cx.rules.settings.clients.output_bytes_max;
         if output_bytes > limit {
             let client_id = self.clients.get(id).map(|client| client.session.id);
             let key = "clients.output_bytes_max";
@@ -355,7 +311,7 @@ impl Engine {
     /// Closes a client at once. Its requests in flight run; their replies are swallowed.
     pub(super) fn close_now(&mut self, id: ClientId) {
         self.forget_client(id);
-        self.effects.push(Effect::CloseClient(id));
+        self.cx.effects.push(Effect::CloseClient(id));
     }
 }
 

@@ -13,25 +13,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Flags, Spec};
+use crate::command::Spec;
 use crate::resp::{
     Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
 };
 use crate::telemetry::{Leave, Way};
 
-use super::backend::Access;
-use super::client::Client;
-use super::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
-use super::lease::LeaseFor;
 use super::planted::{self, Bug};
-use super::settings::ClientSettings;
-use super::slot::{Fate, Receiver};
+use super::slot::{Fate, Receiver, access_of};
 use super::{Engine, Rules};
-
-/// What a client may send ahead that has not logged in, or whose next request is a huge one and
-/// waits for its turn, in bytes.
-const AHEAD_BYTES: usize = 64 << 10;
 
 impl Engine {
     /// Bytes have come from a client.
@@ -58,7 +50,7 @@ impl Engine {
             let rest = bytes.get(done..).unwrap_or_default();
             if !rest.is_empty() {
                 self.buffer(id, rest);
-                if self.has_more_for_stream(id) {
+                if self.clients.has_more_for_stream(id) {
                     self.resume(id);
                 }
             }
@@ -75,7 +67,7 @@ impl Engine {
             client.ending = Ending::HalfClosed;
             // As in Redis: who waits for as long as it takes has left.
             self.leaves_while_it_waits(id);
-            self.close_if_done(id);
+            self.clients.close_if_done(&mut self.cx, id);
         }
     }
 
@@ -97,37 +89,16 @@ impl Engine {
     /// Whether the runtime may read this client now. When not, it watches for the client's
     /// [end](Engine::client_hung_up), and an
     /// [`Effect::ReadClient`](super::Effect::ReadClient) follows.
-    ///
-    /// Libraries write a whole pipeline before they read a byte: whatever a client has not read
-    /// yet, it is read on, up to its bound. Were it not, both sides would wait for ever.
     pub fn may_read(&mut self, id: ClientId) -> bool {
-        let settings = &self.rules.settings.clients;
-        let Some(client) = self.clients.get_mut(id) else {
-            return false;
-        };
-        let may = match client.ending {
-            Ending::No => match &client.stream {
-                None => client.may_send_more(settings),
-                Some(stream) => stream.may_read() && client.may_send_more(settings),
-            },
-            // What it still sends is dropped: one that writes all before it reads is to get there.
-            Ending::AfterReplies(_) | Ending::AfterOutput => true,
-            Ending::HalfClosed => false,
-        };
-        client.unread = !may;
-        if !may && client.is_held_up(settings) {
-            self.look_later(id);
-        }
-        may
+        self.clients.may_read(&mut self.cx, id)
     }
 
     fn buffer(&mut self, id: ClientId, bytes: &[u8]) {
-        if let Some(client) = self.clients.get_mut(id)
+        if let Some(client) = self.clients.get(id)
             && !bytes.is_empty()
             && matches!(client.ending, Ending::No)
         {
-            client.input.push(bytes);
-            self.buffered_bytes += bytes.len();
+            self.clients.push_input(id, bytes);
             self.shed_memory(id);
         }
     }
@@ -139,56 +110,47 @@ impl Engine {
         };
         if client.is_ending() {
             // What it has sent behind its last request is not dealt with any more.
-            return self.close_if_done(id);
+            return self.clients.close_if_done(&mut self.cx, id);
         }
         loop {
             self.stream_input(id);
             self.walk_input(id);
-            if !self.has_more_for_stream(id) {
+            if !self.clients.has_more_for_stream(id) {
                 break;
             }
         }
-        self.allow_reading(id);
-        self.close_if_done(id);
+        self.clients.allow_reading(&mut self.cx, id);
+        self.clients.close_if_done(&mut self.cx, id);
     }
 
     /// Deals with what a client has sent and nobody has looked at.
     fn walk_input(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id) else {
+        let Some(client) = self.clients.get(id) else {
             return;
         };
         if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
-            let (buffer, start) = client.input.take();
             let walked = client.input.walked();
-            self.buffered_bytes -= buffer.len() - start;
-            let done = self.walk(id, buffer.get(start..).unwrap_or_default(), walked);
-            if let Some(client) = self.clients.get_mut(id) {
-                client.input.put_back(buffer, start + done);
-                self.buffered_bytes += client.input.len();
-            }
+            let Some(taken) = self.clients.take_input(id) else {
+                return;
+            };
+            let done = self.walk(id, taken.rest(), walked);
+            self.clients.put_input_back(id, taken, done);
             // A lease for a request that turned out to need none.
             self.end_lease_if_unused(id);
-        }
-    }
-
-    /// Tells the runtime when a client that it does not read may be read again.
-    pub(super) fn allow_reading(&mut self, id: ClientId) {
-        if self.clients.get(id).is_some_and(|client| client.unread) && self.may_read(id) {
-            self.effects.push(super::Effect::ReadClient(id));
         }
     }
 
     /// Walks `bytes`, which begin with the request under way, of which `walked` bytes are
     /// known already. How many bytes are done with.
     fn walk(&mut self, id: ClientId, bytes: &[u8], walked: usize) -> usize {
-        let rules = Arc::clone(&self.rules);
-        self.look_at_pause();
+        let rules = Arc::clone(&self.cx.rules);
+        self.cx.look_at_pause();
         let Some(client) = self.clients.get_mut(id) else {
             return bytes.len();
         };
         let mut scanner = client.input.take_scanner();
         let (mut at, mut position) = (0_usize, walked);
-        let mut strict = self.limits_of(id, &rules);
+        let mut strict = self.clients.limits_of(id, &rules);
         let outcome = loop {
             // Of a huge request no more is walked than what tells that it is one.
             let end = match strict {
@@ -215,7 +177,7 @@ impl Engine {
             let whole = bytes.get(at..position).unwrap_or_default();
             let outcome = match advance.event {
                 RequestEvent::NeedMore => break Outcome::Taken,
-                RequestEvent::Empty => self.empty(id),
+                RequestEvent::Empty => self.clients.empty(id),
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
@@ -230,10 +192,10 @@ impl Engine {
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }
-            let is_in = self.passed(id, length);
+            let is_in = self.clients.passed(&mut self.cx, id, length);
             // A login lifts them, a RESET brings them back.
             if strict.is_some() || !is_in {
-                strict = self.limits_of(id, &rules);
+                strict = self.clients.limits_of(id, &rules);
             }
             at += length;
             if outcome == Outcome::TakenAlone {
@@ -275,39 +237,20 @@ impl Engine {
         at
     }
 
-    /// The request at the head of the input, `bytes` long, is done with. Whether its client may use
-    /// commands behind it.
-    fn passed(&mut self, id: ClientId, bytes: usize) -> bool {
-        let Some(client) = self.clients.get_mut(id) else {
-            return true;
-        };
-        if let Some(since) = client.waiting_since.take() {
-            self.counters.waited(self.now.saturating_sub(since));
-        }
-        client.verdict = None;
-        client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
-        client.is_in()
-    }
-
-    /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
-    fn empty(&mut self, id: ClientId) -> Outcome {
-        if let Some(client) = self.clients.get_mut(id) {
-            client.session.reply_mode.begin_command();
-        }
-        Outcome::Taken
-    }
-
     /// An inline request goes on in canonical form, as any other.
     fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
         let mut frame = std::mem::take(&mut self.inline_frame);
         frame.clear();
         let outcome = match inline::encode(line, &mut frame) {
-            Ok(0) => self.empty(id),
+            Ok(0) => self.clients.empty(id),
             Ok(_) => match inline_frame(&frame, rules) {
                 Some(parsed) => self.request(id, rules, &frame, &parsed),
-                None => self.protocol_error(id, ProtocolError::UnbalancedQuotes),
+                None => {
+                    self.clients
+                        .protocol_error(&mut self.cx, id, ProtocolError::UnbalancedQuotes)
+                }
             },
-            Err(error) => self.protocol_error(id, error),
+            Err(error) => self.clients.protocol_error(&mut self.cx, id, error),
         };
         self.inline_frame = frame;
         outcome
@@ -336,17 +279,23 @@ impl Engine {
         }
         let (context, in_flight, carrier) = (client.context(), client.in_flight, client.carrier);
         let carrier = if in_flight == 0 {
-            match self.pick(context, access, bytes.len(), &rules.settings) {
+            match self
+                .pool
+                .pick(&mut self.cx, context, access, bytes.len(), &rules.settings)
+            {
                 Some(pipe) => pipe,
                 None => {
-                    let busy = self.answer_busy(id, spec);
+                    let busy = self.clients.answer_busy(&mut self.cx, id, spec);
                     return busy.unwrap_or_else(|| self.wait_for_pipe(id, rules));
                 }
             }
-        } else if self.goes_on(context, carrier, access, bytes.len(), pool) {
+        } else if self
+            .pool
+            .goes_on(context, carrier, access, bytes.len(), pool)
+        {
             carrier
         } else {
-            return self.hold(id, Hold::Replies);
+            return self.clients.hold(id, Hold::Replies);
         };
         self.send(id, carrier, bytes, spec, receiver, Fate::of(spec));
         Outcome::Taken
@@ -354,7 +303,7 @@ impl Engine {
 
     /// Answers with an error, at the request's turn.
     pub(super) fn refuse(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
@@ -371,10 +320,10 @@ impl Engine {
             Refusal::Arity { command } => client.last_command.set(command),
             _ => {}
         }
-        self.counters.refused(refusal.label());
-        self.counters.went(Way::Refused);
+        self.cx.counters.refused(refusal.label());
+        self.cx.counters.went(Way::Refused);
         match silent {
-            false => self.reply_with(id, |out| refusal.write(out)),
+            false => self.clients.reply_with(id, |out| refusal.write(out)),
             true if refusal.is_failure() => return self.cannot_be_told(id),
             true => {}
         }
@@ -384,7 +333,7 @@ impl Engine {
     /// A request was not carried out, and its client has asked for silence: it learns that by the end
     /// of its connection.
     pub(super) fn cannot_be_told(&mut self, id: ClientId) -> Outcome {
-        self.leaves_for(id, Leave::Refused);
+        self.clients.leaves_for(id, Leave::Refused);
         self.end(id, Ending::AfterReplies(Box::default()));
         Outcome::Ended
     }
@@ -392,92 +341,6 @@ impl Engine {
     /// The request has not run; `why` says that and why.
     pub(super) fn not_executed(&mut self, id: ClientId, why: NotExecuted<'_>) -> Outcome {
         self.refuse(id, &Refusal::NotExecuted(why))
-    }
-
-    /// Answers a request that is none, after all earlier replies, and closes.
-    pub(super) fn protocol_error(&mut self, id: ClientId, error: ProtocolError) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        self.counters.refused(error.label());
-        tracing::debug!(
-            client = client.session.id,
-            error = error.label(),
-            "protocol error"
-        );
-        let mut last_words = Vec::new();
-        if !client.session.reply_mode.begin_command() {
-            Refusal::Protocol(error).write(&mut last_words);
-        }
-        client.ending = Ending::AfterReplies(last_words.into());
-        client.leaving.get_or_insert(Leave::ProtocolError);
-        client.hold = None;
-        self.close_if_done(id);
-        Outcome::Ended
-    }
-}
-
-impl Engine {
-    pub(super) fn hold(&mut self, id: ClientId, hold: Hold) -> Outcome {
-        match self.clients.get_mut(id) {
-            Some(client) => client.hold(hold),
-            None => Outcome::Ended,
-        }
-    }
-}
-
-impl Client {
-    /// The next request waits for this.
-    pub(super) fn hold(&mut self, hold: Hold) -> Outcome {
-        self.hold = Some(hold);
-        Outcome::Held
-    }
-
-    /// How much may wait for it, unread replies and requests not dealt with, before it is not read.
-    fn ahead_max(&self, settings: &ClientSettings) -> usize {
-        let ends_without_it = |hold| match hold {
-            // Nothing but its reading ends it, and it may read only when it has written all.
-            Hold::Output => false,
-            Hold::Lease(LeaseFor::Upload) => true,
-            _ => !self.is_in() || self.input.announced() > settings.big_request_bytes,
-        };
-        match self.hold.is_some_and(ends_without_it) {
-            true => AHEAD_BYTES,
-            false => settings.output_bytes_max.max(AHEAD_BYTES),
-        }
-    }
-
-    /// Whether what waits for it leaves room for more.
-    fn may_send_more(&self, settings: &ClientSettings) -> bool {
-        let held = self.input.len() + self.out.len();
-        let may = held < AHEAD_BYTES || held < self.ahead_max(settings);
-        may && !planted::stops_reading(self.out.len(), settings)
-    }
-
-    /// Whether nothing moves any more unless it reads: it has sent as much ahead as it may.
-    pub(super) fn is_held_up(&self, settings: &ClientSettings) -> bool {
-        self.hold == Some(Hold::Output)
-            && self.ending == Ending::No
-            && self.input.len() + self.out.len() >= self.ahead_max(settings)
-    }
-
-    /// Whether its end has begun in a way that leaves its further requests aside.
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.ending, Ending::AfterReplies(_) | Ending::AfterOutput)
-    }
-
-    /// A request has been dealt with or sent.
-    pub(super) fn served(&mut self, now: Duration, command: &str) {
-        self.active_at = now;
-        self.last_command.set(command);
-    }
-}
-
-/// What a pause of writes holds up (`processCommand`, server.c).
-pub(super) fn access_of(spec: &Spec) -> Access {
-    match spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
-        true => Access::Write,
-        false => Access::Read,
     }
 }
 

@@ -5,10 +5,10 @@ use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcomman
 use crate::resp::{Args, Frame, Refusal};
 use crate::session::{feed, info};
 
-use super::client::Client;
-use super::hold::{Hold, Outcome};
+use super::clients::Client;
+use super::clients::hold::Outcome;
 use super::key::ClientId;
-use super::lease::LeaseFor;
+use super::lease::lent::LeaseFor;
 use super::request::name_of;
 use super::slot::Receiver;
 use super::{Engine, Rules};
@@ -28,7 +28,7 @@ impl Engine {
             Lookup::UnknownSubcommand(container) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
                 let command = &container.name;
-                let policy = self.policy(id, rules);
+                let policy = self.clients.policy(id, rules);
                 match policy.verdict_of_unknown(name, Some(subcommand)) {
                     Verdict::Allowed => {}
                     Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
@@ -55,7 +55,7 @@ impl Engine {
                 self.refuse_queued(id, &refusal)
             }
             // To clients that is no command, and the server is not asked for it.
-            Lookup::Unknown if self.policy(id, rules).renames().hides(name) => {
+            Lookup::Unknown if self.clients.policy(id, rules).renames().hides(name) => {
                 self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes })
             }
             Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {
@@ -103,13 +103,13 @@ impl Engine {
         {
             return outcome;
         }
-        if let Some(refusal) = self.forbidden(id, rules, spec) {
+        if let Some(refusal) = self.clients.forbidden(id, rules, spec) {
             if let Some(outcome) = self.refused_by_server(id, rules, bytes, spec) {
                 return outcome;
             }
             return self.refuse_queued(id, &refusal);
         }
-        if let Some(outcome) = self.held_up(id, spec, frame.argc) {
+        if let Some(outcome) = self.clients.held_up(&mut self.cx, id, spec, frame.argc) {
             return outcome;
         }
         let client = self.clients.get(id);
@@ -129,7 +129,7 @@ impl Engine {
     #[inline]
     fn is_plain(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
         let client = self.clients.get(id);
-        self.paused.is_none()
+        self.cx.paused.is_none()
             && client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
     }
 
@@ -169,7 +169,7 @@ impl Engine {
             // Nothing is open: the server says so, on any connection.
             Route::Bracket(Verb::Exec) => self.forward(id, rules, bytes, spec, Receiver::Client),
             // What it does to a watch that was lost its reply tells.
-            Route::Bracket(Verb::Unwatch) if self.has_lost_watch(id) => {
+            Route::Bracket(Verb::Unwatch) if self.clients.has_lost_watch(id) => {
                 self.needs_lease(id, bytes, frame, spec, LeaseFor::Bracket)
             }
             Route::Bracket(Verb::Discard | Verb::Unwatch) => {
@@ -187,24 +187,11 @@ impl Engine {
         }
     }
 
-    fn has_lost_watch(&self, id: ClientId) -> bool {
-        let client = self.clients.get(id);
-        client.is_some_and(|client| client.session.lost.watch())
-    }
-
     /// `INFO`: its reply comes round by the other workers.
     fn forward_info(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec) -> Outcome {
         let section = info::asks_for_narrows(Args::new(bytes).skip(1));
         let receiver = Receiver::ClientInfo { section };
         let outcome = self.forward(id, rules, bytes, spec, receiver);
-        self.alone_if_held(id, outcome)
-    }
-
-    /// What comes behind an `INFO` that is heard waits for its reply.
-    pub(super) fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
-        match self.clients.get(id).and_then(|client| client.hold) {
-            Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
-            _ => outcome,
-        }
+        self.clients.alone_if_held(id, outcome)
     }
 }

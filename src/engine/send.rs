@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::command::{Flags, Shape, Spec};
 
 use super::Engine;
-use super::backend::Backend;
-use super::client::Client;
-use super::hold::Hold;
+use super::clients::Client;
+use super::clients::hold::Hold;
 use super::key::{BackendId, ClientId};
 use super::planted::{self, Bug};
+use super::pool::backend::Backend;
 use super::slot::{Fate, Receiver, Slot};
 
 impl Engine {
@@ -23,20 +23,23 @@ impl Engine {
         receiver: Receiver,
         fate: Fate,
     ) {
-        let now = self.now;
-        let (Some(client), Some(backend)) =
-            (self.clients.get_mut(id), self.backends.get_mut(carrier))
-        else {
+        let now = self.cx.now;
+        let (Some(client), Some(backend)) = (
+            self.clients.get_mut(id),
+            self.pool.backends.get_mut(carrier),
+        ) else {
             return;
         };
-        let renames = client.policy(&self.rules).renames();
+        let renames = client.policy(&self.cx.rules).renames();
         let renamed = match renames.is_empty() {
             true => None,
             false => renames.sent(bytes),
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            self.contexts.fit(backend.context(), client.context(), spec)
+            self.pool
+                .contexts
+                .fit(backend.context(), client.context(), spec)
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );
@@ -51,7 +54,7 @@ impl Engine {
             Fate::Replayable if replayed => Fate::Unknown,
             other => other,
         };
-        let checked = client.lease.is_none() && self.rules.settings.pool.check_kinds;
+        let checked = client.lease.is_none() && self.cx.rules.settings.pool.check_kinds;
         let shape = match fate {
             _ if !checked => Shape::ANY,
             // In a transaction it is queued; it runs at once if the server has refused MULTI.
@@ -65,18 +68,18 @@ impl Engine {
         client.served(now, &spec.name);
         match client.lease.as_ref() {
             // What is sent again has been counted.
-            None => self.counters.shared += u64::from(!replayed),
+            None => self.cx.counters.shared += u64::from(!replayed),
             Some(_) if replayed => {}
-            Some(lease) => self.counters.went(lease.lent.purpose.way()),
+            Some(lease) => self.cx.counters.went(lease.lent.purpose.way()),
         }
         client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
         if client.lease.is_some() {
-            self.weights.touch(carrier);
+            self.pool.weights.touch(carrier);
         }
-        self.unflushed += bytes.len();
-        self.mark_backend(carrier);
+        self.pool.unflushed += bytes.len();
+        self.pool.mark_backend(carrier);
         if matches!(fate, Fate::Script | Fate::BlockRuns) {
-            self.watch_script();
+            self.cx.watch_script();
         }
     }
 }

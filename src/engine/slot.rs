@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::command::{Route, Shape, Spec};
+use crate::command::{Flags, Route, Shape, Spec};
 use crate::session::Mark;
 
-use super::handshake;
 use super::key::ClientId;
+use super::pool::handshake;
 use super::server_role::Role;
-use super::tries::Step;
+use super::waits::tries::Step;
 
 /// Who gets the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,6 +326,24 @@ impl Drop for Slot {
 /// Milliseconds, wrapping after 49 days.
 fn millis(now: Duration) -> u32 {
     (now.as_millis() & u128::from(u32::MAX)) as u32
+}
+
+/// Whether a request may be held up by a server that has paused writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Access {
+    /// It cannot.
+    #[default]
+    Read,
+    /// It may: it writes, or runs or replicates what does.
+    Write,
+}
+
+/// What a pause of writes holds up (`processCommand`, server.c).
+pub fn access_of(spec: &Spec) -> Access {
+    match spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
+        true => Access::Write,
+        false => Access::Read,
+    }
 }
 
 #[cfg(test)]

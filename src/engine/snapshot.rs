@@ -5,8 +5,8 @@ use crate::command::Pin;
 use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
 
 use super::Engine;
-use super::backend::Phase;
-use super::lease::LeaseFor;
+use super::lease::lent::LeaseFor;
+use super::pool::backend::Phase;
 
 impl Phase {
     /// All labels.
@@ -42,7 +42,7 @@ impl Engine {
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            counters: self.counters.clone(),
+            counters: self.cx.counters.clone(),
             gauges: self.gauges(),
         }
     }
@@ -50,15 +50,18 @@ impl Engine {
     /// Counts on from what an earlier engine of this worker had come to: it has panicked, and
     /// figures that fell would be taken for figures that rose from zero.
     pub fn count_on_from(&mut self, counters: &Counters) {
-        self.counters.add(counters);
+        self.cx.counters.add(counters);
     }
 
     fn gauges(&self) -> Gauges {
-        let (clients, pool) = (&self.rules.settings.clients, &self.rules.settings.pool);
+        let (clients, pool) = (
+            &self.cx.rules.settings.clients,
+            &self.cx.rules.settings.pool,
+        );
         let mut gauges = Gauges {
             clients: self.clients.len() as u64,
             clients_max: clients.max_clients as u64,
-            waiting: self.contexts.waiting() as u64,
+            waiting: self.pool.contexts.waiting() as u64,
             buffered_bytes: self.held_bytes() as u64,
             buffered_bytes_max: clients.memory_bytes_max as u64,
             backends: zeros(Phase::LABELS),
@@ -69,7 +72,7 @@ impl Engine {
             pool_in_use: zeros(LeaseFor::ALL.map(LeaseFor::pool)),
             ..Gauges::default()
         };
-        for backend in self.backends.values() {
+        for backend in self.pool.backends.values() {
             add(&mut gauges.backends, backend.phase.label(), 1);
             gauges.in_flight += backend.in_flight.len() as u64;
             if let Phase::Leased(owner) = backend.phase
@@ -77,7 +80,7 @@ impl Engine {
             {
                 let lent = &lease.lent;
                 gauges.blocked += u64::from(lent.waits());
-                let age = self.now.saturating_sub(lent.since).as_secs();
+                let age = self.cx.now.saturating_sub(lent.since).as_secs();
                 for reason in lent.reasons() {
                     add(&mut gauges.pins, reason, 1);
                     let oldest = gauges.pin_age_seconds.entry(reason).or_default();
@@ -86,22 +89,26 @@ impl Engine {
             }
         }
         for purpose in LeaseFor::ALL {
-            let held = self.leases.of(purpose) as u64;
+            let held = self.leases.counts.of(purpose) as u64;
             add(&mut gauges.leases, purpose.label(), held);
             add(&mut gauges.pool_in_use, purpose.pool(), held);
-            let waiting = self.lease_line.of(purpose) as u64;
+            let waiting = self.leases.line.of(purpose) as u64;
             add(&mut gauges.lease_waiters, purpose.label(), waiting);
         }
-        let in_line = self.line.len() as u64;
+        let in_line = self.waits.line.len() as u64;
         add(
             &mut gauges.lease_waiters,
             LeaseFor::Blocking.label(),
             in_line,
         );
         // Those who are being made ready for a lease are nobody's yet.
-        let shared = self.backends.len().saturating_sub(self.leases.total());
+        let shared = self
+            .pool
+            .backends
+            .len()
+            .saturating_sub(self.leases.counts.total());
         add(&mut gauges.pool_in_use, "shared", shared as u64);
-        let in_all = u64::from(self.shared.budget.total());
+        let in_all = u64::from(self.cx.shared.budget.total());
         for (purpose, bound) in [
             (LeaseFor::Bracket, pool.leases_bound()),
             (LeaseFor::Feed, pool.leases_bound()),

@@ -9,32 +9,33 @@ use crate::command::{Flags, Lookup, Route, Shape, Spec};
 use crate::resp::RequestScanner;
 use crate::session::{AuthMode, ReplyMode};
 
-use super::backend::{Access, Backend};
-use super::client::Client;
+use super::clients::Client;
 use super::key::ClientId;
+use super::pool::backend::Backend;
 use super::request::name_of;
-use super::slot::{Fate, Receiver};
+use super::slot::{Access, Fate, Receiver};
 use super::{Engine, Rules};
 
 impl Engine {
     /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
     #[inline(never)]
     pub(super) fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
-        let Some(client) = self.clients.get(id).filter(|_| self.paused.is_none()) else {
+        let Some(client) = self.clients.get(id).filter(|_| self.cx.paused.is_none()) else {
             return 0;
         };
         let carrier = client.carrier;
         // Else each request is asked whether it writes.
-        let anywhere = !self.writes_go_elsewhere(client.context(), carrier);
-        let (Some(client), Some(backend)) =
-            (self.clients.get_mut(id), self.backends.get_mut(carrier))
-        else {
+        let anywhere = !self.pool.writes_go_elsewhere(client.context(), carrier);
+        let (Some(client), Some(backend)) = (
+            self.clients.get_mut(id),
+            self.pool.backends.get_mut(carrier),
+        ) else {
             return 0;
         };
         if !(anywhere && client.may_follow(backend, rules)) {
             return 0;
         }
-        let now = self.now;
+        let now = self.cx.now;
         let (limits, pool) = (&rules.settings.limits, &rules.settings.pool);
         let room = rules.settings.clients.in_flight_max;
         let huge_from = rules.settings.clients.huge_from();
@@ -75,12 +76,12 @@ impl Engine {
         }
         if let Some((_, spec)) = last {
             client.served(now, &spec.name);
-            self.counters.shared += sent;
-            self.unflushed += done;
-            self.mark_backend(carrier);
+            self.cx.counters.shared += sent;
+            self.pool.unflushed += done;
+            self.pool.mark_backend(carrier);
         }
         if scripts {
-            self.watch_script();
+            self.cx.watch_script();
         }
         done
     }

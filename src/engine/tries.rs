@@ -18,82 +18,48 @@ use crate::session::waited_keys::{On, last_generated_id};
 use crate::session::waiting::{Takes, Waiting};
 use crate::telemetry::{Leave, Undelivered};
 
-use super::backend::{Access, Want};
+use super::clients::hold::Ending;
 use super::effect::Reply;
-use super::hold::Ending;
 use super::key::{BackendId, ClientId, ContextId};
-use super::lease::LeaseFor;
-use super::line::Unblocked;
+use super::lease::lent::LeaseFor;
 use super::local::REFUSED_DB;
+use super::pool::backend::Want;
 use super::settings::OnUnknownOutcome;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Access, Fate, Receiver, Slot};
+use super::waits::line::Unblocked;
+use super::waits::tries::{Step, Try, What};
 use super::{Engine, Rules};
 
 /// The least that a command may wait, should it wait at all.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Which request of a try a reply is to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// `MULTI`.
-    Multi,
-    /// The client's command.
-    Command,
-    /// `EXEC`.
-    Exec,
-    /// `XINFO STREAM`: where a stream ends.
-    End,
-}
-
-/// What is asked.
-#[derive(Debug)]
-enum What {
-    /// Whether a block may be begun.
-    Block,
-    /// Where streams end, by their places in the request, and what has been answered.
-    Ends(Vec<usize>, Vec<(usize, Vec<u8>)>),
-    /// The command itself. One that only reads may be asked again.
-    Command { reads: bool },
-}
-
-/// A try under way. It outlives its client.
-#[derive(Debug)]
-pub struct Try {
-    takes: Takes,
-    what: What,
-    /// The server has refused `MULTI`, with these words: what followed ran alone.
-    refused: Option<Vec<u8>>,
-    /// It has not queued the command, and said this.
-    said: Option<Vec<u8>>,
-}
-
 impl Engine {
     /// A client in line is tried.
     pub(super) fn try_in_line(&mut self, id: ClientId) {
-        let rules = Arc::clone(&self.rules);
-        self.line.begins_try(id, self.now);
+        let rules = Arc::clone(&self.cx.rules);
+        self.waits.line.begins_try(id, self.cx.now);
         let Some(client) = self.clients.get(id).filter(|client| !client.is_ending()) else {
-            return self.leave_line(id);
+            return self.waits.leave_line(&mut self.cx, id);
         };
         let context = client.context();
         let (Some(one), Some((request, _))) = (
-            self.line.get(id),
+            self.waits.line.get(id),
             client.input.first(&rules.settings.limits),
         ) else {
-            return self.line.is_not_tried(id);
+            return self.waits.line.is_not_tried(id);
         };
         let name = Args::new(&request).next().unwrap_or_default();
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let Some(waiting) = Waiting::of(&name, &request) else {
-            return self.line.is_not_tried(id);
+            return self.waits.line.is_not_tried(id);
         };
         let ends = match one.ends_are_known {
             true => Vec::new(),
             false => waiting.on.from_their_ends(&request),
         };
-        let may_begin = self.may_begin_block(context);
+        let may_begin = self.pool.may_begin_block(context);
         if may_begin == Some(false) && ends.is_empty() {
-            return self.line.is_not_tried(id);
+            return self.waits.line.is_not_tried(id);
         }
         let reads = matches!(waiting.on, On::Read(_));
         let (what, steps) = match may_begin {
@@ -104,10 +70,10 @@ impl Engine {
                 (What::Ends(places, Vec::new()), steps)
             }
             Some(true) => {
-                let leads = self.line.leads(id);
+                let leads = self.waits.line.leads(id);
                 let leads = |key: usize| leads.get(key).copied().unwrap_or(true);
                 // A server that has no HELLO reads no fractions either.
-                let fractions = self.backends.values().any(|b| b.server_id.is_some());
+                let fractions = self.pool.backends.values().any(|b| b.server_id.is_some());
                 let request = waiting.narrowed(&request, LEAST, fractions, leads);
                 (What::Command { reads }, in_block(Some(request)))
             }
@@ -117,11 +83,14 @@ impl Engine {
             (What::Command { .. }, false) => Access::Write,
             _ => Access::Read,
         };
-        if self.pause_holds_up(access) {
-            return self.line.try_later(id, self.now);
+        if self.cx.pause_holds_up(access) {
+            return self.waits.line.try_later(id, self.cx.now);
         }
         let bytes = steps.iter().map(|(_, request)| request.len()).sum();
-        let Some(pipe) = self.pick(context, access, bytes, &rules.settings) else {
+        let Some(pipe) = self
+            .pool
+            .pick(&mut self.cx, context, access, bytes, &rules.settings)
+        else {
             return self.has_no_pipe_to_try(id, context);
         };
         let (takes, refused, said) = (waiting.takes, None, None);
@@ -131,21 +100,11 @@ impl Engine {
             refused,
             said,
         };
-        self.tries.insert(id, one);
+        self.waits.tries.insert(id, one);
         for (step, request) in steps {
             self.send_step(id, pipe, &rules, (step, &request));
         }
-        self.mark_backend(pipe);
-    }
-
-    /// Whether the user of `context` may begin a block and end it, if that is known.
-    fn may_begin_block(&self, context: ContextId) -> Option<bool> {
-        let credential = self.contexts.credential(context);
-        let credential = credential.and_then(|id| self.credentials.get(id))?;
-        match credential.blocks_stay_open {
-            true => Some(false),
-            false => credential.may_multi,
-        }
+        self.pool.mark_backend(pipe);
     }
 
     /// First the slot, then the bytes.
@@ -156,8 +115,8 @@ impl Engine {
         rules: &Rules,
         (step, request): (Step, &[u8]),
     ) {
-        let now = self.now;
-        let renamed = self.policy(id, rules).renames().sent(request);
+        let now = self.cx.now;
+        let renamed = self.clients.policy(id, rules).renames().sent(request);
         let request = renamed.as_deref().unwrap_or(request);
         let fate = match step {
             Step::Multi => Fate::BlockBegins,
@@ -165,37 +124,37 @@ impl Engine {
             Step::Exec => Fate::BlockEnds,
             Step::End => Fate::Replayable,
         };
-        if let Some(backend) = self.backends.get_mut(pipe) {
+        if let Some(backend) = self.pool.backends.get_mut(pipe) {
             let length = request.len();
             let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), fate);
             backend.expect(slot, now);
             backend.out.push(request);
-            self.unflushed += length;
+            self.pool.unflushed += length;
         }
     }
 
     /// No pipe of its context takes a try now. It is tried as soon as there is one.
     fn has_no_pipe_to_try(&mut self, id: ClientId, context: ContextId) {
-        let (now, limit) = (self.now, self.rules.settings.pool.queue_timeout);
+        let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
         let fresh = |at: &Duration| now.saturating_sub(*at) < REFUSED_DB;
-        let refused = self.contexts.get(context).is_some_and(|pool| {
+        let refused = self.pool.contexts.get(context).is_some_and(|pool| {
             pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(|(_, at)| fresh(at))
         });
-        let since = self.line.get(id).map_or(now, |one| one.since());
+        let since = self.waits.line.get(id).map_or(now, |one| one.since());
         if refused && since + limit <= now {
             return self.refuse_in_line(id);
         }
-        self.line.try_later(id, now);
-        self.line.call(context, id);
-        self.want(Want::Pipe(context));
-        self.wake_at(now);
+        self.waits.line.try_later(id, now);
+        self.waits.line.call(context, id);
+        self.pool.want(Want::Pipe(context));
+        self.cx.wake_at(now);
     }
 
     /// There is a pipe of this context.
     pub(super) fn try_called(&mut self, context: ContextId) {
-        for id in self.line.called(context) {
-            let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking);
-            if waits && self.line.contains(id) && !self.tries.contains_key(&id) {
+        for id in self.waits.line.called(context) {
+            let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
+            if waits && self.waits.line.contains(id) && !self.waits.tries.contains_key(&id) {
                 self.try_in_line(id);
             }
         }
@@ -204,7 +163,7 @@ impl Engine {
     /// The reply to one step of a try.
     pub(super) fn tried(&mut self, on: BackendId, id: ClientId, step: Step, reply: Vec<u8>) {
         let is_error = reply.starts_with(b"-") || reply.starts_with(b"!");
-        let Some(one) = self.tries.get_mut(&id) else {
+        let Some(one) = self.waits.tries.get_mut(&id) else {
             return;
         };
         match (step, &mut one.what) {
@@ -233,38 +192,36 @@ impl Engine {
         let Some(Try {
             what: What::Ends(_, known),
             ..
-        }) = self.tries.remove(&id)
+        }) = self.waits.tries.remove(&id)
         else {
             return;
         };
-        let limits = &self.rules.settings.limits;
+        let limits = &self.cx.rules.settings.limits;
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let Some(one) = self.line.get_mut(id) else {
+        let Some(one) = self.waits.line.get_mut(id) else {
             return;
         };
         one.ends_are_known = true;
         if let Some((request, length)) = client.input.first(limits) {
             let on = On::of("xread", &request);
             let request = on.with_ids(&request, &known);
-            let before = client.input.len();
-            client.input.replace_first(length, &request);
-            self.buffered_bytes = self.buffered_bytes + client.input.len() - before;
+            self.clients.replace_first(id, length, &request);
         }
         self.tries_on(id);
     }
 
     /// The reply to its `EXEC`.
     fn try_over(&mut self, on: BackendId, id: ClientId, reply: Vec<u8>) {
-        let Some(one) = self.tries.remove(&id) else {
+        let Some(one) = self.waits.tries.remove(&id) else {
             return;
         };
         if matches!(one.what, What::Block) {
             return self.block_answered(on, id, one.refused.as_deref(), &reply);
         }
         if one.refused.is_some() {
-            self.may_not_begin_blocks(on);
+            self.pool.may_not_begin_blocks(on);
         }
         let element = reply.strip_prefix(b"*1\r\n");
         let result = match (&one.refused, &one.said, element) {
@@ -274,9 +231,9 @@ impl Engine {
             // As where nobody may begin a block, or the server is loading.
             _ => b"_\r\n",
         };
-        let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking)
+        let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking)
             && self.clients.get(id).is_some_and(|c| !c.is_ending());
-        let Some(there) = self.line.get_mut(id).filter(|_| waits) else {
+        let Some(there) = self.waits.line.get_mut(id).filter(|_| waits) else {
             return self.undelivered(on, one.takes, result);
         };
         let first = !std::mem::replace(&mut there.judged, true);
@@ -290,12 +247,12 @@ impl Engine {
     }
 
     fn served_in_line(&mut self, id: ClientId, reply: &[u8]) {
-        let served = self.line.leave(id, Some(self.now));
+        let served = self.waits.line.leave(id, Some(self.cx.now));
         if let Some(Unblocked { asker, .. }) = served.and_then(|one| one.unblocked) {
-            self.reply_to(asker, Reply::Killed(0));
+            self.cx.reply_to(asker, Reply::Killed(0));
         }
         self.answer_in_line(id, |_, out| out.extend_from_slice(reply));
-        self.wake_for_line();
+        self.waits.wake_for_line(&mut self.cx);
         let output_bytes = self.clients.get(id).map_or(0, |client| client.out.len());
         self.bound_output(id, output_bytes);
     }
@@ -310,12 +267,16 @@ impl Engine {
     ) {
         let denied = |words: &[u8]| words.starts_with(b"-NOPERM") || words.starts_with(b"-ERR");
         if refused.is_none() && reply.starts_with(b"*") {
-            let credential = self.backends.get(on).map(|backend| backend.credential());
-            if let Some(credential) = credential.and_then(|id| self.credentials.get_mut(id)) {
+            let credential = self
+                .pool
+                .backends
+                .get(on)
+                .map(|backend| backend.credential());
+            if let Some(credential) = credential.and_then(|id| self.pool.credentials.get_mut(id)) {
                 credential.may_multi = Some(true);
             }
         } else if denied(refused.unwrap_or(reply)) {
-            self.may_not_begin_blocks(on);
+            self.pool.may_not_begin_blocks(on);
         } else {
             return self.back_in_line(id);
         }
@@ -324,34 +285,21 @@ impl Engine {
 
     /// It is known what was to be known before its command itself is tried.
     fn tries_on(&mut self, id: ClientId) {
-        match self.line.get(id) {
+        match self.waits.line.get(id) {
             // What lies there is its own, however long it took to learn that it may be tried.
-            Some(one) if one.is_over(self.now) && !one.is_owed_a_try() => self.nothing_there(id),
+            Some(one) if one.is_over(self.cx.now) && !one.is_owed_a_try() => self.nothing_there(id),
             Some(_) => self.try_in_line(id),
             None => {}
         }
     }
 
-    fn may_not_begin_blocks(&mut self, on: BackendId) {
-        let credential = self.backends.get(on).map(|backend| backend.credential());
-        let Some(credential) = credential.and_then(|id| self.credentials.get_mut(id)) else {
-            return;
-        };
-        if credential.may_multi.replace(false) != Some(false) {
-            tracing::warn!(
-                "the server does not let a user begin blocks (MULTI): what its clients wait for is \
-                 tried only when they find a place"
-            );
-        }
-    }
-
     /// Nothing has been learned. It stands in line as before.
     fn back_in_line(&mut self, id: ClientId) {
-        match self.line.get(id) {
-            Some(one) if one.is_over(self.now) || self.draining => self.nothing_there(id),
+        match self.waits.line.get(id) {
+            Some(one) if one.is_over(self.cx.now) || self.cx.draining => self.nothing_there(id),
             Some(_) => {
-                self.line.try_later(id, self.now);
-                self.wake_for_line();
+                self.waits.line.try_later(id, self.cx.now);
+                self.waits.wake_for_line(&mut self.cx);
             }
             None => {}
         }
@@ -359,7 +307,7 @@ impl Engine {
 
     /// The reply to a step is longer than what is held for a client. Nobody else is to notice.
     pub(super) fn try_too_long(&mut self, on: BackendId, id: ClientId, step: Step) {
-        if let Some(backend) = self.backends.get_mut(on)
+        if let Some(backend) = self.pool.backends.get_mut(on)
             && let Some(slot) = backend.in_flight.front_mut()
         {
             slot.give_up();
@@ -369,13 +317,13 @@ impl Engine {
                 return self.tried(on, id, step, begun);
             }
         }
-        let Some(one) = self.tries.remove(&id) else {
+        let Some(one) = self.waits.tries.remove(&id) else {
             return;
         };
         if one.takes != Takes::Nothing {
-            self.counters.undelivered(Undelivered::Lost);
+            self.cx.counters.undelivered(Undelivered::Lost);
         }
-        self.leave_line(id);
+        self.waits.leave_line(&mut self.cx, id);
         self.close_for(id, Leave::OutputLimit);
     }
 
@@ -385,32 +333,32 @@ impl Engine {
             // What becomes of them is the EXEC's to say.
             return;
         }
-        let Some(one) = self.tries.remove(&id) else {
+        let Some(one) = self.waits.tries.remove(&id) else {
             return;
         };
         let in_doubt = match one.what {
             What::Command { reads } => sent && !reads,
             What::Block | What::Ends(..) => false,
         };
-        let waits = self.awaited_lease(id) == Some(LeaseFor::Blocking);
-        if !(waits && self.line.contains(id)) {
+        let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
+        if !(waits && self.waits.line.contains(id)) {
             if in_doubt && one.takes != Takes::Nothing {
-                self.counters.undelivered(Undelivered::Unknown);
+                self.cx.counters.undelivered(Undelivered::Unknown);
             }
             return;
         }
         if !in_doubt {
             return self.back_in_line(id);
         }
-        self.leave_line(id);
+        self.waits.leave_line(&mut self.cx, id);
         let disconnect =
-            self.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
+            self.cx.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         let silent = |client: &super::Client| client.session.reply_mode.is_silent();
         if disconnect || self.clients.get(id).is_some_and(silent) {
-            self.leaves_for(id, Leave::BackendLost);
+            self.clients.leaves_for(id, Leave::BackendLost);
             return self.end(id, Ending::AfterReplies(Box::default()));
         }
-        self.counters.refused(Refusal::UnknownOutcome.label());
+        self.cx.counters.refused(Refusal::UnknownOutcome.label());
         self.answer_in_line(id, |_, out| Refusal::UnknownOutcome.write(out));
     }
 }

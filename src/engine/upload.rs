@@ -2,17 +2,15 @@
 //! put on a pipe, where it would delay everybody: it streams over a lease of its own. One
 //! that cannot be carried is swallowed as it comes and answered at its end.
 
-use std::time::Duration;
-
 use crate::command::{Lookup, Route, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use crate::session::ReplyMode;
 use crate::telemetry::{self, Leave};
 
-use super::client::Client;
-use super::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::{Client, Stream, Target, WINDOW, lookup};
 use super::key::ClientId;
-use super::lease::LeaseFor;
+use super::lease::lent::LeaseFor;
 use super::slot::{Fate, Receiver, Slot};
 use super::{Engine, Rules};
 
@@ -24,46 +22,6 @@ const UNSENT_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes that are passed on at once of what its client has sent ahead.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// How long a slow upload is watched before it is judged.
-const WINDOW: Duration = Duration::from_secs(5);
-
-/// A huge request that is passing through.
-#[derive(Debug)]
-pub struct Stream {
-    scanner: RequestScanner,
-    way: Way,
-    window_began: Duration,
-    window_bytes: u64,
-    /// The backend has taken too little so far for more to be read.
-    full: bool,
-}
-
-#[derive(Debug)]
-enum Way {
-    /// To the client's lease.
-    Lease,
-    /// To nobody; at its end, this is the answer.
-    Nowhere(Box<[u8]>),
-}
-
-impl Stream {
-    /// What is still to come is read and dropped, and has no answer of its own.
-    pub fn swallow_rest(&mut self) {
-        self.way = Way::Nowhere(Box::default());
-        self.full = false;
-    }
-
-    /// Whether the rest goes nowhere.
-    pub fn is_swallowed(&self) -> bool {
-        matches!(self.way, Way::Nowhere(_))
-    }
-
-    /// Whether more of the request may be read from the client.
-    pub fn may_read(&self) -> bool {
-        !self.full
-    }
-}
 
 impl Engine {
     /// Looks at an unfinished request, of which `partial` has come. True when it streams
@@ -101,58 +59,54 @@ impl Engine {
         if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
             return self.cannot_be_told(id) == Outcome::Ended;
         }
-        let queueing = self.lent(id).is_some_and(|lent| lent.bracket.is_queueing());
+        let queueing = self
+            .clients
+            .lent(id)
+            .is_some_and(|lent| lent.bracket.is_queueing());
         let refused = || {
-            let forbidden = |spec| self.forbidden(id, rules, spec);
+            let forbidden = |spec| self.clients.forbidden(id, rules, spec);
             refusal_of(rules, partial, scanner, queueing, forbidden)
         };
         if let Some(reply) = lost.or_else(refused) {
-            self.counters.refused("huge_request");
-            self.counters.went(telemetry::Way::Refused);
-            if let Some(lent) = self.lent(id) {
+            self.cx.counters.refused("huge_request");
+            self.cx.counters.went(telemetry::Way::Refused);
+            if let Some(lent) = self.clients.lent(id) {
                 lent.bracket.refused();
             }
-            self.has_begun(id, rules, partial, scanner);
-            self.swallow_stream(id, scanner.clone(), reply);
+            self.clients
+                .has_begun(&self.cx, id, rules, partial, scanner);
+            self.clients
+                .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
             return true;
         }
         if !leased {
             if waited {
                 let mut reply = Vec::new();
-                let refusal = Refusal::NotExecuted(self.why_not());
+                let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
                 refusal.write(&mut reply);
                 let label = refusal.label();
-                self.counters.refused(label);
-                self.counters.went(telemetry::Way::Refused);
-                self.swallow_stream(id, scanner.clone(), reply);
+                self.cx.counters.refused(label);
+                self.cx.counters.went(telemetry::Way::Refused);
+                self.clients
+                    .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
                 return true;
             }
             if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
-                self.swallow_stream(id, scanner.clone(), Vec::new());
+                self.clients
+                    .swallow_stream(&mut self.cx, id, scanner.clone(), Vec::new());
                 return true;
             }
             return false;
         }
-        self.has_begun(id, rules, partial, scanner);
+        self.clients
+            .has_begun(&self.cx, id, rules, partial, scanner);
         self.start_upload(id, partial, scanner.clone())
-    }
-
-    /// From now on the client's last command is this one.
-    fn has_begun(&mut self, id: ClientId, rules: &Rules, partial: &[u8], scanner: &RequestScanner) {
-        let now = self.now;
-        let name = match lookup(rules, partial, scanner) {
-            Some(Lookup::Known(spec)) => &*spec.name,
-            _ => "NULL",
-        };
-        if let Some(client) = self.clients.get_mut(id) {
-            client.served(now, name);
-        }
     }
 
     /// First the slot, then the bytes.
     fn start_upload(&mut self, id: ClientId, partial: &[u8], scanner: RequestScanner) -> bool {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
@@ -160,7 +114,7 @@ impl Engine {
             return false;
         };
         let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
-        let Some(backend) = self.backends.get_mut(carrier) else {
+        let Some(backend) = self.pool.backends.get_mut(carrier) else {
             return false;
         };
         assert_eq!(
@@ -168,7 +122,7 @@ impl Engine {
             client.context(),
             "a huge request runs as its client's user and in its db"
         );
-        self.counters.went(way);
+        self.cx.counters.went(way);
         let receiver = match client.session.reply_mode.begin_command() {
             true => Receiver::Silent,
             false => Receiver::Client,
@@ -178,7 +132,7 @@ impl Engine {
         client.in_flight += 1;
         client.active_at = now;
         if let Some(since) = client.waiting_since.take() {
-            self.counters.waited(now.saturating_sub(since));
+            self.cx.counters.waited(now.saturating_sub(since));
         }
         backend.expect(
             Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
@@ -186,40 +140,24 @@ impl Engine {
         );
         backend.out.stream(true);
         // Its name has come: the request was judged by it.
-        let renamed = client.policy(&self.rules).renames().sent(partial);
+        let renamed = client.policy(&self.cx.rules).renames().sent(partial);
         backend.out.push(renamed.as_deref().unwrap_or(partial));
         client.stream = Some(Box::new(Stream {
             scanner,
-            way: Way::Lease,
+            target: Target::Lease,
             window_began: now,
             window_bytes: 0,
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
         }));
-        self.mark_backend(carrier);
-        self.weights.touch(carrier);
-        self.watch_stream(id, now + WINDOW);
+        self.pool.mark_backend(carrier);
+        self.pool.weights.touch(carrier);
+        self.clients.watch_stream(&mut self.cx, id, now + WINDOW);
         true
-    }
-
-    /// The rest of the request under way is read and dropped; `reply` is its answer.
-    fn swallow_stream(&mut self, id: ClientId, scanner: RequestScanner, reply: Vec<u8>) {
-        let now = self.now;
-        if let Some(client) = self.clients.get_mut(id) {
-            client.hold = None;
-            client.stream = Some(Box::new(Stream {
-                scanner,
-                way: Way::Nowhere(reply.into()),
-                window_began: now,
-                window_bytes: 0,
-                full: false,
-            }));
-            self.watch_stream(id, now + WINDOW);
-        }
     }
 
     /// More bytes of a huge request. What is left when it has ended is returned.
     pub(super) fn stream_bytes<'a>(&mut self, id: ClientId, bytes: &'a [u8]) -> &'a [u8] {
-        let limits = self.rules.settings.limits.clone();
+        let limits = self.cx.rules.settings.limits.clone();
         let Some(client) = self.clients.get_mut(id) else {
             return &[];
         };
@@ -238,20 +176,20 @@ impl Engine {
             // Half a request has gone out: the lease is broken with the client.
             let mut last_words = Vec::new();
             Refusal::Protocol(error).write(&mut last_words);
-            self.leaves_for(id, Leave::ProtocolError);
+            self.clients.leaves_for(id, Leave::ProtocolError);
             self.end_broken(id, last_words);
             return &[];
         }
         stream.window_bytes += used as u64;
         let (part, rest) = bytes.split_at(used.min(bytes.len()));
         let carrier = client.carrier;
-        if matches!(stream.way, Way::Lease)
-            && let Some(backend) = self.backends.get_mut(carrier)
+        if matches!(stream.target, Target::Lease)
+            && let Some(backend) = self.pool.backends.get_mut(carrier)
         {
             backend.out.push(part);
             stream.full = backend.out.unsent_len() > UNSENT_BYTES_MAX;
-            self.mark_backend(carrier);
-            self.weights.touch(carrier);
+            self.pool.mark_backend(carrier);
+            self.pool.weights.touch(carrier);
         }
         if !ended {
             if let Some(client) = self.clients.get_mut(id) {
@@ -259,8 +197,8 @@ impl Engine {
             }
             return &[];
         }
-        match stream.way {
-            Way::Lease => {
+        match stream.target {
+            Target::Lease => {
                 // Without a reply to come, the lease was lost on the way and that was said.
                 if let Some(client) = self.clients.get_mut(id)
                     && client.in_flight > 0
@@ -268,59 +206,28 @@ impl Engine {
                     client.hold = Some(Hold::Replies);
                 }
             }
-            Way::Nowhere(reply) => self.finish_swallowed(id, &reply),
+            Target::Nowhere(reply) => self.clients.finish_swallowed(id, &reply),
         }
         rest
     }
 
-    /// Whether some of a huge request is here that can be passed on now.
-    pub(super) fn has_more_for_stream(&self, id: ClientId) -> bool {
-        let more = |client: &Client| {
-            let stream = client.stream.as_ref();
-            stream.is_some_and(|stream| stream.may_read()) && !client.input.is_empty()
-        };
-        self.clients.get(id).is_some_and(more)
-    }
-
     /// Passes on what is here of a huge request, as much as its backend takes.
     pub(super) fn stream_input(&mut self, id: ClientId) {
-        if !self.has_more_for_stream(id) {
+        if !self.clients.has_more_for_stream(id) {
             return;
         }
-        let Some(client) = self.clients.get_mut(id) else {
+        let Some(taken) = self.clients.take_input(id) else {
             return;
         };
-        let (buffer, mut at) = client.input.take();
-        self.buffered_bytes -= buffer.len() - at;
+        let bytes = taken.rest();
+        let mut at = 0;
         let room = |client: &Client| client.stream.as_ref().is_some_and(|s| s.may_read());
-        while at < buffer.len() && self.clients.get(id).is_some_and(room) {
-            let end = buffer.len().min(at + PIECE_BYTES);
-            let rest = self.stream_bytes(id, buffer.get(at..end).unwrap_or_default());
+        while at < bytes.len() && self.clients.get(id).is_some_and(room) {
+            let end = bytes.len().min(at + PIECE_BYTES);
+            let rest = self.stream_bytes(id, bytes.get(at..end).unwrap_or_default());
             at = end - rest.len();
         }
-        if let Some(client) = self.clients.get_mut(id) {
-            client.input.put_back(buffer, at);
-            self.buffered_bytes += client.input.len();
-        }
-    }
-
-    /// A client goes on with a huge request: what it has sent ahead comes first.
-    pub(super) fn stream_goes_on(&mut self, id: ClientId) {
-        match self.has_more_for_stream(id) {
-            true => self.resumed.push_back(id),
-            false => self.allow_reading(id),
-        }
-    }
-
-    fn finish_swallowed(&mut self, id: ClientId, reply: &[u8]) {
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        client.overdue_bytes = 0;
-        client.waiting_since = None;
-        if !client.session.reply_mode.begin_command() {
-            self.reply_with(id, |out| out.extend_from_slice(reply));
-        }
+        self.clients.put_input_back(id, taken, at);
     }
 
     /// The client gets these last bytes and is closed; its lease is broken.
@@ -335,7 +242,7 @@ impl Engine {
             if let Some(lease) = client.part_with_lease() {
                 self.break_lease(lease);
             }
-            self.close_if_done(id);
+            self.clients.close_if_done(&mut self.cx, id);
         }
     }
 
@@ -352,7 +259,7 @@ impl Engine {
         }
         let mut reply = Vec::new();
         Refusal::NotExecuted(crate::resp::NotExecuted::BackendLost).write(&mut reply);
-        stream.way = Way::Nowhere(reply.into());
+        stream.target = Target::Nowhere(reply.into());
         stream.full = false;
         true
     }
@@ -365,25 +272,20 @@ impl Engine {
         let carrier = client.carrier;
         if let Some(stream) = &mut client.stream
             && stream.full
-            && let Some(backend) = self.backends.get(carrier)
+            && let Some(backend) = self.pool.backends.get(carrier)
             && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
         {
             stream.full = false;
-            self.stream_goes_on(id);
+            self.clients.stream_goes_on(&mut self.cx, id);
         }
     }
 
     /// Closes clients whose huge requests come too slowly, each with its backend.
     pub(super) fn expire_streams(&mut self) {
-        let least = self.rules.settings.clients.upload_bytes_per_second_min;
+        let least = self.cx.rules.settings.clients.upload_bytes_per_second_min;
         let least = least.saturating_mul(WINDOW.as_secs());
-        let now = self.now;
-        while let Some(&(at, id)) = self.streams.first() {
-            if at > now {
-                return self.wake_at(at);
-            }
-            self.steps += 1;
-            self.streams.remove(&(at, id));
+        let now = self.cx.now;
+        while let Some(id) = self.clients.next_stream_due(&mut self.cx) {
             // It may have passed, and another one be passing, that is judged at its own time.
             let stream = self.clients.get_mut(id).and_then(|c| c.stream.as_mut());
             let Some(stream) = stream.filter(|stream| stream.window_began + WINDOW <= now) else {
@@ -391,24 +293,19 @@ impl Engine {
             };
             if stream.window_bytes >= least || stream.full {
                 (stream.window_began, stream.window_bytes) = (now, 0);
-                self.watch_stream(id, now + WINDOW);
+                self.clients.watch_stream(&mut self.cx, id, now + WINDOW);
                 continue;
             }
-            let answered = matches!(&stream.way, Way::Nowhere(reply) if reply.is_empty());
+            let answered = matches!(&stream.target, Target::Nowhere(reply) if reply.is_empty());
             tracing::warn!("client closed: a huge request came too slowly");
-            self.counters.refused(Refusal::UploadTooSlow.label());
+            self.cx.counters.refused(Refusal::UploadTooSlow.label());
             let mut last_words = Vec::new();
             if !answered {
                 Refusal::UploadTooSlow.write(&mut last_words);
             }
-            self.leaves_for(id, Leave::Refused);
+            self.clients.leaves_for(id, Leave::Refused);
             self.end_broken(id, last_words);
         }
-    }
-
-    fn watch_stream(&mut self, id: ClientId, at: Duration) {
-        self.streams.insert((at, id));
-        self.wake_at(at);
     }
 }
 
@@ -444,12 +341,4 @@ fn refusal_of<'r>(
         }
     }
     Some(reply)
-}
-
-/// What a huge request asks for, judged by what has come of it.
-fn lookup<'r>(rules: &'r Rules, partial: &[u8], scanner: &RequestScanner) -> Option<Lookup<'r>> {
-    let (at, len) = scanner.name()?;
-    let name = partial.get(at as usize..at as usize + len as usize)?;
-    let argc = scanner.argc().unwrap_or(1);
-    Some(rules.commands.lookup(partial, name, argc))
 }

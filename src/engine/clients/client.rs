@@ -1,0 +1,176 @@
+//! One application's connection: its session, what has come in and not been dealt with,
+//! what has not been sent, and what it waits for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::admission::Seat;
+use crate::engine::context::Within;
+use crate::engine::key::{BackendId, ContextId, CredentialId};
+use crate::engine::lease::holding::Holding;
+use crate::engine::verdict::Verdict;
+use crate::session::Session;
+use crate::session::client_line::Address;
+use crate::telemetry::Leave;
+
+use super::hold::{Ending, Hold};
+use super::input::Input;
+use super::outbox::Outbox;
+use super::upload::Stream;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    /// Its virtual state.
+    pub session: Session,
+    /// The session's context.
+    pub within: Within,
+    /// As whom its commands run on the server.
+    pub credential: CredentialId,
+    /// What the server has said of the login that its next request asks for.
+    pub verdict: Option<Box<Verdict>>,
+    /// Its place among the clients of its user.
+    pub seat: Option<Seat>,
+    /// Where it comes from.
+    pub address: Box<Address>,
+    /// Bytes received and not dealt with.
+    pub input: Input,
+    /// Bytes to be sent.
+    pub out: Outbox,
+    /// Requests forwarded whose replies are not in.
+    pub in_flight: u32,
+    /// The number of its next request.
+    pub sequence_next: u32,
+    /// The number of the request whose reply is next.
+    pub sequence_due: u32,
+    /// The backend that carries what is in flight.
+    pub carrier: BackendId,
+    /// See [`Hold`].
+    pub hold: Option<Hold>,
+    /// Since when the request at the head of the input has waited.
+    pub waiting_since: Option<Duration>,
+    /// Bytes at the head of the input that have waited as long as they may.
+    pub overdue_bytes: usize,
+    /// Requests at the head of the input that are replays, and are not replayed again.
+    pub replays: u32,
+    /// A backend of its own.
+    pub lease: Holding,
+    /// A huge request that is passing through.
+    pub stream: Option<Box<Stream>>,
+    /// See [`Ending`].
+    pub ending: Ending,
+    /// Why it ends, if that is not the client's own doing.
+    pub leaving: Option<Leave>,
+    /// It is listed for writing.
+    pub dirty: bool,
+    /// The runtime does not read it.
+    pub unread: bool,
+    /// While it was not read it has sent its end, behind what has not been read of it.
+    pub hung_up: bool,
+    /// When it connected.
+    pub connected_at: Duration,
+    /// Since when it has been expected to log in, where it has to.
+    pub asked_since: Duration,
+    /// When it last sent something, or took something that was sent to it.
+    pub active_at: Duration,
+    /// When it is next looked at whether it is idle.
+    pub look_at: Option<Duration>,
+    /// Its last command.
+    pub last_command: CommandName,
+}
+
+/// Name of a command for `CLIENT LIST`, cut to what fits beside the other fields.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommandName {
+    len: u8,
+    bytes: [u8; 23],
+}
+
+impl CommandName {
+    /// Remembers `name`.
+    pub fn set(&mut self, name: &str) {
+        let len = name.len().min(self.bytes.len());
+        if let (Some(to), Some(from)) = (self.bytes.get_mut(..len), name.as_bytes().get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.len = len as u8;
+    }
+
+    /// The name; `NULL` before the first command, as Redis prints it.
+    pub fn as_str(&self) -> &str {
+        match self
+            .bytes
+            .get(..usize::from(self.len))
+            .map(std::str::from_utf8)
+        {
+            Some(Ok(name)) if !name.is_empty() => name,
+            _ => "NULL",
+        }
+    }
+}
+
+/// What the runtime knows of a connection that was accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// `CLIENT ID`: unique in the process.
+    pub id: u64,
+    /// Both ends.
+    pub address: Address,
+}
+
+impl Accepted {
+    /// A TCP client.
+    pub fn tcp(id: u64, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            id,
+            address: Address::Tcp { peer, local },
+        }
+    }
+}
+
+impl Client {
+    /// Key of the session's context.
+    #[inline]
+    pub fn context(&self) -> ContextId {
+        self.within.id()
+    }
+
+    /// Bytes that narrows holds for it, those left aside that are with its backend.
+    pub fn buffered_bytes(&self) -> usize {
+        self.out.len() + self.input.len() + self.session.names_bytes()
+    }
+
+    /// A client that has just connected.
+    pub fn new(accepted: Accepted, within: Within, db: u32, now: Duration) -> Self {
+        Self {
+            session: Session::new(accepted.id, db),
+            within,
+            credential: CredentialId::default(),
+            verdict: None,
+            seat: None,
+            address: Box::new(accepted.address),
+            input: Input::default(),
+            out: Outbox::default(),
+            in_flight: 0,
+            sequence_next: 0,
+            sequence_due: 0,
+            carrier: BackendId::default(),
+            hold: None,
+            waiting_since: None,
+            overdue_bytes: 0,
+            replays: 0,
+            lease: Holding::default(),
+            stream: None,
+            ending: Ending::No,
+            leaving: None,
+            dirty: false,
+            unread: false,
+            hung_up: false,
+            connected_at: now,
+            asked_since: now,
+            active_at: now,
+            look_at: None,
+            last_command: CommandName::default(),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a client has done on the backend that it holds.
+
+use crate::engine::cx::Cx;
+use crate::engine::key::ClientId;
+use crate::engine::lease::feed::Feed;
+use crate::engine::lease::holding::Lease;
+use crate::engine::lease::lent::Lent;
+use crate::engine::lease::wait::UNBLOCKED;
+use crate::engine::planted::{self, Bug};
+use crate::engine::slot::Receiver;
+use crate::resp::{Protocol, Refusal, write};
+use crate::session::{Mark, exec_reply};
+
+use super::{Client, Clients};
+
+/// What is known of a request on a lost lease.
+pub enum Unanswered {
+    /// What comes of it, whatever has become of what was sent for it.
+    Known(Vec<u8>),
+    /// It may have run, and its client goes on.
+    Unknown,
+    /// So may it, and its client cannot go on: whether a transaction has begun is not known to it, and
+    /// what it has sent behind must not run outside of one.
+    Unclear,
+}
+
+impl Clients {
+    pub fn lent(&mut self, id: ClientId) -> Option<&mut Lent> {
+        Some(&mut self.get_mut(id)?.lease.as_mut()?.lent)
+    }
+
+    /// The feed of the client that holds a backend, if it has one.
+    pub fn feed(&mut self, owner: ClientId) -> Option<&mut Feed> {
+        self.lent(owner)?.feed.as_deref_mut()
+    }
+
+    /// Whether the client has, or has had, one on the backend that it holds.
+    pub fn has_feed(&self, owner: ClientId) -> bool {
+        let lease = self.get(owner).and_then(|c| c.lease.as_ref());
+        lease.is_some_and(|lease| lease.lent.feed.is_some())
+    }
+
+    /// Whether the client is sent things unasked: losing its backend loses some of them.
+    pub fn has_live_feed(&self, owner: ClientId) -> bool {
+        let lease = self.get(owner).and_then(|c| c.lease.as_ref());
+        lease.is_some_and(|l| l.lent.feed.as_ref().is_some_and(|feed| feed.is_live()))
+    }
+
+    /// Whether the client may be sent something unasked in the middle of a reply.
+    pub fn may_hear_inside(&self, owner: ClientId) -> bool {
+        let client = self.get(owner);
+        let resp3 = client.is_some_and(|client| client.session.protocol == Protocol::Resp3);
+        resp3 && self.has_feed(owner)
+    }
+
+    /// While its places are filled its client is in the transaction still, as in Redis.
+    pub fn executes(&mut self, id: ClientId, queued: Option<u32>) {
+        if let Some(lent) = self.lent(id) {
+            lent.executing = queued;
+        }
+    }
+
+    /// What a request on a lost lease leaves open.
+    pub fn bracket_unanswered(&mut self, id: ClientId, receiver: Receiver) -> Unanswered {
+        let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
+            return Unanswered::Unknown;
+        };
+        let mut moves = false;
+        if let Some(client) = self.get_mut(id)
+            && let Some(lease) = client.lease.as_mut()
+        {
+            let bracket = &mut lease.lent.bracket;
+            // Which db its client would be in then nobody knows.
+            moves = mark == Mark::ExecFilled && bracket.moves();
+            let protocol = client.session.protocol;
+            if let Some(told) = bracket.unanswered(&mut client.session.lost, mark, protocol) {
+                return Unanswered::Known(told);
+            }
+        }
+        match moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch) {
+            true => Unanswered::Unclear,
+            false => Unanswered::Unknown,
+        }
+    }
+
+    /// What a wait's client hears in place of its reply, if that means nothing: the connection has
+    /// not been moved behind its writes.
+    pub fn wait_is_void(&mut self, id: ClientId, mark: Mark) -> Option<Vec<u8>> {
+        if !matches!(mark, Mark::Wait | Mark::WaitAof) {
+            return None;
+        }
+        let void = std::mem::take(&mut self.lent(id)?.offset_unmoved);
+        void.then(|| {
+            let mut reply = Vec::new();
+            Refusal::OffsetUnmoved.write(&mut reply);
+            reply
+        })
+    }
+
+    /// Whether a client that has left would have to wait for what it has written to arrive.
+    pub fn would_wait_for_writes(&mut self, id: ClientId, mark: Mark, reply: &[u8]) -> bool {
+        let waits = matches!(mark, Mark::Wait | Mark::WaitAof);
+        let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
+        waits && wait.is_some_and(|wait| wait.was_in_vain(reply))
+    }
+
+    /// What the client hears whose wait was being ended, with this reply of the server.
+    pub fn hears_after_cancel(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        (reply, first, silent): (&[u8], u32, bool),
+        error: bool,
+    ) {
+        let void = self.wait_is_void(id, Mark::Wait);
+        if !silent {
+            self.reply_with(id, |out| match (error, void) {
+                (true, _) => write::error(out, UNBLOCKED),
+                (false, Some(void)) => out.extend_from_slice(&void),
+                (false, None) => out.extend_from_slice(reply),
+            });
+        }
+        self.replies_in(cx, id, first, 1);
+    }
+
+    /// What a client is sent unasked in the middle of a reply is not silenced with that
+    /// (CLIENT_PUSHING, networking.c).
+    pub fn hears_what_is_inside(&mut self, id: ClientId, reply: &[u8]) {
+        if let Some(told) = exec_reply::pushes(reply) {
+            self.reply_with(id, |out| out.extend_from_slice(&told));
+        }
+    }
+}
+
+impl Client {
+    /// Takes its lease from a client. What is still open on it is lost to the client, who is not
+    /// to forget that with it.
+    pub fn part_with_lease(&mut self) -> Option<Lease> {
+        self.lease.part(&mut self.session.lost)
+    }
+
+    /// Whether it holds a backend for whatever it asks for, and not just for one request.
+    pub fn has_session_lease(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| {
+            let lent = &lease.lent;
+            !lent.purpose.is_one_request()
+                || (planted::has(Bug::ErrandShared) && !lent.errand_to_come)
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! The end of a request that narrows answers itself.
+
+use crate::command::Spec;
+use crate::engine::cx::Cx;
+use crate::engine::key::ClientId;
+use crate::resp::{Protocol, write};
+use crate::telemetry::Way;
+
+use super::Clients;
+use super::hold::Outcome;
+
+impl Clients {
+    pub fn finish_local(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        spec: &Spec,
+        reply: &[u8],
+        silent: bool,
+    ) -> Outcome {
+        let now = cx.now;
+        if let Some(client) = self.get_mut(id) {
+            client.served(now, &spec.name);
+            cx.counters.went(Way::Local);
+        }
+        if !silent {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+        Outcome::Taken
+    }
+
+    /// Writes a local reply that depends on the client's protocol.
+    pub fn finish_gather(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        spec: &Spec,
+        write: impl FnOnce(Protocol, &mut Vec<u8>),
+    ) -> Outcome {
+        let Some(client) = self.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let mut reply = Vec::new();
+        write(client.session.protocol, &mut reply);
+        let silent = client.session.reply_mode.begin_command();
+        self.finish_local(cx, id, spec, &reply, silent)
+    }
+
+    /// `CLIENT INFO`.
+    pub fn own_line(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Outcome {
+        let mut text = self.client_line(cx, id);
+        text.push(b'\n');
+        self.finish_gather(cx, id, spec, |protocol, out| {
+            write::verbatim(out, &text, protocol);
+        })
+    }
+}

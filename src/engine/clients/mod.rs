@@ -1,0 +1,282 @@
+//! The clients of a worker: their sessions, what has come in and has not been dealt with, what has not
+//! been sent, and what each waits for. Knows nothing of backends but their keys.
+
+mod client;
+mod commands;
+pub mod debtors;
+pub mod hold;
+mod holds;
+mod idle;
+mod input;
+mod lent;
+mod list;
+mod local;
+mod outbox;
+mod pauses;
+mod reading;
+mod upload;
+mod users;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use input::Taken;
+use outbox::BufferStore;
+use slotmap::SlotMap;
+
+use crate::admission::Paused;
+
+use super::cx::Cx;
+use super::key::ClientId;
+
+use self::debtors::Debtors;
+
+pub use client::{Accepted, Client};
+pub use idle::Over;
+pub use lent::Unanswered;
+pub use list::{is_blocked, view};
+pub use upload::{Stream, Target, WINDOW, lookup};
+
+/// See the module.
+#[derive(Default)]
+pub struct Clients {
+    all: SlotMap<ClientId, Client>,
+    store: BufferStore,
+    /// Those with bytes to be written, each once.
+    dirty: Vec<ClientId>,
+    /// Those that go on, in the order in which they may.
+    resumed: VecDeque<ClientId>,
+    /// Bytes in all inputs and outboxes, and of names.
+    buffered_bytes: usize,
+    /// When clients are looked at whether they are idle: each at most once, at its `look_at`.
+    looks: BTreeSet<(Duration, ClientId)>,
+    /// Those who wait for the end of a pause, and of which one.
+    held_up: Vec<ClientId>,
+    held_up_in: Option<Paused>,
+    /// Those who wait for the backend's `COMMAND`.
+    command_waiters: Vec<(ClientId, Duration)>,
+    /// When that was last asked for.
+    commands_asked_at: Option<Duration>,
+    pub debtors: Debtors,
+    /// When huge requests are judged by their speed.
+    streams: BTreeSet<(Duration, ClientId)>,
+}
+
+impl Clients {
+    /// A client has come.
+    pub fn insert(&mut self, client: Client) -> ClientId {
+        self.all.insert(client)
+    }
+
+    /// A client is gone, with whatever was to be sent to it.
+    pub fn remove(&mut self, id: ClientId) -> Option<Client> {
+        let mut client = self.all.remove(id)?;
+        self.buffered_bytes = (self.buffered_bytes).saturating_sub(client.buffered_bytes());
+        let unsent = client.out.len();
+        client.out.wrote(unsent, &mut self.store);
+        Some(client)
+    }
+
+    /// One of them, if it is still there.
+    #[inline]
+    pub fn get(&self, id: ClientId) -> Option<&Client> {
+        self.all.get(id)
+    }
+
+    /// One of them, if it is still there.
+    #[inline]
+    pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.all.get_mut(id)
+    }
+
+    /// Whether it is still there.
+    #[inline]
+    pub fn contains_key(&self, id: ClientId) -> bool {
+        self.all.contains_key(id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
+        self.all.iter()
+    }
+
+    /// All of them.
+    pub fn keys(&self) -> impl Iterator<Item = ClientId> {
+        self.all.keys()
+    }
+
+    /// All of them.
+    pub fn values(&self) -> impl Iterator<Item = &Client> {
+        self.all.values()
+    }
+
+    /// All of them.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.all.values_mut()
+    }
+
+    /// Bytes in all inputs and outboxes, and of names.
+    #[inline]
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffered_bytes
+    }
+
+    /// A client's names are longer or shorter than those of so many bytes that it had. Whether they
+    /// are.
+    pub fn names_changed(&mut self, id: ClientId, bytes_before: usize) -> bool {
+        let names = self.get(id).map(|client| client.session.names_bytes());
+        let now = names.unwrap_or_default();
+        self.buffered_bytes = (self.buffered_bytes + now).saturating_sub(bytes_before);
+        now != bytes_before
+    }
+
+    /// A client goes on as soon as what is being dealt with is done.
+    #[inline]
+    pub fn resume(&mut self, id: ClientId) {
+        self.resumed.push_back(id);
+    }
+
+    /// The next one that goes on.
+    pub fn next_resumed(&mut self) -> Option<ClientId> {
+        self.resumed.pop_front()
+    }
+
+    /// Whether anybody is to go on.
+    pub fn any_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
+    /// Whether anybody has bytes to be written that have not been fetched.
+    pub fn any_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Clients with bytes to be written, each once.
+    pub fn take_dirty(&mut self, into: &mut Vec<ClientId>) {
+        into.append(&mut self.dirty);
+    }
+
+    /// Bytes for a client.
+    pub fn output(&mut self, id: ClientId) -> &[u8] {
+        match self.all.get_mut(id) {
+            Some(client) => {
+                client.dirty = false;
+                client.out.unsent()
+            }
+            None => &[],
+        }
+    }
+
+    /// The first `n` bytes for a client have been written.
+    pub fn wrote(&mut self, id: ClientId, n: usize, cx: &Cx) {
+        if let Some(client) = self.all.get_mut(id) {
+            self.buffered_bytes = (self.buffered_bytes).saturating_sub(n.min(client.out.len()));
+            client.active_at = cx.now;
+            client.out.wrote(n, &mut self.store);
+        }
+    }
+
+    /// These bytes go to a client as they are. How many it has not been sent then; `None`: it is gone.
+    #[inline]
+    pub fn pass_on(&mut self, id: ClientId, bytes: &[u8]) -> Option<usize> {
+        let client = self.all.get_mut(id)?;
+        client.out.tail(&mut self.store).extend_from_slice(bytes);
+        let unsent = client.out.len();
+        if !client.dirty {
+            client.dirty = true;
+            self.dirty.push(id);
+        }
+        self.buffered_bytes += bytes.len();
+        Some(unsent)
+    }
+
+    /// What `write` writes goes to a client.
+    pub fn reply_with(&mut self, id: ClientId, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(client) = self.all.get_mut(id) else {
+            return;
+        };
+        let out = client.out.tail(&mut self.store);
+        let before = out.len();
+        write(out);
+        self.buffered_bytes += out.len() - before;
+        self.mark(id);
+    }
+
+    /// Lists a client for writing.
+    pub fn mark(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(id)
+            && !client.dirty
+        {
+            client.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// These bytes have come from a client, behind those that have not been dealt with.
+    pub fn push_input(&mut self, id: ClientId, bytes: &[u8]) {
+        if let Some(client) = self.all.get_mut(id) {
+            client.input.push(bytes);
+            self.buffered_bytes += bytes.len();
+        }
+    }
+
+    /// Takes what has come from a client and has not been dealt with, for as long as it is looked at:
+    /// [`Clients::put_input_back`].
+    pub fn take_input(&mut self, id: ClientId) -> Option<Taken> {
+        let client = self.all.get_mut(id)?;
+        let taken = client.input.take();
+        self.buffered_bytes -= taken.rest().len();
+        Some(taken)
+    }
+
+    /// What has been taken is there again, but for the first `done` bytes, which have been dealt with.
+    pub fn put_input_back(&mut self, id: ClientId, taken: Taken, done: usize) {
+        if let Some(client) = self.all.get_mut(id) {
+            client.input.put_back(taken, done);
+            self.buffered_bytes += client.input.len();
+        }
+    }
+
+    /// In place of the request at the head of a client's input, so many bytes long, `other` stands.
+    pub fn replace_first(&mut self, id: ClientId, length: usize, other: &[u8]) {
+        if let Some(client) = self.all.get_mut(id) {
+            let before = client.input.len();
+            client.input.replace_first(length, other);
+            self.buffered_bytes = self.buffered_bytes + client.input.len() - before;
+        }
+    }
+
+    /// What a client has sent and has not been dealt with is dropped.
+    pub fn drop_input(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(id) {
+            self.buffered_bytes = (self.buffered_bytes).saturating_sub(client.input.len());
+            client.input.clear();
+        }
+    }
+
+    /// These requests are dealt with again, before everything else of this client: `count` of them.
+    pub fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
+        let Some(client) = self.all.get_mut(id) else {
+            return;
+        };
+        client.input.rewind(requests);
+        // What is judged of a request is of the one that stands first.
+        client.verdict = None;
+        client.replays = client.replays.saturating_add(count);
+        client.waiting_since = None;
+        client.overdue_bytes = 0;
+        client.hold = None;
+        self.buffered_bytes += requests.len();
+        self.resume(id);
+    }
+}

@@ -1,0 +1,151 @@
+//! Huge requests on their way through, as far as they are their clients' own matter.
+
+use std::time::Duration;
+
+use crate::command::Lookup;
+use crate::engine::Rules;
+use crate::engine::cx::Cx;
+use crate::engine::key::ClientId;
+use crate::resp::RequestScanner;
+
+use super::{Client, Clients};
+
+/// How long a slow upload is watched before it is judged.
+pub const WINDOW: Duration = Duration::from_secs(5);
+
+/// A huge request that is passing through.
+#[derive(Debug)]
+pub struct Stream {
+    pub scanner: RequestScanner,
+    pub target: Target,
+    pub window_began: Duration,
+    pub window_bytes: u64,
+    /// The backend has taken too little so far for more to be read.
+    pub full: bool,
+}
+
+#[derive(Debug)]
+pub enum Target {
+    /// To the client's lease.
+    Lease,
+    /// To nobody; at its end, this is the answer.
+    Nowhere(Box<[u8]>),
+}
+
+impl Stream {
+    /// What is still to come is read and dropped, and has no answer of its own.
+    pub fn swallow_rest(&mut self) {
+        self.target = Target::Nowhere(Box::default());
+        self.full = false;
+    }
+
+    /// Whether the rest goes nowhere.
+    pub fn is_swallowed(&self) -> bool {
+        matches!(self.target, Target::Nowhere(_))
+    }
+
+    /// Whether more of the request may be read from the client.
+    pub fn may_read(&self) -> bool {
+        !self.full
+    }
+}
+
+impl Clients {
+    /// From now on the client's last command is this one.
+    pub fn has_begun(
+        &mut self,
+        cx: &Cx,
+        id: ClientId,
+        rules: &Rules,
+        partial: &[u8],
+        scanner: &RequestScanner,
+    ) {
+        let now = cx.now;
+        let name = match lookup(rules, partial, scanner) {
+            Some(Lookup::Known(spec)) => &*spec.name,
+            _ => "NULL",
+        };
+        if let Some(client) = self.get_mut(id) {
+            client.served(now, name);
+        }
+    }
+
+    /// The rest of the request under way is read and dropped; `reply` is its answer.
+    pub fn swallow_stream(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        scanner: RequestScanner,
+        reply: Vec<u8>,
+    ) {
+        let now = cx.now;
+        if let Some(client) = self.get_mut(id) {
+            client.hold = None;
+            client.stream = Some(Box::new(Stream {
+                scanner,
+                target: Target::Nowhere(reply.into()),
+                window_began: now,
+                window_bytes: 0,
+                full: false,
+            }));
+            self.watch_stream(cx, id, now + WINDOW);
+        }
+    }
+
+    /// Whether some of a huge request is here that can be passed on now.
+    pub fn has_more_for_stream(&self, id: ClientId) -> bool {
+        let more = |client: &Client| {
+            let stream = client.stream.as_ref();
+            stream.is_some_and(|stream| stream.may_read()) && !client.input.is_empty()
+        };
+        self.get(id).is_some_and(more)
+    }
+
+    /// A client goes on with a huge request: what it has sent ahead comes first.
+    pub fn stream_goes_on(&mut self, cx: &mut Cx, id: ClientId) {
+        match self.has_more_for_stream(id) {
+            true => self.resume(id),
+            false => self.allow_reading(cx, id),
+        }
+    }
+
+    pub fn finish_swallowed(&mut self, id: ClientId, reply: &[u8]) {
+        let Some(client) = self.get_mut(id) else {
+            return;
+        };
+        client.overdue_bytes = 0;
+        client.waiting_since = None;
+        if !client.session.reply_mode.begin_command() {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+    }
+
+    pub fn watch_stream(&mut self, cx: &mut Cx, id: ClientId, at: Duration) {
+        self.streams.insert((at, id));
+        cx.wake_at(at);
+    }
+
+    /// The next huge request that is to be judged by its speed.
+    pub fn next_stream_due(&mut self, cx: &mut Cx) -> Option<ClientId> {
+        let (at, id) = self.streams.first().copied()?;
+        if at > cx.now {
+            cx.wake_at(at);
+            return None;
+        }
+        cx.steps += 1;
+        self.streams.remove(&(at, id));
+        Some(id)
+    }
+}
+
+/// What a huge request asks for, judged by what has come of it.
+pub fn lookup<'r>(
+    rules: &'r Rules,
+    partial: &[u8],
+    scanner: &RequestScanner,
+) -> Option<Lookup<'r>> {
+    let (at, len) = scanner.name()?;
+    let name = partial.get(at as usize..at as usize + len as usize)?;
+    let argc = scanner.argc().unwrap_or(1);
+    Some(rules.commands.lookup(partial, name, argc))
+}

@@ -1,0 +1,124 @@
+//! Who a client is, and what its user may.
+
+use crate::command::{Flags, Policy, Spec, Verdict};
+use crate::engine::Rules;
+use crate::engine::cx::Cx;
+use crate::engine::key::ClientId;
+use crate::resp::Refusal;
+use crate::session::client_line::Address;
+use crate::session::{Account, AuthMode, ReplyMode};
+use crate::telemetry::Way;
+
+use super::hold::Outcome;
+use super::{Client, Clients};
+
+impl Clients {
+    /// What the operator allows this client.
+    pub fn policy<'a>(&'a self, id: ClientId, rules: &'a Rules) -> &'a Policy {
+        let client = self.get(id);
+        client.map_or(&rules.policy, |client| client.policy(rules))
+    }
+
+    /// Whether the client's user is one that narrows itself keeps from what administrates.
+    pub fn is_kept_from(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
+        rules.access.mode == AuthMode::Local
+            && spec.flags.contains(Flags::ADMIN)
+            && self.get(id).is_some_and(|client| {
+                let account = client.session.account.as_deref();
+                account.is_none_or(|account| !account.admin)
+            })
+    }
+
+    /// Whether a client that need not log in, as the server says, comes from another machine where
+    /// that is not meant: towards the server it would come from this one, and be served.
+    pub fn is_protected_from(&self, cx: &Cx, id: ClientId) -> bool {
+        let tcp = self.get(id).map(|client| &*client.address);
+        let Some(Address::Tcp { peer, .. }) = tcp else {
+            return false;
+        };
+        !cx.rules.access.allow_open && !peer.ip().to_canonical().is_loopback()
+    }
+
+    /// A place among the clients of the user. False: there are too many.
+    pub fn take_seat(&mut self, cx: &Cx, id: ClientId, account: &Account) -> bool {
+        let seat = cx.shared.seats.take(&account.name, account.max_clients);
+        let Some(client) = self.get_mut(id) else {
+            return true;
+        };
+        let taken = seat.is_some();
+        client.seat = seat;
+        taken
+    }
+
+    /// An error of the server's, at the request's turn.
+    pub fn answer_error(&mut self, cx: &mut Cx, id: ClientId, reply: &[u8]) -> Outcome {
+        let now = cx.now;
+        cx.counters.refused(match reply.starts_with(b"-WRONGPASS") {
+            true => "wrongpass",
+            false => "refused_by_server",
+        });
+        cx.counters.went(Way::Refused);
+        let Some(client) = self.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        client.active_at = now;
+        if !client.session.reply_mode.begin_command() {
+            self.reply_with(id, |out| out.extend_from_slice(reply));
+        }
+        Outcome::Taken
+    }
+
+    /// No pipe takes this request, and the server is known to be busy: its own words for that. It
+    /// would have run nothing either.
+    pub fn answer_busy(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Option<Outcome> {
+        // Who asks for silence would not hear it, and the server says it as late as it likes.
+        let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
+        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(hears) {
+            return None;
+        }
+        let reply = cx.shared.busy.says(cx.now)?;
+        Some(self.answer_error(cx, id, &reply))
+    }
+
+    /// A wrong password, or an unknown user.
+    pub fn login_failed(&mut self, cx: &mut Cx, id: ClientId) {
+        let Some(client) = self.get(id) else {
+            return;
+        };
+        let (ip, addr) = (client.ip(), client.address.peer());
+        cx.shared.failures.count(ip, cx.now);
+        cx.counters.logins_failed += 1;
+        if cx
+            .shared
+            .failures
+            .is_blocked(ip, cx.rules.access.failures_max, cx.now)
+        {
+            let key = "auth.failures_max";
+            tracing::warn!(
+                addr,
+                key,
+                "too many failed logins: refused unchecked for a while"
+            );
+        } else {
+            tracing::info!(addr, "login failed");
+        }
+    }
+
+    /// Why this client may not use a command, if it may not.
+    pub fn forbidden<'s>(
+        &self,
+        id: ClientId,
+        rules: &Rules,
+        spec: &'s Spec,
+    ) -> Option<Refusal<'s>> {
+        let command = &*spec.name;
+        match self.policy(id, rules).verdict(spec) {
+            Verdict::Denied => Some(Refusal::Forbidden { command }),
+            Verdict::Evades => Some(Refusal::Scripts),
+            Verdict::Allowed if self.is_kept_from(id, rules, spec) => {
+                Some(Refusal::NoPermission { command })
+            }
+            Verdict::Allowed => None,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The questions that are under way, by their numbers and by when each has waited long enough: one
+//! that may take long keeps no other past its time. Plain data, which knows no clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::engine::effect::Reply;
+use crate::engine::key::ClientId;
+
+use super::gather::Gather;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Gathers {
+    all: BTreeMap<u64, Gather>,
+    due: BTreeSet<(Duration, u64)>,
+    bytes: usize,
+    last: u64,
+}
+
+impl Gathers {
+    /// The number of the question that is asked next.
+    pub fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// A question is asked, under this number.
+    pub fn add(&mut self, ticket: u64, gather: Gather) {
+        self.due.insert((gather.deadline(), ticket));
+        self.bytes += gather.held_bytes();
+        self.all.insert(ticket, gather);
+    }
+
+    /// It is answered, or nobody waits for the answer any more.
+    pub fn remove(&mut self, ticket: u64) -> Option<Gather> {
+        let gather = self.all.remove(&ticket)?;
+        self.due.remove(&(gather.deadline(), ticket));
+        self.bytes -= gather.held_bytes();
+        Some(gather)
+    }
+
+    pub fn get(&self, ticket: u64) -> Option<&Gather> {
+        self.all.get(&ticket)
+    }
+
+    pub fn get_mut(&mut self, ticket: u64) -> Option<&mut Gather> {
+        self.all.get_mut(&ticket)
+    }
+
+    /// Another worker has answered. For whom the question was asked.
+    pub fn answered(&mut self, ticket: u64, answer: Reply) -> Option<ClientId> {
+        let gather = self.all.get_mut(&ticket)?;
+        self.bytes += gather.answered(answer);
+        Some(gather.client())
+    }
+
+    /// The one whose time is over first.
+    pub fn first_due(&self) -> Option<(Duration, u64)> {
+        self.due.first().copied()
+    }
+
+    /// Bytes that all of them hold.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether the totals are those of all of them. Walks them.
+    pub fn are_sound(&self) -> bool {
+        let bytes: usize = self.all.values().map(Gather::held_bytes).sum();
+        let due = |(ticket, one): (&u64, &Gather)| self.due.contains(&(one.deadline(), *ticket));
+        bytes == self.bytes && self.due.len() == self.all.len() && self.all.iter().all(due)
+    }
+}

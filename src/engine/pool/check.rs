@@ -1,0 +1,126 @@
+//! Proof that a backend lives and is in step: a `PING` with a word that no other reply holds.
+//!
+//! Everything else here rests on one reply for each request. Should a server ever send one too
+//! many or one too few, every later reply would go to the wrong client and nothing in its bytes
+//! would tell. A backend that does not give the word back, in its turn, is closed.
+
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::engine::key::BackendId;
+use crate::resp::write;
+
+use super::backend::{Backend, Phase, Rotation};
+use super::loss::Loss;
+
+/// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
+/// those that only commands on data get. One that does not know the command by this name, or
+/// with a word, cannot be checked.
+const ERRORS: [&[u8]; 8] = [
+    b"-ERR unknown command",
+    b"-ERR wrong number of arguments for 'ping'",
+    b"-LOADING ",
+    b"-BUSY ",
+    b"-NOPERM ",
+    b"-NOAUTH ",
+    b"-MASTERDOWN ",
+    b"-MISCONF ",
+];
+
+/// Length of the right answer: `$24`, `narrows:` and 16 digits.
+const ANSWER_BYTES: usize = 31;
+
+/// The check of one backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// When the last one was sent.
+    pub at: Duration,
+    /// The word that is awaited.
+    pub word: Option<u64>,
+}
+
+impl Check {
+    /// None yet.
+    pub fn new(now: Duration) -> Self {
+        Self {
+            at: now,
+            word: None,
+        }
+    }
+
+    /// Whether a reply that came in one piece gives the awaited word. In any place but its own
+    /// that is the server being out of step, and nobody's data.
+    #[inline]
+    pub fn is_answered_by(&self, reply: &[u8]) -> bool {
+        reply.len() == ANSWER_BYTES
+            && self
+                .word
+                .is_some_and(|word| reply.get(5..29) == Some(text(word).as_bytes()))
+    }
+
+    /// When a backend that is never idle is due for one; `None` while one is under way or
+    /// must not be sent.
+    pub fn due(backend: &Backend, interval: Duration) -> Option<Duration> {
+        let shared = matches!(
+            backend.phase,
+            Phase::Pipe {
+                rotation: Rotation::Open,
+                ..
+            }
+        );
+        (shared && backend.check.word.is_none() && !interval.is_zero())
+            .then(|| backend.check.at + interval)
+    }
+}
+
+impl Engine {
+    /// The answer has come.
+    pub fn pinged(&mut self, id: BackendId, reply: &[u8]) {
+        if !self.pool.is_in_step(id, reply) {
+            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
+        }
+        // It may be idle from now on: the next one is due in time.
+        let interval = self.cx.rules.settings.pool.ping_interval;
+        if !interval.is_zero() {
+            self.cx.wake_at(self.cx.now + interval);
+        }
+        self.cleaned(id);
+        self.reopen(id);
+    }
+}
+
+pub fn text(word: u64) -> String {
+    format!("narrows:{word:016x}")
+}
+
+/// Whether `reply` is one to a `PING` with `word`. A server that is busy, loads or denies it says
+/// so, which is a sign of life too.
+pub fn is_answer(reply: &[u8], word: u64) -> bool {
+    let mut right = Vec::with_capacity(32);
+    write::bulk(&mut right, text(word).as_bytes());
+    reply == right || ERRORS.iter().any(|error| reply.starts_with(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_word_itself_or_an_error_of_the_server_as_a_whole_answers() {
+        assert!(is_answer(b"$24\r\nnarrows:000000000000002a\r\n", 42));
+        assert!(is_answer(
+            b"-LOADING Redis is loading the dataset in memory\r\n",
+            42
+        ));
+        for other in [
+            &b"$24\r\nnarrows:000000000000002b\r\n"[..],
+            b"+PONG\r\n",
+            b"+OK\r\n",
+            b"$-1\r\n",
+            b"-ERR value is not an integer or out of range\r\n",
+            b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+        ] {
+            assert!(!is_answer(other, 42), "{}", other.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How backends are closed and drained.
+
+use std::time::Duration;
+
+use crate::engine::cx::Cx;
+use crate::engine::effect::Effect;
+use crate::engine::event::Event;
+use crate::engine::key::{BackendId, ContextId, CredentialId};
+use crate::engine::lease::lent::LeaseFor;
+use crate::engine::slot::Receiver;
+
+use super::Pool;
+use super::backend::{Backend, Next, Phase, Want};
+use super::due::is_idle;
+use super::loss::Loss;
+
+/// What owed replies for so long and was lost then was most likely given up by stall detection or by
+/// TCP, which take a second or more: a server that closes a connection by itself has just been heard.
+pub const SILENT: Duration = Duration::from_millis(500);
+
+impl Pool {
+    /// Closes a backend. What was expected of it is settled when what is being dealt with is done:
+    /// [`Engine::dispatch`].
+    pub fn lose(&mut self, cx: &mut Cx, id: BackendId, loss: Loss) {
+        let Some(backend) = self.backends.remove(id) else {
+            return;
+        };
+        cx.effects.push(Effect::CloseBackend(id));
+        self.weights.touch_if_known(id);
+        cx.counters.backend_lost(loss.label(), loss.is_poison());
+        let in_flight = backend.in_flight.len();
+        if loss.is_poison() || (loss == Loss::Gone && in_flight > 0) {
+            tracing::warn!(cause = loss.label(), detail = ?loss, in_flight, "backend closed");
+        } else {
+            tracing::debug!(cause = loss.label(), in_flight, "backend closed");
+        }
+        self.spares.retain(|spare| *spare != id);
+        self.leave_context(id, backend.context());
+        cx.wake_at(cx.now);
+        let ended = Event::BackendLost(id, Box::new(backend), loss);
+        cx.events.push_back(ended);
+    }
+
+    /// Closes a backend with which nothing is wrong.
+    pub fn retire(&mut self, cx: &mut Cx, id: BackendId) {
+        self.lose(cx, id, Loss::Retired);
+    }
+
+    /// Retires a backend that carries nothing; a pipe is drained first.
+    pub fn retire_when_quiet(&mut self, cx: &mut Cx, id: BackendId) {
+        match self.backends.get(id).map(|b| &b.phase) {
+            Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
+            Some(Phase::Spare) => self.retire(cx, id),
+            _ => {}
+        }
+    }
+
+    /// A backend that is lost after it was silent for long though it owed replies: of the idle ones those
+    /// of which nothing has been heard since are as likely dead, and what moves on from this one would
+    /// wait there for as long again.
+    pub fn doubt_idle(&mut self, cx: &mut Cx, lost: &Backend, loss: Loss) {
+        let may_be_the_server = matches!(loss, Loss::Gone | Loss::Stalled);
+        if !may_be_the_server || lost.in_flight.is_empty() || lost.patient {
+            return;
+        }
+        let since = self.silent_since(cx, lost);
+        if cx.now.saturating_sub(since) < SILENT {
+            return;
+        }
+        let doubtful = |(_, backend): &(BackendId, &Backend)| match backend.in_flight.is_empty() {
+            true => is_idle(backend) && backend.heard_at <= since,
+            // It has been asked for a sign of life, and for nothing else.
+            false => (backend.in_flight.iter()).all(|slot| slot.receiver() == Receiver::Ping),
+        };
+        let doubtful = self.backends.iter().filter(doubtful);
+        let doubtful: Vec<BackendId> = doubtful.map(|(id, _)| id).collect();
+        for id in doubtful {
+            self.retire_when_quiet(cx, id);
+        }
+    }
+
+    /// Nothing new goes to backends of this credential; they are closed once they are empty.
+    pub fn retire_credential(&mut self, cx: &mut Cx, credential: CredentialId) {
+        let of_it = self
+            .backends
+            .iter()
+            .filter(|(_, b)| b.credential() == credential);
+        let ids: Vec<BackendId> = of_it.map(|(id, _)| id).collect();
+        for id in ids {
+            // One that is lent goes when it is given back.
+            if let Some(backend) = self.backends.get_mut(id) {
+                backend.retire_at = Some(cx.now);
+            }
+            self.retire_when_quiet(cx, id);
+        }
+    }
+
+    /// Others wait for permits, or the bound was lowered, and this worker has more than its share:
+    /// one goes back.
+    pub fn give_back_surplus(&mut self, cx: &mut Cx) {
+        let budget = &cx.shared.budget;
+        if budget.surplus(cx.worker) == 0 || !self.spares_one(cx, LeaseFor::Pin) {
+            return;
+        }
+        if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
+            // Whoever comes to want one says so.
+            return;
+        }
+        cx.wake_at(cx.now + Duration::from_millis(20));
+        if let Some(spare) = self.spares.first().copied() {
+            return self.retire(cx, spare);
+        }
+        let oldest = self
+            .backends
+            .iter()
+            .filter(|(_, b)| matches!(b.phase, Phase::Pipe { .. }))
+            .min_by_key(|(_, b)| (!b.is_quiet(), b.used_at))
+            .map(|(id, _)| id);
+        if let Some(id) = oldest {
+            self.drain_pipe(id, Next::Close);
+        }
+    }
+
+    /// Takes a pipe out of its context. What is in flight on it comes in as usual.
+    pub fn drain_pipe(&mut self, id: BackendId, next: Next) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        backend.phase = Phase::Draining(next);
+        backend.made_for = match next {
+            Next::For(want) => Some(want),
+            Next::Close => None,
+        };
+        let context = backend.context();
+        self.leave_context(id, context);
+    }
+
+    /// `id` is no pipe of `context` any more.
+    pub fn leave_context(&mut self, id: BackendId, context: ContextId) {
+        if let Some(pool) = self.contexts.get_mut(context) {
+            pool.pipes.retain(|pipe| *pipe != id);
+            if pool.is_waited_for() {
+                self.want(Want::Pipe(context));
+            }
+        }
+    }
+}

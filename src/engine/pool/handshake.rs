@@ -1,0 +1,392 @@
+//! What narrows sends on a backend before clients' commands may use it, and how it judges
+//! the answers. The same steps move a drained backend to another context.
+
+use std::time::Duration;
+
+use crate::engine::context::Context;
+use crate::engine::key::ContextId;
+use crate::engine::planted::{self, Bug};
+use crate::resp::{Protocol, integer, write};
+use crate::session::access::BackendLogin;
+
+/// One command of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `AUTH`: the credential that the connection is for.
+    Auth,
+    /// `AUTH` of a client, to be checked on a connection that is logged in as the same user: success
+    /// leaves it that user, and failure changes nothing (`authCommand`, acl.c).
+    Login,
+    /// `HELLO n`: the protocol; its reply is what clients' `HELLO` is answered from.
+    Hello,
+    /// `CLIENT SETNAME`: for whoever reads the server's `CLIENT LIST`. May be refused.
+    SetName,
+    /// `CLIENT NO-EVICT ON`: client eviction would hit the busiest backend first. May be refused.
+    NoEvict,
+    /// `SELECT`.
+    Select,
+    /// `SELECT` before the login, for a user that may not: its client was in that db when it logged
+    /// in, and stays there.
+    SelectBefore,
+    /// `PING` with a word, behind a switch: proof that the answers before it were to the steps
+    /// before it. A switch that was taken for refused would run commands in another db.
+    Check,
+}
+
+/// What a worker's connections are called.
+#[derive(Clone, Default)]
+pub struct Identity {
+    /// Name of narrows' connections in the server's `CLIENT LIST`, without spaces.
+    pub name: String,
+}
+
+/// The server's replies to `HELLO`, by protocol.
+#[derive(Debug, Default)]
+pub struct Hellos {
+    resp2: Option<Vec<u8>>,
+    resp3: Option<Vec<u8>>,
+}
+
+impl Hellos {
+    pub fn of(&self, protocol: Protocol) -> Option<&[u8]> {
+        match protocol {
+            Protocol::Resp2 => self.resp2.as_deref(),
+            Protocol::Resp3 => self.resp3.as_deref(),
+        }
+    }
+
+    pub fn set(&mut self, protocol: Protocol, reply: Vec<u8>) {
+        match protocol {
+            Protocol::Resp2 => self.resp2 = Some(reply),
+            Protocol::Resp3 => self.resp3 = Some(reply),
+        }
+    }
+}
+
+/// A handshake or switch under way. Its replies are expected in the in-flight queue.
+#[derive(Debug)]
+pub struct Handshake {
+    /// The context the backend is being set to.
+    pub target: ContextId,
+    /// It must be over by then.
+    pub deadline: Duration,
+    /// Steps whose replies have not come.
+    pub steps_left: usize,
+    /// The first thing that went wrong.
+    pub failure: Option<Failure>,
+    /// Whether the connection has been used for this handshake alone: it was dialled for it.
+    pub fresh: bool,
+}
+
+/// Why a handshake did not reach its context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The server will not have us, in its own words (without the leading `-`).
+    Refused(String),
+    /// The server refuses the credential, in its own words.
+    Credentials(String),
+    /// A client's login was refused: the server's error reply. The backend is as before.
+    Login(Vec<u8>),
+    /// The server is a cluster node.
+    Cluster,
+    /// The server does not speak the protocol: its error reply, for the client that asked.
+    Protocol(Vec<u8>),
+    /// The server has no such db: its error reply. The backend is as before.
+    Db(Vec<u8>),
+    /// The server has no such db, or not for those who have not logged in: its error reply. What has
+    /// become of the login behind it does not matter.
+    DbBefore(Vec<u8>),
+    /// The server is busy with a script, and says nothing of the db. The backend is as before.
+    Busy(Vec<u8>),
+}
+
+/// What one reply of a handshake means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Fine,
+    /// The handshake cannot reach its context.
+    Failed(Failure),
+}
+
+/// Whose a new connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// narrows' own user's.
+    Own,
+    /// A user's of the server that clients log in to.
+    Clients,
+    /// The same, where that one may not `SELECT`.
+    WithoutSelect,
+}
+
+/// The steps for a new connection to `target`, each with its request.
+pub fn opening(
+    identity: &Identity,
+    login: &BackendLogin,
+    target: Context,
+    whose: Whose,
+) -> Vec<(Step, Vec<u8>)> {
+    let mut steps = Vec::with_capacity(5);
+    let before = whose == Whose::WithoutSelect;
+    if target.db != 0 && before {
+        steps.push(select(Step::SelectBefore, target.db));
+    }
+    steps.extend(auth(Step::Auth, login));
+    let name = identity.name.as_bytes();
+    if whose == Whose::Own {
+        steps.push(hello(target.protocol));
+        steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
+        steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+    } else {
+        // What a client's user may not do would stand in the server's ACL LOG as if the client
+        // had tried it. The name inside of HELLO needs no right.
+        steps.push(hello_named(target.protocol, name));
+    }
+    if target.db != 0 && !before {
+        steps.push(select(Step::Select, target.db));
+    }
+    steps
+}
+
+/// `AUTH`, unless there is nothing to log in with.
+pub fn auth(kind: Step, login: &BackendLogin) -> Option<(Step, Vec<u8>)> {
+    let password = login.password.as_ref()?;
+    Some(match &login.user {
+        Some(user) => step(kind, &[b"AUTH", user, password]),
+        None => step(kind, &[b"AUTH", password]),
+    })
+}
+
+/// The steps that move a drained backend from one context to another. May be empty.
+pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
+    let mut steps = Vec::with_capacity(2);
+    if from.protocol != to.protocol {
+        steps.push(hello(to.protocol));
+    }
+    if from.db != to.db && !planted::has(Bug::SelectLeftOut) {
+        steps.push(select(Step::Select, to.db));
+    }
+    steps
+}
+
+fn hello(protocol: Protocol) -> (Step, Vec<u8>) {
+    let version: &[u8] = match protocol {
+        Protocol::Resp2 => b"2",
+        Protocol::Resp3 => b"3",
+    };
+    step(Step::Hello, &[b"HELLO", version])
+}
+
+fn hello_named(protocol: Protocol, name: &[u8]) -> (Step, Vec<u8>) {
+    let version = [b'0' + protocol.number()];
+    step(Step::Hello, &[b"HELLO", &version, b"SETNAME", name])
+}
+
+fn select(kind: Step, db: u32) -> (Step, Vec<u8>) {
+    step(kind, &[b"SELECT", db.to_string().as_bytes()])
+}
+
+fn step(step: Step, args: &[&[u8]]) -> (Step, Vec<u8>) {
+    let mut bytes = Vec::new();
+    write::request(&mut bytes, args);
+    (step, bytes)
+}
+
+/// Judges the whole `reply` to `step` on the way to `target`.
+pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
+    let error = reply.strip_prefix(b"-").map(|text| {
+        String::from_utf8_lossy(text)
+            .trim_end_matches(['\r', '\n'])
+            .to_owned()
+    });
+    let Some(error) = error else {
+        return judge_answer(step, reply);
+    };
+    Verdict::Failed(match step {
+        Step::SelectBefore if error.starts_with("BUSY ") => Failure::Refused(error),
+        Step::SelectBefore => Failure::DbBefore(reply.to_vec()),
+        // Before all else: a server that asks for a login refuses every step with it.
+        _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
+        Step::SetName | Step::NoEvict | Step::Check => return Verdict::Fine,
+        _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
+            Failure::Refused(error)
+        }
+        Step::Select if error.starts_with("BUSY ") => Failure::Busy(reply.to_vec()),
+        Step::Auth | Step::Hello if error.starts_with("BUSY ") => Failure::Refused(error),
+        Step::Auth => Failure::Credentials(error),
+        Step::Login => Failure::Login(reply.to_vec()),
+        // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
+        Step::Hello if target.protocol == Protocol::Resp2 && error.starts_with("ERR unknown") => {
+            return Verdict::Fine;
+        }
+        Step::Hello => Failure::Protocol(reply.to_vec()),
+        Step::Select => Failure::Db(reply.to_vec()),
+    })
+}
+
+/// A reply that is no error: the shape must be the one expected.
+fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
+    match step {
+        Step::Hello if is_cluster(reply) => Verdict::Failed(Failure::Cluster),
+        Step::Hello if matches!(reply.first(), Some(b'*' | b'%')) => Verdict::Fine,
+        Step::Auth
+        | Step::Login
+        | Step::Select
+        | Step::SelectBefore
+        | Step::SetName
+        | Step::NoEvict
+            if reply == b"+OK\r\n" =>
+        {
+            Verdict::Fine
+        }
+        _ => Verdict::Failed(Failure::Refused(format!(
+            "unexpected reply to {step:?} of the handshake"
+        ))),
+    }
+}
+
+/// Whether a reply to `HELLO` says `mode: cluster`.
+fn is_cluster(hello: &[u8]) -> bool {
+    const MODE: &[u8] = b"$4\r\nmode\r\n$7\r\ncluster\r\n";
+    hello.windows(MODE.len()).any(|w| w == MODE)
+}
+
+/// The connection's `CLIENT ID`, as a reply to `HELLO` says it.
+pub fn id_of(reply: &[u8]) -> Option<u64> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let at = reply.windows(ID.len()).position(|window| window == ID)?;
+    let text = reply.get(at + ID.len()..)?;
+    let end = text.iter().position(|byte| *byte == b'\r')?;
+    u64::try_from(integer(text.get(..end)?)?).ok()
+}
+
+/// The server's reply to `HELLO` with the client's own `id` in place of the backend's.
+pub fn hello_for_client(reply: &[u8], id: u64) -> Vec<u8> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let Some(at) = reply.windows(ID.len()).position(|w| w == ID) else {
+        return reply.to_vec();
+    };
+    let (head, tail) = reply.split_at(at + ID.len());
+    let digits = tail.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut out = head.to_vec();
+    write::decimal(&mut out, id);
+    out.extend_from_slice(tail.get(digits..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resp3(db: u32) -> Context {
+        Context {
+            protocol: Protocol::Resp3,
+            db,
+            ..Context::default()
+        }
+    }
+
+    fn names(steps: &[(Step, Vec<u8>)]) -> Vec<Step> {
+        steps.iter().map(|(step, _)| *step).collect()
+    }
+
+    #[test]
+    fn an_opening_logs_in_first_and_selects_last() {
+        let identity = Identity {
+            name: "narrows:x:1".into(),
+        };
+        let login = BackendLogin {
+            user: Some(b"app"[..].into()),
+            password: Some(b"secret"[..].into()),
+        };
+        let steps = opening(&identity, &login, resp3(5), Whose::Own);
+        assert_eq!(
+            names(&steps),
+            [
+                Step::Auth,
+                Step::Hello,
+                Step::SetName,
+                Step::NoEvict,
+                Step::Select
+            ]
+        );
+        assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
+    }
+
+    #[test]
+    fn who_may_not_select_logs_in_where_it_was_or_not_at_all() {
+        let login = BackendLogin {
+            user: None,
+            password: Some(b"secret"[..].into()),
+        };
+        let steps = opening(&Identity::default(), &login, resp3(5), Whose::WithoutSelect);
+        assert_eq!(names(&steps), [Step::SelectBefore, Step::Auth, Step::Hello]);
+        for refusal in ["-NOAUTH Authentication required.", "-NOPERM no", "-ERR no"] {
+            let refusal = format!("{refusal}\r\n");
+            assert!(matches!(
+                judge(Step::SelectBefore, refusal.as_bytes(), resp3(5)),
+                Verdict::Failed(Failure::DbBefore(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_switch_changes_only_what_differs() {
+        let from = resp3(0);
+        assert_eq!(names(&switch(from, resp3(5))), [Step::Select]);
+        assert_eq!(
+            names(&switch(Context::default(), resp3(5))),
+            [Step::Hello, Step::Select]
+        );
+        assert!(switch(from, from).is_empty());
+    }
+
+    #[test]
+    fn a_refused_select_is_told_apart_from_a_refused_connection() {
+        let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", resp3(5));
+        assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
+        let busy = judge(Step::Select, b"-BUSY Redis is busy\r\n", resp3(5));
+        assert!(matches!(busy, Verdict::Failed(Failure::Busy(_))));
+        let full = judge(
+            Step::Hello,
+            b"-ERR max number of clients reached\r\n",
+            resp3(5),
+        );
+        assert!(matches!(full, Verdict::Failed(Failure::Refused(_))));
+        let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", resp3(5));
+        assert!(matches!(auth, Verdict::Failed(Failure::Credentials(_))));
+        assert_eq!(
+            judge(Step::NoEvict, b"-NOPERM no\r\n", resp3(5)),
+            Verdict::Fine
+        );
+    }
+
+    #[test]
+    fn an_old_server_without_hello_serves_resp2_only() {
+        let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
+        assert_eq!(judge(Step::Hello, reply, Context::default()), Verdict::Fine);
+        assert!(matches!(
+            judge(Step::Hello, reply, resp3(5)),
+            Verdict::Failed(Failure::Protocol(_))
+        ));
+    }
+
+    #[test]
+    fn a_cluster_node_is_recognised() {
+        let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
+        assert_eq!(
+            judge(Step::Hello, hello, resp3(5)),
+            Verdict::Failed(Failure::Cluster)
+        );
+    }
+
+    #[test]
+    fn the_clients_id_takes_the_place_of_the_backends() {
+        let reply = b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:91\r\n";
+        assert_eq!(
+            hello_for_client(reply, 1234),
+            b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:1234\r\n"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! Which pipe a request goes down.
+
+use crate::engine::cx::Cx;
+use crate::engine::key::{BackendId, ContextId};
+use crate::engine::settings::{PoolSettings, Settings};
+use crate::engine::slot::Access;
+
+use super::Pool;
+use super::backend::{Backend, Rotation, Want};
+
+impl Pool {
+    /// The least loaded pipe of `context` that takes a request of `bytes` bytes. While
+    /// writes are paused they go where others are paused already.
+    pub fn pick(
+        &mut self,
+        cx: &mut Cx,
+        context: ContextId,
+        access: Access,
+        bytes: usize,
+        settings: &Settings,
+    ) -> Option<BackendId> {
+        let pool = &settings.pool;
+        let backends = &self.backends;
+        let busy = cx.shared.busy.is_heard() && cx.shared.busy.says(cx.now).is_some();
+        let rank = |b: &Backend| match b.rotation() {
+            Some(Rotation::Writes) => 0,
+            Some(Rotation::Script) => 2,
+            _ => 1,
+        };
+        let (best, silent_since, behind_script) = self
+            .contexts
+            .get(context)?
+            .pipes
+            .iter()
+            .filter_map(|id| Some((*id, backends.get(*id)?)))
+            .filter(|(_, b)| b.takes(access, bytes, pool.pipe_in_flight_max, pool.pipe_bytes_max))
+            // A script is no reason to wait before it is known that others are answered.
+            .filter(|(_, b)| !(busy && b.rotation() == Some(Rotation::Script)))
+            .min_by_key(|(_, b)| (rank(b), b.in_flight.len()))
+            .map(|(id, b)| {
+                let silent_since = b.in_flight.is_empty().then_some(b.heard_at);
+                (id, silent_since, b.rotation() == Some(Rotation::Script))
+            })?;
+        // A server's `timeout` may have closed a connection that was silent for long:
+        // it is not given a write that could be lost, before it has answered a ping.
+        if let Some(since) = silent_since
+            && !pool.ping_interval.is_zero()
+            && cx.now.saturating_sub(since) > pool.ping_interval * 2
+        {
+            self.ping(cx, best);
+            if let Some(backend) = self.backends.get_mut(best) {
+                backend.turn_to(Rotation::Rested);
+            }
+            return None;
+        }
+        if behind_script {
+            // It goes down that one for want of another.
+            self.want(Want::Pipe(context));
+        }
+        Some(best)
+    }
+
+    /// Whether the pipe that carries a client's earlier requests takes one more. Not a
+    /// write while writes are paused on another pipe of `context`: it would stop its reads.
+    pub fn goes_on(
+        &self,
+        context: ContextId,
+        carrier: BackendId,
+        access: Access,
+        bytes: usize,
+        settings: &PoolSettings,
+    ) -> bool {
+        let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
+        let elsewhere = access == Access::Write && self.writes_go_elsewhere(context, carrier);
+        !elsewhere
+            && self.backends.get(carrier).is_some_and(|b| {
+                // A reload may have changed as whom the client's commands run.
+                b.context() == context && b.takes(access, bytes, in_flight_max, bytes_max)
+            })
+    }
+
+    /// Whether writes are paused on another pipe of `context` than `carrier`: they go there.
+    pub fn writes_go_elsewhere(&self, context: ContextId, carrier: BackendId) -> bool {
+        let paused = |id: &BackendId| {
+            let backend = self.backends.get(*id);
+            *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
+        };
+        self.contexts
+            .get(context)
+            .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused))
+    }
+}

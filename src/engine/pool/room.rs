@@ -1,0 +1,155 @@
+//! Who gets a backend when there is none to spare.
+
+use std::time::Duration;
+
+use crate::engine::cx::Cx;
+use crate::engine::key::{BackendId, ContextId};
+use crate::engine::lease::lent::LeaseFor;
+use crate::engine::planted::{self, Bug};
+use crate::resp::NotExecuted;
+
+use super::Pool;
+use super::backend::{Backend, Next, Phase, Want};
+
+/// Slices that a user keeps its turn on a backend while another user waits: the backend is closed
+/// and another one dialled.
+pub const USER_SLICES: u32 = 5;
+
+impl Pool {
+    /// The budget is spent: an idle backend of another user gives its place, or one that has had
+    /// its turn.
+    pub fn make_place(&mut self, cx: &mut Cx, want: Want, context: ContextId) {
+        match self.quiet_spare(|_| true) {
+            Some(spare) => self.retire(cx, spare),
+            None => self.make_room(cx, want, context),
+        }
+    }
+
+    /// The spare backend that was used last, among those that fit: the others become idle
+    /// and are reaped. One that is just being pinged is not taken: it owes a reply.
+    pub fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
+        let backends = &self.backends;
+        let at = self
+            .spares
+            .iter()
+            .rposition(|id| backends.get(*id).is_some_and(|b| b.is_quiet() && fits(b)))?;
+        Some(self.spares.remove(at))
+    }
+
+    /// The budget is spent: the least-used pipe of the most-served context, among those
+    /// that are idle or have had their turn, is drained for `want`.
+    pub fn make_room(&mut self, cx: &mut Cx, want: Want, context: ContextId) {
+        if planted::has(Bug::TurnNotGiven) {
+            return;
+        }
+        let now = cx.now;
+        let slice = cx.rules.settings.pool.slice;
+        let mut best: Option<((bool, usize, Duration), BackendId)> = None;
+        let mut next_turn: Option<Duration> = None;
+        for (id, backend) in &self.backends {
+            let Phase::Pipe { since, .. } = backend.phase else {
+                continue;
+            };
+            if backend.context() == context && matches!(want, Want::Pipe(_)) {
+                continue;
+            }
+            let pool = self.contexts.get(backend.context());
+            // Clients that a pipe was handed to just now have not come to send yet.
+            let idle =
+                since < now && backend.is_quiet() && !pool.is_some_and(|p| p.is_waited_for());
+            // To change user is to dial: turns are longer.
+            let turn = match self.contexts.credential(context) == Some(backend.credential()) {
+                true => slice,
+                false => slice * USER_SLICES,
+            };
+            let turn_over = since + turn;
+            if !idle && turn_over > now {
+                next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));
+                continue;
+            }
+            let siblings = pool.map_or(0, |p| p.pipes.len());
+            let had = now.saturating_sub(if idle { backend.used_at } else { since });
+            let rank = (idle, siblings, had);
+            if best.is_none_or(|(best, _)| rank > best) {
+                best = Some((rank, id));
+            }
+        }
+        if let Some((_, id)) = best {
+            cx.counters.context_switches += 1;
+            self.drain_pipe(id, Next::For(want));
+        } else if let Some(at) = next_turn {
+            cx.wake_at(at);
+        }
+    }
+
+    /// Whether a backend that pipes could use may become a lease for `purpose`: plain traffic
+    /// goes on beside every lease that may last. With one backend in all they take turns.
+    pub fn spares_one(&self, cx: &Cx, purpose: LeaseFor) -> bool {
+        let lent = |b: &Backend| b.phase.is_lent() || matches!(b.made_for, Some(Want::Lease(_)));
+        let free = self.backends.values().filter(|b| !lent(b)).count();
+        let takes_turns = || self.backends.len() == 1 || cx.shared.budget.is_all_lent();
+        free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())
+    }
+
+    /// Puts a want at the end of the queue, unless it stands there.
+    pub fn want(&mut self, want: Want) {
+        self.wants.push(want);
+    }
+
+    /// What a client is told when no backend could be had.
+    pub fn why_not(&self, cx: &Cx) -> NotExecuted<'_> {
+        if cx.draining {
+            NotExecuted::Draining
+        } else if self.server.credentials_refused {
+            NotExecuted::BackendAuth
+        } else if self.server.backoff.failures() > 0 {
+            NotExecuted::NoBackend {
+                last_error: &self.server.last_error,
+            }
+        } else if self.wanting {
+            NotExecuted::BudgetSpent
+        } else {
+            NotExecuted::QueueTimeout
+        }
+    }
+
+    /// No dial for a while.
+    pub fn dial_ended_badly(&mut self, cx: &mut Cx, error: String) {
+        let pause = self.server.backoff.failed(&mut cx.jitter);
+        if self.server.last_error != error || self.server.backoff.failures() == 1 {
+            tracing::warn!(error, "no connection to the server");
+        }
+        if error.starts_with("ERR max number of clients") {
+            // The server's own refusal counts as pressure until control has looked again:
+            // contexts take turns on the connections that there are.
+            cx.shared.budget.stop_growth(true);
+        }
+        cx.counters.dials_failed += 1;
+        self.server.last_error = error;
+        self.server.dial_at = cx.now + pause;
+        cx.wake_at(self.server.dial_at);
+    }
+
+    /// The server has accepted the context that this backend is in.
+    pub fn context_reached(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get(id) {
+            self.contexts.accepted(backend.context());
+        }
+    }
+
+    /// A spare backend that can be set to `context`.
+    pub fn spare_for(&mut self, cx: &Cx, context: ContextId) -> Option<BackendId> {
+        let fits = |id: &BackendId| {
+            let spare = self.backends.get(*id).filter(|spare| spare.is_quiet());
+            spare.is_some_and(|b| self.can_become(cx, b, context) || planted::has(Bug::UserChanged))
+        };
+        let at = self.spares.iter().rposition(fits)?;
+        Some(self.spares.remove(at))
+    }
+
+    /// See [`Engine::can_become`].
+    pub fn becomes(&self, cx: &Cx, id: BackendId, context: ContextId) -> bool {
+        let backend = self.backends.get(id);
+        backend.is_some_and(|backend| self.can_become(cx, backend, context))
+    }
+}

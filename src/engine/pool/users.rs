@@ -1,0 +1,119 @@
+//! As whom backends are logged in, and as whom not.
+
+use std::time::Duration;
+
+use crate::engine::cx::Cx;
+use crate::engine::key::{BackendId, ContextId, CredentialId};
+use crate::session::Account;
+
+use super::Pool;
+use super::backend::{Backend, Want};
+use super::credential::{Credential, Standing};
+
+/// How long it is believed that a user may not `SELECT`.
+pub const SELECT_REFUSED: Duration = Duration::from_secs(60);
+
+impl Pool {
+    /// As whom the commands of a user of the configuration run.
+    pub fn credential_of(&mut self, account: Option<&Account>) -> CredentialId {
+        match account.and_then(|account| account.runs_as.as_ref()) {
+            Some(login) => self.credentials.learn(login),
+            None => self.credentials.own(),
+        }
+    }
+
+    /// Whether the server has said lately that clients may not go on without a login.
+    pub fn strangers_refused(&self, cx: &Cx) -> bool {
+        let known = self.credentials.get(CredentialId::ANONYMOUS);
+        known.is_some_and(|known| known.is_refused(cx.now, STRANGERS_KEPT))
+    }
+
+    /// Whether a pipe that was taken out of use to check a login is about to serve again those who
+    /// want one: none is dialled meanwhile.
+    pub fn comes_back_soon(&mut self, cx: &mut Cx, want: Want) -> bool {
+        let Want::Pipe(context) = want else {
+            return false;
+        };
+        let checks = |b: &Backend| {
+            b.context() == context && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
+        };
+        let Some(backend) = self.backends.values().find(|b| checks(b)) else {
+            return false;
+        };
+        let known = self.credentials.get(backend.credential());
+        let until = known.and_then(|known| known.checked_at);
+        let until = until.map(|at| at + cx.rules.settings.pool.slice);
+        let soon = until.filter(|until| *until > cx.now);
+        if let Some(until) = soon {
+            cx.wake_at(until);
+        }
+        soon.is_some()
+    }
+
+    /// The server does not let the user of this backend `SELECT`. Whoever logs in while its
+    /// connection is in another db stays there, as directly: a backend of that user in that db is
+    /// one that was there before it was logged in. True: that can be had, perhaps.
+    pub fn has_no_right_to_select(&mut self, cx: &Cx, id: BackendId, reply: &[u8]) -> bool {
+        let now = cx.now;
+        let accepted = |known: &Credential| matches!(known.standing, Standing::Accepted(_));
+        let strangers = self.credentials.get(CredentialId::ANONYMOUS);
+        if !reply.starts_with(b"-NOPERM") || !strangers.is_some_and(accepted) {
+            return false;
+        }
+        let credential = self.backends.get(id).map(|backend| backend.credential());
+        let credential = credential.filter(|id| *id != CredentialId::ANONYMOUS);
+        let known = credential.and_then(|id| self.credentials.get_mut(id));
+        if let Some(known) = known {
+            known.select_refused_at = Some(now);
+            return true;
+        }
+        false
+    }
+
+    /// Whether the server does not let this user `SELECT`.
+    pub fn may_not_select(&self, cx: &Cx, credential: CredentialId) -> bool {
+        let known = self.credentials.get(credential);
+        known
+            .and_then(|known| known.select_refused_at)
+            .is_some_and(|at| cx.now.saturating_sub(at) < SELECT_REFUSED)
+    }
+
+    /// Whether a backend can be set to `context`: it is of the same user, who may do that.
+    pub fn can_become(&self, cx: &Cx, backend: &Backend, context: ContextId) -> bool {
+        let (from, to) = (backend.context(), context);
+        let db = |id| self.contexts.get(id).map(|pool| pool.context.db);
+        self.contexts.credential(to) == Some(backend.credential())
+            && (db(from) == db(to) || !self.may_not_select(cx, backend.credential()))
+    }
+
+    /// Whether a backend is for narrows' own user.
+    pub fn is_own(&self, id: BackendId) -> bool {
+        let backend = self.backends.get(id);
+        backend.is_none_or(|backend| backend.credential() == self.credentials.own())
+    }
+
+    /// Whether connections of this context's user may be dialled now.
+    pub fn is_refused_user(&self, cx: &Cx, context: ContextId) -> bool {
+        let credential = self.contexts.credential(context);
+        let known = credential.and_then(|id| self.credentials.get(id));
+        known.is_some_and(|known| known.is_refused(cx.now, REFUSED_USER))
+    }
+
+    /// As whom a wait of a backend of this user can be ended, as far as is known.
+    pub fn canceller_for(&self, cx: &Cx, of: CredentialId) -> Option<CredentialId> {
+        let own = self.credentials.own();
+        let has_own = cx.rules.access.has_own_login();
+        let may = |id: &CredentialId| {
+            let credential = self.credentials.get(*id);
+            credential.is_some_and(|credential| !credential.may_not_cancel)
+        };
+        let own = Some(own).filter(|_| has_own);
+        own.into_iter().chain([of]).find(may)
+    }
+}
+
+/// How long the server's word on those who have not logged in is believed.
+pub const STRANGERS_KEPT: Duration = Duration::from_secs(10);
+
+/// How long no connection is dialled with a credential that the server has refused.
+pub const REFUSED_USER: Duration = Duration::from_secs(1);

@@ -1,0 +1,194 @@
+//! Those who wait for a backend, first come first served. However many there are, a turn looks at
+//! no more than a few of them in vain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::key::{ClientId, ContextId};
+
+use super::backend::Want;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Wants {
+    line: BTreeMap<u64, Want>,
+    places: BTreeMap<Want, u64>,
+    leases: BTreeSet<(u64, ClientId)>,
+    last: u64,
+    /// Where the look at those further behind goes on.
+    seen: u64,
+}
+
+/// Wants that a turn looks at in vain, from the first one on, and as many further behind: what keeps
+/// those that are first from being served may not keep the others.
+const IN_VAIN_MAX: usize = 32;
+
+/// How far one look at the wants has come.
+#[derive(Debug)]
+pub struct Look {
+    next: u64,
+    /// Those that come meanwhile are looked at another time.
+    end: u64,
+    in_vain: usize,
+    is_behind: bool,
+}
+
+impl Wants {
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// Whether this one stands in line.
+    pub fn contains(&self, want: Want) -> bool {
+        self.places.contains_key(&want)
+    }
+
+    /// One more, at the end, unless it stands in line.
+    pub fn push(&mut self, want: Want) {
+        if !self.contains(want) {
+            self.last += 1;
+            self.put(self.last, want);
+        }
+    }
+
+    fn put(&mut self, place: u64, want: Want) {
+        self.line.insert(place, want);
+        self.places.insert(want, place);
+        if let Want::Lease(client) = want {
+            self.leases.insert((place, client));
+        }
+    }
+
+    /// It stands in line no more.
+    pub fn remove(&mut self, want: Want) {
+        if let Some(place) = self.places.remove(&want) {
+            self.line.remove(&place);
+            if let Want::Lease(client) = want {
+                self.leases.remove(&(place, client));
+            }
+        }
+    }
+
+    /// Those whom a backend in one of these contexts may serve as it is, in order.
+    pub fn of(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Want> {
+        let pipes = contexts.filter_map(|context| {
+            let want = Want::Pipe(context);
+            Some((*self.places.get(&want)?, want))
+        });
+        let leases = self.leases.iter();
+        let leases = leases.map(|(place, client)| (*place, Want::Lease(*client)));
+        let all: BTreeMap<u64, Want> = pipes.chain(leases).collect();
+        all.into_values().collect()
+    }
+
+    /// Whether the last look did not come to the end.
+    pub fn has_more(&self) -> bool {
+        self.seen > 0
+    }
+
+    /// Begins to look at them, one by one.
+    pub fn look(&self) -> Look {
+        Look {
+            next: 0,
+            end: self.last,
+            in_vain: 0,
+            is_behind: false,
+        }
+    }
+
+    /// The next one to be looked at, with its place. It is taken out of the line.
+    pub fn next(&mut self, look: &mut Look) -> Option<(u64, Want)> {
+        if look.in_vain >= IN_VAIN_MAX {
+            if look.is_behind {
+                self.seen = look.next;
+                return None;
+            }
+            (look.is_behind, look.in_vain) = (true, 0);
+            look.next = look.next.max(self.seen);
+        }
+        let next = self.line.range(look.next..).next();
+        let Some((place, want)) = next.map(|(place, want)| (*place, *want)) else {
+            self.seen = 0;
+            return None;
+        };
+        if place > look.end {
+            self.seen = 0;
+            return None;
+        }
+        look.next = place + 1;
+        self.remove(want);
+        Some((place, want))
+    }
+
+    /// It waits on, at its place.
+    pub fn waits_on(&mut self, look: &mut Look, (place, want): (u64, Want)) {
+        look.in_vain += 1;
+        self.remove(want);
+        self.put(place, want);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slotmap::SlotMap;
+
+    use super::*;
+
+    fn wants(count: usize) -> (Wants, Vec<ContextId>) {
+        let mut keys: SlotMap<ContextId, ()> = SlotMap::with_key();
+        let contexts: Vec<ContextId> = (0..count).map(|_| keys.insert(())).collect();
+        let mut wants = Wants::default();
+        for context in &contexts {
+            wants.push(Want::Pipe(*context));
+            wants.push(Want::Pipe(*context));
+        }
+        (wants, contexts)
+    }
+
+    /// One look at which those are served who are in `served`.
+    fn looked_at(wants: &mut Wants, served: &[ContextId]) -> Vec<ContextId> {
+        let mut look = wants.look();
+        let mut seen = Vec::new();
+        while let Some((place, want)) = wants.next(&mut look) {
+            let Want::Pipe(context) = want else {
+                continue;
+            };
+            seen.push(context);
+            if !served.contains(&context) {
+                wants.waits_on(&mut look, (place, want));
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn those_who_are_few_are_all_looked_at_in_order_and_keep_their_places() {
+        let (mut wants, contexts) = wants(20);
+        assert_eq!(looked_at(&mut wants, &[]), contexts);
+        assert_eq!(looked_at(&mut wants, &contexts[3..5]), contexts);
+        wants.push(Want::Pipe(contexts[3]));
+        let mut after = [&contexts[..3], &contexts[5..]].concat();
+        after.push(contexts[3]);
+        assert_eq!(looked_at(&mut wants, &[]), after);
+        let two = [contexts[3], contexts[0]].into_iter();
+        assert_eq!(wants.of(two), [contexts[0], contexts[3]].map(Want::Pipe));
+    }
+
+    #[test]
+    fn of_many_a_look_is_at_the_first_and_in_time_at_everybody() {
+        let (mut wants, contexts) = wants(1000);
+        let mut all: BTreeSet<ContextId> = BTreeSet::new();
+        let mut looks = 0;
+        while all.len() < 1000 {
+            let seen = looked_at(&mut wants, &[]);
+            assert!(seen.len() <= 2 * IN_VAIN_MAX);
+            assert_eq!(seen[..IN_VAIN_MAX], contexts[..IN_VAIN_MAX]);
+            all.extend(seen);
+            looks += 1;
+        }
+        assert!(looks <= 1000 / IN_VAIN_MAX + 1, "{looks} looks");
+        // Whoever is served costs no other one its look.
+        assert_eq!(looked_at(&mut wants, &contexts).len(), 1000);
+        assert!(wants.is_empty());
+    }
+}

@@ -1,0 +1,111 @@
+//! Waits that are being ended: who has asked for it, what has come of it, and what is still to come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::engine::effect::Asker;
+use crate::engine::key::{BackendId, ClientId, CredentialId};
+use crate::session::waiting::Takes;
+
+/// Why a wait is ended before its time.
+#[derive(Debug, Clone, Copy)]
+pub enum Why {
+    /// Another client has asked for it.
+    Unblocked {
+        /// The one that waits hears an error, not the nil of a timeout.
+        with_error: bool,
+        /// Who is to be told whether it was ended.
+        asker: Asker,
+    },
+    /// narrows ends.
+    Drained,
+    /// The client sends no more: it has left, unless the server has answered it already.
+    Left,
+}
+
+/// How far the server has been asked.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked {
+    /// It will be, from then on.
+    At(Duration),
+    /// On this backend.
+    On(BackendId),
+    /// It has answered: whether it has ended the wait.
+    Answered(bool),
+    /// It cannot be. The wait is a short one, and runs out.
+    RunsOut,
+}
+
+/// The reply of the wait itself.
+#[derive(Debug)]
+pub struct Came {
+    pub reply: Vec<u8>,
+    pub first: u32,
+    pub silent: bool,
+}
+
+/// One wait that is being ended.
+#[derive(Debug)]
+pub struct Cancel {
+    /// As whom.
+    pub credential: CredentialId,
+    pub takes: Takes,
+    pub short: bool,
+    /// The client that waits, while it is here, and why it is to wait no more.
+    pub owner: Option<(ClientId, Why)>,
+    pub asked: Asked,
+    pub came: Option<Came>,
+    pub since: Duration,
+}
+
+impl Cancel {
+    pub fn is_to_ask(&self) -> bool {
+        matches!(self.asked, Asked::At(_) | Asked::On(_))
+    }
+}
+
+/// The waits that are being ended, by their backends.
+#[derive(Debug, Default)]
+pub struct Cancels {
+    pub all: BTreeMap<BackendId, Cancel>,
+    /// One of them has ended since it was last looked whether connections for that are still needed.
+    pub over: bool,
+    /// What the server was asked and has not answered: on which backend, and of which.
+    pub asked: VecDeque<(BackendId, BackendId)>,
+}
+
+impl Cancels {
+    pub fn take(&mut self, id: BackendId) -> Option<Cancel> {
+        let cancel = self.all.remove(&id)?;
+        self.over = true;
+        Some(cancel)
+    }
+
+    /// Whether the wait on this backend is being ended.
+    pub fn is_under_way(&self, backend: BackendId) -> bool {
+        self.all.contains_key(&backend)
+    }
+
+    /// The same, now.
+    pub fn any_due_as(&self, credential: CredentialId, now: Duration) -> bool {
+        let due = |cancel: &Cancel| match cancel.asked {
+            Asked::At(at) => at <= now,
+            Asked::On(_) => true,
+            Asked::Answered(_) | Asked::RunsOut => false,
+        };
+        let mut all = self.all.values();
+        all.any(|cancel| cancel.credential == credential && due(cancel))
+    }
+
+    /// Whether the server has still to be asked, or to answer, as this user.
+    pub fn any_as(&self, credential: CredentialId) -> bool {
+        let mut all = self.all.values();
+        all.any(|cancel| cancel.credential == credential && cancel.is_to_ask())
+    }
+}
+
+/// How soon the server is asked again whose answer decided nothing.
+pub const AGAIN: Duration = Duration::from_millis(10);
+
+/// Longest time to end a wait in this way. Then its connection is closed.
+pub const PATIENCE: Duration = Duration::from_secs(10);

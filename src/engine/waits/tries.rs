@@ -1,0 +1,38 @@
+//! A wait in line that is being tried.
+
+use crate::session::waiting::Takes;
+
+/// Which request of a try a reply is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `MULTI`.
+    Multi,
+    /// The client's command.
+    Command,
+    /// `EXEC`.
+    Exec,
+    /// `XINFO STREAM`: where a stream ends.
+    End,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum What {
+    /// Whether a block may be begun.
+    Block,
+    /// Where streams end, by their places in the request, and what has been answered.
+    Ends(Vec<usize>, Vec<(usize, Vec<u8>)>),
+    /// The command itself. One that only reads may be asked again.
+    Command { reads: bool },
+}
+
+/// A try under way. It outlives its client.
+#[derive(Debug)]
+pub struct Try {
+    pub takes: Takes,
+    pub what: What,
+    /// The server has refused `MULTI`, with these words: what followed ran alone.
+    pub refused: Option<Vec<u8>>,
+    /// It has not queued the command, and said this.
+    pub said: Option<Vec<u8>>,
+}
