@@ -72,36 +72,25 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        match answer {
-            Answer::Done => {
-                let silent = match command {
-                    Local::ClientReply => false,
-                    _ => client.session.reply_mode.begin_command(),
-                };
-                self.clients
-                    .finish_local(&mut self.cx, id, spec, &reply, silent)
-            }
-            Answer::Reset => {
-                self.place_stranger(id);
-                // It ends `OFF` before it answers, but `SKIP` outlives it.
-                self.clients.finish_local(
-                    &mut self.cx,
-                    id,
-                    spec,
-                    &reply,
-                    mode == ReplyMode::SkipNext,
-                )
-            }
-            Answer::Close => {
-                let silent = mode != ReplyMode::On;
-                self.clients
-                    .finish_local(&mut self.cx, id, spec, &reply, silent);
-                self.clients.leaves_for(id, Leave::Quit);
-                self.end(id, Ending::AfterOutput);
-                Outcome::Ended
-            }
-            answer => self.carry_out(id, spec, answer),
+        let silent = match &answer {
+            Answer::Done if command == Local::ClientReply => false,
+            Answer::Done => client.session.reply_mode.begin_command(),
+            // It ends `OFF` before it answers, but `SKIP` outlives it.
+            Answer::Reset => mode == ReplyMode::SkipNext,
+            Answer::Close => mode != ReplyMode::On,
+            _ => return self.carry_out(id, spec, answer),
+        };
+        if matches!(answer, Answer::Reset) {
+            self.place_stranger(id);
         }
+        let cx = &mut self.cx;
+        let outcome = self.clients.finish_local(cx, id, spec, &reply, silent);
+        if !matches!(answer, Answer::Close) {
+            return outcome;
+        }
+        self.clients.leaves_for(id, Leave::Quit);
+        self.end(id, Ending::AfterOutput);
+        Outcome::Ended
     }
 
     /// What remains to be done for a local command.

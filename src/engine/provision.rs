@@ -110,15 +110,7 @@ impl Engine {
         let Some((context, growth)) = self.need(want) else {
             return Provided::Done;
         };
-        if self
-            .pool
-            .backends
-            .values()
-            .any(|b| b.made_for == Some(want))
-        {
-            return Provided::Waits;
-        }
-        if self.pool.comes_back_soon(&mut self.cx, want) {
+        if self.pool.is_one_made_for(want) || self.pool.comes_back_soon(&mut self.cx, want) {
             return Provided::Waits;
         }
         if let Want::Lease(client) = want

@@ -280,6 +280,20 @@ impl Engine {
         }
     }
 
+    /// The answer to a check of a backend has come.
+    fn pinged(&mut self, id: BackendId, reply: &[u8]) {
+        if !self.pool.is_in_step(id, reply) {
+            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
+        }
+        // It may be idle from now on: the next one is due in time.
+        let interval = self.cx.rules.settings.pool.ping_interval;
+        if !interval.is_zero() {
+            self.cx.wake_at(self.cx.now + interval);
+        }
+        self.cleaned(id);
+        self.reopen(id);
+    }
+
     /// A pipe takes all requests again.
     pub(super) fn reopen(&mut self, id: BackendId) {
         if let Some(backend) = self.pool.backends.get_mut(id)

@@ -25,7 +25,7 @@ use super::lease::lent::LeaseFor;
 use super::local::REFUSED_DB;
 use super::pool::backend::Want;
 use super::settings::OnUnknownOutcome;
-use super::slot::{Access, Fate, Receiver, Slot};
+use super::slot::{Fate, Receiver, Slot};
 use super::waits::line::Unblocked;
 use super::waits::tries::{Step, Try, What};
 use super::{Engine, Rules};
@@ -79,10 +79,7 @@ impl Engine {
             }
             _ => (What::Block, in_block(None)),
         };
-        let access = match (&what, reads) {
-            (What::Command { .. }, false) => Access::Write,
-            _ => Access::Read,
-        };
+        let access = what.access();
         if self.cx.pause_holds_up(access) {
             return self.waits.line.try_later(id, self.cx.now);
         }

@@ -68,16 +68,12 @@ impl Engine {
             refusal_of(rules, partial, scanner, queueing, forbidden)
         };
         if let Some(reply) = lost.or_else(refused) {
-            self.cx.counters.refused("huge_request");
-            self.cx.counters.went(telemetry::Way::Refused);
             if let Some(lent) = self.clients.lent(id) {
                 lent.bracket.refused();
             }
             self.clients
                 .has_begun(&self.cx, id, rules, partial, scanner);
-            self.clients
-                .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
-            return true;
+            return self.refuse_stream(id, scanner, "huge_request", reply);
         }
         if !leased {
             if waited {
@@ -85,11 +81,7 @@ impl Engine {
                 let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
                 refusal.write(&mut reply);
                 let label = refusal.label();
-                self.cx.counters.refused(label);
-                self.cx.counters.went(telemetry::Way::Refused);
-                self.clients
-                    .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
-                return true;
+                return self.refuse_stream(id, scanner, label, reply);
             }
             if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
@@ -102,6 +94,21 @@ impl Engine {
         self.clients
             .has_begun(&self.cx, id, rules, partial, scanner);
         self.start_upload(id, partial, scanner.clone())
+    }
+
+    /// A huge request is refused for this reason, with this answer, and nothing of it is passed on.
+    fn refuse_stream(
+        &mut self,
+        id: ClientId,
+        scanner: &RequestScanner,
+        reason: &'static str,
+        reply: Vec<u8>,
+    ) -> bool {
+        self.cx.counters.refused(reason);
+        self.cx.counters.went(telemetry::Way::Refused);
+        self.clients
+            .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
+        true
     }
 
     /// First the slot, then the bytes.

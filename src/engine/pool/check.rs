@@ -6,12 +6,9 @@
 
 use std::time::Duration;
 
-use crate::engine::Engine;
-use crate::engine::key::BackendId;
 use crate::resp::write;
 
 use super::backend::{Backend, Phase, Rotation};
-use super::loss::Loss;
 
 /// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
 /// those that only commands on data get. One that does not know the command by this name, or
@@ -70,22 +67,6 @@ impl Check {
         );
         (shared && backend.check.word.is_none() && !interval.is_zero())
             .then(|| backend.check.at + interval)
-    }
-}
-
-impl Engine {
-    /// The answer has come.
-    pub fn pinged(&mut self, id: BackendId, reply: &[u8]) {
-        if !self.pool.is_in_step(id, reply) {
-            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
-        }
-        // It may be idle from now on: the next one is due in time.
-        let interval = self.cx.rules.settings.pool.ping_interval;
-        if !interval.is_zero() {
-            self.cx.wake_at(self.cx.now + interval);
-        }
-        self.cleaned(id);
-        self.reopen(id);
     }
 }
 

@@ -16,6 +16,12 @@ use super::backend::{Backend, Next, Phase, Want};
 pub const USER_SLICES: u32 = 5;
 
 impl Pool {
+    /// Whether a backend is on its way to whoever wants it so.
+    pub fn is_one_made_for(&self, want: Want) -> bool {
+        let mut all = self.backends.values();
+        all.any(|backend| backend.made_for == Some(want))
+    }
+
     /// The budget is spent: an idle backend of another user gives its place, or one that has had
     /// its turn.
     pub fn make_place(&mut self, cx: &mut Cx, want: Want, context: ContextId) {

@@ -1,5 +1,6 @@
 //! A wait in line that is being tried.
 
+use crate::engine::slot::Access;
 use crate::session::waiting::Takes;
 
 /// Which request of a try a reply is to.
@@ -24,6 +25,16 @@ pub enum What {
     Ends(Vec<usize>, Vec<(usize, Vec<u8>)>),
     /// The command itself. One that only reads may be asked again.
     Command { reads: bool },
+}
+
+impl What {
+    /// Whether a server that has paused writes would hold it up.
+    pub fn access(&self) -> Access {
+        match self {
+            Self::Command { reads: false } => Access::Write,
+            _ => Access::Read,
+        }
+    }
 }
 
 /// A try under way. It outlives its client.
