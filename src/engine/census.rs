@@ -102,7 +102,7 @@ impl Engine {
         };
         format!(
             "held by {:?}, ending {:?}, {} in flight, {} bytes undealt with, {} unread by it, not read {}",
-            client.hold,
+            client.head.hold,
             client.ending,
             client.in_flight,
             client.input.len(),
@@ -114,7 +114,10 @@ impl Engine {
     /// Counts what the engine holds. Walks everything: not for each event.
     pub fn census(&self) -> Census {
         let held = |is: fn(Hold) -> bool| {
-            let held = self.clients.values().filter(|c| c.hold.is_some_and(is));
+            let held = self
+                .clients
+                .values()
+                .filter(|c| c.head.hold.is_some_and(is));
             held.count()
         };
         let left = |backend: &&Backend| backend.phase.left_by_its_client().is_some();

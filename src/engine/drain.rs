@@ -77,7 +77,9 @@ impl Engine {
         let busy = |backend: &Backend| {
             matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
         };
-        !self.waits.tries.is_empty() || self.pool.backends.values().any(busy)
+        !self.cx.events.is_empty()
+            || !self.waits.tries.is_empty()
+            || self.pool.backends.values().any(busy)
     }
 
     /// Closes all backends, once no client is left: replies that are still due would reach

@@ -35,7 +35,7 @@ impl Engine {
         let ticket = self.fanout.gathers.number();
         // Before anything is answered: one that kills itself gets its answer first.
         if let Some(client) = self.clients.get_mut(client) {
-            client.hold = Some(Hold::Gather(ticket));
+            client.head.hold = Some(Hold::Gather(ticket));
         }
         let unblocks = matches!(question, Question::Unblock(..));
         let patience = match unblocks {
@@ -315,7 +315,7 @@ impl Engine {
             let asks = self
                 .clients
                 .get(id)
-                .is_some_and(|c| matches!(c.hold, Some(Hold::Gather(_))));
+                .is_some_and(|c| matches!(c.head.hold, Some(Hold::Gather(_))));
             if asks {
                 self.end(id, Ending::AfterReplies(Box::default()));
             } else {

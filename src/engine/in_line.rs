@@ -60,10 +60,10 @@ impl Engine {
         if client.in_flight > 0 && !planted::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);
         }
-        if client.overdue_bytes > 0 {
+        if client.head.is_overdue() {
             return self.overdue(id);
         }
-        let since = *client.waiting_since.get_or_insert(now);
+        let since = client.head.waits(now);
         let until = match waiting.timeout {
             Timeout::After(_) if planted::has(Bug::DeadlineOfOthers) => {
                 Some(since + self.cx.rules.settings.pool.queue_timeout)
@@ -127,9 +127,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        (client.hold, client.verdict) = (None, None);
-        // It has waited for what it asked to wait for, and for no connection.
-        client.waiting_since = None;
+        client.head.answered();
         client.active_at = now;
         let (protocol, silent) = (
             client.session.protocol,

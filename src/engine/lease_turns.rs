@@ -79,7 +79,7 @@ impl Engine {
             if let Some(purpose) = awaited
                 && let Some(client) = self.clients.get_mut(id)
             {
-                client.overdue_bytes = client.input.len().max(1);
+                client.head.becomes_overdue(client.input.len());
                 self.clients.end_hold(id, Hold::Lease(purpose));
             }
         }

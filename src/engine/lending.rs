@@ -30,11 +30,11 @@ impl Engine {
         if client.in_flight > 0 && !planted::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);
         }
-        if client.overdue_bytes > 0 {
+        if client.head.is_overdue() {
             let outcome = self.overdue(id);
             return self.refused_lease(id, purpose, outcome);
         }
-        let since = *client.waiting_since.get_or_insert(now);
+        let since = client.head.waits(now);
         let outcome = client.hold(Hold::Lease(purpose));
         self.joins_line(id, since, purpose);
         self.cx.wake_at(since + limit);
@@ -189,8 +189,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.waiting_since.is_some() || !self.cx.shared.budget.is_limit_awaited() {
-            client.waiting_since = None;
+        if client.head.since().is_some() || !self.cx.shared.budget.is_limit_awaited() {
+            client.head.waits_no_more();
             return self.not_executed(id, NotExecuted::BudgetSpent);
         }
         match client.in_flight {

@@ -336,7 +336,7 @@ impl Engine {
             }
             // What follows is meant for where it leads.
             if let Some(client) = self.clients.get_mut(id) {
-                client.hold = Some(Hold::Replies);
+                client.head.hold = Some(Hold::Replies);
             }
             return Outcome::TakenAlone;
         }

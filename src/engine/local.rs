@@ -296,7 +296,7 @@ impl Engine {
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
-        let waited = client.waiting_since.is_some();
+        let waited = client.head.since().is_some();
         if !waited && self.clients.commands_may_be_asked(&self.cx) {
             return self.clients.ask_control(&mut self.cx, id);
         }
@@ -344,6 +344,9 @@ impl Client {
 
     /// Whether it neither owes a reply nor is owed one.
     pub(super) fn is_quiet(&self) -> bool {
-        self.in_flight == 0 && self.stream.is_none() && self.hold.is_none() && self.out.is_empty()
+        self.in_flight == 0
+            && self.stream.is_none()
+            && self.head.hold.is_none()
+            && self.out.is_empty()
     }
 }

@@ -89,8 +89,8 @@ impl Engine {
         let verdict = self
             .clients
             .get(id)
-            .and_then(|client| client.verdict.clone());
-        match verdict.as_deref() {
+            .and_then(|client| client.head.verdict().cloned());
+        match &verdict {
             Some(Verdict::Accepted(kept)) => {
                 let rules = Arc::clone(&self.cx.rules);
                 if let Some(account) = self.pool.credentials.account(kept.id(), &rules) {
@@ -206,7 +206,7 @@ impl Engine {
             let outcome = self.refuse(id, &Refusal::Cluster);
             return self.not_logged_in(id, outcome, matters);
         }
-        if client.overdue_bytes > 0 {
+        if client.head.is_overdue() {
             let outcome = self.overdue(id);
             return self.not_logged_in(id, outcome, matters);
         }
@@ -300,9 +300,9 @@ impl Engine {
         if !about_strangers && let Some(check_of) = self.auth.logins.get(check) {
             for id in check_of.waiting() {
                 if let Some(client) = self.clients.get_mut(id)
-                    && client.hold == Some(Hold::Login(check))
+                    && client.head.hold == Some(Hold::Login(check))
                 {
-                    client.verdict = Some(Box::new(verdict.clone()));
+                    client.head.is_judged(verdict.clone());
                 }
             }
         }
@@ -341,9 +341,9 @@ impl Engine {
                 continue;
             };
             if let Some(client) = self.clients.get_mut(id)
-                && client.hold == Some(Hold::Login(check))
+                && client.head.hold == Some(Hold::Login(check))
             {
-                client.overdue_bytes = client.input.len().max(1);
+                client.head.becomes_overdue(client.input.len());
                 self.clients.end_hold(id, Hold::Login(check));
             }
         }

@@ -278,7 +278,7 @@ impl Engine {
         if client.is_ending() {
             // It was told nothing of an earlier request and is being closed: an answer to
             // a later one would be taken for that one's.
-            client.hold = None;
+            client.head.hold = None;
             return self.clients.close_if_done(&mut self.cx, id);
         }
         self.clients.rewind(id, requests, count);

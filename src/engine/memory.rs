@@ -70,7 +70,7 @@ impl Engine {
 
     /// What is held for a client by what it waits for.
     fn aside_of(&self, client: &Client) -> usize {
-        match client.hold {
+        match client.head.hold {
             Some(Hold::Login(check)) => self
                 .auth
                 .logins
@@ -87,7 +87,7 @@ impl Engine {
 
     /// A client is gone: nothing is held for it any more by what it has waited for.
     pub(super) fn end_aside(&mut self, id: ClientId, client: &Client) {
-        match client.hold {
+        match client.head.hold {
             Some(Hold::Login(check)) => self.waits_no_more(check, id),
             Some(Hold::Gather(ticket)) => self.forget_gather(ticket),
             _ => {}

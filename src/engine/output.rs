@@ -104,7 +104,7 @@ impl Engine {
             return;
         };
         let may_end = self.cx.draining || !matches!(client.ending, Ending::No);
-        if client.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
+        if client.head.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.clients.end_hold(id, Hold::Output);
         } else if client.unread {
             self.clients.allow_reading(&mut self.cx, id);
@@ -166,7 +166,10 @@ impl Engine {
             client.ending = ending;
             // Its next request is not dealt with, so it waits for nothing; an answer that
             // is being gathered still comes.
-            let hold = client.hold.take_if(|hold| !matches!(hold, Hold::Gather(_)));
+            let hold = client
+                .head
+                .hold
+                .take_if(|hold| !matches!(hold, Hold::Gather(_)));
             match hold {
                 Some(Hold::Lease(_)) => self.leases.line.leaves(client.session.id),
                 Some(Hold::Login(check)) => self.waits_no_more(check, id),
@@ -190,7 +193,8 @@ impl Engine {
             client.unread = false;
             self.cx.effects.push(Effect::ReadClient(id));
         }
-        let answered = client.in_flight == 0 && client.stream.is_none() && client.hold.is_none();
+        let answered =
+            client.in_flight == 0 && client.stream.is_none() && client.head.hold.is_none();
         // Who is in a transaction may finish it.
         let open = |lease: &Lease| lease.lent.bracket.is_open();
         let in_transaction = client.lease.as_ref().is_some_and(open);
@@ -204,7 +208,7 @@ impl Engine {
             Ending::HalfClosed => {
                 // What is left of an unfinished request will never be whole; neither will
                 // a huge one that was passing through.
-                let waits = client.hold.is_some()
+                let waits = client.head.hold.is_some()
                     || client.in_flight > 0
                     || client.input.walked() < client.input.len();
                 if waits && (client.stream.is_none() || !client.input.is_empty()) {

@@ -34,7 +34,7 @@ impl Engine {
         }
         let harmless = local.harmless()?;
         let client = self.clients.get(id)?;
-        if let Some(Verdict::Refused(reply)) = client.verdict.as_deref() {
+        if let Some(Verdict::Refused(reply)) = client.head.verdict() {
             let reply = reply.clone();
             return Some(self.clients.answer_error(&mut self.cx, id, &reply));
         }
@@ -72,7 +72,9 @@ impl Engine {
         backend.out.push(&request);
         self.pool.mark_backend(carrier);
         if let Some(client) = self.clients.get_mut(id) {
-            client.verdict = Some(Box::new(Verdict::Asked(spec.name.clone(), local)));
+            client
+                .head
+                .is_judged(Verdict::Asked(spec.name.clone(), local));
         }
         Some(self.clients.hold(id, Hold::Permission))
     }
@@ -80,9 +82,9 @@ impl Engine {
     /// What it was asked on keeps silent: it is asked elsewhere.
     pub(super) fn ask_permission_again(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id)
-            && client.hold == Some(Hold::Permission)
+            && client.head.hold == Some(Hold::Permission)
         {
-            client.verdict = None;
+            client.head.take_verdict();
             self.clients.end_hold(id, Hold::Permission);
         }
     }
@@ -105,16 +107,15 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        if client.hold != Some(Hold::Permission) {
+        if client.head.hold != Some(Hold::Permission) {
             return;
         }
-        let Some(Verdict::Asked(name, local)) = client.verdict.take().map(|verdict| *verdict)
-        else {
+        let Some(Verdict::Asked(name, local)) = client.head.take_verdict() else {
             // It is asked again.
             return self.clients.end_hold(id, Hold::Permission);
         };
         match is_permission(local, reply) {
-            false => client.verdict = Some(Box::new(Verdict::Refused(reply.into()))),
+            false => client.head.is_judged(Verdict::Refused(reply.into())),
             true => {
                 if let Some(known) = self.pool.credentials.get_mut(client.credential) {
                     known.rights.insert(name, now);

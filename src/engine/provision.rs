@@ -188,7 +188,7 @@ impl Engine {
                     && self
                         .clients
                         .get(id)
-                        .is_none_or(|c| c.hold != Some(Hold::Pipe))
+                        .is_none_or(|c| c.head.hold != Some(Hold::Pipe))
                 {
                     self.pool.contexts.take_first(context);
                 }
@@ -218,7 +218,8 @@ impl Engine {
             Want::Lease(id) if self.waits.is_decided_by_try(id) => None,
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
-                matches!(client.hold, Some(Hold::Lease(_))).then_some((client.context(), false))
+                matches!(client.head.hold, Some(Hold::Lease(_)))
+                    .then_some((client.context(), false))
             }
             // They take whatever backend of the user there is: `provide_login`, `provide_kill`,
             // `provide_canceller`.

@@ -36,7 +36,7 @@ impl Engine {
             return;
         }
         client.active_at = now;
-        if client.hold.is_some() || !client.input.is_empty() {
+        if client.head.hold.is_some() || !client.input.is_empty() {
             self.buffer(id, bytes);
             self.resume(id);
         } else if client.stream.is_some() {
@@ -128,7 +128,7 @@ impl Engine {
         let Some(client) = self.clients.get(id) else {
             return;
         };
-        if client.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
+        if client.head.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
             let walked = client.input.walked();
             let Some(taken) = self.clients.take_input(id) else {
                 return;

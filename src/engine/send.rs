@@ -48,8 +48,7 @@ impl Engine {
         } else {
             receiver
         };
-        let replayed = client.replays > 0;
-        client.replays = client.replays.saturating_sub(1);
+        let replayed = client.head.takes_replay();
         let fate = match fate {
             Fate::Replayable if replayed => Fate::Unknown,
             other => other,
@@ -63,7 +62,7 @@ impl Engine {
         };
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.
-            client.hold = Some(Hold::Gather(0));
+            client.head.hold = Some(Hold::Gather(0));
         }
         client.served(now, &spec.name);
         match client.lease.as_ref() {

@@ -110,16 +110,12 @@ impl Client {
         self.in_flight > 0
             && carrier.context() == self.context()
             && self.is_plain()
-            && self.hold.is_none()
             && !self.is_ending()
             && self.out.len() <= rules.settings.clients.output_pause_bytes
             && self.policy(rules).renames().is_empty()
             // Nothing is left that a request would use up.
             && self.session.reply_mode == ReplyMode::On
-            && self.waiting_since.is_none()
-            && self.overdue_bytes == 0
-            && self.replays == 0
-            && self.verdict.is_none()
+            && self.head.is_fresh()
     }
 }
 

@@ -200,7 +200,7 @@ impl Engine {
                 return None;
             };
             let client = self.clients.get(owner)?;
-            let idle = client.in_flight == 0 && client.hold.is_none();
+            let idle = client.in_flight == 0 && client.head.hold.is_none();
             let lease = client.lease.as_ref().filter(|_| idle)?;
             let sits = lease.lent.bracket.is_open() && !self.clients.has_live_feed(owner);
             sits.then_some((owner, client.active_at + limit))

@@ -45,7 +45,7 @@ impl Engine {
             return false;
         };
         if client.in_flight > 0 {
-            client.hold = Some(Hold::Replies);
+            client.head.hold = Some(Hold::Replies);
             return false;
         }
         // Nothing of a transaction that is lost may run, however large.
@@ -54,7 +54,7 @@ impl Engine {
             Refusal::InLostTransaction.write(&mut reply);
             reply
         });
-        let waited = client.overdue_bytes > 0;
+        let waited = client.head.is_overdue();
         let leased = client.lease.is_some();
         if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
             return self.cannot_be_told(id) == Outcome::Ended;
@@ -138,7 +138,7 @@ impl Engine {
         client.carrier = carrier;
         client.in_flight += 1;
         client.active_at = now;
-        if let Some(since) = client.waiting_since.take() {
+        if let Some(since) = client.head.waits_no_more() {
             self.cx.counters.waited(now.saturating_sub(since));
         }
         backend.expect(
@@ -210,7 +210,7 @@ impl Engine {
                 if let Some(client) = self.clients.get_mut(id)
                     && client.in_flight > 0
                 {
-                    client.hold = Some(Hold::Replies);
+                    client.head.hold = Some(Hold::Replies);
                 }
             }
             Target::Nowhere(reply) => self.clients.finish_swallowed(id, &reply),

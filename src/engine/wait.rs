@@ -25,7 +25,7 @@ impl Engine {
             return Outcome::Ended;
         };
         let context = client.context();
-        let overdue = client.overdue_bytes > 0;
+        let overdue = client.head.is_overdue();
         // Asked again after a pause: there may be another server by then.
         if self.pool.server.cluster && self.pool.server.dial_at > now {
             return self.refuse(id, &crate::resp::Refusal::Cluster);
@@ -53,10 +53,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.overdue_bytes > 0 {
+        if client.head.is_overdue() {
             return self.overdue(id);
         }
-        let since = *client.waiting_since.get_or_insert(now);
+        let since = client.head.waits(now);
         let outcome = client.hold(Hold::Pipe);
         // A client that has waited before keeps its place before those who came later.
         if self.pool.contexts.waits(context, id, since) {
@@ -80,7 +80,7 @@ impl Engine {
         };
         self.cx.counters.refused(label);
         self.cx.counters.went(Way::Refused);
-        if let Some(since) = client.waiting_since.take() {
+        if let Some(since) = client.head.waits_no_more() {
             self.cx.counters.waited(now.saturating_sub(since));
         }
         let silent = client.session.reply_mode.begin_command();
@@ -145,9 +145,9 @@ impl Engine {
             && let Some(id) = self.pool.contexts.take_first(context)
         {
             if let Some(client) = self.clients.get_mut(id)
-                && client.hold == Some(Hold::Pipe)
+                && client.head.hold == Some(Hold::Pipe)
             {
-                client.hold = None;
+                client.head.hold = None;
                 self.clients.resume(id);
                 room -= 1;
             }
@@ -176,10 +176,10 @@ impl Engine {
             self.pool.contexts.take_first(context);
             if let Some(id) = id
                 && let Some(client) = self.clients.get_mut(id)
-                && client.hold == Some(Hold::Pipe)
+                && client.head.hold == Some(Hold::Pipe)
             {
-                client.overdue_bytes = client.input.len().max(1);
-                client.hold = None;
+                client.head.becomes_overdue(client.input.len());
+                client.head.hold = None;
                 self.clients.resume(id);
             }
         }

@@ -47,7 +47,7 @@ impl Client {
     }
 
     fn waits_in_line(&self) -> bool {
-        self.hold == Some(Hold::Lease(LeaseFor::Blocking))
+        self.head.hold == Some(Hold::Lease(LeaseFor::Blocking))
     }
 }
 
@@ -148,7 +148,7 @@ impl Engine {
             return (Wait { takes, manner }, Some(limited));
         }
         // What it has waited for in line is a part of its time.
-        let since = self.clients.get(id).and_then(|client| client.waiting_since);
+        let since = self.clients.get(id).and_then(|client| client.head.since());
         let until = match waiting.timeout {
             Timeout::After(length) => Some(since.unwrap_or(self.cx.now) + length),
             Timeout::Never | Timeout::Unreadable => None,

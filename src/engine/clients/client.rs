@@ -8,12 +8,12 @@ use crate::admission::Seat;
 use crate::engine::context::Within;
 use crate::engine::key::{BackendId, ContextId, CredentialId};
 use crate::engine::lease::holding::Holding;
-use crate::engine::verdict::Verdict;
 use crate::session::Session;
 use crate::session::client_line::Address;
 use crate::telemetry::Leave;
 
-use super::hold::{Ending, Hold};
+use super::head::Head;
+use super::hold::Ending;
 use super::input::Input;
 use super::outbox::Outbox;
 use super::upload::Stream;
@@ -27,8 +27,6 @@ pub struct Client {
     pub within: Within,
     /// As whom its commands run on the server.
     pub credential: CredentialId,
-    /// What the server has said of the login that its next request asks for.
-    pub verdict: Option<Box<Verdict>>,
     /// Its place among the clients of its user.
     pub seat: Option<Seat>,
     /// Where it comes from.
@@ -45,14 +43,8 @@ pub struct Client {
     pub sequence_due: u32,
     /// The backend that carries what is in flight.
     pub carrier: BackendId,
-    /// See [`Hold`].
-    pub hold: Option<Hold>,
-    /// Since when the request at the head of the input has waited.
-    pub waiting_since: Option<Duration>,
-    /// Bytes at the head of the input that have waited as long as they may.
-    pub overdue_bytes: usize,
-    /// Requests at the head of the input that are replays, and are not replayed again.
-    pub replays: u32,
+    /// What is known of its next request.
+    pub head: Head,
     /// A backend of its own.
     pub lease: Holding,
     /// A huge request that is passing through.
@@ -146,7 +138,6 @@ impl Client {
             session: Session::new(accepted.id, db),
             within,
             credential: CredentialId::default(),
-            verdict: None,
             seat: None,
             address: Box::new(accepted.address),
             input: Input::default(),
@@ -155,10 +146,7 @@ impl Client {
             sequence_next: 0,
             sequence_due: 0,
             carrier: BackendId::default(),
-            hold: None,
-            waiting_since: None,
-            overdue_bytes: 0,
-            replays: 0,
+            head: Head::default(),
             lease: Holding::default(),
             stream: None,
             ending: Ending::No,

@@ -16,7 +16,7 @@ impl Clients {
         let Some(client) = self.get_mut(id) else {
             return Outcome::Ended;
         };
-        client.waiting_since = Some(now);
+        client.head.waits_anew(now);
         let outcome = client.hold(Hold::Commands);
         if self.command_waiters.is_empty() {
             self.commands_asked_at = Some(now);

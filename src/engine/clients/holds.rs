@@ -28,7 +28,7 @@ impl Clients {
 
     /// What comes behind an `INFO` that is heard waits for its reply.
     pub fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
-        match self.get(id).and_then(|client| client.hold) {
+        match self.get(id).and_then(|client| client.head.hold) {
             Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
             _ => outcome,
         }
@@ -46,7 +46,7 @@ impl Clients {
 
     /// What a client waits for a lease for.
     pub fn awaited_lease(&self, id: ClientId) -> Option<LeaseFor> {
-        match self.get(id)?.hold {
+        match self.get(id)?.head.hold {
             Some(Hold::Lease(purpose)) => Some(purpose),
             _ => None,
         }
@@ -61,13 +61,13 @@ impl Clients {
         assert_eq!(first, client.sequence_due, "replies leave in request order");
         client.sequence_due = first.wrapping_add(count);
         client.in_flight -= count;
-        let goes_on = match client.hold {
+        let goes_on = match client.head.hold {
             Some(Hold::Replies) => client.in_flight == 0,
             Some(Hold::Room) => (client.in_flight as usize) <= in_flight_max / 2,
             _ => false,
         };
         if goes_on {
-            client.hold = None;
+            client.head.hold = None;
             self.resume(id);
         } else if client.in_flight == 0 && (client.ending != Ending::No || cx.draining) {
             self.close_if_done(cx, id);
@@ -92,9 +92,9 @@ impl Clients {
     /// The hold is over, if it is still this one.
     pub fn end_hold(&mut self, id: ClientId, hold: Hold) {
         if let Some(client) = self.get_mut(id)
-            && client.hold == Some(hold)
+            && client.head.hold == Some(hold)
         {
-            client.hold = None;
+            client.head.hold = None;
             self.resume(id);
         }
     }

@@ -111,7 +111,7 @@ impl Client {
     /// Whether silence is a fault of this client's: not while it waits for an answer, which may
     /// be an element that somebody else will push, nor while it listens to what others say.
     fn may_be_idle(&self) -> bool {
-        let waits = self.hold.is_some_and(|hold| hold != Hold::Output);
+        let waits = self.head.hold.is_some_and(|hold| hold != Hold::Output);
         let feed = self
             .lease
             .as_ref()

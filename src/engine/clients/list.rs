@@ -23,7 +23,7 @@ impl Clients {
 
 /// Whether a client is in a command that waits, or is held up by a pause.
 pub fn is_blocked(client: &Client) -> bool {
-    client.hold == Some(Hold::Pause) || client.waits()
+    client.head.hold == Some(Hold::Pause) || client.waits()
 }
 
 pub fn view(client: &Client, now: Duration) -> ClientView<'_> {

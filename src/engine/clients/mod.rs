@@ -4,6 +4,7 @@
 mod client;
 mod commands;
 pub mod debtors;
+mod head;
 pub mod hold;
 mod holds;
 mod idle;
@@ -270,12 +271,7 @@ impl Clients {
             return;
         };
         client.input.rewind(requests);
-        // What is judged of a request is of the one that stands first.
-        client.verdict = None;
-        client.replays = client.replays.saturating_add(count);
-        client.waiting_since = None;
-        client.overdue_bytes = 0;
-        client.hold = None;
+        client.head.rewound(count);
         self.buffered_bytes += requests.len();
         self.resume(id);
     }

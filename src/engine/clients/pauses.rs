@@ -62,7 +62,7 @@ impl Clients {
     /// How many wait for the end of a pause.
     pub fn held_up_len(&self) -> usize {
         let held_up = self.held_up.iter().filter_map(|id| self.get(*id));
-        let held_up = held_up.filter(|client| client.hold == Some(Hold::Pause));
+        let held_up = held_up.filter(|client| client.head.hold == Some(Hold::Pause));
         held_up.count()
     }
 

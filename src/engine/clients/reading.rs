@@ -58,11 +58,9 @@ impl Clients {
         let Some(client) = self.get_mut(id) else {
             return true;
         };
-        if let Some(since) = client.waiting_since.take() {
+        if let Some(since) = client.head.passed(bytes) {
             cx.counters.waited(cx.now.saturating_sub(since));
         }
-        client.verdict = None;
-        client.overdue_bytes = client.overdue_bytes.saturating_sub(bytes);
         client.is_in()
     }
 
@@ -91,7 +89,7 @@ impl Clients {
         }
         client.ending = Ending::AfterReplies(last_words.into());
         client.leaving.get_or_insert(Leave::ProtocolError);
-        client.hold = None;
+        client.head.hold = None;
         self.close_if_done(cx, id);
         Outcome::Ended
     }
@@ -110,7 +108,7 @@ impl Clients {
 impl Client {
     /// The next request waits for this.
     pub fn hold(&mut self, hold: Hold) -> Outcome {
-        self.hold = Some(hold);
+        self.head.hold = Some(hold);
         Outcome::Held
     }
 
@@ -122,7 +120,7 @@ impl Client {
             Hold::Lease(LeaseFor::Upload) => true,
             _ => !self.is_in() || self.input.announced() > settings.big_request_bytes,
         };
-        match self.hold.is_some_and(ends_without_it) {
+        match self.head.hold.is_some_and(ends_without_it) {
             true => AHEAD_BYTES,
             false => settings.output_bytes_max.max(AHEAD_BYTES),
         }
@@ -137,7 +135,7 @@ impl Client {
 
     /// Whether nothing moves any more unless it reads: it has sent as much ahead as it may.
     pub fn is_held_up(&self, settings: &ClientSettings) -> bool {
-        self.hold == Some(Hold::Output)
+        self.head.hold == Some(Hold::Output)
             && self.ending == Ending::No
             && self.input.len() + self.out.len() >= self.ahead_max(settings)
     }

@@ -80,7 +80,7 @@ impl Clients {
     ) {
         let now = cx.now;
         if let Some(client) = self.get_mut(id) {
-            client.hold = None;
+            client.head.hold = None;
             client.stream = Some(Box::new(Stream {
                 scanner,
                 target: Target::Nowhere(reply.into()),
@@ -113,8 +113,7 @@ impl Clients {
         let Some(client) = self.get_mut(id) else {
             return;
         };
-        client.overdue_bytes = 0;
-        client.waiting_since = None;
+        client.head.swallowed();
         if !client.session.reply_mode.begin_command() {
             self.reply_with(id, |out| out.extend_from_slice(reply));
         }
