@@ -10,7 +10,7 @@ use crate::telemetry::Counters;
 
 use super::busy::SCRIPT_AFTER;
 use super::effect::{Asker, Effect, Reply};
-use super::event::Event;
+use super::event::EngineEvent;
 use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
 use super::pool::loss::Loss;
@@ -40,7 +40,7 @@ pub struct Cx {
     /// What the runtime is to do.
     pub effects: Vec<Effect>,
     /// What has happened in one part and concerns others.
-    pub events: VecDeque<Event>,
+    pub events: VecDeque<EngineEvent>,
     /// What is counted.
     pub counters: Counters,
     /// The one source of chance.
@@ -106,7 +106,9 @@ impl Cx {
     pub fn reply_to(&mut self, (worker, ticket): Asker, reply: Reply) {
         match worker {
             usize::MAX => {}
-            own if own == self.worker => self.events.push_back(Event::Answered(ticket, reply)),
+            own if own == self.worker => {
+                self.events.push_back(EngineEvent::Answered(ticket, reply))
+            }
             _ => self.effects.push(Effect::Answer(worker, ticket, reply)),
         }
     }

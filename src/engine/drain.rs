@@ -6,7 +6,7 @@ use crate::admission::Term;
 
 use super::Engine;
 use super::clients::Client;
-use super::event::Event;
+use super::event::EngineEvent;
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::lease::lent::LeaseFor;
@@ -25,9 +25,11 @@ impl Drop for Engine {
         let mut left = Vec::new();
         for ended in std::mem::take(&mut self.cx.events) {
             match ended {
-                Event::BackendLost(_, mut backend, _) => left.extend(closed(&mut backend)),
-                Event::ClientGone(_, lease) => left.extend(lease.and_then(broken)),
-                Event::ClientEnding(_) | Event::BackendFree(_) | Event::Answered(..) => {}
+                EngineEvent::BackendLost(_, mut backend, _) => left.extend(closed(&mut backend)),
+                EngineEvent::ClientGone(_, lease) => left.extend(lease.and_then(broken)),
+                EngineEvent::ClientEnding(_)
+                | EngineEvent::BackendFree(_)
+                | EngineEvent::Answered(..) => {}
             }
         }
         left.extend(self.pool.backends.values_mut().filter_map(closed));

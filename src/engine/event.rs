@@ -9,7 +9,7 @@ use super::pool::loss::Loss;
 
 /// See the module.
 #[derive(Debug)]
-pub enum Event {
+pub enum EngineEvent {
     /// A backend is lost: what was expected of it is to be settled.
     BackendLost(BackendId, Box<Backend>, Loss),
     /// A backend that nobody has taken is anybody's.

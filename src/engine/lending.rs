@@ -7,7 +7,7 @@ use crate::telemetry::Leave;
 use super::Engine;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
-use super::event::Event;
+use super::event::EngineEvent;
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::lease::lent::{Clean, LeaseFor, Lent};
@@ -61,11 +61,11 @@ impl Engine {
     /// A spare backend in the client's context becomes its own.
     pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         if self.waits.is_decided_by_try(client_id) {
-            return self.cx.events.push_back(Event::BackendFree(id));
+            return self.cx.events.push_back(EngineEvent::BackendFree(id));
         }
         let Some(purpose) = self.clients.awaited_lease(client_id) else {
             // Who waits no more is dropped from the line when that is looked at.
-            return self.cx.events.push_back(Event::BackendFree(id));
+            return self.cx.events.push_back(EngineEvent::BackendFree(id));
         };
         let (Some(client), Some(backend)) = (
             self.clients.get_mut(client_id),
@@ -78,7 +78,7 @@ impl Engine {
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
             self.leases.line.stays(client.session.id);
-            return self.cx.events.push_back(Event::BackendFree(id));
+            return self.cx.events.push_back(EngineEvent::BackendFree(id));
         };
         backend.phase = Phase::Leased(client_id);
         vacancy.fill(id, Lent::new(purpose, self.cx.now));

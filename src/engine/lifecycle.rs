@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::event::Event;
+use super::event::EngineEvent;
 
 impl Engine {
     /// It is `now`: something is told to the engine. What has happened before is seen to first.
@@ -27,16 +27,18 @@ impl Engine {
     fn dispatch_all(&mut self) {
         while let Some(event) = self.cx.events.pop_front() {
             match event {
-                Event::BackendLost(id, backend, loss) => self.backend_lost(id, *backend, loss),
-                Event::ClientGone(within, lease) => {
+                EngineEvent::BackendLost(id, backend, loss) => {
+                    self.backend_lost(id, *backend, loss)
+                }
+                EngineEvent::ClientGone(within, lease) => {
                     self.pool.contexts.leave(within);
                     if let Some(lease) = lease {
                         self.leave_lease_behind(lease);
                     }
                 }
-                Event::ClientEnding(id) => self.client_ending(id),
-                Event::BackendFree(id) => self.make_spare(id),
-                Event::Answered(ticket, reply) => self.one_more(ticket, reply),
+                EngineEvent::ClientEnding(id) => self.client_ending(id),
+                EngineEvent::BackendFree(id) => self.make_spare(id),
+                EngineEvent::Answered(ticket, reply) => self.one_more(ticket, reply),
             }
         }
     }

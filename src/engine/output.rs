@@ -8,7 +8,7 @@ use crate::telemetry::Leave;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold};
 use super::effect::Effect;
-use super::event::Event;
+use super::event::EngineEvent;
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::pool::backend::{Phase, Want};
@@ -144,7 +144,7 @@ impl Engine {
         let lease = client.part_with_lease();
         self.cx
             .events
-            .push_back(Event::ClientGone(client.within, lease));
+            .push_back(EngineEvent::ClientGone(client.within, lease));
         if self.clients.is_empty() {
             // Nothing is kept ready for nobody: what is idle may be due.
             self.cx.wake_at(self.cx.now);

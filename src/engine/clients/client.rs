@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::session::client_line::Address;
 use crate::telemetry::Leave;
 
-use super::head::Head;
+use super::head::InputHead;
 use super::hold::Ending;
 use super::input::Input;
 use super::outbox::Outbox;
@@ -44,7 +44,7 @@ pub struct Client {
     /// The backend that carries what is in flight.
     pub carrier: BackendId,
     /// What is known of its next request.
-    pub head: Head,
+    pub head: InputHead,
     /// A backend of its own.
     pub lease: Holding,
     /// A huge request that is passing through.
@@ -146,7 +146,7 @@ impl Client {
             sequence_next: 0,
             sequence_due: 0,
             carrier: BackendId::default(),
-            head: Head::default(),
+            head: InputHead::default(),
             lease: Holding::default(),
             stream: None,
             ending: Ending::No,

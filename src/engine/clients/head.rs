@@ -9,7 +9,7 @@ use super::hold::Hold;
 
 /// See the module. The default: nothing is held, and nothing known of it.
 #[derive(Debug, Default)]
-pub struct Head {
+pub struct InputHead {
     /// Why nothing is dealt with.
     pub hold: Option<Hold>,
     since: Option<Duration>,
@@ -18,7 +18,7 @@ pub struct Head {
     verdict: Option<Box<Verdict>>,
 }
 
-impl Head {
+impl InputHead {
     /// Whether nothing is known of it but what it says itself.
     #[inline]
     pub fn is_fresh(&self) -> bool {

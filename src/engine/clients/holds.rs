@@ -1,7 +1,7 @@
 //! What clients wait for, and how their end begins.
 
 use crate::engine::cx::Cx;
-use crate::engine::event::Event;
+use crate::engine::event::EngineEvent;
 use crate::engine::key::ClientId;
 use crate::engine::lease::lent::LeaseFor;
 use crate::telemetry::Leave;
@@ -78,7 +78,7 @@ impl Clients {
     pub fn close_if_done(&mut self, cx: &mut Cx, id: ClientId) {
         let ends = |client: &Client| client.ending != Ending::No;
         if cx.draining || self.get(id).is_some_and(ends) {
-            cx.events.push_back(Event::ClientEnding(id));
+            cx.events.push_back(EngineEvent::ClientEnding(id));
         }
     }
 

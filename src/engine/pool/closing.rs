@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::cx::Cx;
 use crate::engine::effect::Effect;
-use crate::engine::event::Event;
+use crate::engine::event::EngineEvent;
 use crate::engine::key::{BackendId, ContextId, CredentialId};
 use crate::engine::lease::lent::LeaseFor;
 use crate::engine::slot::Receiver;
@@ -37,7 +37,7 @@ impl Pool {
         self.spares.retain(|spare| *spare != id);
         self.leave_context(id, backend.context());
         cx.wake_at(cx.now);
-        let ended = Event::BackendLost(id, Box::new(backend), loss);
+        let ended = EngineEvent::BackendLost(id, Box::new(backend), loss);
         cx.events.push_back(ended);
     }
 
