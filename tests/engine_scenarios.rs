@@ -19,6 +19,8 @@ mod idle;
 mod leaving;
 #[path = "engine_scenarios/lent.rs"]
 mod lent;
+#[path = "engine_scenarios/line.rs"]
+mod line;
 #[path = "engine_scenarios/places.rs"]
 mod places;
 #[path = "engine_scenarios/stretch.rs"]

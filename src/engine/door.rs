@@ -234,6 +234,7 @@ impl Engine {
             }
             (AuthMode::Local | AuthMode::Passthrough, None) => {}
         }
+        self.user_changed(id);
         self.enter_context(id);
     }
 

@@ -97,11 +97,6 @@ impl Engine {
         self.shed_memory(client);
     }
 
-    /// Nobody waits for the answer any more.
-    pub(super) fn forget_gather(&mut self, ticket: u64) {
-        self.fanout.gathers.remove(ticket);
-    }
-
     /// Another worker cannot be asked: the question is answered without it.
     pub fn not_asked(&mut self, ticket: u64, now: Duration) {
         self.advance_to(now);

@@ -123,6 +123,8 @@ impl Engine {
             return self.close_for(id, Leave::ProtocolError);
         };
         self.leases.line.leaves(client.session.id);
+        // What it asks for next has a place of its own among those who want something.
+        self.pool.wants.remove(Want::Lease(id));
         self.clients.replace_first(id, length, &[]);
         let Some(client) = self.clients.get_mut(id) else {
             return;

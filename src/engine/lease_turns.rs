@@ -19,16 +19,19 @@ const LINE_POLL: Duration = Duration::from_millis(100);
 impl Engine {
     /// A client waits for a lease, from the moment that its request first had to wait.
     pub(super) fn joins_line(&mut self, id: ClientId, since: Duration, purpose: LeaseFor) {
-        let Some(client) = self.clients.get(id) else {
-            return;
-        };
-        let user = self.pool.credentials.get(client.credential);
-        let last_turn = user.map_or(0, |user| user.asked_for_at);
-        self.leases.line.joins(
-            (client.session.id, id),
-            (since, purpose),
-            (client.credential, last_turn),
-        );
+        if let Some(client) = self.clients.get(id) {
+            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
+            self.leases.line.joins((number, id), (since, purpose), user);
+        }
+    }
+
+    /// A client may be another user's: where it waits it stands among that one's, as if it always had.
+    pub(super) fn user_changed(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get(id) {
+            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
+            self.waits.line.becomes(id, user.0);
+            self.leases.line.becomes(number, user);
+        }
     }
 
     /// Asks for backends for those whose turn it is, as many as there may be leases.

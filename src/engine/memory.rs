@@ -89,7 +89,7 @@ impl Engine {
     pub(super) fn end_aside(&mut self, id: ClientId, client: &Client) {
         match client.head.hold {
             Some(Hold::Login(check)) => self.waits_no_more(check, id),
-            Some(Hold::Gather(ticket)) => self.forget_gather(ticket),
+            Some(Hold::Gather(ticket)) => drop(self.fanout.gathers.remove(ticket)),
             _ => {}
         }
     }

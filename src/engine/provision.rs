@@ -167,6 +167,8 @@ impl Engine {
     fn may_take(&self, want: Want) -> bool {
         match want {
             Want::Pipe(_) => true,
+            // Whoever stands before it goes first, whatever it is ready for.
+            Want::Lease(id) if self.waits.line.is_behind_its_like(id) => false,
             Want::Lease(id) => {
                 let purpose = self.clients.awaited_lease(id);
                 purpose.is_some_and(|purpose| {

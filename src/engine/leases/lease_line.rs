@@ -176,6 +176,34 @@ impl LeaseLine {
         }
     }
 
+    /// A client is another user's now, which had its last turn then. It stands where it stood.
+    pub fn becomes(&mut self, number: u64, (user, last_turn): (CredentialId, u64)) {
+        let Some(member) = self.members.get_mut(&number) else {
+            return;
+        };
+        let was = std::mem::replace(&mut member.user, user);
+        let (place, asked) = (member.place, member.asked);
+        let queue = self.queues.get_mut(member.purpose as usize);
+        let Some(queue) = queue.filter(|_| was != user) else {
+            return;
+        };
+        queue.change(was, |of_user| match asked {
+            true => of_user.asked = of_user.asked.saturating_sub(1),
+            false => {
+                of_user.waiting.remove(&place);
+            }
+        });
+        queue.change(user, |of_user| {
+            of_user.turn = last_turn;
+            match asked {
+                true => of_user.asked += 1,
+                false => {
+                    of_user.waiting.insert(place, number);
+                }
+            }
+        });
+    }
+
     /// For whom a backend is to be asked now. It has been, from then on.
     pub fn next(&mut self, room: &Room) -> Option<Turn> {
         let firsts = self.queues.iter().zip(room);
@@ -300,6 +328,26 @@ mod tests {
         line.stays(2);
         line.leaves(6);
         assert_eq!(turns(&mut line, &BRACKETS), [2]);
+    }
+
+    #[test]
+    fn whoever_becomes_another_users_stands_where_it_stood() {
+        let (mut line, clients, [alice, bob]) = line(4);
+        let waits = (Duration::ZERO, LeaseFor::Bracket);
+        for client in &clients[..3] {
+            line.joins(*client, waits, (alice, 5));
+        }
+        assert_eq!(turns(&mut line, &[0, 1, 0, 0, 0, 0]), [1]);
+        line.joins(clients[3], waits, (bob, 3));
+        for (number, _) in &clients {
+            line.becomes(*number, (bob, 3));
+        }
+        assert_eq!(line.queues[LeaseFor::Bracket as usize].users.len(), 1);
+        assert_eq!(turns(&mut line, &BRACKETS), [2, 3, 4]);
+        for (number, _) in &clients {
+            line.leaves(*number);
+        }
+        assert!(line.queues.iter().all(|queue| queue.users.is_empty()));
     }
 
     #[test]

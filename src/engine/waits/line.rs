@@ -153,6 +153,8 @@ pub struct Line {
     by_number: BTreeMap<u64, ClientId>,
     by_user: BTreeSet<(CredentialId, Order, ClientId)>,
     by_spot: BTreeSet<(Spot, Order, ClientId)>,
+    /// The same by user, since users take turns.
+    of_user_by_spot: BTreeSet<(Spot, CredentialId, Order, ClientId)>,
     due: BTreeSet<(Duration, ClientId)>,
     /// Those who have come in this turn.
     fresh: Vec<ClientId>,
@@ -200,6 +202,7 @@ impl Line {
         self.by_user.insert((one.user, order, id));
         for spot in &one.spots {
             self.by_spot.insert((*spot, order, id));
+            (self.of_user_by_spot).insert((*spot, one.user, order, id));
         }
         let before: BTreeSet<ClientId> = (one.spots.iter())
             .filter_map(|spot| self.first_of(*spot))
@@ -233,6 +236,7 @@ impl Line {
         for spot in &one.spots {
             let was_first = self.first_of(*spot) == Some(id);
             self.by_spot.remove(&(*spot, order, id));
+            (self.of_user_by_spot).remove(&(*spot, one.user, order, id));
             let Some(next) = self.first_of(*spot).filter(|_| was_first) else {
                 continue;
             };
@@ -248,6 +252,20 @@ impl Line {
             }
         }
         Some(one)
+    }
+
+    /// It is another user's client now.
+    pub fn becomes(&mut self, id: ClientId, user: CredentialId) {
+        let Some(one) = self.all.get_mut(&id) else {
+            return;
+        };
+        let (was, order) = (std::mem::replace(&mut one.user, user), one.order);
+        self.by_user.remove(&(was, order, id));
+        self.by_user.insert((user, order, id));
+        for spot in &one.spots {
+            (self.of_user_by_spot).remove(&(*spot, was, order, id));
+            (self.of_user_by_spot).insert((*spot, user, order, id));
+        }
     }
 
     fn first_of(&self, spot: Spot) -> Option<ClientId> {
@@ -295,6 +313,19 @@ impl Line {
             .flatten()
             .filter_map(|spot| self.first_of(*spot));
         first.filter(move |first| *first != id)
+    }
+
+    /// Whether another of its user stands before it on one of its keys, so that it would wait there on the
+    /// server for what is that one's.
+    pub fn is_behind_its_like(&self, id: ClientId) -> bool {
+        let Some(one) = self.all.get(&id) else {
+            return false;
+        };
+        one.spots.iter().any(|spot| {
+            let from = (*spot, one.user, Order::default(), ClientId::default());
+            let until = (*spot, one.user, one.order, id);
+            self.of_user_by_spot.range(from..until).next().is_some()
+        })
     }
 
     /// When it is tried next.

@@ -72,15 +72,22 @@ fn users_take_turns_for_places() {
     let crowd: Vec<ClientId> = (0..5).map(|_| scene.joins(0, "a")).collect();
     let other = scene.joins(1, "a");
     assert_eq!(scene.line.next_in_turns(3), [crowd[0], other, crowd[1]]);
+    let behind = |scene: &Scene, id| scene.line.is_behind_its_like(id);
+    assert!(!behind(&scene, crowd[0]) && behind(&scene, crowd[1]) && !behind(&scene, other));
     scene.line.had_its_turn(crowd[0]);
     scene.line.leave(crowd[0], None);
     assert_eq!(scene.line.next_in_turns(1), [other]);
+    // Once they are the same one's, who has come first is first.
+    scene.line.becomes(other, scene.users[0]);
+    assert_eq!(scene.line.next_in_turns(1), [crowd[1]]);
+    assert!(behind(&scene, other));
     for id in crowd.into_iter().chain([other]) {
         scene.line.leave(id, None);
     }
     let line = &scene.line;
     assert!(line.is_empty() && line.in_order.is_empty() && line.by_user.is_empty());
-    assert!(line.by_spot.is_empty() && line.due.is_empty() && line.by_number.is_empty());
+    assert!(line.by_spot.is_empty() && line.of_user_by_spot.is_empty());
+    assert!(line.due.is_empty() && line.by_number.is_empty());
     assert_eq!(line.planned, 0);
 }
 
