@@ -40,4 +40,6 @@ mod world;
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
 pub use made::Made;
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
-pub use replay::{Plan, Worlds, explain, from_environment, is_of, outcome, replays};
+pub use replay::{
+    Plan, Worlds, explain, from_environment, is_of, outcome, replays, world_from_environment,
+};

@@ -158,13 +158,17 @@ pub fn from_environment() -> Option<Plan> {
     let steps = std::env::var("NARROWS_SIM_STEPS").ok();
     Some(Plan {
         seed: seed.parse().expect("NARROWS_SIM_SEED is a number"),
-        made: std::env::var("NARROWS_SIM_WORLD")
-            .ok()
-            .map(|name| Made::named(&name).expect("NARROWS_SIM_WORLD is made for something")),
+        made: world_from_environment(),
         steps: steps.map(|text| read_steps(&text)),
         story: None,
         told: std::env::var_os("NARROWS_SIM_TRACE").is_some(),
     })
+}
+
+/// The world that the environment names.
+pub fn world_from_environment() -> Option<Made> {
+    let name = std::env::var("NARROWS_SIM_WORLD").ok()?;
+    Some(Made::named(&name).expect("NARROWS_SIM_WORLD is made for something"))
 }
 
 /// What a text of [`explain`] says is to be played.
