@@ -105,8 +105,10 @@ pub struct Actor {
     pub moved: bool,
     /// A transaction of it could not begin: it may be closed.
     pub loose: bool,
-    /// Something of its transaction was refused.
+    /// Something of its transaction was refused, or may have been.
     pub flawed: bool,
+    /// It was for certain.
+    pub refused: bool,
     /// By what it has heard, it may watch something.
     pub watching: bool,
     /// It sends so many bytes and no more until this `WATCH` is answered.
@@ -177,6 +179,7 @@ impl Actor {
             moved: false,
             loose: false,
             flawed: false,
+            refused: false,
             watching: false,
             thinks: None,
             half_closed: false,

@@ -284,7 +284,7 @@ impl Actor {
             }
             Expect::Watch | Expect::Multi if failed => {
                 // Either all of it fails, or narrows closes the connection.
-                (self.loose, self.flawed) = (true, true);
+                (self.loose, self.flawed, self.refused) = (true, true, false);
                 Ok(())
             }
             Expect::Watch if frame == b"+OK\r\n" => {
@@ -296,7 +296,7 @@ impl Actor {
                 Ok(())
             }
             Expect::Multi if frame == b"+OK\r\n" => {
-                self.flawed = false;
+                (self.flawed, self.refused) = (false, false);
                 Ok(())
             }
             Expect::WatchRefused if failed || frame.starts_with(b"-ERR WATCH inside MULTI") => {
@@ -304,11 +304,11 @@ impl Actor {
             }
             Expect::Queued if frame == b"+QUEUED\r\n" => Ok(()),
             Expect::Queued if failed || is_refusal(frame) => {
-                self.flawed = true;
+                (self.flawed, self.refused) = (true, self.refused || !failed);
                 Ok(())
             }
             Expect::Refused if failed || frame.starts_with(b"-ERR Command not allowed inside") => {
-                self.flawed = true;
+                (self.flawed, self.refused) = (true, self.refused || !failed);
                 Ok(())
             }
             Expect::Discard(_) if failed || frame == b"+OK\r\n" => {
@@ -335,7 +335,8 @@ impl Actor {
         );
         let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
         if failed {
-            let told = match not_run {
+            // Of one that was refused a part nothing runs, whatever becomes of what was sent for its end.
+            let told = match not_run || self.refused {
                 true => Told::NotRun,
                 false => Told::Unknown,
             };
