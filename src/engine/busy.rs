@@ -117,7 +117,7 @@ impl Engine {
                 bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
             }
             let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-            self.rewind(client, &bytes, count);
+            self.clients.rewind(&mut self.cx, client, &bytes, count);
             for (sequence, _) in requests {
                 self.clients.replies_in(&mut self.cx, client, sequence, 1);
             }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::resp::write;
 use crate::session::ClientFilter;
 use crate::session::info::{ClientFigures, ClosedClients};
 use crate::telemetry::{Leave, Way};
@@ -138,7 +137,8 @@ impl Engine {
             Purpose::Exec(filling) => filling.silent,
             _ => client.session.reply_mode.begin_command(),
         };
-        let reply = self.gathered(id, gather.purpose, gather.answer);
+        let protocol = client.session.protocol;
+        let reply = gather.purpose.reply(gather.answer, protocol, &self.cx);
         if !was_sent {
             self.cx.counters.went(Way::Local);
         }
@@ -151,44 +151,6 @@ impl Engine {
         if (self.clients.get(id)).is_some_and(|client| client.ending != Ending::HalfClosed) {
             self.clients.close_if_done(&mut self.cx, id);
         }
-    }
-
-    /// The reply for the client that follows from what all workers have answered.
-    pub(super) fn gathered(&self, id: ClientId, purpose: Purpose, answer: Reply) -> Vec<u8> {
-        let mut reply = Vec::new();
-        let Some(client) = self.clients.get(id) else {
-            return reply;
-        };
-        let protocol = client.session.protocol;
-        match (purpose, answer) {
-            (Purpose::List, Reply::List(mut lines)) => {
-                lines.sort_by_key(|(id, _)| *id);
-                let lines: Vec<u8> = lines.into_iter().flat_map(|(_, line)| line).collect();
-                write::verbatim(&mut reply, &lines, protocol);
-            }
-            (Purpose::Kill(form), Reply::Killed(count)) => {
-                Self::kill_reply(form, count, &mut reply);
-            }
-            (Purpose::Info { text, section }, Reply::Figures(figures)) => {
-                let text = self.info_text(&text, section, *figures);
-                write::verbatim(&mut reply, &text, protocol);
-            }
-            (Purpose::Unblock, Reply::Killed(count)) => {
-                write::integer(&mut reply, i64::from(count > 0));
-            }
-            (Purpose::Exec(filling), Reply::Each(answers)) => {
-                return self.filled(id, *filling, answers);
-            }
-            (
-                Purpose::List
-                | Purpose::Kill(_)
-                | Purpose::Unblock
-                | Purpose::Info { .. }
-                | Purpose::Exec(_),
-                _,
-            ) => {}
-        }
-        reply
     }
 
     /// This worker's own answer.

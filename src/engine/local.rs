@@ -314,19 +314,6 @@ impl Engine {
         self.advance_to(now);
         self.clients.end_command_waits();
     }
-
-    /// A reply to `CLIENT KILL` in its old form, or in its new one.
-    pub(super) fn kill_reply(form: session::filter::KillForm, killed: u64, out: &mut Vec<u8>) {
-        match form {
-            session::filter::KillForm::Filters => {
-                write::integer(out, i64::try_from(killed).unwrap_or(i64::MAX));
-            }
-            session::filter::KillForm::Old if killed > 0 => write::status(out, "OK"),
-            session::filter::KillForm::Old => {
-                Refusal::Argument(Argument::NoSuchClient).write(out);
-            }
-        }
-    }
 }
 
 impl Client {

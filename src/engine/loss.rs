@@ -204,7 +204,7 @@ impl Engine {
         self.end_broken_lease(backend);
         for (id, (bytes, requests)) in rewound {
             let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-            self.rewind(id, &bytes, count);
+            self.clients.rewind(&mut self.cx, id, &bytes, count);
             // Only now: a client that sends no more is closed when nothing of it is left.
             for settled in requests {
                 self.clients
@@ -268,21 +268,6 @@ impl Engine {
             self.clients.leaves_for(id, Leave::BackendLost);
             self.end(id, Ending::AfterReplies(Box::default()));
         }
-    }
-
-    /// The requests are dealt with again, before everything else of this client.
-    pub(super) fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        if client.is_ending() {
-            // It was told nothing of an earlier request and is being closed: an answer to
-            // a later one would be taken for that one's.
-            client.head.hold = None;
-            return self.clients.close_if_done(&mut self.cx, id);
-        }
-        self.clients.rewind(id, requests, count);
-        self.cx.counters.replays += u64::from(count);
     }
 
     /// The lost backend was somebody's lease.

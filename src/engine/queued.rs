@@ -9,7 +9,7 @@ use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
-use super::effect::{Question, Reply};
+use super::effect::Question;
 use super::fanout::filling::Filling;
 use super::fanout::gather::Purpose;
 use super::key::{BackendId, ClientId};
@@ -166,21 +166,6 @@ impl Engine {
             .map(|(_, question, _)| question.clone());
         let question = Question::Each(questions.collect());
         self.gather(id, question, Purpose::Exec(Box::new(filling)));
-    }
-
-    /// All workers have answered what was asked for the places.
-    pub(super) fn filled(
-        &self,
-        id: ClientId,
-        mut filling: Filling,
-        answers: Vec<Reply>,
-    ) -> Vec<u8> {
-        for ((at, _, purpose), answer) in filling.asked.drain(..).zip(answers) {
-            let text = self.gathered(id, purpose, answer);
-            filling.texts.push((at, text));
-        }
-        filling.texts.sort_by_key(|(at, _)| *at);
-        filling.text()
     }
 
     fn select_queued(&mut self, backend: BackendId, id: ClientId, db: u32, element: &[u8]) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::Mark;
-use crate::session::info::{self, ClientFigures};
+use crate::session::info;
 use crate::telemetry::Leave;
 
 use super::clients::hold::Hold;
@@ -200,22 +200,6 @@ impl Engine {
         };
         let text = text.into();
         self.gather(id, Question::Figures, Purpose::Info { text, section });
-    }
-
-    /// `INFO` as a client is to see it.
-    pub(super) fn info_text(
-        &self,
-        text: &[u8],
-        section: bool,
-        mut figures: ClientFigures,
-    ) -> Vec<u8> {
-        figures.max_clients = self.cx.rules.settings.clients.max_clients as u64;
-        figures.backends = u64::from(self.cx.shared.budget.held());
-        figures.backends_max = u64::from(self.cx.shared.budget.total());
-        let turned_away = self.cx.shared.door.counts();
-        figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
-        figures.server = self.cx.shared.budget.server_clients();
-        info::rewrite(text, &figures, section)
     }
 
     /// What the replies of one batch have made possible, before which `owed` were expected.

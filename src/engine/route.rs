@@ -73,7 +73,7 @@ impl Engine {
         frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        if self.is_plain(id, rules, spec) {
+        if self.clients.is_plain(&self.cx, id, rules, spec) {
             return self.forward(id, rules, bytes, spec, Receiver::Client);
         }
         let outcome = self.judged(id, rules, bytes, frame, spec);
@@ -122,15 +122,6 @@ impl Engine {
             return outcome;
         }
         self.by_route(id, (rules, bytes, frame), spec)
-    }
-
-    /// Whether a request just goes down a pipe: what most do, told by one look at the client. All
-    /// that is asked here is asked again, one by one, of those that do not.
-    #[inline]
-    fn is_plain(&self, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
-        let client = self.clients.get(id);
-        self.cx.paused.is_none()
-            && client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
     }
 
     /// A request that may be carried, by a client without a backend of its own.

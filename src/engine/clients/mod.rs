@@ -266,13 +266,20 @@ impl Clients {
     }
 
     /// These requests are dealt with again, before everything else of this client: `count` of them.
-    pub fn rewind(&mut self, id: ClientId, requests: &[u8], count: u32) {
+    pub fn rewind(&mut self, cx: &mut Cx, id: ClientId, requests: &[u8], count: u32) {
         let Some(client) = self.all.get_mut(id) else {
             return;
         };
+        if client.is_ending() {
+            // It was told nothing of an earlier request and is being closed: an answer to
+            // a later one would be taken for that one's.
+            client.head.hold = None;
+            return self.close_if_done(cx, id);
+        }
         client.input.rewind(requests);
         client.head.rewound(count);
         self.buffered_bytes += requests.len();
+        cx.counters.replays += u64::from(count);
         self.resume(id);
     }
 }

@@ -13,6 +13,15 @@ use super::hold::Outcome;
 use super::{Client, Clients};
 
 impl Clients {
+    /// Whether a request just goes down a pipe: what most do, told by one look at the client. All
+    /// that is asked here is asked again, one by one, of those that do not.
+    #[inline]
+    pub fn is_plain(&self, cx: &Cx, id: ClientId, rules: &Rules, spec: &Spec) -> bool {
+        let client = self.get(id);
+        cx.paused.is_none()
+            && client.is_some_and(|client| client.is_plain() && rules.is_plain(client, spec))
+    }
+
     /// What the operator allows this client.
     pub fn policy<'a>(&'a self, id: ClientId, rules: &'a Rules) -> &'a Policy {
         let client = self.get(id);

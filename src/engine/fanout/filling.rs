@@ -1,7 +1,8 @@
 //! EXEC's reply and what belongs in its places.
 
+use crate::engine::cx::Cx;
 use crate::engine::effect::{Question, Reply};
-use crate::resp::Refusal;
+use crate::resp::{Protocol, Refusal};
 use crate::session::exec_reply;
 
 use super::gather::Purpose;
@@ -58,5 +59,14 @@ impl Filling {
             Some(text.clone())
         });
         filled.unwrap_or_default()
+    }
+
+    /// The reply when all workers have answered what was asked for its places.
+    pub fn filled(mut self, answers: Vec<Reply>, protocol: Protocol, cx: &Cx) -> Vec<u8> {
+        for ((at, _, purpose), answer) in self.asked.drain(..).zip(answers) {
+            self.texts.push((at, purpose.reply(answer, protocol, cx)));
+        }
+        self.texts.sort_by_key(|(at, _)| *at);
+        self.text()
     }
 }
