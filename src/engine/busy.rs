@@ -107,7 +107,7 @@ impl Engine {
             again.entry(client).or_default().push((sequence, request));
         }
         for client in asking {
-            self.ask_permission_again(client);
+            self.clients.ask_permission_again(client);
         }
         let rules = Arc::clone(&self.cx.rules);
         for (client, requests) in again {

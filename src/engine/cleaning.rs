@@ -147,19 +147,13 @@ impl Engine {
         let (purpose, awaited_by) = (cleaning.purpose, cleaning.awaited_by);
         self.leases.place_is_free(&self.cx, purpose);
         self.make_spare(id);
-        self.leaving_is_over(awaited_by);
+        self.clients.leaving_is_over(awaited_by);
     }
 
     /// A backend is lost while it is being cleaned.
     pub(super) fn cleaning_lost(&mut self, cleaning: &Cleaning) {
         self.leases.place_is_free(&self.cx, cleaning.purpose);
-        self.leaving_is_over(cleaning.awaited_by);
-    }
-
-    fn leaving_is_over(&mut self, client: Option<ClientId>) {
-        if let Some(client) = client {
-            self.clients.end_hold(client, Hold::Leaving);
-        }
+        self.clients.leaving_is_over(cleaning.awaited_by);
     }
 }
 

@@ -79,16 +79,6 @@ impl Engine {
         Some(self.clients.hold(id, Hold::Permission))
     }
 
-    /// What it was asked on keeps silent: it is asked elsewhere.
-    pub(super) fn ask_permission_again(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(id)
-            && client.head.hold == Some(Hold::Permission)
-        {
-            client.head.take_verdict();
-            self.clients.end_hold(id, Hold::Permission);
-        }
-    }
-
     /// There is no backend to ask on. Where the client's next requests mean something else without
     /// this one, it is closed after it was told that it could not be carried out.
     fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> Outcome {

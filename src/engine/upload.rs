@@ -5,7 +5,7 @@
 use crate::command::{Lookup, Route, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use crate::session::ReplyMode;
-use crate::telemetry::{self, Leave};
+use crate::telemetry::Leave;
 
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::clients::{Client, Stream, Target, WINDOW, lookup};
@@ -73,7 +73,9 @@ impl Engine {
             }
             self.clients
                 .has_begun(&self.cx, id, rules, partial, scanner);
-            return self.refuse_stream(id, scanner, "huge_request", reply);
+            return self
+                .clients
+                .refuse_stream(&mut self.cx, id, scanner, "huge_request", reply);
         }
         if !leased {
             if waited {
@@ -81,7 +83,9 @@ impl Engine {
                 let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
                 refusal.write(&mut reply);
                 let label = refusal.label();
-                return self.refuse_stream(id, scanner, label, reply);
+                return self
+                    .clients
+                    .refuse_stream(&mut self.cx, id, scanner, label, reply);
             }
             if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
@@ -94,21 +98,6 @@ impl Engine {
         self.clients
             .has_begun(&self.cx, id, rules, partial, scanner);
         self.start_upload(id, partial, scanner.clone())
-    }
-
-    /// A huge request is refused for this reason, with this answer, and nothing of it is passed on.
-    fn refuse_stream(
-        &mut self,
-        id: ClientId,
-        scanner: &RequestScanner,
-        reason: &'static str,
-        reply: Vec<u8>,
-    ) -> bool {
-        self.cx.counters.refused(reason);
-        self.cx.counters.went(telemetry::Way::Refused);
-        self.clients
-            .swallow_stream(&mut self.cx, id, scanner.clone(), reply);
-        true
     }
 
     /// First the slot, then the bytes.

@@ -105,4 +105,20 @@ impl Clients {
             self.replies_in(cx, id, first, ended);
         }
     }
+
+    /// What it was asked on keeps silent: it is asked elsewhere.
+    pub fn ask_permission_again(&mut self, id: ClientId) {
+        if let Some(client) = self.get_mut(id)
+            && client.head.hold == Some(Hold::Permission)
+        {
+            client.head.take_verdict();
+            self.end_hold(id, Hold::Permission);
+        }
+    }
+
+    pub fn leaving_is_over(&mut self, client: Option<ClientId>) {
+        if let Some(client) = client {
+            self.end_hold(client, Hold::Leaving);
+        }
+    }
 }

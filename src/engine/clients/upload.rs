@@ -7,6 +7,7 @@ use crate::engine::Rules;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 use crate::resp::RequestScanner;
+use crate::telemetry;
 
 use super::{Client, Clients};
 
@@ -134,6 +135,21 @@ impl Clients {
         cx.steps += 1;
         self.streams.remove(&(at, id));
         Some(id)
+    }
+
+    /// A huge request is refused for this reason, with this answer, and nothing of it is passed on.
+    pub fn refuse_stream(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        scanner: &RequestScanner,
+        reason: &'static str,
+        reply: Vec<u8>,
+    ) -> bool {
+        cx.counters.refused(reason);
+        cx.counters.went(telemetry::Way::Refused);
+        self.swallow_stream(cx, id, scanner.clone(), reply);
+        true
     }
 }
 
