@@ -142,6 +142,10 @@ impl Engine {
         self.waits.leave_line(&mut self.cx, id);
         self.end_aside(id, &client);
         let lease = client.part_with_lease();
+        if let Some(lease) = &lease {
+            // What is there counts for nobody any more: whoever makes room looks at that at once.
+            self.pool.weights.touch_if_known(lease.backend());
+        }
         self.cx
             .events
             .push_back(EngineEvent::ClientGone(client.within, lease));

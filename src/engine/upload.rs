@@ -33,12 +33,10 @@ impl Engine {
         partial: &[u8],
         scanner: &RequestScanner,
     ) -> bool {
-        let settings = &rules.settings.clients;
-        if !self.clients.get(id).is_none_or(Client::is_in) {
-            // Bounded, and nothing of it runs before it is whole.
-            return false;
-        }
-        if scanner.announced() <= settings.big_request_bytes || partial.len() < FIRST_BYTES {
+        // Of one that has not logged in it is bounded, and nothing of it runs before it is whole.
+        let is_in = self.clients.get(id).is_none_or(Client::is_in);
+        let huge = scanner.announced() > rules.settings.clients.big_request_bytes;
+        if !is_in || !huge || partial.len() < FIRST_BYTES {
             return false;
         }
         let Some(client) = self.clients.get_mut(id) else {
@@ -77,16 +75,15 @@ impl Engine {
                 .clients
                 .refuse_stream(&mut self.cx, id, scanner, "huge_request", reply);
         }
+        if !leased && waited {
+            let mut reply = Vec::new();
+            let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
+            refusal.write(&mut reply);
+            let label = refusal.label();
+            let cx = &mut self.cx;
+            return self.clients.refuse_stream(cx, id, scanner, label, reply);
+        }
         if !leased {
-            if waited {
-                let mut reply = Vec::new();
-                let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
-                refusal.write(&mut reply);
-                let label = refusal.label();
-                return self
-                    .clients
-                    .refuse_stream(&mut self.cx, id, scanner, label, reply);
-            }
             if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
                 self.clients

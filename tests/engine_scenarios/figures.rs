@@ -161,3 +161,26 @@ fn what_is_held_for_a_client_is_counted_wherever_it_is() {
     desk.turn();
     assert_eq!(held(&desk), 0);
 }
+
+#[test]
+fn of_those_who_hold_something_nobody_is_closed_but_who_holds_too_much() {
+    let mut desk = Desk::new(2, |settings| {
+        without_alarms(settings);
+        settings.clients.memory_bytes_max = 40_000;
+    });
+    let (hoarder, other) = (desk.client(), desk.client());
+    desk.says(hoarder, "WATCH k\r\n");
+    let lease = desk.opens();
+    desk.written(lease);
+    desk.answers(lease, b"+OK\r\n");
+    assert_eq!(desk.hears(hoarder), "+OK\r\n");
+    // The other has something to be sent.
+    desk.says(other, "CLIENT ID\r\n");
+    let value = "v".repeat(30_000);
+    for _ in 0..2 {
+        desk.says(hoarder, &format!("SET k {value}\r\n"));
+    }
+    desk.turn();
+    assert_eq!(desk.gone, [hoarder]);
+    assert_eq!(desk.hears(other), ":2\r\n");
+}
