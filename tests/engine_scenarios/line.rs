@@ -81,8 +81,8 @@ fn who_stands_in_line_when_a_reload_changes_its_user_keeps_its_place_before_thos
     // What was dialled as the user before is closed, and another one dialled.
     let mut open = Vec::new();
     let place = loop {
-        let ids = desk.permits.iter().map(|(id, _)| *id);
-        let id = ids.filter(|id| !open.contains(id)).last();
+        let mut ids = desk.permits.iter().map(|(id, _)| *id);
+        let id = ids.rfind(|id| !open.contains(id));
         let id = id.expect("one of them waits");
         desk.engine.dialled(id, desk.now);
         match desk.written(id).contains("another") {
