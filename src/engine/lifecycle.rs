@@ -1,7 +1,8 @@
 //! Events between the parts of the engine. Losing a backend and closing a client take effect at once:
 //! neither is found any more. What follows from it for others stands in one queue, in the order in
-//! which it has happened, and is dispatched between two requests, two replies, two deadlines: in the
-//! middle of none, and never from within itself.
+//! which it has happened, and is dispatched between two events, two replies, two deadlines: in the middle
+//! of none, never from within itself, and never while a client's input is being walked, in front of
+//! which it may put requests that are dealt with again.
 
 use std::time::Duration;
 

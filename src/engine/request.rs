@@ -125,7 +125,8 @@ impl Engine {
 
     /// Deals with what a client has sent and nobody has looked at.
     fn walk_input(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get(id) else {
+        // What stands behind the end of a client, such as a huge request that went wrong, is no request.
+        let Some(client) = self.clients.get(id).filter(|client| !client.is_ending()) else {
             return;
         };
         if client.head.hold.is_none() && client.stream.is_none() && !client.input.is_empty() {
@@ -188,7 +189,6 @@ impl Engine {
                 }
                 other => (other, whole.len()),
             };
-            self.dispatch();
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }

@@ -134,3 +134,22 @@ fn a_wait_that_was_cut_short_is_not_told_to_be_over_when_narrows_ends() {
     assert_eq!(desk.hears(client), "", "its five seconds are not over");
     assert_eq!(desk.gone, [client]);
 }
+
+/// What stands behind a huge request that went wrong is no request, whatever it looks like.
+#[test]
+fn nothing_behind_a_huge_request_that_went_wrong_is_dealt_with() {
+    let mut desk = Desk::new(4, without_alarms);
+    let client = desk.client();
+    let head = "*4\r\n$4\r\nMSET\r\n$1\r\nk\r\n$1100000\r\n";
+    let wrong = format!("{head}{}\r\n!oops\r\n", "v".repeat(1_100_000));
+    // It is passed on in pieces, and empty lines are nothing wherever one of them begins.
+    let behind = "\r\n".repeat(100_000) + "CLIENT GETNAME\r\n";
+    desk.says(client, &format!("{wrong}{behind}"));
+    let lease = desk.opens();
+    while !desk.written(lease).is_empty() {}
+    assert_eq!(
+        desk.hears(client),
+        "-ERR Protocol error: expected '$', got '!'\r\n"
+    );
+    assert_eq!(desk.gone, [client]);
+}
