@@ -460,7 +460,7 @@ impl Control {
         write::request(&mut request, args);
         let rules = self.current.rules();
         let limits = &rules.settings.limits;
-        let exchange = exchange(&mut socket.stream, &request, limits);
+        let exchange = exchange(&mut socket.transport, &request, limits);
         let begun = self.epoch.elapsed();
         let mut exchange = std::pin::pin!(exchange);
         loop {

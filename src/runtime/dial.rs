@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::admission::Permit;
 
 use super::settings::{Endpoint, Settings};
-use super::stream::Stream;
+use super::transport::Transport;
 
 /// Longest wait for the server to close its end of a connection we have ended.
 const LINGER: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct BackendSocket {
     /// The socket.
-    pub stream: Stream,
+    pub transport: Transport,
     permit: Permit,
 }
 
@@ -30,13 +30,13 @@ pub struct BackendSocket {
 pub async fn dial(settings: &Settings, permit: Permit) -> Result<BackendSocket, String> {
     let connected = timeout(settings.connect_timeout, connect(settings)).await;
     match connected {
-        Ok(Ok(stream)) => Ok(BackendSocket { stream, permit }),
+        Ok(Ok(transport)) => Ok(BackendSocket { transport, permit }),
         Ok(Err(error)) => Err(format!("{}: {error}", settings.backend)),
         Err(_) => Err(format!("{}: connect timeout", settings.backend)),
     }
 }
 
-async fn connect(settings: &Settings) -> std::io::Result<Stream> {
+async fn connect(settings: &Settings) -> std::io::Result<Transport> {
     match &settings.backend {
         Endpoint::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
@@ -45,9 +45,9 @@ async fn connect(settings: &Settings) -> std::io::Result<Stream> {
                 // Keepalive does not probe while data is on its way; this bounds that too.
                 SockRef::from(&stream).set_tcp_user_timeout(Some(settings.tcp_keepalive))?;
             }
-            Ok(Stream::Tcp(stream))
+            Ok(Transport::Tcp(stream))
         }
-        Endpoint::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        Endpoint::Unix(path) => Ok(Transport::Unix(UnixStream::connect(path).await?)),
     }
 }
 
@@ -69,14 +69,14 @@ pub fn tune(stream: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
 /// its end too, so that it never counts more of our connections than the budget has.
 pub async fn take_leave(mut socket: BackendSocket) {
     let goodbye = async {
-        socket.stream.shutdown().await?;
+        socket.transport.shutdown().await?;
         let mut rest = [0u8; 4096];
-        while socket.stream.read(&mut rest).await? > 0 {}
+        while socket.transport.read(&mut rest).await? > 0 {}
         std::io::Result::Ok(())
     };
     // However it ends, the socket is closed next.
     let _ = timeout(LINGER, goodbye).await;
-    let BackendSocket { stream, permit } = socket;
-    drop(stream);
+    let BackendSocket { transport, permit } = socket;
+    drop(transport);
     drop(permit);
 }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::resp::{Element, Limits, ReplyScanner, element};
 
-use super::stream::Stream;
+use super::transport::Transport;
 
 /// What is told of a connection that ended at a request's or reply's edge or within.
 pub const CLOSED: &str = "the server closed the connection";
@@ -16,16 +16,16 @@ const REPLY_BYTES_MAX: usize = 16 << 20;
 
 /// Sends `request` and reads its reply. The error is a sentence for people.
 pub async fn exchange(
-    stream: &mut Stream,
+    transport: &mut Transport,
     request: &[u8],
     limits: &Limits,
 ) -> Result<Vec<u8>, String> {
-    stream.write_all(request).await.map_err(lost)?;
+    transport.write_all(request).await.map_err(lost)?;
     let mut scanner = ReplyScanner::default();
     let mut reply = Vec::new();
     let mut chunk = vec![0u8; 64 << 10];
     loop {
-        let n = stream.read(&mut chunk).await.map_err(lost)?;
+        let n = transport.read(&mut chunk).await.map_err(lost)?;
         let part = chunk.get(..n).unwrap_or_default();
         if part.is_empty() {
             return Err(CLOSED.to_owned());

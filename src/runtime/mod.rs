@@ -22,8 +22,8 @@ mod serve;
 pub mod settings;
 pub mod socket_file;
 mod sockets;
-mod stream;
 pub mod systemd;
+mod transport;
 mod worker;
 
 pub use acceptor::HEADERS_PENDING_MAX;

@@ -1,18 +1,15 @@
 //! The sockets of a worker, read and written once at a time without waiting.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, ReadBuf};
-
 use super::message::Place;
-use super::stream::{End, Stream};
+use super::transport::{End, Transport};
 
 /// A client's socket, and what its worker knows of it.
 pub struct ClientSocket {
     /// The connection.
-    pub stream: Stream,
+    pub transport: Transport,
     /// Queues its token when it can be read or written.
     pub waker: Waker,
     /// Its socket did not take all there was.
@@ -24,9 +21,9 @@ pub struct ClientSocket {
 
 impl ClientSocket {
     /// A socket that has just been accepted.
-    pub fn new(stream: Stream, waker: Waker, place: Place) -> Self {
+    pub fn new(transport: Transport, waker: Waker, place: Place) -> Self {
         Self {
-            stream,
+            transport,
             waker,
             blocked: false,
             watched: false,
@@ -38,14 +35,14 @@ impl ClientSocket {
     pub fn poll_end(&mut self) -> Poll<End> {
         self.watched = true;
         let mut cx = Context::from_waker(&self.waker);
-        self.stream.poll_end(&mut cx)
+        self.transport.poll_end(&mut cx)
     }
 
     /// Reads once.
     #[inline]
     pub fn poll_read<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
         if self.watched {
-            match self.stream.read_now(scratch) {
+            match self.transport.read_now(scratch) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.watched = false,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -56,46 +53,22 @@ impl ClientSocket {
                 }
             }
         }
-        poll_read(&mut self.stream, &self.waker, scratch)
+        let mut cx = Context::from_waker(&self.waker);
+        self.transport.poll_read(&mut cx, scratch)
     }
 }
 
-/// Reads once. A short read tells tokio that the socket is empty, so the next call
-/// registers the waker without a system call.
+/// Writes once what is to be written, or sees, when that is nothing, that all of it gets away:
+/// `Ok(0)`, it has. The waker is registered where the socket is full.
 #[inline]
-pub fn poll_read<'b>(
-    stream: &mut Stream,
+pub fn poll_send(
+    transport: &mut Transport,
     waker: &Waker,
-    scratch: &'b mut [u8],
-) -> Poll<io::Result<&'b [u8]>> {
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
     let mut cx = Context::from_waker(waker);
-    let mut buffer = ReadBuf::new(scratch);
-    match Pin::new(stream).poll_read(&mut cx, &mut buffer) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Ready(Ok(())) => {
-            let n = buffer.filled().len();
-            Poll::Ready(Ok(scratch.get(..n).unwrap_or_default()))
-        }
+    if bytes.is_empty() {
+        return transport.poll_flush(&mut cx).map_ok(|()| 0);
     }
-}
-
-/// Writes once. `Ok(0)`: the socket is full and the waker is registered.
-#[inline]
-pub fn try_write(stream: &Stream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
-    let mut cx = Context::from_waker(waker);
-    loop {
-        match stream.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match stream.poll_write_ready(&mut cx) {
-                    Poll::Pending => return Ok(0),
-                    Poll::Ready(ready) => ready?,
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    transport.poll_write(&mut cx, bytes)
 }

@@ -28,8 +28,8 @@ use super::inbox::{Epoch, Inbox};
 use super::message::{AcceptedSocket, Asker, Message, NewClient};
 use super::planted;
 use super::ready::{ReadyQueue, Token};
-use super::sockets::{ClientSocket, poll_read, try_write};
-use super::stream::{End, Stream};
+use super::sockets::{ClientSocket, poll_send};
+use super::transport::{End, Transport};
 
 /// One read takes at most this many bytes.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -143,12 +143,12 @@ impl Worker {
             // It was on its way when the end began.
             return;
         }
-        let stream = match client.socket {
-            AcceptedSocket::Tcp(socket) => TcpStream::from_std(socket).map(Stream::Tcp),
-            AcceptedSocket::Unix(socket) => UnixStream::from_std(socket).map(Stream::Unix),
+        let transport = match client.socket {
+            AcceptedSocket::Tcp(socket) => TcpStream::from_std(socket).map(Transport::Tcp),
+            AcceptedSocket::Unix(socket) => UnixStream::from_std(socket).map(Transport::Unix),
         };
-        let stream = match stream {
-            Ok(stream) => stream,
+        let transport = match transport {
+            Ok(transport) => transport,
             Err(error) => {
                 tracing::warn!(%error, "client not taken over");
                 return;
@@ -157,7 +157,7 @@ impl Worker {
         planted::came(client.accepted.id);
         let id = self.engine.client_connected(client.accepted, now);
         let token = Token::Client(id);
-        let socket = ClientSocket::new(stream, self.ready.waker(token), client.place);
+        let socket = ClientSocket::new(transport, self.ready.waker(token), client.place);
         self.clients.insert(id, socket);
         self.tokens.push(token);
     }
@@ -230,11 +230,9 @@ impl Worker {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
-            match poll_read(
-                &mut backend.socket.stream,
-                &backend.waker,
-                &mut self.scratch,
-            ) {
+            let mut cx = Context::from_waker(&backend.waker);
+            let transport = &mut backend.socket.transport;
+            match transport.poll_read(&mut cx, &mut self.scratch) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
@@ -354,18 +352,14 @@ impl Worker {
                 return;
             };
             let bytes = self.engine.backend_output(id);
-            if bytes.is_empty() {
-                return;
-            }
-            let outcome = try_write(&backend.socket.stream, &backend.waker, bytes);
-            let now = self.now;
-            match outcome {
-                Ok(0) => {
+            match poll_send(&mut backend.socket.transport, &backend.waker, bytes) {
+                Poll::Pending => {
                     backend.blocked = true;
-                    return self.engine.backend_wrote(id, 0, now);
+                    return self.engine.backend_wrote(id, 0, self.now);
                 }
-                Ok(n) => self.engine.backend_wrote(id, n, now),
-                Err(_) => {
+                Poll::Ready(Ok(0)) => return,
+                Poll::Ready(Ok(n)) => self.engine.backend_wrote(id, n, self.now),
+                Poll::Ready(Err(_)) => {
                     // What the server said before it closed is still to be read.
                     return self.ready.push(Token::Backend(id));
                 }
@@ -389,16 +383,14 @@ impl Worker {
                 return;
             };
             let bytes = self.engine.client_output(id);
-            if bytes.is_empty() {
-                return;
-            }
-            match try_write(&socket.stream, &socket.waker, bytes) {
-                Ok(0) => {
+            match poll_send(&mut socket.transport, &socket.waker, bytes) {
+                Poll::Pending => {
                     socket.blocked = true;
                     return;
                 }
-                Ok(n) => self.engine.client_wrote(id, n, self.now),
-                Err(_) => {
+                Poll::Ready(Ok(0)) => return,
+                Poll::Ready(Ok(n)) => self.engine.client_wrote(id, n, self.now),
+                Poll::Ready(Err(_)) => {
                     self.clients.remove(id);
                     return self.engine.client_gone(id, self.now);
                 }
