@@ -2,7 +2,7 @@
 //! subcommand. It holds facts and the few questions that the facts and the arguments answer alone;
 //! it decides nothing.
 
-use super::class::{Pin, Route};
+use super::class::{Bracket, Local, Pin, Route};
 use super::flags::Flags;
 use super::keys::{KeyRule, waits_for_streams};
 use super::shape::Shape;
@@ -74,6 +74,38 @@ impl Spec {
             return Route::Shared;
         }
         self.route
+    }
+
+    /// Whether it just travels on a backend that many share, whatever its arguments.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.route == Route::Shared
+    }
+
+    /// Whether it runs on a connection of its own.
+    #[inline]
+    pub fn needs_own_connection(&self) -> bool {
+        self.route == Route::OwnConnection
+    }
+
+    /// Which one it is of those that are answered from the client's virtual session.
+    pub fn local(&self) -> Option<Local> {
+        match self.route {
+            Route::Local(local) => Some(local),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `MULTI`.
+    pub fn opens_transaction(&self) -> bool {
+        self.route == Route::Bracket(Bracket::Multi)
+    }
+
+    /// Whether a server that has paused writes holds it up: it writes, or runs or replicates what
+    /// does (`processCommand`, server.c).
+    #[inline]
+    pub fn may_write(&self) -> bool {
+        self.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE)
     }
 
     /// Whether it waits for what its own connection has written: on another one it would

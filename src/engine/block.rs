@@ -5,13 +5,14 @@
 //! The run leaves before the server has said anything to its `MULTI`. Where that is refused the rest
 //! runs as if it stood alone, as it does directly: so nothing that may wait is among it.
 
-use crate::command::{Bracket as Verb, Flags, Local, Lookup, Route, Spec};
-use crate::resp::{RequestEvent, RequestScanner};
+use crate::command::{Flags, Lookup, Spec};
+use crate::resp::{Refusal, RequestEvent, RequestScanner};
+use crate::session::step::{TransactionPart, part_of_transaction};
 
 use super::clients::hold::{Hold, Outcome};
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
-use super::planted::{self, Bug};
+use super::planted;
 use super::request::name_of;
 use super::slot::{Fate, Receiver, access_of};
 use super::{Engine, Rules};
@@ -47,9 +48,7 @@ impl Engine {
         let parts = match watch_lost || stays_open {
             // It must be asked what it queues, and never run; or it would not end.
             true => None,
-            false => whole_block(rules, bytes, |spec| {
-                self.clients.forbidden(id, rules, spec).is_none()
-            }),
+            false => whole_block(rules, bytes, |spec| self.clients.forbidden(id, rules, spec)),
         };
         let Some(parts) = parts else {
             return (self.wait_for_lease(id, LeaseFor::Bracket), multi);
@@ -126,7 +125,7 @@ impl Engine {
 fn whole_block<'r>(
     rules: &'r Rules,
     bytes: &[u8],
-    allows: impl Fn(&Spec) -> bool,
+    forbidden: impl Fn(&'r Spec) -> Option<Refusal<'r>>,
 ) -> Option<Vec<Part<'r>>> {
     let mut parts: Vec<Part<'r>> = Vec::new();
     let mut at = 0;
@@ -143,15 +142,13 @@ fn whole_block<'r>(
         let Lookup::Known(spec) = rules.commands.lookup(request, name, frame.argc) else {
             return None;
         };
-        let known = spec.on_server != Some(false) && spec.accepts(frame.argc) && allows(spec);
-        let fate = match spec.route_of(request) {
-            _ if !known => return None,
-            Route::Bracket(Verb::Multi) if parts.is_empty() => Fate::BlockBegins,
-            Route::Bracket(Verb::Exec | Verb::Discard) => Fate::BlockEnds,
-            _ if spec.waits_for_own_writes() || rules.policy.is_dedicated(spec) => return None,
-            Route::Shared | Route::Unpins(_) => Fate::Block,
-            Route::Local(Local::Select) if planted::has(Bug::BlockWithSelect) => Fate::Block,
-            _ => return None,
+        let incoming = rules.incoming(request, &frame, spec, forbidden(spec));
+        let fate = match part_of_transaction(&incoming, parts.is_empty()) {
+            Some(TransactionPart::Begins) => Fate::BlockBegins,
+            Some(TransactionPart::Ends) => Fate::BlockEnds,
+            Some(TransactionPart::Inside) => Fate::Block,
+            None if planted::is_select_in_block(spec) => Fate::Block,
+            None => return None,
         };
         at += advance.consumed;
         parts.push(Part {

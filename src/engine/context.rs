@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::command::{Route, Spec};
+use crate::command::Spec;
 use crate::resp::Protocol;
 
 use super::key::{BackendId, ClientId, ContextId, CredentialId};
@@ -212,7 +212,7 @@ impl Contexts {
     /// Whether a command of a client in context `of` may go down a backend in context `on`.
     #[inline]
     pub fn fit(&self, on: ContextId, of: ContextId, spec: &Spec) -> bool {
-        on == of || (spec.route == Route::OwnConnection && self.differ_in_db_only(on, of))
+        on == of || (spec.needs_own_connection() && self.differ_in_db_only(on, of))
     }
 
     /// Whether both are of one user and protocol.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Bracket as Verb, Flags, Policy, Route, Spec};
+use crate::command::Policy;
 use crate::resp::{Frame, ProtocolError, Refusal};
 use crate::session::{Account, AuthMode, Standing};
 use crate::telemetry::Leave;
@@ -116,43 +116,6 @@ impl Engine {
             return Some(self.clients.protocol_error(&mut self.cx, id, error));
         }
         self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
-    }
-
-    /// A request of a client that has not logged in. `None`: it may go on.
-    pub(super) fn at_the_door(
-        &mut self,
-        id: ClientId,
-        bytes: &[u8],
-        frame: &Frame,
-        spec: &Spec,
-    ) -> Option<Outcome> {
-        // In the order of `processCommand`, server.c.
-        if spec.on_server == Some(false) {
-            return Some(self.unknown_to_server(id, bytes, spec));
-        }
-        if !spec.accepts(frame.argc) {
-            let command = &spec.name;
-            return self.stranger(id, &Refusal::Arity { command }, false);
-        }
-        let free = spec.flags.contains(Flags::NO_AUTH);
-        if free && matches!(spec.route, Route::Local(_)) {
-            return None;
-        }
-        let matters = match spec.route {
-            Route::Local(local) => local.matters_to_what_follows(),
-            Route::Shared
-            | Route::Unpins(_)
-            | Route::Restricted
-            | Route::Info
-            | Route::Blocking
-            | Route::OwnConnection => false,
-            _ => true,
-        };
-        let refusal = match spec.route {
-            Route::Bracket(Verb::Exec) => Refusal::ExecNoAuth,
-            _ => Refusal::NoAuth,
-        };
-        self.stranger(id, &refusal, matters)
     }
 
     /// A name that the table does not have: the server is not asked for those who have not logged

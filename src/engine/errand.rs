@@ -5,7 +5,7 @@
 
 use crate::admission::Claim;
 use crate::command::Spec;
-use crate::resp::Frame;
+use crate::resp::Refusal;
 use crate::session::Mark;
 
 use super::clients::hold::Outcome;
@@ -22,24 +22,28 @@ use super::{Engine, Rules};
 
 impl Engine {
     /// Such a command, of a client that holds no backend, or the one for this. That one carries
-    /// nothing else: it is in no db, and what follows waits until it is gone.
+    /// nothing else: it is in no db, and what follows waits until it is gone. `refusal`: what the
+    /// server would say instead of running it.
     pub(super) fn errand(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
-        frame: &Frame,
         spec: &Spec,
+        refusal: Option<Refusal<'_>>,
     ) -> Outcome {
         if !self
             .clients
             .lent(id)
             .is_some_and(|lent| lent.errand_to_come)
         {
-            if let Some(outcome) = self.kill_at_once(id, bytes, frame.argc, spec) {
+            if let Some(outcome) = self.kill_at_once(id, bytes, spec, refusal.is_some()) {
                 return outcome;
             }
-            return self.needs_lease(id, bytes, frame, spec, LeaseFor::Errand);
+            return match refusal {
+                Some(refusal) => self.refuse(id, &refusal),
+                None => self.wait_for_lease(id, LeaseFor::Errand),
+            };
         }
         let pause = PauseOrder::of(bytes);
         let receiver = match pause {

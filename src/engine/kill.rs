@@ -17,12 +17,13 @@ use super::slot::{Fate, Receiver, Slot};
 
 impl Engine {
     /// What becomes of such a request, the client's next one, if it does not go the common way.
+    /// `refused`: the server would not run it.
     pub(super) fn kill_at_once(
         &mut self,
         id: ClientId,
         bytes: &[u8],
-        argc: u32,
         spec: &Spec,
+        refused: bool,
     ) -> Option<Outcome> {
         let client = self.clients.get(id)?;
         let (its_turn, carrier) = (client.in_flight == 0, client.carrier);
@@ -49,7 +50,6 @@ impl Engine {
                 let own = |slot: &Slot| slot.client() == id && slot.is_script();
                 let carrier = self.pool.backends.get(carrier)?;
                 let runs_own = carrier.in_flight.iter().any(own);
-                let refused = spec.on_server == Some(false) || !spec.accepts(argc);
                 if runs_own || refused || !spec.name.ends_with("|kill") {
                     return None;
                 }

@@ -2,177 +2,36 @@
 //! would on a direct connection. What narrows answers itself is answered at its turn, inside a
 //! transaction too.
 
-use crate::command::{Bracket as Verb, Local, Pin, Route, Spec};
-use crate::resp::{Args, Frame, Refusal, write};
-use crate::session::waiting::Waiting;
-use crate::session::{Answer, Mark, answer, info};
+use crate::command::{Local, Spec};
+use crate::resp::{Args, Refusal, write};
+use crate::session::step::LostEnd;
+use crate::session::{Answer, Mark, answer};
 
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
 use super::key::ClientId;
-use super::lease::lent::{LeaseFor, Lent};
-use super::planted::{self, Bug};
+use super::lease::lent::LeaseFor;
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
-impl Lent {
-    /// Whether a request of this route is judged by what the replies under way will show.
-    fn must_wait_for_replies(&self, route: Route) -> bool {
-        // As Redis looks at nothing behind a command that waits.
-        self.waits()
-            || match route {
-                // What narrows answers itself depends on all of them.
-                Route::Local(_) => true,
-                Route::Shared | Route::Restricted | Route::Bracket(_) => false,
-                // What such a request means depends on whether it is queued.
-                _ => !self.bracket.is_settled(),
-            }
-    }
-}
-
 impl Engine {
-    /// What a command without a lease comes to that needs one.
-    pub(super) fn needs_lease(
-        &mut self,
-        id: ClientId,
-        bytes: &[u8],
-        frame: &Frame,
-        spec: &Spec,
-        purpose: LeaseFor,
-    ) -> Outcome {
-        if spec.on_server == Some(false) {
-            return self.unknown_to_server(id, bytes, spec);
+    /// A transaction that its client has lost ends. `None`: what ends it is decided anew.
+    pub(super) fn end_lost(&mut self, id: ClientId, spec: &Spec, end: LostEnd) -> Option<Outcome> {
+        let lost = &mut self.clients.get_mut(id)?.session.lost;
+        match end {
+            LostEnd::Replaced => lost.begins_another(),
+            LostEnd::Executed | LostEnd::Discarded | LostEnd::Left => lost.over(),
         }
-        if !spec.accepts(frame.argc) {
-            let command = &spec.name;
-            return self.refuse(id, &Refusal::Arity { command });
-        }
-        match Waiting::of(&spec.name, bytes).filter(|_| purpose == LeaseFor::Blocking) {
-            Some(waiting) => self.stand_in_line(id, bytes, spec, waiting),
-            None => self.wait_for_lease(id, purpose),
-        }
-    }
-
-    /// A transaction whose connection was lost: nothing of it may run, and nothing that its
-    /// client sends inside it. `None` when the request is dealt with as any other.
-    pub(super) fn after_lost_multi(&mut self, id: ClientId, spec: &Spec) -> Option<Outcome> {
-        let client = self.clients.get_mut(id)?;
-        if client.in_flight > 0 {
-            return Some(client.hold(Hold::Replies));
-        }
-        let ends = match spec.route {
-            Route::Bracket(Verb::Exec | Verb::Discard)
-            | Route::Local(Local::Reset | Local::Quit) => true,
-            _ => spec.route == Route::Bracket(Verb::Multi),
-        };
-        match spec.route {
-            // Nobody nests them on purpose: this client has given the lost one up.
-            Route::Bracket(Verb::Multi) => client.session.lost.begins_another(),
-            _ if ends => client.session.lost.over(),
-            _ => {}
-        }
-        match spec.route {
-            Route::Bracket(Verb::Exec) => Some(self.refuse(id, &Refusal::TransactionLost)),
-            Route::Bracket(Verb::Discard) => {
+        match end {
+            LostEnd::Executed => Some(self.refuse(id, &Refusal::TransactionLost)),
+            LostEnd::Discarded => {
                 Some(
                     self.clients
                         .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
                 )
             }
-            _ if ends => None,
-            _ => Some(self.refuse(id, &Refusal::InLostTransaction)),
+            LostEnd::Replaced | LostEnd::Left => None,
         }
-    }
-
-    /// One request of a client that holds a lease. Its command is allowed.
-    pub(super) fn on_lease(
-        &mut self,
-        id: ClientId,
-        (rules, bytes, frame): (&Rules, &[u8], &Frame),
-        spec: &Spec,
-    ) -> Outcome {
-        let Some(lent) = self.clients.lent(id) else {
-            return Outcome::Ended;
-        };
-        let queueing = lent.bracket.is_queueing();
-        let route = spec.route_of(bytes);
-        if lent.must_wait_for_replies(route) && self.clients.wait_for_replies(id) == Outcome::Held {
-            return Outcome::Held;
-        }
-        let wrong = spec.on_server == Some(false) || !spec.accepts(frame.argc);
-        if let Some(outcome) = self.on_feed(id, (rules, bytes, frame), spec) {
-            return outcome;
-        }
-        match route {
-            Route::Local(local) if wrong && !queueing => self.local(id, bytes, frame, spec, local),
-            // Also with wrong arguments: an EXEC of those ends its transaction.
-            Route::Bracket(verb) => self.bracket(id, rules, bytes, spec, verb),
-            // The server refuses it in its own words, and aborts what it is in.
-            _ if wrong => self.lend(id, rules, bytes, spec, Receiver::Client),
-            Route::Info if queueing => self.queue_info(id, rules, bytes, spec),
-            Route::Info => {
-                let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-                let outcome = self.lend(id, rules, bytes, spec, Receiver::ClientInfo { section });
-                self.clients.alone_if_held(id, outcome)
-            }
-            Route::Shared | Route::Restricted | Route::Local(Local::ClientHelp) => {
-                let receiver = Receiver::of_plain(route, spec, bytes);
-                self.lend(id, rules, bytes, spec, receiver)
-            }
-            Route::Unpins(pin) => {
-                let receiver = Mark::undoing(pin).map_or(Receiver::Client, Receiver::Lent);
-                self.lend(id, rules, bytes, spec, receiver)
-            }
-            Route::Blocking => self.wait_on_lease(id, rules, bytes, spec, queueing),
-            Route::Local(local) if queueing => {
-                self.queue_local(id, (rules, bytes, frame), spec, local)
-            }
-            Route::Local(Local::Select | Local::Hello) => {
-                self.switch_lent(id, rules, bytes, frame, spec)
-            }
-            Route::Local(local @ (Local::Reset | Local::Quit)) => match self.leave_lease(id) {
-                Outcome::Held => Outcome::Held,
-                _ => self.local(id, bytes, frame, spec, local),
-            },
-            Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            // It never runs there.
-            Route::NotForwarded | Route::Pinned(_)
-                if queueing && rules.commands.is_never_in_multi(spec) =>
-            {
-                self.lend(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Pinned(_) if queueing => self.refuse_queued(id, &Refusal::NotInsideTransaction),
-            Route::Pinned(pin) => self.pin(id, rules, bytes, spec, pin),
-            Route::NotForwarded => {
-                let command = &*spec.name;
-                self.refuse_queued(id, &Refusal::NotForwarded { command })
-            }
-            Route::Subscriber => self.refuse_queued(id, &Refusal::NotInsideTransaction),
-            Route::OwnConnection => {
-                let command = &*spec.name;
-                self.refuse_queued(id, &Refusal::NotOnLease { command })
-            }
-        }
-    }
-
-    /// What narrows does not let through, inside a transaction where the server refuses it anyway: in
-    /// the server's own words.
-    pub(super) fn refused_by_server(
-        &mut self,
-        id: ClientId,
-        rules: &Rules,
-        bytes: &[u8],
-        spec: &Spec,
-    ) -> Option<Outcome> {
-        self.clients.lent(id)?;
-        if !rules.commands.is_never_in_multi(spec) {
-            return None;
-        }
-        if self.clients.wait_for_replies(id) == Outcome::Held {
-            return Some(Outcome::Held);
-        }
-        let queueing = self.clients.lent(id)?.bracket.is_queueing();
-        queueing.then(|| self.lend(id, rules, bytes, spec, Receiver::Client))
     }
 
     /// Refuses a request; the transaction that it stands in cannot be executed any more.
@@ -224,39 +83,19 @@ impl Engine {
         (client.out.len() > settings.output_pause_bytes).then(|| client.hold(Hold::Output))
     }
 
-    fn bracket(
+    /// A command of a transaction.
+    pub(super) fn transact(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
         spec: &Spec,
-        verb: Verb,
+        mark: Mark,
     ) -> Outcome {
-        let Some(client) = self.clients.get(id) else {
+        let Some(lent) = self.clients.lent(id) else {
             return Outcome::Ended;
         };
-        let (lost, Some(lease)) = (client.session.lost, client.lease.as_ref()) else {
-            return Outcome::Ended;
-        };
-        let bracket = &lease.lent.bracket;
-        let due = client.in_flight > 0 && !bracket.is_settled();
-        let waits = due && !planted::has(Bug::JudgedTooEarly);
-        if verb == Verb::Exec && bracket.judges_exec(lost) && waits {
-            return self.clients.hold(id, Hold::Replies);
-        }
-        // The server does not take an EXEC with arguments, says why, and discards.
-        let taken = spec.accepts(Args::new(bytes).remaining());
-        let mark = match verb {
-            Verb::Watch => Mark::Watch,
-            Verb::Unwatch => Mark::Unwatch,
-            Verb::Multi => Mark::Multi,
-            Verb::Discard => Mark::Discard,
-            Verb::Exec => match bracket.doom(lost) {
-                Some(doom) if taken => doom.mark(),
-                None if bracket.is_to_be_filled() => Mark::ExecFilled,
-                _ => Mark::Exec,
-            },
-        };
+        let gathers = mark == Mark::ExecFilled && lent.bracket.gathers();
         let mut discard = Vec::new();
         let bytes = match mark.doom() {
             None => bytes,
@@ -265,7 +104,6 @@ impl Engine {
                 &discard
             }
         };
-        let gathers = mark == Mark::ExecFilled && bracket.gathers();
         let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
         if let Some(lent) = self.clients.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.bracket.sent(mark);
@@ -278,29 +116,21 @@ impl Engine {
         outcome
     }
 
-    /// `SELECT` and `HELLO`: the connection changes together with its client.
-    fn switch_lent(
+    /// `SELECT` and `HELLO`: the connection changes together with its client, who has nothing in flight.
+    pub(super) fn switch_lent(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
-        frame: &Frame,
         spec: &Spec,
+        local: Local,
     ) -> Outcome {
-        let outcome = self.clients.wait_for_replies(id);
-        let Some(client) = self
-            .clients
-            .get_mut(id)
-            .filter(|_| outcome == Outcome::Taken)
-        else {
-            return outcome;
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
         };
         let (protocol, db) = (client.session.protocol, client.session.db);
         let mut args = Args::new(bytes);
         args.next();
-        let Route::Local(local) = spec.route else {
-            return Outcome::Ended;
-        };
         let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
             Ok(Answer::Select { db }) => Setting { protocol, db },
             Ok(Answer::Hello {
@@ -320,7 +150,7 @@ impl Engine {
                 }
             }
             // Nothing changes, or it is refused.
-            _ => return self.local(id, bytes, frame, spec, local),
+            _ => return self.local(id, bytes, spec, local),
         };
         let mut request = Vec::new();
         if to.protocol != protocol {
@@ -344,16 +174,32 @@ impl Engine {
     }
 
     /// What may leave state: its reply tells whether the client keeps the backend for that.
-    fn pin(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec, pin: Pin) -> Outcome {
+    pub(super) fn pin(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        mark: Mark,
+    ) -> Outcome {
         let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
             return self.no_room_to_last(id);
         }
-        let off = |word: &[u8]| word.eq_ignore_ascii_case(b"off");
-        let off = Args::new(bytes).nth(2).is_some_and(off);
-        let undoes = off && matches!(pin, Pin::NoTouch | Pin::ImportSource);
-        let mark = Mark::undoing(pin).filter(|_| undoes);
-        let mark = mark.unwrap_or(Mark::Pin(pin));
         self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
+    }
+
+    /// What leaves its client's state behind, and is answered from the session then.
+    pub(super) fn leave_with(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        spec: &Spec,
+        local: Local,
+    ) -> Outcome {
+        match self.leave_lease(id) {
+            Outcome::Held => Outcome::Held,
+            _ => self.local(id, bytes, spec, local),
+        }
     }
 }

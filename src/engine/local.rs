@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Local, Route, Spec, Verdict};
+use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
@@ -29,17 +29,9 @@ impl Engine {
         &mut self,
         id: ClientId,
         bytes: &[u8],
-        frame: &Frame,
         spec: &Spec,
         command: Local,
     ) -> Outcome {
-        if spec.on_server == Some(false) {
-            return self.unknown_to_server(id, bytes, spec);
-        }
-        if !spec.accepts(frame.argc) {
-            let command = &spec.name;
-            return self.refuse(id, &Refusal::Arity { command });
-        }
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
@@ -124,43 +116,6 @@ impl Engine {
                 let question = Question::Kill(filter);
                 self.gather(id, question, Purpose::Kill(form))
             }
-        }
-    }
-
-    /// Refuses what narrows cannot carry, in the server's own words where the server would
-    /// not take it either.
-    pub(super) fn not_carried(
-        &mut self,
-        id: ClientId,
-        bytes: &[u8],
-        frame: &Frame,
-        spec: &Spec,
-        refusal: &Refusal<'_>,
-    ) -> Outcome {
-        if spec.on_server == Some(false) {
-            return self.unknown_to_server(id, bytes, spec);
-        }
-        if !spec.accepts(frame.argc) {
-            let command = &spec.name;
-            return self.refuse(id, &Refusal::Arity { command });
-        }
-        self.refuse(id, refusal)
-    }
-
-    /// The server does not have this command of ours: its own words for that.
-    pub(super) fn unknown_to_server(&mut self, id: ClientId, bytes: &[u8], spec: &Spec) -> Outcome {
-        match spec.container() {
-            Some(command) => {
-                let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
-                self.refuse(
-                    id,
-                    &Refusal::UnknownSubcommand {
-                        command,
-                        subcommand,
-                    },
-                )
-            }
-            None => self.refuse(id, &Refusal::UnknownCommand { frame: bytes }),
         }
     }
 
@@ -252,7 +207,7 @@ impl Engine {
             return Outcome::Taken;
         }
         // A server that is busy takes HELLO, and before Valkey 9 no SELECT.
-        if spec.route == Route::Local(Local::Select)
+        if spec.local() == Some(Local::Select)
             && let Some(outcome) = self.clients.answer_busy(&mut self.cx, id, spec)
         {
             return outcome;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
+use crate::command::{Local, Spec};
 use crate::session::feed::FrameKind;
 
 use super::Engine;
@@ -127,6 +128,11 @@ pub(super) fn credential_of(backend: &Backend, client: Option<&Client>) -> Crede
         Some(client) if has(Bug::LentMovedAsClient) => client.credential,
         _ => backend.credential(),
     }
+}
+
+/// [`Bug::BlockWithSelect`]: whether it is one.
+pub(super) fn is_select_in_block(spec: &Spec) -> bool {
+    has(Bug::BlockWithSelect) && spec.local() == Some(Local::Select)
 }
 
 /// [`Bug::SlotAfterWrite`].

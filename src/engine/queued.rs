@@ -2,9 +2,10 @@
 //! clients. Each takes its place in the queue, as what does no harm where it is narrows' own, and is
 //! answered when the transaction has run: its element of `EXEC`'s reply is replaced.
 
-use crate::command::{Local, Lookup, Route, Spec};
-use crate::resp::{Args, Argument, Frame, Refusal, write};
+use crate::command::{Lookup, Spec};
+use crate::resp::{Args, Argument, Refusal, write};
 use crate::session::bracket::Place;
+use crate::session::step::QueueAs;
 use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
 use super::clients::hold::{Hold, Outcome};
@@ -23,82 +24,34 @@ enum Queued {
 }
 
 impl Engine {
-    /// A command that narrows answers itself, inside a transaction: it is answered when the
-    /// transaction runs.
-    pub(super) fn queue_local(
-        &mut self,
-        id: ClientId,
-        (rules, bytes, frame): (&Rules, &[u8], &Frame),
-        spec: &Spec,
-        local: Local,
-    ) -> Outcome {
-        let filled = match local {
-            Local::Reset | Local::Quit => {
-                // As in Redis: at once.
-                return match self.leave_lease(id) {
-                    Outcome::Held => Outcome::Held,
-                    _ => self.local(id, bytes, frame, spec, local),
-                };
-            }
-            Local::Select => {
-                let db = Args::new(bytes).nth(1).and_then(crate::resp::integer);
-                // A db that is no number is refused by the server in its own words.
-                let db = db.and_then(|db| u32::try_from(db).ok());
-                return self.queue(id, (rules, spec), bytes, db.map(Filled::Select));
-            }
-            // What is tracked is tracked on this very connection.
-            Local::ClientGetredir | Local::ClientTrackinginfo => {
-                return self.queue(id, (rules, spec), bytes, None);
-            }
-            Local::ClientId
-            | Local::ClientInfo
-            | Local::ClientGetname
-            | Local::ClientSetname
-            | Local::ClientSetinfo
-            | Local::ClientNoEvict
-            | Local::ClientCapa => Filled::Local(bytes.into()),
-            Local::ClientList | Local::ClientKill | Local::ClientUnblock => {
-                Filled::Asked(bytes.into())
-            }
-            _ => return self.refuse_queued(id, &Refusal::NotInsideTransaction),
-        };
-        // Where rights are the server's to judge it judges this one as it queues it.
-        let judges = rules.access.mode == AuthMode::Passthrough;
-        let harmless = local.harmless().filter(|_| judges);
-        let mut place = Vec::new();
-        write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
-        self.queue(id, (rules, spec), &place, Some(filled))
-    }
-
-    /// `INFO` inside a transaction.
-    pub(super) fn queue_info(
+    /// A request inside a transaction whose answer narrows makes, or makes true. Sends what takes its
+    /// place in the queue, which is counted by replies: all that were due are here.
+    pub(super) fn queue(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
         spec: &Spec,
+        queue_as: QueueAs,
     ) -> Outcome {
-        let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-        self.queue(id, (rules, spec), bytes, Some(Filled::Info { section }))
-    }
-
-    /// Sends what takes the request's place in the queue. The place is counted by replies that must
-    /// be here.
-    fn queue(
-        &mut self,
-        id: ClientId,
-        (rules, spec): (&Rules, &Spec),
-        bytes: &[u8],
-        filled: Option<Filled>,
-    ) -> Outcome {
-        let outcome = self.clients.wait_for_replies(id);
-        let Some(client) = self.clients.get(id).filter(|_| outcome == Outcome::Taken) else {
-            return outcome;
+        let Some(client) = self.clients.get(id) else {
+            return Outcome::Ended;
         };
         let sequence = client.sequence_next;
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Client);
+        let mut place = Vec::new();
+        if let QueueAs::Local(local) | QueueAs::Asked(local) = queue_as {
+            // Where rights are the server's to judge it judges this one as it queues it.
+            let judges = rules.access.mode == AuthMode::Passthrough;
+            let harmless = local.harmless().filter(|_| judges);
+            write::request(&mut place, harmless.unwrap_or(&[b"PING"]));
+        }
+        let sent = match place.is_empty() {
+            true => bytes,
+            false => &place,
+        };
+        let outcome = self.lend(id, rules, sent, spec, Receiver::Client);
         if outcome == Outcome::Taken
-            && let Some(filled) = filled
+            && let Some(filled) = Filled::by(queue_as, bytes)
             && let Some(lent) = self.clients.lent(id)
         {
             lent.bracket.fill(sequence, filled);
@@ -197,7 +150,7 @@ impl Engine {
         let Lookup::Known(spec) = rules.commands.lookup(request, name, args.remaining()) else {
             return Queued::Text(reply);
         };
-        let Route::Local(local) = spec.route else {
+        let Some(local) = spec.local() else {
             return Queued::Text(reply);
         };
         args.next();

@@ -1,14 +1,13 @@
-//! By which way one whole request goes: the one match over the routes for a client that holds no
-//! backend of its own. `lent.rs` has the other one.
+//! By which way one whole request goes: what is plain goes down a pipe, of everything else the session
+//! decides what it means now, and that is executed here.
 
-use crate::command::{Bracket as Verb, Local, Lookup, Pin, Route, Spec, Subcommands, Verdict};
+use crate::command::{Lookup, Spec, Subcommands, Verdict};
 use crate::resp::{Args, Frame, Refusal};
-use crate::session::{feed, info};
+use crate::session::step::{Incoming, Step, Until, decide};
 
 use super::clients::Client;
-use super::clients::hold::Outcome;
+use super::clients::hold::{Hold, Outcome};
 use super::key::ClientId;
-use super::lease::lent::LeaseFor;
 use super::request::name_of;
 use super::slot::Receiver;
 use super::{Engine, Rules};
@@ -89,7 +88,9 @@ impl Engine {
         outcome
     }
 
-    /// What becomes of a request that does not just go down a pipe.
+    /// What becomes of a request that does not just go down a pipe. It is decided once, or twice where
+    /// what it depends on has become known by that: that its client need not log in, or that it has
+    /// given up what it had lost.
     fn judged(
         &mut self,
         id: ClientId,
@@ -98,91 +99,78 @@ impl Engine {
         frame: &Frame,
         spec: &Spec,
     ) -> Outcome {
-        if !self.clients.get(id).is_none_or(Client::is_in)
-            && let Some(outcome) = self.at_the_door(id, bytes, frame, spec)
-        {
-            return outcome;
-        }
-        if let Some(refusal) = self.clients.forbidden(id, rules, spec) {
-            if let Some(outcome) = self.refused_by_server(id, rules, bytes, spec) {
+        loop {
+            let Some(view) = self.clients.view_of(&self.cx, id) else {
+                return Outcome::Ended;
+            };
+            let forbidden = self.clients.forbidden(id, rules, spec);
+            let step = decide(&view, rules.incoming(bytes, frame, spec, forbidden));
+            if let Some(outcome) = self.execute(id, rules, bytes, spec, step) {
                 return outcome;
             }
-            return self.refuse_queued(id, &refusal);
         }
-        if let Some(outcome) = self.clients.held_up(&mut self.cx, id, spec, frame.argc) {
-            return outcome;
-        }
-        let client = self.clients.get(id);
-        if client.is_some_and(Client::has_session_lease) {
-            return self.on_lease(id, (rules, bytes, frame), spec);
-        }
-        if client.is_some_and(|client| client.session.lost.multi())
-            && let Some(outcome) = self.after_lost_multi(id, spec)
-        {
-            return outcome;
-        }
-        self.by_route(id, (rules, bytes, frame), spec)
     }
 
-    /// A request that may be carried, by a client without a backend of its own.
-    fn by_route(
+    /// `None`: it is to be decided anew.
+    fn execute(
         &mut self,
         id: ClientId,
-        (rules, bytes, frame): (&Rules, &[u8], &Frame),
+        rules: &Rules,
+        bytes: &[u8],
         spec: &Spec,
-    ) -> Outcome {
-        let command = &*spec.name;
-        match spec.route_of(bytes) {
-            Route::Shared if rules.policy.is_dedicated(spec) => {
-                self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking)
+        step: Step<'_>,
+    ) -> Option<Outcome> {
+        Some(match step {
+            Step::Hold(Until::Replies) => self.clients.hold(id, Hold::Replies),
+            Step::Hold(Until::PauseEnds) => self.clients.hold_for_pause(&mut self.cx, id),
+            Step::Refuse(refusal) => self.refuse_queued(id, &refusal),
+            Step::AskWhoMay { refusal, matters } => {
+                return self.ask_for_strangers(id, &refusal, matters).err();
             }
-            Route::Restricted => {
-                let receiver = Receiver::of_plain(Route::Restricted, spec, bytes);
-                self.forward(id, rules, bytes, spec, receiver)
+            Step::Forward(reply) => {
+                let receiver = Receiver::of(reply, bytes);
+                let outcome = self.forward(id, rules, bytes, spec, receiver);
+                self.clients.alone_if_held(id, outcome)
             }
-            Route::Shared | Route::Unpins(_) => {
-                self.forward(id, rules, bytes, spec, Receiver::Client)
+            Step::SendOnLease(reply) => {
+                let receiver = Receiver::of(reply, bytes);
+                let outcome = self.lend(id, rules, bytes, spec, receiver);
+                self.clients.alone_if_held(id, outcome)
             }
-            Route::Info => self.forward_info(id, rules, bytes, spec),
-            // The server's own text: it knows its own version best.
-            Route::Local(Local::ClientHelp) => {
-                self.forward(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Local(local) => self.local(id, bytes, frame, spec, local),
-            Route::NotForwarded => {
-                let refusal = Refusal::NotForwarded { command };
-                self.not_carried(id, bytes, frame, spec, &refusal)
-            }
-            Route::Bracket(Verb::Multi) if spec.accepts(frame.argc) => Outcome::Block,
-            Route::Bracket(Verb::Watch | Verb::Multi) => {
-                self.needs_lease(id, bytes, frame, spec, LeaseFor::Bracket)
-            }
-            // Nothing is open: the server says so, on any connection.
-            Route::Bracket(Verb::Exec) => self.forward(id, rules, bytes, spec, Receiver::Client),
-            // What it does to a watch that was lost its reply tells.
-            Route::Bracket(Verb::Unwatch) if self.clients.has_lost_watch(id) => {
-                self.needs_lease(id, bytes, frame, spec, LeaseFor::Bracket)
-            }
-            Route::Bracket(Verb::Discard | Verb::Unwatch) => {
-                self.forward(id, rules, bytes, spec, Receiver::Client)
-            }
-            Route::Blocking => self.needs_lease(id, bytes, frame, spec, LeaseFor::Blocking),
-            Route::Subscriber | Route::Pinned(Pin::Monitor) => {
-                self.needs_lease(id, bytes, frame, spec, LeaseFor::Feed)
-            }
-            Route::Pinned(Pin::Tracking) if feed::is_redirected(Args::new(bytes)) => {
-                self.not_carried(id, bytes, frame, spec, &Refusal::TrackingRedirect)
-            }
-            Route::OwnConnection => self.errand(id, rules, bytes, frame, spec),
-            Route::Pinned(_) => self.needs_lease(id, bytes, frame, spec, LeaseFor::Pin),
-        }
+            Step::Lease(need) => self.wait_for_lease(id, need.into()),
+            Step::StandInLine(waiting) => self.stand_in_line(id, bytes, spec, waiting),
+            Step::WaitOnLease => self.wait_on_lease(id, rules, bytes, spec),
+            Step::OwnConnection { refusal } => self.errand(id, rules, bytes, spec, refusal),
+            Step::WholeTransaction => Outcome::Block,
+            Step::Transact(mark) => self.transact(id, rules, bytes, spec, mark),
+            Step::Queue(queue_as) => self.queue(id, rules, bytes, spec, queue_as),
+            Step::Local(local) => self.local(id, bytes, spec, local),
+            Step::Leave(local) => self.leave_with(id, bytes, spec, local),
+            Step::Switch(local) => self.switch_lent(id, rules, bytes, spec, local),
+            Step::Subscribe(verb) => self.subscribe(id, rules, bytes, spec, verb),
+            Step::PushStream(mark) => self.begin(id, rules, bytes, spec, mark),
+            Step::Pin(mark) => self.pin(id, rules, bytes, spec, mark),
+            Step::EndLost(end) => return self.end_lost(id, spec, end),
+        })
     }
+}
 
-    /// `INFO`: its reply comes round by the other workers.
-    fn forward_info(&mut self, id: ClientId, rules: &Rules, bytes: &[u8], spec: &Spec) -> Outcome {
-        let section = info::asks_for_narrows(Args::new(bytes).skip(1));
-        let receiver = Receiver::ClientInfo { section };
-        let outcome = self.forward(id, rules, bytes, spec, receiver);
-        self.clients.alone_if_held(id, outcome)
+impl Rules {
+    /// What there is to know of a request, whose client may not use the command if it is `forbidden`.
+    pub(super) fn incoming<'r>(
+        &self,
+        bytes: &'r [u8],
+        frame: &Frame,
+        spec: &'r Spec,
+        forbidden: Option<Refusal<'r>>,
+    ) -> Incoming<'r> {
+        Incoming {
+            spec,
+            bytes,
+            argc: frame.argc,
+            forbidden,
+            is_dedicated: self.policy.is_dedicated(spec),
+            is_never_in_multi: self.commands.is_never_in_multi(spec),
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::command::{Flags, Route, Shape, Spec};
+use crate::command::{Shape, Spec};
 use crate::session::Mark;
+use crate::session::step::ReplyUse;
 
 use super::key::ClientId;
 use super::pool::handshake;
@@ -80,12 +81,13 @@ pub enum Fate {
 }
 
 impl Receiver {
-    /// Who gets the reply to a command that is just passed on, restricted or not.
-    pub fn of_plain(route: Route, spec: &Spec, request: &[u8]) -> Self {
-        let changes_role = matches!(&*spec.name, "replicaof" | "slaveof");
-        match route == Route::Restricted && changes_role {
-            true => Self::Role(Role::asked_for(request)),
-            false => Self::Client,
+    /// Who gets the reply to a client's request, of which this is to become.
+    pub fn of(reply: ReplyUse, request: &[u8]) -> Self {
+        match reply {
+            ReplyUse::AsIs => Self::Client,
+            ReplyUse::Info { section } => Self::ClientInfo { section },
+            ReplyUse::Role => Self::Role(Role::asked_for(request)),
+            ReplyUse::Marked(mark) => Self::Lent(mark),
         }
     }
 
@@ -338,9 +340,9 @@ pub enum Access {
     Write,
 }
 
-/// What a pause of writes holds up (`processCommand`, server.c).
+/// What a command may do.
 pub fn access_of(spec: &Spec) -> Access {
-    match spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
+    match spec.may_write() {
         true => Access::Write,
         false => Access::Read,
     }

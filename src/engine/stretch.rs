@@ -5,7 +5,7 @@
 //! judges. So a stretch may be cut anywhere, and whether there is one makes no difference to what
 //! leaves or comes.
 
-use crate::command::{Flags, Lookup, Route, Shape, Spec};
+use crate::command::{Flags, Lookup, Shape, Spec};
 use crate::resp::RequestScanner;
 use crate::session::{AuthMode, ReplyMode};
 
@@ -123,7 +123,7 @@ impl Rules {
     /// Whether a command of a client that [is plain](Client::is_plain) just goes down a pipe.
     #[inline]
     pub(super) fn is_plain(&self, client: &Client, spec: &Spec) -> bool {
-        spec.route == Route::Shared
+        spec.is_shared()
             && (self.access.mode != AuthMode::Local || !spec.flags.contains(Flags::ADMIN))
             && client.policy(self).leaves_alone(spec)
     }

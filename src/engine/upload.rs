@@ -2,9 +2,10 @@
 //! put on a pipe, where it would delay everybody: it streams over a lease of its own. One
 //! that cannot be carried is swallowed as it comes and answered at its end.
 
-use crate::command::{Lookup, Route, Spec};
+use crate::command::{Lookup, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use crate::session::ReplyMode;
+use crate::session::step::refusal_of_huge;
 use crate::telemetry::Leave;
 
 use super::clients::hold::{Ending, Hold, Outcome};
@@ -314,20 +315,8 @@ fn refusal_of<'r>(
     let mut reply = Vec::new();
     match lookup(rules, partial, scanner).unwrap_or(Lookup::Unknown) {
         Lookup::Known(spec) => {
-            let command = &*spec.name;
-            if let Some(refusal) = forbidden(spec) {
-                refusal.write(&mut reply);
-            } else {
-                match spec.route_of(partial) {
-                    Route::Shared | Route::Unpins(_) | Route::Restricted | Route::Info => {
-                        return None;
-                    }
-                    Route::Blocking if queueing && !spec.waits_for_own_writes() => return None,
-                    Route::NotForwarded => Refusal::NotForwarded { command }.write(&mut reply),
-                    // Their arguments, or their replies, are looked at.
-                    _ => Refusal::TooLarge.write(&mut reply),
-                }
-            }
+            let refused = forbidden(spec).or_else(|| refusal_of_huge(spec, partial, queueing));
+            refused?.write(&mut reply);
         }
         Lookup::UnknownSubcommand(_) | Lookup::Withheld(_) | Lookup::Unknown => {
             Refusal::UnknownCommand { frame: partial }.write(&mut reply);

@@ -52,26 +52,14 @@ impl Client {
 }
 
 impl Engine {
-    /// A command that waits, by a client that has a backend to itself anyway.
+    /// A command that waits, by a client that has a backend to itself anyway and nothing in flight.
     pub(super) fn wait_on_lease(
         &mut self,
         id: ClientId,
         rules: &Rules,
         bytes: &[u8],
         spec: &Spec,
-        queueing: bool,
     ) -> Outcome {
-        if queueing {
-            return match spec.waits_for_own_writes() {
-                // There it would speak of what this connection alone has written.
-                true => self.refuse_queued(id, &crate::resp::Refusal::NotInsideTransaction),
-                false => self.lend(id, rules, bytes, spec, Receiver::Client),
-            };
-        }
-        // It is alone on its way, so that ending the wait answers it and nothing else.
-        if self.clients.wait_for_replies(id) == Outcome::Held {
-            return Outcome::Held;
-        }
         if self.cx.draining {
             // It would not be there to be served.
             self.close_for(id, crate::telemetry::Leave::Drained);

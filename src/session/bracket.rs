@@ -8,6 +8,7 @@ use crate::command::Pin;
 use crate::resp::{Protocol, Refusal, write};
 
 use super::LostBracket;
+use super::step::QueueAs;
 
 /// What the reply to a request changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,19 @@ pub enum Filled {
     },
     /// The server's answer to `SELECT`: if it is `+OK`, the client's db is this one.
     Select(u32),
+}
+
+impl Filled {
+    /// What belongs in the place of `request`, which is queued so; `None`: the server's own answer.
+    pub fn by(queued: QueueAs, request: &[u8]) -> Option<Self> {
+        Some(match queued {
+            QueueAs::AsIs => return None,
+            QueueAs::Info { section } => Self::Info { section },
+            QueueAs::Select(db) => Self::Select(db),
+            QueueAs::Local(_) => Self::Local(request.into()),
+            QueueAs::Asked(_) => Self::Asked(request.into()),
+        })
+    }
 }
 
 /// What a client hears of a reply.

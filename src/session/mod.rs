@@ -17,6 +17,7 @@ pub mod pins;
 pub mod put_back;
 pub mod reply_mode;
 pub mod state;
+pub mod step;
 pub mod waited_keys;
 pub mod waiting;
 

@@ -10,7 +10,7 @@ const PARTS: &[&str] = &["clients", "pool", "auth", "leases", "waits", "fanout"]
 const VALUES: &[&str] = &["lease"];
 
 /// Methods of the engine itself. To be lowered with each one that a part takes over, never raised.
-const ENGINE_METHODS_MAX: usize = 345;
+const ENGINE_METHODS_MAX: usize = 335;
 
 /// Adds what a part's file says of another part, or of the engine.
 pub(crate) fn check(source: &Source, offences: &mut Vec<String>) {

@@ -17,15 +17,6 @@ impl Clients {
         }
     }
 
-    /// A request that is decided by what earlier replies have shown.
-    pub fn wait_for_replies(&mut self, id: ClientId) -> Outcome {
-        match self.get_mut(id) {
-            Some(client) if client.in_flight > 0 => client.hold(Hold::Replies),
-            Some(_) => Outcome::Taken,
-            None => Outcome::Ended,
-        }
-    }
-
     /// What comes behind an `INFO` that is heard waits for its reply.
     pub fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
         match self.get(id).and_then(|client| client.head.hold) {
@@ -37,11 +28,6 @@ impl Clients {
     pub fn has_left(&self, id: ClientId) -> bool {
         let client = self.get(id);
         client.is_some_and(|client| client.ending == Ending::HalfClosed || client.hung_up)
-    }
-
-    pub fn has_lost_watch(&self, id: ClientId) -> bool {
-        let client = self.get(id);
-        client.is_some_and(|client| client.session.lost.watch())
     }
 
     /// What a client waits for a lease for.

@@ -17,6 +17,7 @@ mod pauses;
 mod reading;
 mod upload;
 mod users;
+mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;

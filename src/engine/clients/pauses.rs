@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::command::{Bracket as Verb, Route, Spec};
+use crate::command::Spec;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 use crate::engine::slot::{Access, access_of};
@@ -15,36 +15,12 @@ use super::hold::{Hold, Outcome};
 pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Clients {
-    /// Holds a request if the server would. Rights and arguments are looked at before, as there
-    /// (`processCommand`, server.c).
-    pub fn held_up(
-        &mut self,
-        cx: &mut Cx,
-        id: ClientId,
-        spec: &Spec,
-        argc: u32,
-    ) -> Option<Outcome> {
-        cx.paused?;
-        let refused = spec.on_server == Some(false) || !spec.accepts(argc);
-        // What ends a pause must not wait for its end; the server itself decides.
-        if refused || spec.route == Route::OwnConnection {
-            return None;
-        }
-        let access = match spec.route {
-            // By what it runs.
-            Route::Bracket(Verb::Exec) => self.lent(id).map_or(Access::Read, |lent| lent.queues),
-            _ => access_of(spec),
-        };
-        cx.pause_holds_up(access)
-            .then(|| self.hold_for_pause(cx, id))
-    }
-
     /// What a pause will hold up of a transaction: this is sent on its client's own backend.
     pub fn queues(&mut self, id: ClientId, spec: &Spec) {
         if let Some(lent) = self.lent(id) {
-            lent.queues = match spec.route {
-                Route::Bracket(Verb::Multi) => Access::Read,
-                _ => lent.queues.max(access_of(spec)),
+            lent.queues = match spec.opens_transaction() {
+                true => Access::Read,
+                false => lent.queues.max(access_of(spec)),
             };
         }
     }

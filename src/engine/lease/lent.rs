@@ -9,7 +9,8 @@ use crate::engine::key::ContextId;
 use crate::engine::pause::PauseOrder;
 use crate::engine::planted::{self, Bug};
 use crate::engine::slot::Access;
-use crate::session::{Bracket, Pins};
+use crate::session::step::{LeaseNeed, OnLease};
+use crate::session::{Bracket, LostBracket, Pins};
 use crate::telemetry::Way;
 
 use super::feed::Feed;
@@ -98,6 +99,17 @@ impl LeaseFor {
     }
 }
 
+impl From<LeaseNeed> for LeaseFor {
+    fn from(need: LeaseNeed) -> Self {
+        match need {
+            LeaseNeed::Transaction => Self::Bracket,
+            LeaseNeed::Waiting => Self::Blocking,
+            LeaseNeed::State => Self::Pin,
+            LeaseNeed::PushStream => Self::Feed,
+        }
+    }
+}
+
 /// What a client has done on the backend that it holds.
 #[derive(Debug)]
 pub struct Lent {
@@ -142,6 +154,23 @@ impl Lent {
             offset_unmoved: false,
             executing: None,
             feed: None,
+        }
+    }
+
+    /// What is known of it when its client's next request is decided, who has lost this.
+    pub fn view(&self, lost: LostBracket) -> OnLease {
+        let (bracket, feed) = (&self.bracket, self.feed.as_deref());
+        OnLease {
+            waits: self.waits(),
+            is_settled: bracket.is_settled(),
+            queueing: bracket.is_queueing(),
+            queues_writes: self.queues == Access::Write,
+            judges_exec: bracket.judges_exec(lost) && !planted::has(Bug::JudgedTooEarly),
+            doom: bracket.doom(lost),
+            is_to_be_filled: bracket.is_to_be_filled(),
+            changing: feed.is_some_and(Feed::is_changing),
+            subscribed: feed.is_some_and(|feed| feed.subscriptions.any()),
+            tracking: feed.is_some_and(|feed| feed.tracking),
         }
     }
 
