@@ -13,6 +13,8 @@
 mod dependencies;
 #[path = "tidy/rooms.rs"]
 mod rooms;
+#[path = "tidy/routes.rs"]
+mod routes;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -200,6 +202,7 @@ fn the_repository_is_tidy() {
         let source = Source::new(&path, &raw);
         check(&source, &mut offences);
         rooms::check(&source, &mut offences);
+        routes::check(&source, &mut offences);
         sources.push(source);
     }
     rooms::check_engine(&sources, &mut offences);
