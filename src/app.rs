@@ -15,13 +15,14 @@ use crate::config::Config;
 use crate::demo;
 use crate::embedded::Embedded;
 use crate::engine::Rules;
-use crate::runtime::settings::{Credentials, Endpoint, Listen};
+use crate::runtime::settings::{Credentials, Listen};
 use crate::runtime::socket_file;
 use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
 use crate::session::Access;
 use crate::session::access::BackendLogin;
 use crate::telemetry;
+use crate::topology::ServerAddress;
 
 mod reload;
 
@@ -130,7 +131,7 @@ fn open_admin(listen: Option<SocketAddr>) -> anyhow::Result<Option<Admin>> {
 /// the system allows.
 fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
     if let Some(server) = server {
-        config.runtime.backend = Endpoint::Unix(server.socket().to_owned());
+        config.runtime.backend = ServerAddress::Unix(server.socket().to_owned());
         config.runtime.credentials = Credentials::default();
         config.runtime.database = 0;
     }

@@ -8,7 +8,8 @@
 //! ```text
 //! cli, app ─► admin ─► runtime ─► engine ─► session ─► command ─► resp
 //!                         │          │
-//!                         │          └► admission          config composes every layer's settings
+//!                         │          ├► admission          config composes every layer's settings
+//!                         │          └► topology
 //!                         └► telemetry (plain counters that every layer may hold)
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! - [`command`]: what a request *is*. One row per command.
 //! - [`session`]: what a request *means now*, for one client.
 //! - [`admission`]: may it? Budgets, rates, backoff.
+//! - [`topology`]: where the servers are. An immutable picture.
 //! - [`engine`]: who carries it, and to whom its reply goes. Sans-IO.
 //! - [`runtime`]: sockets, threads, signals.
 //! - [`admin`]: metrics and health over HTTP, on a thread of its own.
@@ -40,3 +42,4 @@ pub mod resp;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;
+pub mod topology;

@@ -23,6 +23,8 @@ mod lent;
 mod line;
 #[path = "engine_scenarios/places.rs"]
 mod places;
+#[path = "engine_scenarios/replaced.rs"]
+mod replaced;
 #[path = "engine_scenarios/stretch.rs"]
 mod stretch;
 #[path = "engine_scenarios/warm.rs"]

@@ -17,6 +17,8 @@ mod load;
 mod panic;
 #[path = "faults/refusal.rs"]
 mod refusal;
+#[path = "faults/replaced.rs"]
+mod replaced;
 #[path = "faults/role.rs"]
 mod role;
 #[path = "faults/setup.rs"]

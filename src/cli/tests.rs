@@ -6,7 +6,8 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::config::BINDINGS;
-use crate::runtime::settings::{Endpoint, Listen};
+use crate::runtime::settings::Listen;
+use crate::topology::ServerAddress;
 
 fn no_environment(_: &str) -> Option<OsString> {
     None
@@ -51,7 +52,10 @@ fn flags_set_what_they_name() {
         config.runtime.listen.last(),
         Some(&Listen::Unix("/n.sock".into()))
     );
-    assert_eq!(config.runtime.backend, Endpoint::Unix("/r.sock".into()));
+    assert_eq!(
+        config.runtime.backend,
+        ServerAddress::Unix("/r.sock".into())
+    );
     assert_eq!(config.runtime.database, 2);
     assert_eq!(config.runtime.backend_connections_max, 9);
     assert_eq!(config.runtime.workers, 3);

@@ -169,8 +169,9 @@ mod tests {
     use super::*;
     use crate::command::PolicySettings;
     use crate::config::keys::paths;
-    use crate::runtime::settings::{Credentials, Endpoint, Listen};
+    use crate::runtime::settings::{Credentials, Listen};
     use crate::session::access::UserSettings;
+    use crate::topology::ServerAddress;
 
     #[test]
     fn every_key_read_at_the_start_only_is_a_key() {
@@ -249,7 +250,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(!found[0].needs_restart && !format!("{found:?}").contains("s3cret"));
 
-        new.runtime.backend = Endpoint::Unix("/redis.sock".into());
+        new.runtime.backend = ServerAddress::Unix("/redis.sock".into());
         let found = changes(&old, &mut new);
         assert_eq!((new, found.len()), (old, 1), "with its login");
         assert_eq!(found[0].to, "unix:/redis.sock/0");

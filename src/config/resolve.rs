@@ -14,8 +14,9 @@ use super::mistake::{Mistake, Origin, Origins};
 use super::users::warning_about_scripts;
 use super::{BackendUse, listen, secret};
 use crate::command::{Policy, Renames};
-use crate::runtime::settings::{Credentials, Endpoint, Listen};
+use crate::runtime::settings::{Credentials, Listen};
 use crate::session::access::AuthChoice;
+use crate::topology::ServerAddress;
 
 /// What has been read so far, and what is found on the way.
 pub(super) struct Resolving<'a> {
@@ -34,7 +35,7 @@ impl Resolving<'_> {
         self.draft.config.runtime.credentials = Credentials::default();
         match backend {
             BackendUse::Configured => {
-                self.endpoint();
+                self.address();
                 self.credentials(password);
                 self.loops();
             }
@@ -97,9 +98,9 @@ impl Resolving<'_> {
         }
     }
 
-    fn endpoint(&mut self) {
+    fn address(&mut self) {
         let runtime = &mut self.draft.config.runtime;
-        runtime.backend = self.draft.url.endpoint.clone();
+        runtime.backend = self.draft.url.address.clone();
         runtime.database = self.draft.url.database;
     }
 
@@ -380,10 +381,10 @@ fn warning_of_open_server(shown: &str, allow_open: bool) -> String {
 }
 
 /// Whether the server at `backend` would be narrows' own listener.
-fn is_same(own: &Listen, backend: &Endpoint) -> bool {
+fn is_same(own: &Listen, backend: &ServerAddress) -> bool {
     match (own, backend) {
-        (Listen::Unix(own), Endpoint::Unix(path)) => own == path,
-        (Listen::Tcp(own), Endpoint::Tcp { host, port }) if own.port() == *port => {
+        (Listen::Unix(own), ServerAddress::Unix(path)) => own == path,
+        (Listen::Tcp(own), ServerAddress::Tcp { host, port }) if own.port() == *port => {
             let named = host.eq_ignore_ascii_case("localhost");
             let address = host.parse::<IpAddr>().ok();
             let here = named || address.is_some_and(|ip| ip.is_loopback());

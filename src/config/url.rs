@@ -13,13 +13,14 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use super::listen::socket_path;
-use crate::runtime::settings::{Credentials, Endpoint};
+use crate::runtime::settings::Credentials;
+use crate::topology::ServerAddress;
 
 /// Where the server is, which database clients start in, and who narrows is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendUrl {
     /// Host and port, or the path of a unix socket.
-    pub endpoint: Endpoint,
+    pub address: ServerAddress,
     /// Database that a new client starts in.
     pub database: u32,
     /// As far as the URL holds them. Empty ones count as not given.
@@ -88,7 +89,7 @@ impl Default for BackendUrl {
     fn default() -> Self {
         let runtime = crate::runtime::settings::Settings::default();
         Self {
-            endpoint: runtime.backend,
+            address: runtime.backend,
             database: runtime.database,
             credentials: runtime.credentials,
         }
@@ -98,9 +99,9 @@ impl Default for BackendUrl {
 impl fmt::Display for BackendUrl {
     /// The URL with `(set)` for the password. It reads as the same URL again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.endpoint {
-            Endpoint::Tcp { .. } => "redis",
-            Endpoint::Unix(_) => "unix",
+        let scheme = match self.address {
+            ServerAddress::Tcp { .. } => "redis",
+            ServerAddress::Unix(_) => "unix",
         };
         write!(f, "{scheme}://")?;
         let Credentials { user, password } = &self.credentials;
@@ -108,20 +109,20 @@ impl fmt::Display for BackendUrl {
             f.write_str(&encoded(user.as_deref().unwrap_or_default()))?;
             f.write_str(if password.is_some() { ":(set)@" } else { "@" })?;
         }
-        match &self.endpoint {
-            Endpoint::Tcp { host, port } if host.contains(':') => {
+        match &self.address {
+            ServerAddress::Tcp { host, port } if host.contains(':') => {
                 write!(f, "[{}]:{port}", encoded(host).replace("%3A", ":"))?;
             }
-            Endpoint::Tcp { host, port } => write!(f, "{host}:{port}")?,
-            Endpoint::Unix(path) => {
+            ServerAddress::Tcp { host, port } => write!(f, "{host}:{port}")?,
+            ServerAddress::Unix(path) => {
                 let path = path.display().to_string();
                 f.write_str(&encoded(&path).replace("%2F", "/"))?;
             }
         }
-        match (&self.endpoint, self.database) {
-            (Endpoint::Unix(_), 0) => Ok(()),
-            (Endpoint::Unix(_), db) => write!(f, "?db={db}"),
-            (Endpoint::Tcp { .. }, db) => write!(f, "/{db}"),
+        match (&self.address, self.database) {
+            (ServerAddress::Unix(_), 0) => Ok(()),
+            (ServerAddress::Unix(_), db) => write!(f, "?db={db}"),
+            (ServerAddress::Tcp { .. }, db) => write!(f, "/{db}"),
         }
     }
 }
@@ -164,7 +165,7 @@ fn tcp(rest: &str) -> Result<BackendUrl, UrlError> {
         None | Some("") => None,
         Some(db) => Some(database(db)?),
     };
-    with_query(&parts, path, Endpoint::Tcp { host, port })
+    with_query(&parts, path, ServerAddress::Tcp { host, port })
 }
 
 fn unix(rest: &str) -> Result<BackendUrl, UrlError> {
@@ -174,14 +175,14 @@ fn unix(rest: &str) -> Result<BackendUrl, UrlError> {
     }
     let path = decoded(parts.path)?;
     let path = socket_path(&path).map_err(|_| UrlError::Path)?;
-    with_query(&parts, None, Endpoint::Unix(path))
+    with_query(&parts, None, ServerAddress::Unix(path))
 }
 
 /// Adds what the query holds to what came before it; nothing may be said twice.
 fn with_query(
     parts: &Parts<'_>,
     mut db: Option<u32>,
-    endpoint: Endpoint,
+    address: ServerAddress,
 ) -> Result<BackendUrl, UrlError> {
     let mut user = given(parts.user)?;
     let mut password = given(parts.password)?.map(SecretString::from);
@@ -195,7 +196,7 @@ fn with_query(
         }
     }
     Ok(BackendUrl {
-        endpoint,
+        address,
         database: db.unwrap_or(0),
         credentials: Credentials { user, password },
     })

@@ -81,9 +81,10 @@ impl Engine {
         let access = inner.map(|part| access_of(part.spec)).max();
         let access = access.unwrap_or_default();
         let carrier = if client.in_flight == 0 {
+            let key = self.pool.key_of(context);
             match self
                 .pool
-                .pick(&mut self.cx, context, access, length, &rules.settings)
+                .pick(&mut self.cx, key, access, length, &rules.settings)
             {
                 Some(pipe) => pipe,
                 None => {

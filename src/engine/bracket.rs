@@ -128,7 +128,7 @@ impl Engine {
         if protocol == to.protocol {
             return Hears::AsIs;
         }
-        self.pool.server.hello.set(to.protocol, reply.to_vec());
+        self.pool.endpoint.hello.set(to.protocol, reply.to_vec());
         Hears::Instead(hello_for_client(reply, number))
     }
 
@@ -144,7 +144,7 @@ impl Engine {
             db: to.db,
         });
         lent.enter(&mut self.pool.contexts, context);
-        self.pool.contexts.accepted(context);
+        self.pool.accepted(context);
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;
             client.session.db = to.db;

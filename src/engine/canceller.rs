@@ -55,10 +55,11 @@ impl Engine {
             credential,
             ..Context::default()
         });
+        let key = self.pool.key_of(context);
         let dialled = [Claim::Reserve, Claim::Worker(self.cx.worker)]
             .into_iter()
-            .any(|claim| self.dial_with(claim, want, context).is_some());
-        if !dialled && self.pool.server.dial_at <= self.cx.now {
+            .any(|claim| self.dial_with(claim, want, key).is_some());
+        if !dialled && self.pool.endpoint.dial_at <= self.cx.now {
             *starved = true;
             self.pool.make_place(&mut self.cx, want, context);
         }

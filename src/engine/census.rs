@@ -71,7 +71,7 @@ impl Engine {
             backend.phase,
             Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
         );
-        let context = self.pool.contexts.get(backend.context())?.context;
+        let context = self.pool.contexts.get(backend.context())?;
         let used = used && !self.is_for_errand(id) && !backend.kept_back;
         let login = self
             .pool
@@ -130,7 +130,7 @@ impl Engine {
             .filter(|b| b.phase.is_lent())
             .count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
-        let (within, in_lines) = self.pool.contexts.count();
+        let (within, in_lines) = (self.pool.contexts.count(), self.pool.endpoint.pools.count());
         Census {
             clients: self.clients.len(),
             backends: self.pool.backends.len(),
@@ -148,7 +148,7 @@ impl Engine {
             totals_agree: buffered_bytes == self.clients.buffered_bytes()
                 && leases == self.leases.counts.total()
                 && leases == leased
-                && in_lines == self.pool.contexts.waiting()
+                && in_lines == self.pool.endpoint.pools.waiting()
                 && self.figures_agree()
                 && self.weights_agree()
                 && within == self.clients.len() + self.pool.backends.len()

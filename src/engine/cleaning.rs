@@ -112,7 +112,7 @@ impl Engine {
         backend.phase = Phase::Cleaning(Box::new(Cleaning {
             since: now,
             purpose: lent.purpose,
-            protocol: context.map_or(Protocol::Resp2, |pool| pool.context.protocol),
+            protocol: context.map_or(Protocol::Resp2, |context| context.protocol),
             feed: lent.feed,
             closes,
             awaited_by,

@@ -1,14 +1,14 @@
-//! Contexts: what a backend must be set to for a client's commands, and the pipes of each.
+//! Contexts: what a backend must be set to for a client's commands. A client is in one, wherever its
+//! commands go.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use slotmap::SlotMap;
 
 use crate::command::Spec;
 use crate::resp::Protocol;
 
-use super::key::{BackendId, ClientId, ContextId, CredentialId};
+use super::key::{ContextId, CredentialId};
 use super::planted::{self, Bug};
 
 /// User, protocol and db. A backend has exactly one context while anything is in flight on it, and
@@ -33,26 +33,12 @@ pub struct Setting {
     pub db: u32,
 }
 
-/// The pipes of one context and the clients that wait for one.
+/// A context that is known, and how many are in it.
 #[derive(Debug)]
-pub struct ContextPool {
-    /// What its pipes are set to.
-    pub context: Context,
-    /// Backends that serve it now.
-    pub pipes: Vec<BackendId>,
-    /// The server has refused it: its error reply, and when.
-    pub refusal: Option<(Vec<u8>, Duration)>,
-    /// Clients that wait for a pipe, first come first served, since when.
-    waiters: VecDeque<(ClientId, Duration)>,
-    /// How many clients and backends are in it.
+struct Known {
+    context: Context,
+    /// How many clients and backends.
     within: usize,
-}
-
-impl ContextPool {
-    /// Whether clients wait for a pipe.
-    pub fn is_waited_for(&self) -> bool {
-        !self.waiters.is_empty()
-    }
 }
 
 /// A context that somebody is in, who counts there for as long as this lives: it is not forgotten.
@@ -69,16 +55,12 @@ impl Within {
     }
 }
 
-/// All contexts of a worker.
+/// All contexts of a worker. What each server has for them, and makes of them, stands with that server's
+/// [`Endpoint`](super::pool::endpoint::Endpoint).
 #[derive(Debug, Default)]
 pub struct Contexts {
-    pools: SlotMap<ContextId, ContextPool>,
+    known: SlotMap<ContextId, Known>,
     by_context: BTreeMap<Context, ContextId>,
-    /// Those that clients wait for, by since when the first of them does.
-    waited_for: BTreeSet<(Duration, ContextId)>,
-    waiting: usize,
-    /// Dbs that the server has accepted, in either protocol and for whomever.
-    dbs: BTreeSet<u32>,
     /// How many there were when those were last forgotten that nobody needs.
     kept: usize,
 }
@@ -86,30 +68,25 @@ pub struct Contexts {
 impl Contexts {
     /// The key of `context`, made if it is new. It is not forgotten before the next tick.
     pub fn key(&mut self, context: Context) -> ContextId {
-        let pools = &mut self.pools;
-        *self.by_context.entry(context).or_insert_with(|| {
-            pools.insert(ContextPool {
-                context,
-                pipes: Vec::new(),
-                refusal: None,
-                waiters: VecDeque::new(),
-                within: 0,
-            })
-        })
+        let known = &mut self.known;
+        *self
+            .by_context
+            .entry(context)
+            .or_insert_with(|| known.insert(Known { context, within: 0 }))
     }
 
     /// Somebody is in this context from now on.
     pub fn enter(&mut self, id: ContextId) -> Within {
-        if let Some(pool) = self.pools.get_mut(id) {
-            pool.within += 1;
+        if let Some(known) = self.known.get_mut(id) {
+            known.within += 1;
         }
         Within(id)
     }
 
     /// Somebody is in it no more.
     pub fn leave(&mut self, within: Within) {
-        if let Some(pool) = self.pools.get_mut(within.0) {
-            pool.within = pool.within.saturating_sub(1);
+        if let Some(known) = self.known.get_mut(within.0) {
+            known.within = known.within.saturating_sub(1);
         }
     }
 
@@ -121,92 +98,14 @@ impl Contexts {
         }
     }
 
-    /// The pool of a context.
-    pub fn get(&self, id: ContextId) -> Option<&ContextPool> {
-        self.pools.get(id)
-    }
-
-    /// The pool of a context.
-    pub fn get_mut(&mut self, id: ContextId) -> Option<&mut ContextPool> {
-        self.pools.get_mut(id)
-    }
-
-    /// Whether the server has accepted this db, in either protocol and for whomever.
-    pub fn is_db_known(&self, db: u32) -> bool {
-        self.dbs.contains(&db)
-    }
-
-    /// The server has accepted a context.
-    pub fn accepted(&mut self, id: ContextId) {
-        if let Some(pool) = self.pools.get_mut(id) {
-            pool.refusal = None;
-            self.dbs.insert(pool.context.db);
-        }
-    }
-
-    /// A client waits for a pipe from `since` on, before those who came later. False: there is no
-    /// such context.
-    pub fn waits(&mut self, id: ContextId, client: ClientId, since: Duration) -> bool {
-        let waits = |waiters: &mut VecDeque<(ClientId, Duration)>| {
-            let place = waiters.partition_point(|(_, s)| *s <= since);
-            waiters.insert(place, (client, since));
-        };
-        self.change_line(id, waits).is_some()
-    }
-
-    /// The client that has waited longest for a pipe of this context.
-    pub fn first_in_line(&self, id: ContextId) -> Option<ClientId> {
-        let (client, _) = self.pools.get(id)?.waiters.front()?;
-        Some(*client)
-    }
-
-    /// That client waits no more.
-    pub fn take_first(&mut self, id: ContextId) -> Option<ClientId> {
-        let (client, _) = self.change_line(id, VecDeque::pop_front)??;
-        Some(client)
-    }
-
-    /// All that wait for a pipe of this context wait no more.
-    pub fn take_line(&mut self, id: ContextId) -> VecDeque<(ClientId, Duration)> {
-        self.change_line(id, std::mem::take).unwrap_or_default()
-    }
-
-    fn change_line<R>(
-        &mut self,
-        id: ContextId,
-        change: impl FnOnce(&mut VecDeque<(ClientId, Duration)>) -> R,
-    ) -> Option<R> {
-        let line = &mut self.pools.get_mut(id)?.waiters;
-        let (len, first) = (line.len(), line.front().map(|(_, since)| *since));
-        let result = change(line);
-        self.waiting = self.waiting + line.len() - len;
-        let now_first = line.front().map(|(_, since)| *since);
-        if now_first != first {
-            first.map(|since| self.waited_for.remove(&(since, id)));
-            now_first.map(|since| self.waited_for.insert((since, id)));
-        }
-        Some(result)
-    }
-
-    /// How many clients wait for a pipe.
-    #[inline]
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// The context whose first client in line has waited longest, and since when.
-    pub fn longest_waited_for(&self) -> Option<(Duration, ContextId)> {
-        self.waited_for.first().copied()
-    }
-
-    /// All contexts that clients wait for.
-    pub fn waited_for(&self) -> impl Iterator<Item = ContextId> {
-        self.waited_for.iter().map(|(_, id)| *id)
+    /// Which context that is, unless it has been forgotten.
+    pub fn get(&self, id: ContextId) -> Option<Context> {
+        Some(self.known.get(id)?.context)
     }
 
     /// As whom commands run in this context.
     pub fn credential(&self, id: ContextId) -> Option<CredentialId> {
-        Some(self.pools.get(id)?.context.credential)
+        Some(self.get(id)?.credential)
     }
 
     /// Whether a command of a client in context `of` may go down a backend in context `on`.
@@ -218,7 +117,7 @@ impl Contexts {
     /// Whether both are of one user and protocol.
     pub fn differ_in_db_only(&self, one: ContextId, other: ContextId) -> bool {
         let in_no_db = |id| {
-            let context = self.pools.get(id)?.context;
+            let context = self.get(id)?;
             Some(Context { db: 0, ..context })
         };
         in_no_db(one).is_some() && in_no_db(one) == in_no_db(other)
@@ -235,28 +134,18 @@ impl Contexts {
         self.len() > self.kept + new_max
     }
 
-    /// Forgets contexts that nobody is in, whether the server has accepted them or not: a client
+    /// Forgets contexts that nobody is in, whether a server has accepted them or not: a client
     /// that asks for one unlikely db after another must not fill the memory, nor must users that
-    /// come and go. Refusals younger than `keep` stay, and what is named by `is_named`. A key of one
-    /// that is forgotten is never that of another.
-    pub fn forget_unused(
-        &mut self,
-        now: Duration,
-        keep: Duration,
-        is_named: impl Fn(ContextId) -> bool,
-    ) {
-        let pools = &mut self.pools;
-        let fresh = |(_, at): &(Vec<u8>, Duration)| now.saturating_sub(*at) <= keep;
+    /// come and go. What is needed says `is_needed`. A key of one that is forgotten is never that of
+    /// another.
+    pub fn forget_unused(&mut self, is_needed: impl Fn(ContextId) -> bool) {
+        let all = &mut self.known;
         self.by_context.retain(|_, id| {
-            let kept = pools.get(*id).is_some_and(|pool| {
-                (pool.within > 0 && !planted::has(Bug::ContextForgotten))
-                    || pool.is_waited_for()
-                    || !pool.pipes.is_empty()
-                    || pool.refusal.as_ref().is_some_and(fresh)
-                    || is_named(*id)
+            let kept = all.get(*id).is_some_and(|known| {
+                (known.within > 0 && !planted::has(Bug::ContextForgotten)) || is_needed(*id)
             });
             if !kept {
-                pools.remove(*id);
+                all.remove(*id);
             }
             kept
         });
@@ -268,12 +157,9 @@ impl Contexts {
         self.by_context.keys().map(|context| context.credential)
     }
 
-    /// How many clients and backends are in contexts, and how many clients wait in line: counted
-    /// anew.
-    pub fn count(&self) -> (usize, usize) {
-        let pools = || self.pools.values();
-        let within = pools().map(|pool| pool.within).sum();
-        (within, pools().map(|pool| pool.waiters.len()).sum())
+    /// How many clients and backends are in contexts: counted anew.
+    pub fn count(&self) -> usize {
+        self.known.values().map(|known| known.within).sum()
     }
 }
 
@@ -290,39 +176,26 @@ mod tests {
     }
 
     #[test]
-    fn one_context_has_one_pool() {
+    fn a_context_has_one_key_and_is_forgotten_unless_somebody_is_in_it_or_needs_it() {
         let mut contexts = Contexts::default();
-        let id = contexts.key(context(4));
-        assert_eq!(contexts.key(context(4)), id);
-        assert!(!contexts.is_db_known(4));
-        contexts.accepted(id);
-        assert!(contexts.is_db_known(4));
-    }
-
-    #[test]
-    fn a_context_is_forgotten_unless_somebody_is_in_it_or_its_refusal_is_news() {
-        let mut contexts = Contexts::default();
-        let (bad, good) = (contexts.key(context(99)), contexts.key(context(1)));
-        let second = Duration::from_secs(1);
-        contexts.get_mut(bad).unwrap().refusal = Some((b"-ERR x\r\n".to_vec(), second));
-        contexts.accepted(good);
-        let mut within = contexts.enter(good);
-        contexts.forget_unused(second * 2, second * 5, |_| false);
-        assert_eq!(contexts.len(), 2);
-        contexts.move_on(&mut within, bad);
-        contexts.forget_unused(second * 20, second * 5, |_| false);
-        assert!(contexts.get(bad).is_some() && contexts.get(good).is_none());
-        assert!(
-            contexts.is_db_known(1),
-            "the server has that db all the same"
+        let (one, two) = (contexts.key(context(4)), contexts.key(context(1)));
+        assert_eq!(
+            (contexts.key(context(4)), contexts.get(one)),
+            (one, Some(context(4)))
         );
+        let mut within = contexts.enter(two);
+        contexts.forget_unused(|id| id == one);
+        assert_eq!(contexts.len(), 2);
+        contexts.move_on(&mut within, one);
+        contexts.forget_unused(|_| false);
+        assert!(contexts.get(one).is_some() && contexts.get(two).is_none());
         contexts.leave(within);
-        contexts.forget_unused(second * 20, second * 5, |id| id == bad);
-        assert_eq!((contexts.len(), contexts.count()), (1, (0, 0)));
-        contexts.forget_unused(second * 20, second * 5, |_| false);
+        contexts.forget_unused(|id| id == one);
+        assert_eq!((contexts.len(), contexts.count()), (1, 0));
+        contexts.forget_unused(|_| false);
         assert_eq!(contexts.len(), 0);
         assert!(
-            contexts.key(context(99)) != bad,
+            contexts.key(context(4)) != one,
             "a key is never given again"
         );
     }
@@ -339,34 +212,10 @@ mod tests {
             }
             if contexts.want_a_look(64) {
                 looks += 1;
-                contexts.forget_unused(Duration::ZERO, Duration::ZERO, |_| false);
+                contexts.forget_unused(|_| false);
             }
         }
         assert!(looks <= 10_000 / 64, "{looks} looks");
         assert!(contexts.len() <= 1000 + 65);
-    }
-
-    #[test]
-    fn whoever_has_waited_longest_is_known_whatever_becomes_of_the_others() {
-        let mut keys: SlotMap<ClientId, ()> = SlotMap::with_key();
-        let clients: Vec<ClientId> = (0..4).map(|_| keys.insert(())).collect();
-        let at = Duration::from_secs;
-        let mut contexts = Contexts::default();
-        let (one, two) = (contexts.key(context(1)), contexts.key(context(2)));
-        for (context, client, since) in [(one, 0, 5), (two, 1, 3), (one, 2, 2), (two, 3, 9)] {
-            assert!(contexts.waits(context, clients[client], at(since)));
-        }
-        assert_eq!(contexts.longest_waited_for(), Some((at(2), one)));
-        assert_eq!(contexts.first_in_line(one), Some(clients[2]));
-        assert_eq!(contexts.take_first(one), Some(clients[2]));
-        assert_eq!(contexts.longest_waited_for(), Some((at(3), two)));
-        assert_eq!(contexts.take_line(two).len(), 2);
-        assert_eq!(contexts.longest_waited_for(), Some((at(5), one)));
-        assert_eq!((contexts.waiting(), contexts.count()), (1, (0, 1)));
-        assert_eq!(contexts.take_first(one), Some(clients[0]));
-        assert_eq!(
-            (contexts.waiting(), contexts.longest_waited_for()),
-            (0, None)
-        );
     }
 }

@@ -15,7 +15,7 @@ use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
 use super::pool::loss::Loss;
 use super::slot::Access;
-use super::{Rules, Shared};
+use super::{Rules, Setup, Shared};
 
 /// See the module.
 pub struct Cx {
@@ -51,28 +51,22 @@ pub struct Cx {
 }
 
 impl Cx {
-    /// Nothing has happened yet. `seed` decides all jitter.
-    pub fn new(
-        (worker, workers): (usize, usize),
-        rules: Arc<Rules>,
-        shared: Shared,
-        initial_db: u32,
-        seed: u64,
-    ) -> Self {
+    /// Nothing has happened yet.
+    pub fn new(setup: Setup) -> Self {
         Self {
             now: Duration::ZERO,
-            rules,
-            shared,
-            worker,
-            workers,
+            rules: setup.rules,
+            shared: setup.shared,
+            worker: setup.worker,
+            workers: setup.workers,
             draining: false,
             effects: Vec::new(),
             events: VecDeque::new(),
             counters: Counters::new(Refusal::LABELS, &Loss::labels()),
-            initial_db,
+            initial_db: setup.initial_db,
             all_is_read: false,
             paused: None,
-            jitter: Jitter::new(seed),
+            jitter: Jitter::new(setup.seed),
             steps: 0,
             alarm: None,
         }

@@ -5,15 +5,21 @@ use crate::admission::Permit;
 use crate::session::ClientFilter;
 use crate::session::info::ClientFigures;
 
-use super::key::{BackendId, ClientId};
+use super::key::{BackendId, ClientId, EndpointId};
 
 /// One thing to do, in the order given.
 #[derive(Debug)]
 pub enum Effect {
-    /// Dial the server; tell [`dialled`](super::Engine::dialled) or
-    /// [`dial_failed`](super::Engine::dial_failed). The permit stays with the socket until
-    /// that is closed: there is no other way to come by one.
-    Dial(BackendId, Permit),
+    /// Dial a server; tell [`dialled`](super::Engine::dialled) or
+    /// [`dial_failed`](super::Engine::dial_failed).
+    Dial {
+        /// Which one: where it is the topology says.
+        endpoint: EndpointId,
+        /// For whom.
+        backend: BackendId,
+        /// It stays with the socket until that is closed: there is no other way to come by one.
+        permit: Permit,
+    },
     /// Close this backend's socket and return its permit.
     CloseBackend(BackendId),
     /// Close this client's socket. The engine has forgotten it.

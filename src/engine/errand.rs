@@ -10,7 +10,7 @@ use crate::session::Mark;
 
 use super::clients::hold::Outcome;
 use super::context::Context;
-use super::key::{BackendId, ClientId, ContextId};
+use super::key::{BackendId, ClientId, PoolKey};
 use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
 use super::pool::backend::{Backend, Phase, Want};
@@ -85,6 +85,7 @@ impl Engine {
             return Provided::Waits;
         }
         let context = self.pool.contexts.key(nowhere);
+        let key = self.pool.key_of(context);
         if self.pool.is_refused_user(&self.cx, context) {
             self.cx.wake_at(self.cx.now + REFUSED_USER);
             return Provided::Waits;
@@ -94,11 +95,10 @@ impl Engine {
             true => Claim::Reserve,
             false => Claim::Worker(self.cx.worker),
         };
-        if self.dial_with(claim, want, context).is_none() && self.pool.server.dial_at <= self.cx.now
-        {
+        if self.dial_with(claim, want, key).is_none() && self.pool.endpoint.dial_at <= self.cx.now {
             *starved = true;
             if !kept_back && self.cx.shared.busy.is_heard() {
-                self.take_controls_place(want, context);
+                self.take_controls_place(want, key);
             }
             if !kept_back && !place_is_made {
                 self.pool.make_place(&mut self.cx, want, context);
@@ -108,11 +108,11 @@ impl Engine {
     }
 
     /// All places may be taken by what the script holds up: control gives its own for a moment.
-    fn take_controls_place(&mut self, want: Want, context: ContextId) {
+    fn take_controls_place(&mut self, want: Want, key: PoolKey) {
         let busy = std::sync::Arc::clone(&self.cx.shared.busy);
         if !busy.is_place_offered() {
             busy.ask_for_place();
-        } else if self.dial_with(Claim::Control, want, context).is_some() {
+        } else if self.dial_with(Claim::Control, want, key).is_some() {
             busy.end_offer();
         }
     }

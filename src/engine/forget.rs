@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Engine;
-use super::key::{ContextId, CredentialId};
+use super::key::{ContextId, CredentialId, PoolKey};
 use super::local::REFUSED_DB;
 use super::pool::backend::{Phase, Want};
 
@@ -22,9 +22,15 @@ impl Engine {
             _ => None,
         });
         let targets: BTreeSet<ContextId> = targets.collect();
-        let wants = &self.pool.wants;
-        let is_named = |id| targets.contains(&id) || wants.contains(Want::Pipe(id));
-        (self.pool.contexts).forget_unused(self.cx.now, REFUSED_DB, is_named);
+        let (wants, endpoint) = (&self.pool.wants, self.pool.endpoint.id());
+        let (pools, now) = (&self.pool.endpoint.pools, self.cx.now);
+        let is_needed = |context| {
+            targets.contains(&context)
+                || wants.contains(Want::Pipe(PoolKey { endpoint, context }))
+                || pools.need(context, now, REFUSED_DB)
+        };
+        self.pool.contexts.forget_unused(is_needed);
+        (self.pool.endpoint.pools).forget_unknown(&self.pool.contexts);
         self.forget_users();
     }
 

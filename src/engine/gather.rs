@@ -190,7 +190,7 @@ impl Engine {
                 tracking: self
                     .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
                 watching: self.lent_clients(|lent| lent.bracket.is_watching()),
-                waiting: self.pool.contexts.waiting() as u64,
+                waiting: self.pool.endpoint.pools.waiting() as u64,
                 dials: self.cx.counters.dials,
                 dials_failed: self.cx.counters.dials_failed,
                 poisoned: self.cx.counters.poisoned,

@@ -12,6 +12,17 @@ slotmap::new_key_type! {
     pub struct LoginId;
 }
 
+pub use crate::topology::EndpointId;
+
+/// Where, and set to what: the key of a pool of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolKey {
+    /// Which server.
+    pub endpoint: EndpointId,
+    /// What its connections are set to.
+    pub context: ContextId,
+}
+
 /// A user of the server. One that is forgotten and comes back is another: a number is never given
 /// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

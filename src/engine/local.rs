@@ -141,11 +141,11 @@ impl Engine {
             protocol,
             db: client.session.db,
         };
-        let Some(reply) = self.pool.server.hello.of(protocol) else {
+        let Some(reply) = self.pool.endpoint.hello.of(protocol) else {
             return self.ask_server(id, spec, context);
         };
         let mut reply = hello_for_client(reply, client.session.id);
-        if let Some(role) = self.cx.shared.role.known() {
+        if let Some(role) = self.pool.endpoint.role(&self.cx) {
             role.put_into(&mut reply);
         }
         client.session.protocol = protocol;
@@ -170,7 +170,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if !self.pool.contexts.is_db_known(db) {
+        if !self.pool.endpoint.pools.is_db_known(db) {
             let context = Context {
                 credential: client.credential,
                 protocol: client.session.protocol,
@@ -190,7 +190,7 @@ impl Engine {
     fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> Outcome {
         let now = self.cx.now;
         let key = self.pool.contexts.key(context);
-        if let Some(pool) = self.pool.contexts.get(key)
+        if let Some(pool) = self.pool.endpoint.pools.get(key)
             && let Some((error, at)) = &pool.refusal
             && now.saturating_sub(*at) < REFUSED_DB
         {

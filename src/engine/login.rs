@@ -202,7 +202,7 @@ impl Engine {
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
-        if self.pool.server.cluster && self.pool.server.dial_at > now {
+        if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
             let outcome = self.refuse(id, &Refusal::Cluster);
             return self.not_logged_in(id, outcome, matters);
         }

@@ -46,7 +46,8 @@ impl Engine {
             },
             ..Context::default()
         });
-        if self.dial(want, nobody) || self.pool.server.dial_at > self.cx.now {
+        let key = self.pool.key_of(nobody);
+        if self.dial(want, key) || self.pool.endpoint.dial_at > self.cx.now {
             return Provided::Waits;
         }
         // Whoever guesses must not push another user's connection out.
@@ -54,7 +55,7 @@ impl Engine {
         if !self.cx.shared.budget.keeps_one_back() {
             self.pool.make_place(&mut self.cx, want, nobody);
         } else {
-            self.dial_with(Claim::Reserve, want, nobody);
+            self.dial_with(Claim::Reserve, want, key);
         }
         Provided::Waits
     }
@@ -140,7 +141,7 @@ impl Engine {
                 backend.is_now_of(credential, (&mut self.pool.contexts, context));
             }
         }
-        self.pool.server.backoff.succeeded();
+        self.pool.endpoint.backoff.succeeded();
         self.pool.context_reached(id);
         self.make_spare(id);
     }

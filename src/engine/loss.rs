@@ -47,7 +47,7 @@ impl Engine {
         self.pool.doubt_idle(&mut self.cx, &backend, loss);
         if self.pool.backends.is_empty() {
             // Another server may be behind the address next time.
-            self.pool.server.hello = super::pool::handshake::Hellos::default();
+            self.pool.endpoint.hello = super::pool::handshake::Hellos::default();
         }
         if let Phase::Handshake(handshake) = &mut backend.phase {
             match loss {

@@ -88,6 +88,7 @@ use crate::command::{CommandTable, Policy, Renames};
 use crate::session::Access;
 use crate::telemetry::Counters;
 use crate::telemetry::door::DoorCounts;
+use crate::topology::{EndpointId, Topology};
 
 use self::auth::Auth;
 use self::fanout::Fanout;
@@ -166,6 +167,26 @@ impl Shared {
     }
 }
 
+/// What an engine begins with.
+pub struct Setup {
+    /// The number of its worker.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+    /// What requests are judged by.
+    pub rules: Arc<Rules>,
+    /// Where the servers are.
+    pub topology: Arc<Topology>,
+    /// What its connections are called.
+    pub identity: Arc<Identity>,
+    /// What it shares with the other workers.
+    pub shared: Shared,
+    /// The db that clients begin in.
+    pub initial_db: u32,
+    /// It decides all jitter.
+    pub seed: u64,
+}
+
 /// Silence of a pipe that owes replies, while the server answers others, from which its
 /// oldest request is taken for a paused write, or the pipe for a broken one where that is a
 /// read. One server runs one command at a time, so nothing else explains it.
@@ -186,24 +207,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of worker number `worker` of `workers`. Clients begin in `initial_db`.
-    /// `seed` decides all jitter.
-    pub fn new(
-        (worker, workers): (usize, usize),
-        rules: Arc<Rules>,
-        identity: Arc<Identity>,
-        shared: Shared,
-        initial_db: u32,
-        seed: u64,
-    ) -> Self {
+    /// The engine of one worker.
+    pub fn new(setup: Setup) -> Self {
+        let (rules, endpoint) = (&setup.rules, setup.topology.endpoint());
         Self {
-            pool: Pool::new(&rules, workers),
+            pool: Pool::new(endpoint, rules, setup.workers),
             auth: Auth::default(),
             leases: Leases::default(),
             waits: Waits::default(),
             fanout: Fanout::default(),
-            cx: Cx::new((worker, workers), rules, shared, initial_db, seed),
-            identity,
+            identity: Arc::clone(&setup.identity),
+            cx: Cx::new(setup),
             clients: Clients::default(),
             inline_frame: Vec::new(),
         }
@@ -230,14 +244,18 @@ impl Engine {
         &self.cx.rules
     }
 
-    /// The server does, or does not, answer narrows' own health check. Told at each check
+    /// This server does, or does not, answer narrows' own health check. Told at each check
     /// that is answered, and once when none is any more.
-    pub fn health_checked(&mut self, answering: bool, now: Duration) {
+    pub fn health_checked(&mut self, endpoint: EndpointId, answering: bool, now: Duration) {
         self.advance_to(now);
-        if self.pool.server.answering != answering {
-            self.pool.server.answering = answering;
+        if endpoint != self.pool.endpoint.id() {
+            // Another one has taken its place since.
+            return;
+        }
+        if self.pool.endpoint.answering != answering {
+            self.pool.endpoint.answering = answering;
             if answering {
-                self.pool.server.dial_at = self.pool.server.dial_at.min(now);
+                self.pool.endpoint.dial_at = self.pool.endpoint.dial_at.min(now);
             }
             self.cx.wake_at(now);
         }
@@ -289,8 +307,8 @@ impl Engine {
             self.provide();
             self.dispatch();
             // More of those who wait, as long as those before them got through.
-            if !self.clients.any_resumed() && self.pool.contexts.waiting() < waiting {
-                waiting = self.pool.contexts.waiting();
+            if !self.clients.any_resumed() && self.pool.endpoint.pools.waiting() < waiting {
+                waiting = self.pool.endpoint.pools.waiting();
                 self.wake_where_room();
             }
             if !self.clients.any_resumed() {

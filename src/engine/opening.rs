@@ -28,7 +28,7 @@ impl Engine {
             return;
         };
         let target = backend.context();
-        let Some(context) = self.pool.contexts.get(target).map(|pool| pool.context) else {
+        let Some(context) = self.pool.contexts.get(target) else {
             return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         let login = match backend.made_for {
@@ -67,8 +67,8 @@ impl Engine {
             return;
         };
         backend.made_for = Some(want);
-        let from = self.pool.contexts.get(backend.context()).map(|p| p.context);
-        let to = self.pool.contexts.get(context).map(|p| p.context);
+        let from = self.pool.contexts.get(backend.context());
+        let to = self.pool.contexts.get(context);
         let (Some(from), Some(to)) = (from, to) else {
             return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
@@ -125,10 +125,11 @@ impl Engine {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
+        let endpoint = backend.endpoint();
         let Phase::Handshake(handshake) = &mut backend.phase else {
             return self.pool.lose(&mut self.cx, id, Loss::Unsolicited);
         };
-        let Some(target) = self.pool.contexts.get(handshake.target).map(|p| p.context) else {
+        let Some(target) = self.pool.contexts.get(handshake.target) else {
             return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
@@ -146,9 +147,13 @@ impl Engine {
                 let timeout = self.cx.rules.settings.backend.handshake_timeout;
                 let asked = handshake.deadline.saturating_sub(timeout);
                 if let Some(role) = Role::in_hello(reply) {
-                    self.cx.shared.role.heard(role, asked, self.cx.now);
+                    let shared = &self.cx.shared.role;
+                    shared.heard(endpoint, role, asked, self.cx.now);
                 }
-                self.pool.server.hello.set(target.protocol, reply.to_vec());
+                self.pool
+                    .endpoint
+                    .hello
+                    .set(target.protocol, reply.to_vec());
             }
             Verdict::Fine => {}
         }
@@ -183,23 +188,25 @@ impl Engine {
             if let Some(check) = checked {
                 return self.login_checked(id, check);
             }
-            self.pool.contexts.accepted(target);
-            self.pool.server.backoff.succeeded();
-            self.pool.server.credentials_refused = false;
-            self.pool.server.cluster = false;
+            self.pool.accepted(target);
+            self.pool.endpoint.backoff.succeeded();
+            self.pool.endpoint.credentials_refused = false;
+            self.pool.endpoint.cluster = false;
             self.make_spare(id);
             return;
         };
         match failure {
             Failure::Db(reply) => {
                 if !self.pool.has_no_right_to_select(&self.cx, id, &reply) {
-                    self.refuse_context(target, reply);
+                    self.pool.context_refused(target, reply, now);
+                    self.wake_all(target);
                 }
                 self.stays_where_it_was(id, target);
             }
             Failure::Busy(reply) => self.too_busy(id, target, &reply),
             Failure::Protocol(reply) | Failure::DbBefore(reply) => {
-                self.refuse_context(target, reply);
+                self.pool.context_refused(target, reply, now);
+                self.wake_all(target);
                 self.pool.lose(&mut self.cx, id, Loss::Handshake);
             }
             Failure::Cluster => self.is_a_cluster(id),
@@ -217,7 +224,7 @@ impl Engine {
             }
             Failure::Credentials(text) if !self.pool.is_own(id) => self.user_refused(id, &text),
             Failure::Credentials(text) => {
-                if !std::mem::replace(&mut self.pool.server.credentials_refused, true) {
+                if !std::mem::replace(&mut self.pool.endpoint.credentials_refused, true) {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
                 }
                 self.pool.dial_ended_badly(&mut self.cx, text);
@@ -234,7 +241,7 @@ impl Engine {
 
     fn is_a_cluster(&mut self, id: BackendId) {
         tracing::error!("the backend is a Redis Cluster node, which is not supported");
-        self.pool.server.cluster = true;
+        self.pool.endpoint.cluster = true;
         self.pool.dial_ended_badly(
             &mut self.cx,
             "the backend is a Redis Cluster node".to_owned(),
@@ -250,7 +257,7 @@ impl Engine {
     /// The server says that it is busy: that is the reply to whoever waits, and nothing about the db.
     fn too_busy(&mut self, id: BackendId, target: ContextId, reply: &[u8]) {
         self.heard_busy(reply);
-        self.pool.server.switch_at = self.cx.now + BUSY_PAUSE;
+        self.pool.endpoint.switch_at = self.cx.now + BUSY_PAUSE;
         self.stays_where_it_was(id, target);
         self.wake_all(target);
     }
@@ -262,8 +269,8 @@ impl Engine {
             return;
         };
         let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
-        let previous = self.pool.contexts.get(backend.context()).map(|p| p.context);
-        let aimed_at = self.pool.contexts.get(target).map(|p| p.context);
+        let previous = self.pool.contexts.get(backend.context());
+        let aimed_at = self.pool.contexts.get(target);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
             return self.pool.lose(&mut self.cx, id, Loss::Retired);
         };
@@ -273,25 +280,16 @@ impl Engine {
             db: if fresh { 0 } else { previous.db },
         };
         let reached = self.pool.contexts.key(reached);
-        self.pool.contexts.accepted(reached);
+        self.pool.accepted(reached);
         if let Some(backend) = self.pool.backends.get_mut(id) {
             backend.enter(&mut self.pool.contexts, reached);
         }
-        self.pool.server.backoff.succeeded();
+        self.pool.endpoint.backoff.succeeded();
         self.make_spare(id);
     }
 
-    /// Those who wait for this context get the server's own words.
-    fn refuse_context(&mut self, context: ContextId, reply: Vec<u8>) {
-        let now = self.cx.now;
-        if let Some(pool) = self.pool.contexts.get_mut(context) {
-            pool.refusal = Some((reply, now));
-        }
-        self.wake_all(context);
-    }
-
     pub(super) fn wake_everyone(&mut self) {
-        let ids: Vec<ContextId> = self.pool.contexts.waited_for().collect();
+        let ids: Vec<ContextId> = self.pool.endpoint.pools.waited_for().collect();
         for id in ids {
             self.wake_all(id);
         }

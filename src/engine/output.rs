@@ -76,12 +76,12 @@ impl Engine {
             backend.blocked_since = None;
         } else {
             let since = *backend.blocked_since.get_or_insert(now);
-            let context = backend.context();
+            let key = backend.pool_key();
             // Requests pile up before the socket: one more pipe may help.
             let grow_after = self.cx.rules.settings.pool.grow_after;
             if matches!(backend.phase, Phase::Pipe { .. }) {
                 if now.saturating_sub(since) >= grow_after {
-                    self.pool.want(Want::Pipe(context));
+                    self.pool.want(Want::Pipe(key));
                     // It is provided for in a turn, and this may have been the last of this one.
                     self.cx.wake_at(now);
                 } else {

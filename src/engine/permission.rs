@@ -50,7 +50,7 @@ impl Engine {
             Some(carrier) => carrier,
             None => match self.pool.pick(
                 &mut self.cx,
-                context,
+                self.pool.key_of(context),
                 Access::Read,
                 request.len(),
                 &rules.settings,

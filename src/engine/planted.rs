@@ -185,8 +185,9 @@ impl Engine {
                 backend.send_own(Receiver::Tombstone, &request, now);
             }
         }
-        self.pool.contexts.accepted(context);
+        self.pool.accepted(context);
         self.pool.mark_backend(id);
-        self.hand_over(id, want, context);
+        let key = self.pool.key_of(context);
+        self.hand_over(id, want, key);
     }
 }

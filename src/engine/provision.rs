@@ -7,7 +7,7 @@ use crate::admission::Claim;
 
 use super::clients::hold::Hold;
 use super::effect::Effect;
-use super::key::{BackendId, ContextId};
+use super::key::{BackendId, PoolKey};
 use super::lease::lent::LeaseFor;
 use super::pool::backend::{Backend, Next, Phase, Rotation, Want};
 use super::pool::provided::Provided;
@@ -81,18 +81,18 @@ impl Engine {
             .spares
             .iter()
             .filter_map(|id| self.pool.backends.get(*id));
-        for want in self.pool.wants.of(spares.map(Backend::context)) {
+        for want in self.pool.wants.of(spares.map(Backend::pool_key)) {
             if self.pool.spares.is_empty() {
                 return;
             }
             self.cx.steps += 1;
             let need = self.need(want).filter(|_| self.may_take(want));
-            let Some((context, _)) = need else {
+            let Some((key, _)) = need else {
                 continue;
             };
-            if let Some(spare) = self.pool.quiet_spare(|spare| spare.context() == context) {
+            if let Some(spare) = self.pool.quiet_spare(|spare| spare.pool_key() == key) {
                 self.pool.wants.remove(want);
-                self.hand_over(spare, want, context);
+                self.hand_over(spare, want, key);
             }
         }
     }
@@ -107,7 +107,7 @@ impl Engine {
             }
             Want::Lease(_) | Want::Pipe(_) => {}
         }
-        let Some((context, growth)) = self.need(want) else {
+        let Some((key, growth)) = self.need(want) else {
             return Provided::Done;
         };
         if self.pool.is_one_made_for(want) || self.pool.comes_back_soon(&mut self.cx, want) {
@@ -125,25 +125,25 @@ impl Engine {
             self.cx.wake_at(self.cx.now + PERMIT_POLL);
             return Provided::Waits;
         }
-        if self.pool.server.switch_at > self.cx.now {
-            let at = self.pool.server.switch_at;
+        if self.pool.endpoint.switch_at > self.cx.now {
+            let at = self.pool.endpoint.switch_at;
             self.cx.wake_at(at);
             return Provided::Waits;
         }
         let may_take = self.may_take(want);
-        if may_take && let Some(spare) = self.pool.spare_for(&self.cx, context) {
-            self.switch(spare, want, context);
+        if may_take && let Some(spare) = self.pool.spare_for(&self.cx, key) {
+            self.switch(spare, want, key.context);
             return Provided::Waits;
         }
-        if self.pool.is_refused_user(&self.cx, context) {
+        if self.pool.is_refused_user(&self.cx, key.context) {
             self.cx.wake_at(self.cx.now + REFUSED_USER);
             return Provided::Waits;
         }
         // Before the end only those who wait are served.
-        if !(growth && self.cx.draining) && self.dial(want, context) {
+        if !(growth && self.cx.draining) && self.dial(want, key) {
             return Provided::Waits;
         }
-        let may_dial = self.pool.server.dial_at <= self.cx.now;
+        let may_dial = self.pool.endpoint.dial_at <= self.cx.now;
         // Another user's idle backend gives its place: it cannot become this one's.
         if may_take
             && may_dial
@@ -154,10 +154,10 @@ impl Engine {
             return Provided::Waits;
         }
         // A server that refuses new connections still serves through those there are.
-        if !growth && (may_dial || self.pool.server.backoff.failures() > 0) {
+        if !growth && (may_dial || self.pool.endpoint.backoff.failures() > 0) {
             *starved |= may_dial;
             if may_take {
-                self.pool.make_room(&mut self.cx, want, context);
+                self.pool.make_room(&mut self.cx, want, key.context);
             }
         }
         Provided::Waits
@@ -179,22 +179,25 @@ impl Engine {
         }
     }
 
-    /// The context that `want` is about and whether it is only one more pipe of a context
-    /// that has one; `None` when nothing is wanted any more.
-    fn need(&mut self, want: Want) -> Option<(ContextId, bool)> {
+    /// The pool that `want` is about and whether it is only one more pipe of a pool that has one;
+    /// `None` when nothing is wanted any more.
+    fn need(&mut self, want: Want) -> Option<(PoolKey, bool)> {
         let pool_settings = &self.cx.rules.settings.pool;
         match want {
-            Want::Pipe(context) => {
-                let backends = &self.pool.backends;
-                while let Some(id) = self.pool.contexts.first_in_line(context)
+            Want::Pipe(key) if key.endpoint != self.pool.endpoint.id() => None,
+            Want::Pipe(key) => {
+                let (backends, context) = (&self.pool.backends, key.context);
+                while let Some(id) = self.pool.endpoint.pools.first_in_line(context)
                     && self
                         .clients
                         .get(id)
                         .is_none_or(|c| c.head.hold != Some(Hold::Pipe))
                 {
-                    self.pool.contexts.take_first(context);
+                    self.pool.endpoint.pools.take_first(context);
                 }
-                let pool = self.pool.contexts.get(context)?;
+                // Its clients may be in line for a try, and none of them for a pipe.
+                let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
+                let pool = pools.open(context, contexts)?;
                 // One more pipe makes the batches of all smaller, so it is opened only when
                 // requests pile up before a socket, or no pipe is in rotation at all.
                 let blocked_too_long = |b: &Backend| {
@@ -214,14 +217,14 @@ impl Engine {
                 if served && (!crowded || full) || !served && !waited_for {
                     return None;
                 }
-                Some((context, useful > 0))
+                Some((key, useful > 0))
             }
             // What it is being tried for decides first.
             Want::Lease(id) if self.waits.is_decided_by_try(id) => None,
             Want::Lease(id) => {
                 let client = self.clients.get(id)?;
                 matches!(client.head.hold, Some(Hold::Lease(_)))
-                    .then_some((client.context(), false))
+                    .then(|| (self.pool.key_of(client.context()), false))
             }
             // They take whatever backend of the user there is: `provide_login`, `provide_kill`,
             // `provide_canceller`.
@@ -230,7 +233,7 @@ impl Engine {
     }
 
     /// A spare backend of the right context reaches the one who waits for it.
-    pub(super) fn hand_over(&mut self, id: BackendId, want: Want, context: ContextId) {
+    pub(super) fn hand_over(&mut self, id: BackendId, want: Want, key: PoolKey) {
         let now = self.cx.now;
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
@@ -243,11 +246,12 @@ impl Engine {
                     rotation: Rotation::Open,
                 };
                 planted::restore_queue(backend);
-                if let Some(pool) = self.pool.contexts.get_mut(context) {
+                let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
+                if let Some(pool) = pools.open(key.context, contexts) {
                     pool.pipes.push(id);
                 }
-                self.wake_waiters(context);
-                self.try_called(context);
+                self.wake_waiters(key.context);
+                self.try_called(key.context);
             }
             Want::Lease(client) => self.grant_lease(id, client),
             Want::Login(check) => self.begin_check(id, check),
@@ -257,8 +261,8 @@ impl Engine {
     }
 
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
-    pub(super) fn dial(&mut self, want: Want, context: ContextId) -> bool {
-        self.dial_with(Claim::Worker(self.cx.worker), want, context)
+    pub(super) fn dial(&mut self, want: Want, key: PoolKey) -> bool {
+        self.dial_with(Claim::Worker(self.cx.worker), want, key)
             .is_some()
     }
 
@@ -267,11 +271,15 @@ impl Engine {
         &mut self,
         claim: Claim,
         want: Want,
-        context: ContextId,
+        key: PoolKey,
     ) -> Option<BackendId> {
         let now = self.cx.now;
-        if self.pool.server.dial_at > now {
-            let at = self.pool.server.dial_at.max(now + Duration::from_millis(1));
+        if self.pool.endpoint.dial_at > now {
+            let at = self
+                .pool
+                .endpoint
+                .dial_at
+                .max(now + Duration::from_millis(1));
             self.cx.wake_at(at);
             return None;
         }
@@ -283,13 +291,14 @@ impl Engine {
         }
         let permit = self.cx.shared.budget.acquire(claim)?;
         if let Err(wait) = self.cx.shared.dials.take(now) {
-            self.pool.server.dial_at = now + wait;
+            self.pool.endpoint.dial_at = now + wait;
             self.cx.wake_at(now + wait);
             return None;
         }
-        let credential = self.pool.contexts.credential(context).unwrap_or_default();
-        let within = self.pool.contexts.enter(context);
-        let mut backend = Backend::new(within, credential, now);
+        let credential = self.pool.contexts.credential(key.context);
+        let within = self.pool.contexts.enter(key.context);
+        let endpoint = key.endpoint;
+        let mut backend = Backend::new(endpoint, within, credential.unwrap_or_default(), now);
         backend.made_for = Some(want);
         backend.kept_back = !matches!(claim, Claim::Worker(_));
         let pool = &self.cx.rules.settings.pool;
@@ -303,7 +312,11 @@ impl Engine {
         }
         let id = self.pool.backends.insert(backend);
         self.cx.counters.dials += 1;
-        self.cx.effects.push(Effect::Dial(id, permit));
+        self.cx.effects.push(Effect::Dial {
+            endpoint,
+            backend: id,
+            permit,
+        });
         Some(id)
     }
 
@@ -337,8 +350,8 @@ impl Engine {
             };
             match need {
                 None => self.pool.retire(&mut self.cx, id),
-                Some((want, Some((context, _)))) if self.pool.becomes(&self.cx, id, context) => {
-                    self.switch(id, want, context);
+                Some((want, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
+                    self.switch(id, want, key.context);
                 }
                 // The want stays, and dials when the place is free.
                 Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),

@@ -1,8 +1,10 @@
-//! What may change while narrows runs: the rules. Whoever waits is judged by the new ones when its
-//! turn comes.
+//! What may change while narrows runs: the rules, and the server. Whoever waits is judged by the new
+//! rules when its turn comes, and goes to the server that there is then.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::topology::Topology;
 
 use super::{Engine, Rules};
 
@@ -14,12 +16,12 @@ impl Engine {
         self.pool.memory_limit_changed(&self.cx);
         let backend = &self.cx.rules.settings.backend;
         let (min, max) = (backend.backoff_min, backend.backoff_max);
-        self.pool.server.backoff.set_bounds(min, max);
+        self.pool.endpoint.backoff.set_bounds(min, max);
         if before.access.own != self.cx.rules.access.own {
             // The login that was refused may be accepted now.
-            self.pool.server.credentials_refused = false;
-            self.pool.server.backoff.succeeded();
-            self.pool.server.dial_at = now;
+            self.pool.endpoint.credentials_refused = false;
+            self.pool.endpoint.backoff.succeeded();
+            self.pool.endpoint.dial_at = now;
         }
         self.access_changed();
         let looks = |rules: &Rules| {
@@ -31,5 +33,18 @@ impl Engine {
         }
         // Every deadline is reckoned anew.
         self.cx.wake_at(now);
+    }
+
+    /// The servers are elsewhere. Connections to one that another has taken the place of are closed at
+    /// once: what may have run on them and is no read has an unknown outcome, all else is asked of the
+    /// one that is there now, and what the other still says reaches nobody.
+    pub fn topology_changed(&mut self, topology: &Topology, now: Duration) {
+        self.advance_to(now);
+        let (endpoint, before) = (topology.endpoint(), self.pool.endpoint.id());
+        if endpoint.is_successor_of(before) {
+            tracing::warn!("another server has taken the place of the one there was");
+            self.pool.endpoint_replaced(&mut self.cx, endpoint);
+            self.dispatch();
+        }
     }
 }

@@ -163,7 +163,8 @@ impl Engine {
             }
             Receiver::Role(role) => {
                 if reply.starts_with(b"+OK") {
-                    self.cx.shared.role.changed(role, self.cx.now);
+                    let endpoint = self.pool.endpoint.id();
+                    self.cx.shared.role.changed(endpoint, role, self.cx.now);
                 }
                 self.pass_on(run, &reply);
             }

@@ -279,9 +279,10 @@ impl Engine {
         }
         let (context, in_flight, carrier) = (client.context(), client.in_flight, client.carrier);
         let carrier = if in_flight == 0 {
+            let key = self.pool.key_of(context);
             match self
                 .pool
-                .pick(&mut self.cx, context, access, bytes.len(), &rules.settings)
+                .pick(&mut self.cx, key, access, bytes.len(), &rules.settings)
             {
                 Some(pipe) => pipe,
                 None => {

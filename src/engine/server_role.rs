@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 
 use crate::resp::Args;
 
+use super::key::EndpointId;
+
 /// What a server is, in the words of `HELLO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -17,9 +19,17 @@ pub enum Role {
     Replica,
 }
 
-/// See the file's head.
+/// See the file's head. What is said of a server that another one has taken the place of is too late.
 #[derive(Debug, Default)]
-pub struct ServerRole(Mutex<Option<(Role, Duration)>>);
+pub struct ServerRole(Mutex<Option<Heard>>);
+
+/// What one server was last heard to be.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    endpoint: EndpointId,
+    role: Option<Role>,
+    at: Duration,
+}
 
 impl Role {
     /// What a reply to `HELLO` says, in RESP2 or RESP3.
@@ -73,26 +83,43 @@ fn place(reply: &[u8]) -> Option<(usize, usize)> {
 impl ServerRole {
     /// The server has said so at `now` when it was asked at `asked`. What it was asked before it was
     /// last heard it may have said before that.
-    pub fn heard(&self, role: Role, asked: Duration, now: Duration) {
-        let mut known = self.0.lock();
-        if known.is_none_or(|(_, at)| at < asked) {
-            *known = Some((role, now));
-        }
+    pub fn heard(&self, endpoint: EndpointId, role: Role, asked: Duration, now: Duration) {
+        self.set(endpoint, Some(role), now, |known| {
+            known.role.is_none() || known.at < asked
+        });
     }
 
     /// It has become that.
-    pub fn changed(&self, role: Role, now: Duration) {
-        *self.0.lock() = Some((role, now));
+    pub fn changed(&self, endpoint: EndpointId, role: Role, now: Duration) {
+        self.set(endpoint, Some(role), now, |_| true);
     }
 
     /// It is gone, and may be another when it is back.
-    pub fn forget(&self) {
-        *self.0.lock() = None;
+    pub fn forget(&self, endpoint: EndpointId) {
+        self.set(endpoint, None, Duration::ZERO, |_| true);
     }
 
     /// What it is, as far as is known.
-    pub fn known(&self) -> Option<Role> {
-        (*self.0.lock()).map(|(role, _)| role)
+    pub fn known(&self, endpoint: EndpointId) -> Option<Role> {
+        let known = (*self.0.lock())?;
+        known.role.filter(|_| known.endpoint == endpoint)
+    }
+
+    fn set(
+        &self,
+        endpoint: EndpointId,
+        role: Option<Role>,
+        at: Duration,
+        is_news: impl Fn(&Heard) -> bool,
+    ) {
+        let mut last = self.0.lock();
+        let takes_over = |known: &Heard| match known.endpoint == endpoint {
+            true => is_news(known),
+            false => endpoint.is_successor_of(known.endpoint),
+        };
+        if last.as_ref().is_none_or(takes_over) {
+            *last = Some(Heard { endpoint, role, at });
+        }
     }
 }
 
@@ -126,14 +153,35 @@ mod tests {
     fn what_was_asked_before_a_change_does_not_undo_it() {
         let role = ServerRole::default();
         let ms = Duration::from_millis;
-        role.heard(Role::Master, ms(1), ms(2));
-        role.changed(Role::Replica, ms(10));
-        role.heard(Role::Master, ms(9), ms(11));
-        assert_eq!(role.known(), Some(Role::Replica));
-        role.heard(Role::Master, ms(12), ms(13));
-        assert_eq!(role.known(), Some(Role::Master));
-        role.forget();
-        assert_eq!(role.known(), None);
+        let it = EndpointId::first(0);
+        role.heard(it, Role::Master, ms(1), ms(2));
+        role.changed(it, Role::Replica, ms(10));
+        role.heard(it, Role::Master, ms(9), ms(11));
+        assert_eq!(role.known(it), Some(Role::Replica));
+        role.heard(it, Role::Master, ms(12), ms(13));
+        assert_eq!(role.known(it), Some(Role::Master));
+        role.forget(it);
+        assert_eq!(role.known(it), None);
+        role.heard(it, Role::Replica, ms(1), ms(14));
+        assert_eq!(role.known(it), Some(Role::Replica));
+    }
+
+    #[test]
+    fn what_is_said_of_a_server_is_not_said_of_the_one_that_takes_its_place() {
+        let role = ServerRole::default();
+        let ms = Duration::from_millis;
+        let first = EndpointId::first(0);
+        let second = first.successor();
+        role.heard(first, Role::Replica, ms(1), ms(2));
+        assert_eq!(role.known(second), None);
+        role.heard(second, Role::Master, ms(1), ms(3));
+        role.heard(first, Role::Replica, ms(4), ms(5));
+        role.changed(first, Role::Replica, ms(6));
+        role.forget(first);
+        assert_eq!(
+            (role.known(second), role.known(first)),
+            (Some(Role::Master), None)
+        );
     }
 
     #[test]

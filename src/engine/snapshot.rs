@@ -61,7 +61,7 @@ impl Engine {
         let mut gauges = Gauges {
             clients: self.clients.len() as u64,
             clients_max: clients.max_clients as u64,
-            waiting: self.pool.contexts.waiting() as u64,
+            waiting: self.pool.endpoint.pools.waiting() as u64,
             buffered_bytes: self.held_bytes() as u64,
             buffered_bytes_max: clients.memory_bytes_max as u64,
             backends: zeros(Phase::LABELS),

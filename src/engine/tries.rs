@@ -84,9 +84,10 @@ impl Engine {
             return self.waits.line.try_later(id, self.cx.now);
         }
         let bytes = steps.iter().map(|(_, request)| request.len()).sum();
+        let key = self.pool.key_of(context);
         let Some(pipe) = self
             .pool
-            .pick(&mut self.cx, context, access, bytes, &rules.settings)
+            .pick(&mut self.cx, key, access, bytes, &rules.settings)
         else {
             return self.has_no_pipe_to_try(id, context);
         };
@@ -134,7 +135,7 @@ impl Engine {
     fn has_no_pipe_to_try(&mut self, id: ClientId, context: ContextId) {
         let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
         let fresh = |at: &Duration| now.saturating_sub(*at) < REFUSED_DB;
-        let refused = self.pool.contexts.get(context).is_some_and(|pool| {
+        let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
             pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(|(_, at)| fresh(at))
         });
         let since = self.waits.line.get(id).map_or(now, |one| one.since());
@@ -143,7 +144,7 @@ impl Engine {
         }
         self.waits.line.try_later(id, now);
         self.waits.line.call(context, id);
-        self.pool.want(Want::Pipe(context));
+        self.pool.want(Want::Pipe(self.pool.key_of(context)));
         self.cx.wake_at(now);
     }
 

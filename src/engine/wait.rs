@@ -27,13 +27,13 @@ impl Engine {
         let context = client.context();
         let overdue = client.head.is_overdue();
         // Asked again after a pause: there may be another server by then.
-        if self.pool.server.cluster && self.pool.server.dial_at > now {
+        if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
             return self.refuse(id, &crate::resp::Refusal::Cluster);
         }
         if overdue {
             return self.overdue(id);
         }
-        let refused = self.pool.contexts.get(context).is_some_and(|pool| {
+        let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
             let fresh = |(_, at): &(Vec<u8>, Duration)| now.saturating_sub(*at) < REFUSED_DB;
             pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(fresh)
         });
@@ -41,7 +41,7 @@ impl Engine {
             let last_error = "the server refused the client's database";
             return self.not_executed(id, NotExecuted::NoBackend { last_error });
         }
-        if self.pool.contexts.waiting() >= rules.settings.pool.queue_clients_max {
+        if self.pool.endpoint.pools.waiting() >= rules.settings.pool.queue_clients_max {
             return self.not_executed(id, NotExecuted::QueueFull);
         }
         self.wait_in(id, context)
@@ -59,8 +59,9 @@ impl Engine {
         let since = client.head.waits(now);
         let outcome = client.hold(Hold::Pipe);
         // A client that has waited before keeps its place before those who came later.
-        if self.pool.contexts.waits(context, id, since) {
-            self.pool.want(Want::Pipe(context));
+        let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
+        if pools.waits(context, contexts, id, since) {
+            self.pool.want(Want::Pipe(self.pool.key_of(context)));
             self.cx
                 .wake_at(since + self.cx.rules.settings.pool.queue_timeout);
         }
@@ -95,7 +96,7 @@ impl Engine {
 
     /// Lets clients go on where there is room for them and no reply on its way that would.
     pub(super) fn wake_where_room(&mut self) {
-        if self.pool.contexts.waiting() == 0 {
+        if self.pool.endpoint.pools.waiting() == 0 {
             return;
         }
         let plenty = self.cx.rules.settings.pool.pipe_in_flight_max / 4 * 3;
@@ -119,7 +120,7 @@ impl Engine {
     /// once than can be put back cheaply: the first of them may fill the pipes.
     pub(super) fn wake_waiters(&mut self, context: ContextId) {
         let settings = &self.cx.rules.settings.pool;
-        let Some(pool) = self.pool.contexts.get(context) else {
+        let Some(pool) = self.pool.endpoint.pools.get(context) else {
             return;
         };
         if !pool.is_waited_for() {
@@ -142,7 +143,7 @@ impl Engine {
             .sum::<usize>()
             .min(WAKE_AT_ONCE);
         while room > 0
-            && let Some(id) = self.pool.contexts.take_first(context)
+            && let Some(id) = self.pool.endpoint.pools.take_first(context)
         {
             if let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Pipe)
@@ -156,7 +157,7 @@ impl Engine {
 
     /// Lets all clients of `context` go on, to be told of its refusal.
     pub(super) fn wake_all(&mut self, context: ContextId) {
-        for (id, _) in self.pool.contexts.take_line(context) {
+        for (id, _) in self.pool.endpoint.pools.take_line(context) {
             self.clients.end_hold(id, Hold::Pipe);
         }
     }
@@ -164,16 +165,16 @@ impl Engine {
     /// Clients that have waited for a pipe as long as they may are told so.
     pub(super) fn expire_waiters(&mut self) {
         let limit = self.cx.rules.settings.pool.queue_timeout;
-        while let Some((since, context)) = self.pool.contexts.longest_waited_for() {
+        while let Some((since, context)) = self.pool.endpoint.pools.longest_waited_for() {
             // What would have to be free for it may be held up by writes.
             let at = self.cx.shared.pause.counts_from(since, Paused::Writes) + limit;
-            let id = self.pool.contexts.first_in_line(context);
+            let id = self.pool.endpoint.pools.first_in_line(context);
             let waits = id.is_some_and(|id| self.clients.contains_key(id));
             if waits && self.cx.now < at {
                 return self.cx.wake_at(at);
             }
             self.cx.steps += 1;
-            self.pool.contexts.take_first(context);
+            self.pool.endpoint.pools.take_first(context);
             if let Some(id) = id
                 && let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Pipe)

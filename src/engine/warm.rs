@@ -33,9 +33,9 @@ impl Engine {
     pub(super) fn keep_warm(&mut self) {
         let now = self.cx.now;
         let enough = self.pool.spares.len() >= self.cx.rules.settings.pool.min_idle_leases;
-        let waits = !self.pool.wants.is_empty() || self.pool.server.backoff.failures() > 0;
-        let waits = waits || !self.pool.server.answering;
-        if enough || waits || self.pool.server.dial_at > now || self.pool.warm_at > now {
+        let waits = !self.pool.wants.is_empty() || self.pool.endpoint.backoff.failures() > 0;
+        let waits = waits || !self.pool.endpoint.answering;
+        if enough || waits || self.pool.endpoint.dial_at > now || self.pool.warm_at > now {
             return;
         }
         let most = self.warm_max();
@@ -56,7 +56,8 @@ impl Engine {
         let budget = &self.cx.shared.budget;
         let others_wait = budget.wanting() || budget.is_exceeded();
         let refused = others_wait || self.pool.is_refused_user(&self.cx, context);
-        if refused || !self.dial(Want::Pipe(context), context) {
+        let key = self.pool.key_of(context);
+        if refused || !self.dial(Want::Pipe(key), key) {
             self.pool.warm_at = now + AGAIN;
         }
     }

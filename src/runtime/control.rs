@@ -15,12 +15,14 @@ use crate::engine::{Role, Rules, ServerBusy, ServerRole};
 use crate::resp::{Element, HEADER_BYTES_MIN, element, write};
 use crate::session::{AuthMode, own_channel};
 use crate::telemetry::Server;
+use crate::topology::EndpointId;
 
 use super::asking::Asking;
 use super::current::Current;
-use super::dial::{self, BackendSocket};
+use super::dial::{self, BackendSocket, REPLACED};
 use super::exchange::{CLOSED, exchange, is_error, words};
 use super::inbox::Inbox;
+use super::message::HealthVerdict;
 use super::settings::Credentials;
 
 /// What workers ask of the control thread.
@@ -60,6 +62,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(50);
 pub struct Control {
     /// What holds now. The rules are replaced when commands are learned.
     pub current: Arc<Current>,
+    /// The server that it asks: what it finds is said of that one.
+    pub endpoint: EndpointId,
     /// The bound on connections, of which this is one.
     pub budget: Arc<Budget>,
     /// All workers' inboxes.
@@ -105,6 +109,7 @@ impl Control {
             let ceiling = self.current.settings().health_interval;
             let ceiling = ceiling.max(Duration::from_millis(100));
             backoff.set_bounds(BACKOFF_MIN, ceiling);
+            self.endpoint = self.current.topology().endpoint();
             let error = match self.connect().await {
                 Ok(socket) => {
                     backoff.succeeded();
@@ -116,6 +121,12 @@ impl Control {
                     }
                     // It may be another server next time, which nobody has paused.
                     self.pause.end(self.epoch.elapsed());
+                    if error == REPLACED {
+                        // Nothing is known of the one that has come.
+                        self.busy.over(self.epoch.elapsed());
+                        told = None;
+                        continue;
+                    }
                     // A server may close what idles (`timeout`), an operator what he lists:
                     // only a server that cannot be reached again is not healthy.
                     if error == CLOSED && since.elapsed() >= ceiling / 2 {
@@ -135,7 +146,7 @@ impl Control {
             self.server.is_silent(&error);
             self.pause.end(self.epoch.elapsed());
             self.busy.over(self.epoch.elapsed());
-            self.role.forget();
+            self.role.forget(self.endpoint);
             self.tell_health(&mut told, false);
             self.budget.stop_growth(false);
             let pause = backoff.failed(&mut jitter);
@@ -155,7 +166,7 @@ impl Control {
         loop {
             let permit = self.budget.acquire(Claim::Control).ok_or(PLACE_TAKEN)?;
             let settings = self.current.settings();
-            let mut socket = dial::dial(&settings, permit).await?;
+            let mut socket = dial::dial(&self.current, self.endpoint, permit).await?;
             if let Err(error) = self.log_in(&mut socket, &settings.credentials).await? {
                 if !self.asking.is_wrong() {
                     return Err(error);
@@ -223,6 +234,9 @@ impl Control {
         told: &mut Option<bool>,
         done: &mut Asked,
     ) -> Result<(), String> {
+        if self.current.topology().endpoint() != self.endpoint {
+            return Err(REPLACED.to_owned());
+        }
         self.ask_about_pause(line, &mut done.pause).await?;
         self.give_place(line).await?;
         let Some(socket) = line else {
@@ -248,7 +262,8 @@ impl Control {
         // Anybody may ask that, who has logged in. Before Redis 6 it is an error.
         let asked = self.epoch.elapsed();
         if let Some(role) = Role::in_hello(&self.ask(socket, &[b"HELLO", b"2"]).await?) {
-            self.role.heard(role, asked, self.epoch.elapsed());
+            let now = self.epoch.elapsed();
+            self.role.heard(self.endpoint, role, asked, now);
         }
         if !done.commands {
             done.commands = self.learn(socket).await?;
@@ -435,7 +450,11 @@ impl Control {
     fn tell_health(&self, told: &mut Option<bool>, answering: bool) {
         if answering || *told != Some(answering) {
             *told = Some(answering);
-            self.tell(|inbox| inbox.health(answering));
+            let verdict = HealthVerdict {
+                endpoint: self.endpoint,
+                answering,
+            };
+            self.tell(|inbox| inbox.health(verdict));
         }
     }
 

@@ -1,5 +1,5 @@
 //! What holds now of everything that may be replaced while narrows runs: the settings of the
-//! runtime and the rules of the engines. Only the control thread replaces them; everybody else
+//! runtime, the rules of the engines, and where the servers are. Only the control thread replaces them; everybody else
 //! takes what holds at the moment of use and keeps no copy for longer than one thing to be done.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::engine::Rules;
+use crate::topology::Topology;
 
 use super::settings::Settings;
 
@@ -14,12 +15,14 @@ use super::settings::Settings;
 pub struct Current {
     settings: ArcSwap<Settings>,
     rules: ArcSwap<Rules>,
+    topology: ArcSwap<Topology>,
 }
 
 impl Current {
     /// What narrows begins with.
     pub fn new(settings: Settings, rules: Rules) -> Self {
         Self {
+            topology: ArcSwap::from_pointee(Topology::standalone(settings.backend.clone())),
             settings: ArcSwap::from_pointee(settings),
             rules: ArcSwap::from_pointee(rules),
         }
@@ -35,9 +38,22 @@ impl Current {
         self.rules.load_full()
     }
 
-    /// Other settings hold from now on.
-    pub fn set_settings(&self, settings: Settings) {
+    /// Where the servers are now.
+    pub fn topology(&self) -> Arc<Topology> {
+        self.topology.load_full()
+    }
+
+    /// Other settings hold from now on. Where they name another server there is a new picture of
+    /// where the servers are.
+    pub fn set_settings(&self, settings: Settings) -> Option<Arc<Topology>> {
+        let before = self.topology();
+        let is_there = before.address_of(before.endpoint()) == Some(&settings.backend);
+        let moved = (!is_there).then(|| Arc::new(before.replaced_by(settings.backend.clone())));
+        if let Some(moved) = &moved {
+            self.topology.store(Arc::clone(moved));
+        }
         self.settings.store(Arc::new(settings));
+        moved
     }
 
     /// Other rules hold from now on: those that hold now, with what `change` makes of them, so

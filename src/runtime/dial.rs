@@ -10,12 +10,17 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admission::Permit;
+use crate::topology::{EndpointId, ServerAddress};
 
-use super::settings::{Endpoint, Settings};
+use super::current::Current;
+use super::settings::Settings;
 use super::transport::Transport;
 
 /// Longest wait for the server to close its end of a connection we have ended.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// What is told of a server that another one has taken the place of.
+pub const REPLACED: &str = "another server has taken its place";
 
 /// An open connection to the server and the right to hold it. The socket is closed
 /// before the permit goes back.
@@ -26,19 +31,24 @@ pub struct BackendSocket {
     permit: Permit,
 }
 
-/// Connects with `permit`. The error is a sentence for people.
-pub async fn dial(settings: &Settings, permit: Permit) -> Result<BackendSocket, String> {
-    let connected = timeout(settings.connect_timeout, connect(settings)).await;
-    match connected {
+/// Connects to `endpoint`, where that is now, with `permit`. The error is a sentence for people.
+pub async fn dial(
+    current: &Current,
+    endpoint: EndpointId,
+    permit: Permit,
+) -> Result<BackendSocket, String> {
+    let (settings, topology) = (current.settings(), current.topology());
+    let address = topology.address_of(endpoint).ok_or(REPLACED)?;
+    match timeout(settings.connect_timeout, connect(address, &settings)).await {
         Ok(Ok(transport)) => Ok(BackendSocket { transport, permit }),
-        Ok(Err(error)) => Err(format!("{}: {error}", settings.backend)),
-        Err(_) => Err(format!("{}: connect timeout", settings.backend)),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: connect timeout")),
     }
 }
 
-async fn connect(settings: &Settings) -> std::io::Result<Transport> {
-    match &settings.backend {
-        Endpoint::Tcp { host, port } => {
+async fn connect(address: &ServerAddress, settings: &Settings) -> std::io::Result<Transport> {
+    match address {
+        ServerAddress::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             tune(&stream, settings.tcp_keepalive)?;
             if !settings.tcp_keepalive.is_zero() {
@@ -47,7 +57,7 @@ async fn connect(settings: &Settings) -> std::io::Result<Transport> {
             }
             Ok(Transport::Tcp(stream))
         }
-        Endpoint::Unix(path) => Ok(Transport::Unix(UnixStream::connect(path).await?)),
+        ServerAddress::Unix(path) => Ok(Transport::Unix(UnixStream::connect(path).await?)),
     }
 }
 

@@ -16,9 +16,10 @@ use tokio::sync::mpsc::Sender;
 
 use crate::admission::planted::{Bug, has};
 use crate::engine::{BackendId, Question, Reply, Rules};
+use crate::topology::Topology;
 
 use super::dial::BackendSocket;
-use super::message::{Asker, Message, NewClient, Straggling};
+use super::message::{Asker, HealthVerdict, Message, NewClient, Straggling};
 use super::pulse::Pulse;
 
 /// Pieces of mail that a worker takes in one turn.
@@ -57,7 +58,7 @@ struct State {
     questions: usize,
     answers: usize,
     /// What the next engine has to be told as well.
-    health: Option<bool>,
+    health: Option<HealthVerdict>,
     draining: bool,
     /// Woken by the next that comes in.
     worker: Option<Waker>,
@@ -67,8 +68,9 @@ struct State {
 #[derive(Debug, Default)]
 struct News {
     rules: Option<Arc<Rules>>,
+    topology: Option<Arc<Topology>>,
     commands_learned: bool,
-    health: Option<bool>,
+    health: Option<HealthVerdict>,
     beat: Option<(Pulse, u64)>,
     place_wanted: bool,
     publish: bool,
@@ -102,7 +104,8 @@ impl Inbox {
             .into_iter()
             .partition(of_nobody);
         state.mail = kept;
-        state.news.rules = None;
+        // It begins with those that hold now.
+        (state.news.rules, state.news.topology) = (None, None);
         state.news.health = state.health;
         state.news.drain = state.draining;
         let epoch = state.epoch;
@@ -216,10 +219,15 @@ impl Inbox {
         self.tell(|news| news.commands_learned = true);
     }
 
-    /// The server does, or does not, answer.
-    pub fn health(&self, answering: bool) {
-        self.state.lock().health = Some(answering);
-        self.tell(|news| news.health = Some(answering));
+    /// Another picture of where the servers are.
+    pub fn topology(&self, topology: &Arc<Topology>) {
+        self.tell(|news| news.topology = Some(Arc::clone(topology)));
+    }
+
+    /// A server does, or does not, answer.
+    pub fn health(&self, verdict: HealthVerdict) {
+        self.state.lock().health = Some(verdict);
+        self.tell(|news| news.health = Some(verdict));
     }
 
     /// Is the worker alive?
@@ -286,6 +294,7 @@ impl News {
     /// What is judged by comes before what is to be judged.
     fn take_first(&mut self, into: &mut Vec<Message>) {
         into.extend(self.rules.take().map(Message::Rules));
+        into.extend(self.topology.take().map(Message::Topology));
         into.extend(self.health.take().map(Message::Health));
         let beat = self.beat.take();
         into.extend(beat.map(|(pulse, beat)| Message::Beat { pulse, beat }));

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 use crate::admission::SourcePlace;
 use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
 use crate::session::info::ClientFigures;
+use crate::topology::{EndpointId, Topology};
 
 use super::dial::BackendSocket;
 use super::inbox::Epoch;
@@ -29,8 +30,10 @@ pub enum Message {
         /// The answer.
         reply: Reply,
     },
-    /// The server does, or does not, answer the health check.
-    Health(bool),
+    /// A server does, or does not, answer the health check.
+    Health(HealthVerdict),
+    /// Another picture of where the servers are.
+    Topology(Arc<Topology>),
     /// New rules are in force.
     Rules(Arc<Rules>),
     /// Is this worker alive?
@@ -50,6 +53,15 @@ pub enum Message {
     Drain,
     /// The time for that is over: who is still there?
     Stragglers(Sender<Straggling>),
+}
+
+/// What a health check has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthVerdict {
+    /// Which server was asked.
+    pub endpoint: EndpointId,
+    /// Whether it answers.
+    pub answering: bool,
 }
 
 /// Whose question it is.

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::{Budget, DialRate};
-use crate::engine::{Engine, Identity, Rules, Shared};
+use crate::engine::{Engine, Identity, Rules, Setup, Shared};
 use crate::telemetry::Cell;
 
 use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
@@ -123,6 +123,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     }
     let control = Control {
         current: Arc::clone(&current),
+        endpoint: current.topology().endpoint(),
         budget: Arc::clone(&shared.budget),
         inboxes: inboxes.clone(),
         name: connection_name(&settings, "control"),
@@ -211,11 +212,14 @@ impl Narrows {
     pub fn reload(&self, settings: Settings, change: impl FnOnce(&Rules) -> Rules) -> u32 {
         let bound = self.shared.budget.resize(settings.backend_connections_max);
         self.shared.dials.set(settings.dials_per_second_max);
-        self.current.set_settings(settings);
+        let topology = self.current.set_settings(settings);
         let rules = self.current.change_rules(change);
         for inbox in &self.inboxes {
             // A worker that starts afresh takes what holds then.
             inbox.rules(&rules);
+            if let Some(topology) = &topology {
+                inbox.topology(topology);
+            }
         }
         let _ = self.orders.try_send(Order::Reloaded);
         bound
@@ -295,14 +299,16 @@ impl WorkerPlan {
         let identity = Identity {
             name: connection_name(&settings, &self.worker.to_string()),
         };
-        let mut engine = Engine::new(
-            (self.worker, self.inboxes.len()),
-            self.current.rules(),
-            Arc::new(identity),
-            self.shared.clone(),
-            settings.database,
-            self.epoch.elapsed().as_nanos() as u64 ^ u64::from(std::process::id()),
-        );
+        let mut engine = Engine::new(Setup {
+            worker: self.worker,
+            workers: self.inboxes.len(),
+            rules: self.current.rules(),
+            topology: self.current.topology(),
+            identity: Arc::new(identity),
+            shared: self.shared.clone(),
+            initial_db: settings.database,
+            seed: self.epoch.elapsed().as_nanos() as u64 ^ u64::from(std::process::id()),
+        });
         let links = Links {
             worker: self.worker,
             current: Arc::clone(&self.current),

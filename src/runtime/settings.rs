@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::network::Network;
+use crate::topology::ServerAddress;
 
 /// Where narrows listens for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,34 +18,10 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// Where the server is. A host name is resolved at each dial.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Host name or address, and port.
-    Tcp {
-        /// Name or address, without brackets.
-        host: String,
-        /// TCP port.
-        port: u16,
-    },
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
 impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -99,7 +76,7 @@ pub struct Settings {
     /// Peers whose connections begin with a PROXY protocol header.
     pub proxy_protocol_from: Vec<Network>,
     /// The server.
-    pub backend: Endpoint,
+    pub backend: ServerAddress,
     /// Database a new client starts in (the path of the backend URL).
     pub database: u32,
     /// narrows' own credentials.
@@ -132,10 +109,7 @@ impl Default for Settings {
             listen_backlog: 1024,
             allow_open: false,
             proxy_protocol_from: Vec::new(),
-            backend: Endpoint::Tcp {
-                host: "127.0.0.1".to_owned(),
-                port: 6379,
-            },
+            backend: ServerAddress::default(),
             database: 0,
             credentials: Credentials::default(),
             backend_connections_max: 16,

@@ -25,7 +25,7 @@ use super::current::Current;
 use super::dial::{self, BackendSocket};
 use super::drain;
 use super::inbox::{Epoch, Inbox};
-use super::message::{AcceptedSocket, Asker, Message, NewClient};
+use super::message::{AcceptedSocket, Asker, HealthVerdict, Message, NewClient};
 use super::planted;
 use super::ready::{ReadyQueue, Token};
 use super::sockets::{ClientSocket, poll_send};
@@ -114,7 +114,11 @@ impl Worker {
         match message {
             Message::Client(client) => self.accept(client, now),
             Message::Dialled(id, result) => self.dialled(id, result, now),
-            Message::Health(answering) => self.engine.health_checked(answering, now),
+            Message::Health(HealthVerdict {
+                endpoint,
+                answering,
+            }) => self.engine.health_checked(endpoint, answering, now),
+            Message::Topology(topology) => self.engine.topology_changed(&topology, now),
             Message::Rules(rules) => self.engine.rules_changed(rules, now),
             Message::Beat { pulse, beat } => pulse.answer(beat),
             Message::PlaceWanted => self.engine.place_wanted(now),
@@ -272,11 +276,16 @@ impl Worker {
         let effects: Vec<Effect> = self.engine.effects().collect();
         for effect in effects {
             match effect {
-                Effect::Dial(id, permit) => {
-                    let settings = self.links.current.settings();
+                Effect::Dial {
+                    endpoint,
+                    backend,
+                    permit,
+                } => {
+                    let current = Arc::clone(&self.links.current);
                     let (inbox, life) = (Arc::clone(&self.links.inbox), self.links.life);
                     tokio::spawn(async move {
-                        inbox.dialled(life, id, dial::dial(&settings, permit).await);
+                        let outcome = dial::dial(&current, endpoint, permit).await;
+                        inbox.dialled(life, backend, outcome);
                     });
                 }
                 Effect::CloseBackend(id) => {

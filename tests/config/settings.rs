@@ -8,9 +8,10 @@ use narrows::command::PolicySettings;
 use narrows::config::Config;
 use narrows::engine::settings::{BackendSettings, ClientSettings, PoolSettings};
 use narrows::resp::Limits;
-use narrows::runtime::settings::{Endpoint, Listen};
+use narrows::runtime::settings::Listen;
 use narrows::session::access::AuthSettings;
 use narrows::telemetry::settings::{LogFormat, LogSettings};
+use narrows::topology::ServerAddress;
 
 use crate::setup::{Setup, of_file};
 
@@ -189,7 +190,7 @@ fn values_reach_the_settings_they_name() {
         [Listen::Unix("/run/n.sock".into()), tcp]
     );
     assert_eq!(config.runtime.unix_socket_mode, 0o770);
-    let cache = Endpoint::Tcp {
+    let cache = ServerAddress::Tcp {
         host: "cache".to_owned(),
         port: 6400,
     };

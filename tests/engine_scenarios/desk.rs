@@ -6,9 +6,12 @@ use std::time::Duration;
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
-use narrows::engine::{Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Shared};
+use narrows::engine::{
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Setup, Shared,
+};
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, AuthMode};
+use narrows::topology::{EndpointId, ServerAddress, Topology};
 
 pub const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 
@@ -19,7 +22,10 @@ pub struct Desk {
     settings: Settings,
     pub now: Duration,
     clients: u64,
+    topology: Arc<Topology>,
     pub permits: Vec<(BackendId, Permit)>,
+    /// Which server each dial was of, in order.
+    pub dials: Vec<EndpointId>,
     pub closed: Vec<BackendId>,
     /// Turns that the engine has had.
     pub turns: u64,
@@ -65,9 +71,20 @@ impl Desk {
         };
         let budget = Budget::new(backends + 1, 1);
         let shared = Shared::new(Arc::clone(&budget), DialRate::new(1000));
-        let identity = Arc::new(Identity::default());
+        let topology = Arc::new(Topology::default());
         Self {
-            engine: Engine::new((0, workers), Arc::new(rules), identity, shared, 0, 1),
+            engine: Engine::new(Setup {
+                worker: 0,
+                workers,
+                rules: Arc::new(rules),
+                topology: Arc::clone(&topology),
+                identity: Arc::new(Identity::default()),
+                shared,
+                initial_db: 0,
+                seed: 1,
+            }),
+            topology,
+            dials: Vec::new(),
             budget,
             settings: kept,
             now: Duration::from_secs(1),
@@ -77,6 +94,36 @@ impl Desk {
             turns: 0,
             gone: Vec::new(),
             asked: Vec::new(),
+        }
+    }
+
+    /// Control has asked the server that is there now.
+    pub fn checks_health(&mut self, answering: bool) {
+        self.checks_health_of(self.server(), answering);
+    }
+
+    /// The same of this one.
+    pub fn checks_health_of(&mut self, endpoint: EndpointId, answering: bool) {
+        self.engine.health_checked(endpoint, answering, self.now);
+    }
+
+    /// The server that is there now.
+    pub fn server(&self) -> EndpointId {
+        self.topology.endpoint()
+    }
+
+    /// Another server takes its place.
+    pub fn replaces_server(&mut self) {
+        self.topology = Arc::new(self.topology.replaced_by(ServerAddress::default()));
+        self.engine.topology_changed(&self.topology, self.now);
+        self.turn();
+    }
+
+    /// The engine is told once more where the servers are, and late where one was before.
+    pub fn hears_of_servers_again(&mut self) {
+        for topology in [Topology::default(), (*self.topology).clone()] {
+            self.engine.topology_changed(&topology, self.now);
+            self.turn();
         }
     }
 
@@ -125,7 +172,14 @@ impl Desk {
             let effects: Vec<Effect> = self.engine.effects().collect();
             for effect in effects {
                 match effect {
-                    Effect::Dial(id, permit) => self.permits.push((id, permit)),
+                    Effect::Dial {
+                        endpoint,
+                        backend,
+                        permit,
+                    } => {
+                        self.dials.push(endpoint);
+                        self.permits.push((backend, permit));
+                    }
                     Effect::CloseBackend(id) => {
                         self.permits.retain(|(open, _)| *open != id);
                         self.closed.push(id);

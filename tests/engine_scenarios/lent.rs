@@ -274,7 +274,7 @@ fn nothing_is_late_while_the_server_is_paused_and_all_is_again_when_it_goes_on()
     desk.answers(backend, b"+OK\r\n");
     assert_eq!(desk.hears(operator), "+OK\r\n");
     // Control is held up too.
-    desk.engine.health_checked(false, desk.now);
+    desk.checks_health(false);
     desk.sleeps(Duration::from_secs(60));
     assert_eq!(desk.hears(other), "");
     desk.sleeps(Duration::from_millis(120));

@@ -5,7 +5,7 @@ use crate::support::{Conn, Flavor, PATIENCE, RedisServer, wait_until};
 
 /// What `HELLO` says.
 #[track_caller]
-fn role(conn: &mut Conn, protocol: &str) -> String {
+pub(crate) fn role(conn: &mut Conn, protocol: &str) -> String {
     let reply = conn.call(&["HELLO", protocol]);
     role_in(reply.raw())
 }

@@ -99,7 +99,8 @@ impl World {
         self.budget.stop_growth(false);
         self.note("calm", b"");
         for w in 0..self.workers.len() {
-            self.workers[w].engine.health_checked(true, self.now);
+            let endpoint = self.topology.endpoint();
+            (self.workers[w].engine).health_checked(endpoint, true, self.now);
         }
     }
 

@@ -5,9 +5,19 @@ use std::time::Duration;
 
 use narrows::admission::Permit;
 use narrows::engine::BackendId;
+use narrows::topology::EndpointId;
 
 use super::server::State;
-use super::world::{Conn, DialEnd, Mail, World};
+use super::world::{Conn, Mail, World};
+
+/// How a dial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialEnd {
+    Open,
+    Refused,
+    /// The server greets with its error for `maxclients` and closes.
+    Full,
+}
 
 impl World {
     /// A client's bytes reach narrows, as far as the runtime reads it.
@@ -81,7 +91,8 @@ impl World {
     }
 
     /// narrows dials.
-    pub fn dial(&mut self, w: usize, id: BackendId, permit: Permit) {
+    pub fn dial(&mut self, (w, id): (usize, BackendId), endpoint: EndpointId, permit: Permit) {
+        assert_eq!(endpoint, self.topology.endpoint(), "nobody is there");
         let ends = [
             DialEnd::Open,
             DialEnd::Open,

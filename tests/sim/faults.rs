@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use narrows::engine::BackendId;
+use narrows::topology::ServerAddress;
 
 use super::server::{Pause, State};
 use super::world::{Conn, EARLY, World};
@@ -95,7 +96,8 @@ impl World {
             self.ledger.password_changes += 1;
             return self.note("another password", &[user]);
         }
-        match self.chance.below(6) {
+        match self.chance.below(7) {
+            0 if self.chance.hits(50) => self.replace(),
             0 | 1 => self.restart(),
             2 | 3 => {
                 let pause = self.chance.one_of(&[Pause::All, Pause::Writes]);
@@ -113,6 +115,15 @@ impl World {
                 self.note("role", role.as_bytes());
             }
         }
+    }
+
+    /// Another server with the same data takes the place of this one, which narrows hears of at once.
+    fn replace(&mut self) {
+        self.topology = self.topology.replaced_by(ServerAddress::default());
+        for worker in &mut self.workers {
+            worker.engine.topology_changed(&self.topology, self.now);
+        }
+        self.note("replaced", b"");
     }
 
     /// All connections die at once, what has been answered arrives in part.

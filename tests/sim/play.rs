@@ -160,7 +160,8 @@ impl World {
             self.budget.stop_growth(false);
         }
         let w = self.chance.below(self.workers.len());
-        self.workers[w].engine.health_checked(answering, self.now);
+        let endpoint = self.topology.endpoint();
+        (self.workers[w].engine).health_checked(endpoint, answering, self.now);
     }
 
     /// The operator changes the settings, but for those that the oracle goes by.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::admission::{Budget, DialRate, Permit};
-use narrows::engine::{
-    BackendId, ClientId, Effect, Engine, Identity, Question, Reply, Rules, Shared,
-};
+use narrows::engine::{BackendId, ClientId, Effect, Engine, Question, Reply, Rules, Setup, Shared};
+use narrows::topology::Topology;
 
 use super::actor::Actor;
 use super::belief;
 use super::chance::{Chance, Part};
+use super::events::DialEnd;
 use super::ledger::Ledger;
 use super::made::{self, Made};
 use super::replay::{Plan, STEP, Story};
@@ -22,15 +22,6 @@ use super::server::{Link, Server, State};
 
 /// What a server says that answers before it has read the request, and then closes.
 pub const EARLY: &[u8] = b"-ERR early\r\n";
-
-/// How a dial ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DialEnd {
-    Open,
-    Refused,
-    /// The server greets with its error for `maxclients` and closes.
-    Full,
-}
 
 /// One connection to the server, or a dial.
 pub struct Conn {
@@ -63,17 +54,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn new(
-        place: (usize, usize),
-        rules: &Arc<Rules>,
-        identity: &Arc<Identity>,
-        shared: &Shared,
-        seed: u64,
-    ) -> Self {
-        let (rules, identity) = (Arc::clone(rules), Arc::clone(identity));
-        let seed = seed + place.0 as u64;
+    fn new(setup: Setup) -> Self {
         Self {
-            engine: Engine::new(place, rules, identity, shared.clone(), 0, seed),
+            engine: Engine::new(setup),
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
         }
@@ -177,6 +160,7 @@ pub struct World {
     pub step: u64,
     pub rules: Arc<Rules>,
     pub budget: Arc<Budget>,
+    pub topology: Topology,
     pub server: Server,
     pub ledger: Ledger,
     pub workers: Vec<Worker>,
@@ -220,8 +204,16 @@ impl World {
         let shared = Shared::new(Arc::clone(&budget), DialRate::new(dials));
         let identity = Arc::new(rules::identity());
         let worker = |worker| {
-            let place = (worker, workers);
-            Worker::new(place, &rules, &identity, &shared, seed)
+            Worker::new(Setup {
+                worker,
+                workers,
+                rules: Arc::clone(&rules),
+                topology: Arc::default(),
+                identity: Arc::clone(&identity),
+                shared: shared.clone(),
+                initial_db: 0,
+                seed: seed + worker as u64,
+            })
         };
         let workers = (0..workers).map(worker).collect();
         Self {
@@ -239,6 +231,7 @@ impl World {
             now: Duration::from_secs(1),
             step: 0,
             budget,
+            topology: Topology::default(),
             server,
             ledger: Ledger::new(&rules, kind.faults == 0 && !kind.slips),
             workers,
@@ -324,7 +317,11 @@ impl World {
         for effect in effects {
             self.note("effect", format!("{w} {effect:?}").as_bytes());
             match effect {
-                Effect::Dial(id, permit) => self.dial(w, id, permit),
+                Effect::Dial {
+                    endpoint,
+                    backend,
+                    permit,
+                } => self.dial((w, backend), endpoint, permit),
                 Effect::CloseBackend(id) => self.hang_up(w, id),
                 Effect::CloseClient(id) => self.closed(w, id),
                 Effect::ReadClient(id) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use narrows::engine::{Accepted, BackendId, Question, Reply};
+use narrows::topology::ServerAddress;
 
 use super::actor::{Actor, TAG_BEGIN};
 use super::rules;
@@ -35,7 +36,10 @@ impl World {
             24 => self.squeeze(u)?,
             25..27 => self.now += Duration::from_micros(u.arbitrary::<u16>()?.into()),
             27 => self.jump(u)?,
-            28 => self.engine.health_checked(u.arbitrary()?, self.now),
+            28 => {
+                let endpoint = self.topology.endpoint();
+                (self.engine).health_checked(endpoint, u.arbitrary()?, self.now);
+            }
             29 => self.post(u)?,
             30 => self.haunt(u)?,
             _ => self.operate(u)?,
@@ -332,6 +336,9 @@ impl World {
     fn operate(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         if u.ratio(1, 8)? {
             self.engine.drain(self.now);
+        } else if u.ratio(1, 8)? {
+            self.topology = self.topology.replaced_by(ServerAddress::default());
+            self.engine.topology_changed(&self.topology, self.now);
         } else {
             let rules = Arc::new(rules::draw(u)?);
             self.engine.rules_changed(rules, self.now);

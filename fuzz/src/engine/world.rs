@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use narrows::admission::{Budget, DialRate, Permit};
-use narrows::engine::{BackendId, ClientId, Effect, Engine, Identity, Question, Rules, Shared};
+use narrows::engine::{
+    BackendId, ClientId, Effect, Engine, Identity, Question, Rules, Setup, Shared,
+};
+use narrows::topology::Topology;
 
 use super::actor::Actor;
 use super::rules;
@@ -28,6 +31,7 @@ pub struct World {
     pub engine: Engine,
     pub budget: Arc<Budget>,
     pub now: Duration,
+    pub topology: Topology,
     pub server: Server,
     pub conns: BTreeMap<BackendId, Conn>,
     pub actors: Vec<Actor>,
@@ -56,7 +60,17 @@ impl World {
         };
         let seed = u64::from(u.arbitrary::<u8>()?);
         Ok(Self {
-            engine: Engine::new((0, workers), rules, Arc::new(identity), shared, 0, seed),
+            engine: Engine::new(Setup {
+                worker: 0,
+                workers,
+                rules,
+                topology: Arc::default(),
+                identity: Arc::new(identity),
+                shared,
+                initial_db: 0,
+                seed,
+            }),
+            topology: Topology::default(),
             budget,
             now: Duration::from_secs(1),
             server: Server::default(),
@@ -108,7 +122,12 @@ impl World {
         let effects: Vec<Effect> = self.engine.effects().collect();
         for effect in effects {
             match effect {
-                Effect::Dial(id, permit) => {
+                Effect::Dial {
+                    endpoint,
+                    backend: id,
+                    permit,
+                } => {
+                    assert_eq!(endpoint, self.topology.endpoint(), "where nobody is");
                     let conn = Conn {
                         _permit: permit,
                         link: None,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::context::{Contexts, Within};
-use crate::engine::key::{ClientId, ContextId, CredentialId, LoginId};
+use crate::engine::key::{ClientId, ContextId, CredentialId, EndpointId, LoginId, PoolKey};
 use crate::engine::lease::lent::{LeaseFor, Lendable};
 use crate::engine::planted::{self, Bug};
 use crate::engine::slot::{Access, Receiver, Slot};
@@ -89,8 +89,8 @@ pub enum Rotation {
 /// Who waits for a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Want {
-    /// The clients of a context: a pipe.
-    Pipe(ContextId),
+    /// The clients of a context: a pipe there.
+    Pipe(PoolKey),
     /// One client: a lease.
     Lease(ClientId),
     /// One client's `SCRIPT KILL`: a connection of its own.
@@ -115,6 +115,8 @@ pub enum Next {
 pub struct Backend {
     /// See [`Phase`].
     pub phase: Phase,
+    /// The server that it leads to, for as long as it lives.
+    endpoint: EndpointId,
     /// What it is set to, or being dialled for. Always one of its own user's.
     within: Within,
     /// As whom it is logged in. Never changes, once that is known.
@@ -171,9 +173,15 @@ impl Lendable for Backend {
 
 impl Backend {
     /// A backend about to be dialled.
-    pub fn new(within: Within, credential: CredentialId, now: Duration) -> Self {
+    pub fn new(
+        endpoint: EndpointId,
+        within: Within,
+        credential: CredentialId,
+        now: Duration,
+    ) -> Self {
         Self {
             phase: Phase::Dialling,
+            endpoint,
             within,
             credential,
             server_id: None,
@@ -202,6 +210,21 @@ impl Backend {
     #[inline]
     pub fn context(&self) -> ContextId {
         self.within.id()
+    }
+
+    /// The server that it leads to.
+    #[inline]
+    pub fn endpoint(&self) -> EndpointId {
+        self.endpoint
+    }
+
+    /// The pool that it belongs in now.
+    #[inline]
+    pub fn pool_key(&self) -> PoolKey {
+        PoolKey {
+            endpoint: self.endpoint,
+            context: self.context(),
+        }
     }
 
     /// As whom it is logged in.

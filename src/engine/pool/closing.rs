@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::cx::Cx;
 use crate::engine::effect::Effect;
 use crate::engine::event::EngineEvent;
-use crate::engine::key::{BackendId, ContextId, CredentialId};
+use crate::engine::key::{BackendId, CredentialId, PoolKey};
 use crate::engine::lease::lent::LeaseFor;
 use crate::engine::slot::Receiver;
 
@@ -35,7 +35,7 @@ impl Pool {
             tracing::debug!(cause = loss.label(), in_flight, "backend closed");
         }
         self.spares.retain(|spare| *spare != id);
-        self.leave_context(id, backend.context());
+        self.leave_pool(id, backend.pool_key());
         cx.wake_at(cx.now);
         let ended = EngineEvent::BackendLost(id, Box::new(backend), loss);
         cx.events.push_back(ended);
@@ -131,16 +131,16 @@ impl Pool {
             Next::For(want) => Some(want),
             Next::Close => None,
         };
-        let context = backend.context();
-        self.leave_context(id, context);
+        let key = backend.pool_key();
+        self.leave_pool(id, key);
     }
 
-    /// `id` is no pipe of `context` any more.
-    pub fn leave_context(&mut self, id: BackendId, context: ContextId) {
-        if let Some(pool) = self.contexts.get_mut(context) {
+    /// `id` is no pipe of this pool any more.
+    pub fn leave_pool(&mut self, id: BackendId, key: PoolKey) {
+        if let Some(pool) = self.endpoint.pool_mut(key) {
             pool.pipes.retain(|pipe| *pipe != id);
             if pool.is_waited_for() {
-                self.want(Want::Pipe(context));
+                self.want(Want::Pipe(key));
             }
         }
     }

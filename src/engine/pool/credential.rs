@@ -157,6 +157,18 @@ impl Credentials {
         }
     }
 
+    /// The server is another one: what the one before has said of its users is not believed.
+    pub fn forget_servers_words(&mut self) {
+        for known in self.all.values_mut() {
+            known.standing = Standing::Untried;
+            known.rights.clear();
+            (known.checked_at, known.select_refused_at) = (None, None);
+            known.blocks_stay_open = false;
+            (known.may_not_cancel, known.may_not_clean) = (false, false);
+            known.may_multi = None;
+        }
+    }
+
     /// The credential that `login` is of: it has this password from now on. Only for logins that
     /// the server has accepted, or that the operator has configured.
     pub fn learn(&mut self, login: &BackendLogin) -> CredentialId {

@@ -40,6 +40,8 @@ pub enum Loss {
     LeftOpen,
     /// It came back from a lease and could not be proven clean.
     Dirty,
+    /// Another server has taken the place of the one that it leads to.
+    EndpointReplaced,
     /// It was idle, old or surplus: nothing is wrong.
     Retired,
 }
@@ -65,12 +67,13 @@ impl Loss {
             Self::ClientGone => "client_gone",
             Self::LeftOpen => "block_not_ended",
             Self::Dirty => "dirty_lease",
+            Self::EndpointReplaced => "endpoint_replaced",
             Self::Retired => "retired",
         }
     }
 
     /// All labels, and whether each is that of a poisoned backend.
-    pub fn labels() -> [(&'static str, bool); 18] {
+    pub fn labels() -> [(&'static str, bool); 19] {
         let all = [
             Self::Gone,
             Self::DialFailed,
@@ -89,6 +92,7 @@ impl Loss {
             Self::ClientGone,
             Self::LeftOpen,
             Self::Dirty,
+            Self::EndpointReplaced,
             Self::Retired,
         ];
         all.map(|loss| (loss.label(), loss.is_poison()))

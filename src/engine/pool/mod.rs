@@ -6,8 +6,10 @@ pub mod check;
 pub mod checks;
 pub mod cleaning;
 pub mod closing;
+pub mod context_pools;
 pub mod credential;
 pub mod due;
+pub mod endpoint;
 pub mod handshake;
 pub mod idle;
 pub mod loss;
@@ -31,11 +33,13 @@ use slotmap::SlotMap;
 use crate::admission::Backoff;
 use crate::engine::Rules;
 use crate::engine::context::Contexts;
-use crate::engine::key::BackendId;
+use crate::engine::cx::Cx;
+use crate::engine::key::{BackendId, ContextId, EndpointId, PoolKey};
 
 use self::backend::Backend;
 use self::credential::Credentials;
-use self::handshake::Hellos;
+use self::endpoint::Endpoint;
+use self::loss::Loss;
 use self::wants::Wants;
 use self::weights::Weights;
 
@@ -48,7 +52,8 @@ pub struct Pool {
     pub wants: Wants,
     /// Backends in phase `Spare`, the last one used last.
     pub spares: Vec<BackendId>,
-    pub server: Server,
+    /// The server that everything goes to.
+    pub endpoint: Endpoint,
     /// Those with bytes to be written, each once.
     pub dirty_backends: Vec<BackendId>,
     /// Bytes put on pipes since backends were last written.
@@ -61,46 +66,18 @@ pub struct Pool {
     pub weights: Weights,
 }
 
-/// What is believed of the server.
-#[derive(Debug)]
-pub struct Server {
-    /// narrows' own health check is answered.
-    pub answering: bool,
-    pub backoff: Backoff,
-    /// No dial before then.
-    pub dial_at: Duration,
-    /// Nor a switch: the server was too busy for one.
-    pub switch_at: Duration,
-    /// What the last failed attempt said.
-    pub last_error: String,
-    /// It refuses our credentials.
-    pub credentials_refused: bool,
-    /// It is a cluster node.
-    pub cluster: bool,
-    /// Its replies to `HELLO 2` and `HELLO 3`.
-    pub hello: Hellos,
-}
-
 impl Pool {
-    /// No connection yet.
-    pub fn new(rules: &Rules, workers: usize) -> Self {
+    /// No connection to this server yet.
+    pub fn new(endpoint: EndpointId, rules: &Rules, workers: usize) -> Self {
         let backend = &rules.settings.backend;
+        let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
         Self {
             backends: SlotMap::with_key(),
             contexts: Contexts::default(),
             credentials: Credentials::new(&rules.access.own),
             wants: Wants::default(),
             spares: Vec::new(),
-            server: Server {
-                answering: true,
-                backoff: Backoff::new(backend.backoff_min, backend.backoff_max),
-                dial_at: Duration::ZERO,
-                switch_at: Duration::ZERO,
-                last_error: String::new(),
-                credentials_refused: false,
-                cluster: false,
-                hello: Hellos::default(),
-            },
+            endpoint: Endpoint::new(endpoint, backoff),
             dirty_backends: Vec::new(),
             unflushed: 0,
             wanting: false,
@@ -108,5 +85,42 @@ impl Pool {
             warm_at: Duration::ZERO,
             weights: Weights::within(rules.settings.clients.memory_bytes_max, workers),
         }
+    }
+
+    /// Where what is of this context goes.
+    #[inline]
+    pub fn key_of(&self, context: ContextId) -> PoolKey {
+        PoolKey {
+            endpoint: self.endpoint.id(),
+            context,
+        }
+    }
+
+    /// The server has accepted this context.
+    pub fn accepted(&mut self, context: ContextId) {
+        self.endpoint.pools.accepted(context, &self.contexts);
+    }
+
+    /// The server has refused this context, with these words: those who wait for it get them.
+    pub fn context_refused(&mut self, context: ContextId, reply: Vec<u8>, now: Duration) {
+        if let Some(pool) = self.endpoint.pools.open(context, &self.contexts) {
+            pool.refusal = Some((reply, now));
+        }
+    }
+
+    /// Another server has taken the place of the one there was. All connections to that are closed at
+    /// once; who waits for one waits for one to the other, of which nothing is known.
+    pub fn endpoint_replaced(&mut self, cx: &mut Cx, by: EndpointId) {
+        let lost: Vec<BackendId> = self.backends.keys().collect();
+        for id in lost {
+            self.lose(cx, id, Loss::EndpointReplaced);
+        }
+        let backend = &cx.rules.settings.backend;
+        let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
+        let before = std::mem::replace(&mut self.endpoint, Endpoint::new(by, backoff));
+        self.wants.move_on(before.id(), by);
+        self.endpoint.pools = before.pools.of_successor();
+        self.credentials.forget_servers_words();
+        cx.wake_at(cx.now);
     }
 }

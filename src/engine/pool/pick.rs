@@ -1,7 +1,7 @@
 //! Which pipe a request goes down.
 
 use crate::engine::cx::Cx;
-use crate::engine::key::{BackendId, ContextId};
+use crate::engine::key::{BackendId, ContextId, PoolKey};
 use crate::engine::settings::{PoolSettings, Settings};
 use crate::engine::slot::Access;
 
@@ -9,12 +9,12 @@ use super::Pool;
 use super::backend::{Backend, Rotation, Want};
 
 impl Pool {
-    /// The least loaded pipe of `context` that takes a request of `bytes` bytes. While
+    /// The least loaded pipe of this pool that takes a request of `bytes` bytes. While
     /// writes are paused they go where others are paused already.
     pub fn pick(
         &mut self,
         cx: &mut Cx,
-        context: ContextId,
+        key: PoolKey,
         access: Access,
         bytes: usize,
         settings: &Settings,
@@ -28,8 +28,8 @@ impl Pool {
             _ => 1,
         };
         let (best, silent_since, behind_script) = self
-            .contexts
-            .get(context)?
+            .endpoint
+            .pool(key)?
             .pipes
             .iter()
             .filter_map(|id| Some((*id, backends.get(*id)?)))
@@ -55,7 +55,7 @@ impl Pool {
         }
         if behind_script {
             // It goes down that one for want of another.
-            self.want(Want::Pipe(context));
+            self.want(Want::Pipe(key));
         }
         Some(best)
     }
@@ -85,8 +85,7 @@ impl Pool {
             let backend = self.backends.get(*id);
             *id != carrier && backend.is_some_and(|b| b.rotation() == Some(Rotation::Writes))
         };
-        self.contexts
-            .get(context)
-            .is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused))
+        let pool = self.endpoint.pools.get(context);
+        pool.is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused))
     }
 }

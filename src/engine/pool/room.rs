@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
-use crate::engine::key::{BackendId, ContextId};
+use crate::engine::key::{BackendId, ContextId, PoolKey};
 use crate::engine::lease::lent::LeaseFor;
 use crate::engine::planted::{self, Bug};
 use crate::resp::NotExecuted;
@@ -59,7 +59,7 @@ impl Pool {
             if backend.context() == context && matches!(want, Want::Pipe(_)) {
                 continue;
             }
-            let pool = self.contexts.get(backend.context());
+            let pool = self.endpoint.pool(backend.pool_key());
             // Clients that a pipe was handed to just now have not come to send yet.
             let idle =
                 since < now && backend.is_quiet() && !pool.is_some_and(|p| p.is_waited_for());
@@ -106,11 +106,11 @@ impl Pool {
     pub fn why_not(&self, cx: &Cx) -> NotExecuted<'_> {
         if cx.draining {
             NotExecuted::Draining
-        } else if self.server.credentials_refused {
+        } else if self.endpoint.credentials_refused {
             NotExecuted::BackendAuth
-        } else if self.server.backoff.failures() > 0 {
+        } else if self.endpoint.backoff.failures() > 0 {
             NotExecuted::NoBackend {
-                last_error: &self.server.last_error,
+                last_error: &self.endpoint.last_error,
             }
         } else if self.wanting {
             NotExecuted::BudgetSpent
@@ -121,8 +121,8 @@ impl Pool {
 
     /// No dial for a while.
     pub fn dial_ended_badly(&mut self, cx: &mut Cx, error: String) {
-        let pause = self.server.backoff.failed(&mut cx.jitter);
-        if self.server.last_error != error || self.server.backoff.failures() == 1 {
+        let pause = self.endpoint.backoff.failed(&mut cx.jitter);
+        if self.endpoint.last_error != error || self.endpoint.backoff.failures() == 1 {
             tracing::warn!(error, "no connection to the server");
         }
         if error.starts_with("ERR max number of clients") {
@@ -131,31 +131,31 @@ impl Pool {
             cx.shared.budget.stop_growth(true);
         }
         cx.counters.dials_failed += 1;
-        self.server.last_error = error;
-        self.server.dial_at = cx.now + pause;
-        cx.wake_at(self.server.dial_at);
+        self.endpoint.last_error = error;
+        self.endpoint.dial_at = cx.now + pause;
+        cx.wake_at(self.endpoint.dial_at);
     }
 
     /// The server has accepted the context that this backend is in.
     pub fn context_reached(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get(id) {
-            self.contexts.accepted(backend.context());
+            self.accepted(backend.context());
         }
     }
 
-    /// A spare backend that can be set to `context`.
-    pub fn spare_for(&mut self, cx: &Cx, context: ContextId) -> Option<BackendId> {
+    /// A spare backend that can serve this pool.
+    pub fn spare_for(&mut self, cx: &Cx, key: PoolKey) -> Option<BackendId> {
         let fits = |id: &BackendId| {
             let spare = self.backends.get(*id).filter(|spare| spare.is_quiet());
-            spare.is_some_and(|b| self.can_become(cx, b, context) || planted::has(Bug::UserChanged))
+            spare.is_some_and(|b| self.can_become(cx, b, key) || planted::has(Bug::UserChanged))
         };
         let at = self.spares.iter().rposition(fits)?;
         Some(self.spares.remove(at))
     }
 
     /// See [`Engine::can_become`].
-    pub fn becomes(&self, cx: &Cx, id: BackendId, context: ContextId) -> bool {
+    pub fn becomes(&self, cx: &Cx, id: BackendId, key: PoolKey) -> bool {
         let backend = self.backends.get(id);
-        backend.is_some_and(|backend| self.can_become(cx, backend, context))
+        backend.is_some_and(|backend| self.can_become(cx, backend, key))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
-use crate::engine::key::{BackendId, ContextId, CredentialId};
+use crate::engine::key::{BackendId, ContextId, CredentialId, PoolKey};
 use crate::session::Account;
 
 use super::Pool;
@@ -37,11 +37,11 @@ impl Pool {
     /// Whether a pipe that was taken out of use to check a login is about to serve again those who
     /// want one: none is dialled meanwhile.
     pub fn comes_back_soon(&mut self, cx: &mut Cx, want: Want) -> bool {
-        let Want::Pipe(context) = want else {
+        let Want::Pipe(key) = want else {
             return false;
         };
         let checks = |b: &Backend| {
-            b.context() == context && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
+            b.pool_key() == key && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
         };
         let Some(backend) = self.backends.values().find(|b| checks(b)) else {
             return false;
@@ -84,11 +84,12 @@ impl Pool {
             .is_some_and(|at| cx.now.saturating_sub(at) < SELECT_REFUSED)
     }
 
-    /// Whether a backend can be set to `context`: it is of the same user, who may do that.
-    pub fn can_become(&self, cx: &Cx, backend: &Backend, context: ContextId) -> bool {
-        let (from, to) = (backend.context(), context);
-        let db = |id| self.contexts.get(id).map(|pool| pool.context.db);
-        self.contexts.credential(to) == Some(backend.credential())
+    /// Whether a backend can serve this pool: it leads there, and is of the same user, who may do that.
+    pub fn can_become(&self, cx: &Cx, backend: &Backend, key: PoolKey) -> bool {
+        let (from, to) = (backend.context(), key.context);
+        let db = |id| self.contexts.get(id).map(|context| context.db);
+        backend.endpoint() == key.endpoint
+            && self.contexts.credential(to) == Some(backend.credential())
             && (db(from) == db(to) || !self.may_not_select(cx, backend.credential()))
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::key::{ClientId, ContextId};
+use crate::engine::key::{ClientId, EndpointId, PoolKey};
 
 use super::backend::Want;
 
@@ -69,16 +69,36 @@ impl Wants {
         }
     }
 
-    /// Those whom a backend in one of these contexts may serve as it is, in order.
-    pub fn of(&self, contexts: impl Iterator<Item = ContextId>) -> Vec<Want> {
-        let pipes = contexts.filter_map(|context| {
-            let want = Want::Pipe(context);
+    /// Those whom a backend of one of these pools may serve as it is, in order.
+    pub fn of(&self, pools: impl Iterator<Item = PoolKey>) -> Vec<Want> {
+        let pipes = pools.filter_map(|key| {
+            let want = Want::Pipe(key);
             Some((*self.places.get(&want)?, want))
         });
         let leases = self.leases.iter();
         let leases = leases.map(|(place, client)| (*place, Want::Lease(*client)));
         let all: BTreeMap<u64, Want> = pipes.chain(leases).collect();
         all.into_values().collect()
+    }
+
+    /// Whoever wants a pipe to one server wants one to the other, at the same place in the line.
+    pub fn move_on(&mut self, from: EndpointId, to: EndpointId) {
+        let all: Vec<(u64, Want)> = self.line.iter().map(|(at, want)| (*at, *want)).collect();
+        for (place, want) in all {
+            if let Want::Pipe(key) = want
+                && key.endpoint == from
+            {
+                self.remove(want);
+                let context = key.context;
+                self.put(
+                    place,
+                    Want::Pipe(PoolKey {
+                        endpoint: to,
+                        context,
+                    }),
+                );
+            }
+        }
     }
 
     /// Whether the last look did not come to the end.
@@ -133,10 +153,16 @@ mod tests {
     use slotmap::SlotMap;
 
     use super::*;
+    use crate::engine::key::{ContextId, LoginId};
 
-    fn wants(count: usize) -> (Wants, Vec<ContextId>) {
+    fn wants(count: usize) -> (Wants, Vec<PoolKey>) {
         let mut keys: SlotMap<ContextId, ()> = SlotMap::with_key();
-        let contexts: Vec<ContextId> = (0..count).map(|_| keys.insert(())).collect();
+        let endpoint = EndpointId::first(0);
+        let mut key = |_| PoolKey {
+            endpoint,
+            context: keys.insert(()),
+        };
+        let contexts: Vec<PoolKey> = (0..count).map(&mut key).collect();
         let mut wants = Wants::default();
         for context in &contexts {
             wants.push(Want::Pipe(*context));
@@ -146,7 +172,7 @@ mod tests {
     }
 
     /// One look at which those are served who are in `served`.
-    fn looked_at(wants: &mut Wants, served: &[ContextId]) -> Vec<ContextId> {
+    fn looked_at(wants: &mut Wants, served: &[PoolKey]) -> Vec<PoolKey> {
         let mut look = wants.look();
         let mut seen = Vec::new();
         while let Some((place, want)) = wants.next(&mut look) {
@@ -175,9 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_a_pipe_wants_one_to_the_server_that_takes_the_place() {
+        let (mut wants, keys) = wants(3);
+        let (first, second) = (EndpointId::first(0), EndpointId::first(0).successor());
+        wants.push(Want::Login(LoginId::default()));
+        wants.move_on(first, second);
+        let moved = keys.iter().map(|key| PoolKey {
+            endpoint: second,
+            ..*key
+        });
+        assert!(keys.iter().all(|key| !wants.contains(Want::Pipe(*key))));
+        assert!(wants.contains(Want::Login(LoginId::default())));
+        assert_eq!(looked_at(&mut wants, &[]), moved.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn of_many_a_look_is_at_the_first_and_in_time_at_everybody() {
         let (mut wants, contexts) = wants(1000);
-        let mut all: BTreeSet<ContextId> = BTreeSet::new();
+        let mut all: BTreeSet<PoolKey> = BTreeSet::new();
         let mut looks = 0;
         while all.len() < 1000 {
             let seen = looked_at(&mut wants, &[]);

@@ -10,7 +10,8 @@ use crate::engine::Accepted;
 use crate::session::ClientFilter;
 use crate::session::client_line::Address;
 
-use crate::runtime::message::{AcceptedSocket, Load};
+use crate::runtime::message::{AcceptedSocket, HealthVerdict, Load};
+use crate::topology::Topology;
 
 /// Whether the worker has been woken since it last looked.
 #[derive(Default)]
@@ -188,7 +189,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
     assert!(inbox.ask(asker(ticket), Question::Figures));
-    inbox.health(false);
+    inbox.health(verdict(false));
     inbox.drain();
     reader.take(&inbox);
     assert_eq!(reader.taken.len(), 6, "{:?}", reader.taken);
@@ -212,6 +213,13 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     );
 }
 
+fn verdict(answering: bool) -> HealthVerdict {
+    HealthVerdict {
+        endpoint: Topology::default().endpoint(),
+        answering,
+    }
+}
+
 fn kind(message: &Message) -> &'static str {
     match message {
         Message::Client(_) => "client",
@@ -228,13 +236,13 @@ fn kind(message: &Message) -> &'static str {
 fn news_is_the_last_of_its_kind_however_often_it_came() {
     let (inbox, mut reader) = (inbox(), Reader::new());
     for answering in [true, true, false] {
-        inbox.health(answering);
+        inbox.health(verdict(answering));
         inbox.publish();
         inbox.commands_learned();
     }
     reader.take(&inbox);
     assert_eq!(reader.taken.len(), 3);
-    assert!(matches!(reader.taken[0], Message::Health(false)));
+    assert!(matches!(reader.taken[0], Message::Health(last) if last == verdict(false)));
 }
 
 /// The proof that the property above finds what it is for.

@@ -11,7 +11,7 @@ use super::*;
 use crate::admission::{Budget, DialRate};
 use crate::command::{CommandTable, Policy};
 use crate::engine::settings::Settings as EngineSettings;
-use crate::engine::{Accepted, Identity, Rules, Shared};
+use crate::engine::{Accepted, Identity, Rules, Setup, Shared};
 use crate::runtime::message::Load;
 use crate::runtime::settings::Settings;
 use crate::session::Access;
@@ -39,7 +39,16 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
     let identity = Arc::new(Identity {
         name: "test".to_owned(),
     });
-    let engine = Engine::new((0, 1), current.rules(), identity, shared, 0, 1);
+    let engine = Engine::new(Setup {
+        worker: 0,
+        workers: 1,
+        rules: current.rules(),
+        topology: current.topology(),
+        identity,
+        shared,
+        initial_db: 0,
+        seed: 1,
+    });
     let (control, _) = channel(1);
     let links = Links {
         worker: 0,

@@ -1,0 +1,125 @@
+//! Another server takes the place of the one there was, while clients are connected: they stay, and
+//! go on at the one that is there now. Driven from inside the process: no configuration says so.
+
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use narrows::command::{CommandTable, Policy};
+use narrows::engine::{self, Rules};
+use narrows::runtime;
+use narrows::runtime::settings::{Listen, Settings};
+use narrows::session::Access;
+use narrows::topology::ServerAddress;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::load::UNKNOWN;
+use crate::role::role;
+use crate::setup::other_clients;
+use crate::support::{Conn, PATIENCE, RedisServer, wait_until};
+
+fn settings_for(server: &RedisServer) -> Settings {
+    Settings {
+        listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
+        backend: ServerAddress::Unix(server.socket().into()),
+        workers: 2,
+        ..Settings::default()
+    }
+}
+
+/// narrows in a thread of this process, which is its control thread.
+struct Inside {
+    address: String,
+    reloads: UnboundedSender<Settings>,
+    thread: JoinHandle<bool>,
+}
+
+impl Inside {
+    fn in_front_of(server: &RedisServer) -> Self {
+        let settings = settings_for(server);
+        let (reloads, mut asked) = unbounded_channel();
+        let (told, addresses) = channel();
+        let live = async move {
+            let narrows = runtime::start(settings, rules()).unwrap();
+            told.send(narrows.addresses[0].clone()).unwrap();
+            while let Some(settings) = asked.recv().await {
+                narrows.reload(settings, |_| rules());
+            }
+            narrows.drain().await
+        };
+        let thread = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(live)
+        });
+        Self {
+            address: addresses.recv().unwrap(),
+            reloads,
+            thread,
+        }
+    }
+
+    /// Another server takes the place of the one there was.
+    fn goes_to(&self, server: &RedisServer) {
+        self.reloads.send(settings_for(server)).unwrap();
+    }
+
+    /// Whether it has ended with everything done.
+    fn ends(self) -> bool {
+        drop(self.reloads);
+        self.thread.join().unwrap()
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        settings: engine::settings::Settings::default(),
+        commands: CommandTable::builtin(),
+        policy: Policy::default(),
+        access: Access::default(),
+    }
+}
+
+#[test]
+fn clients_stay_and_go_on_at_the_server_that_has_come_and_the_one_before_is_left_alone() {
+    let (before, after) = (RedisServer::start(), RedisServer::start());
+    let mut direct = (before.connect(), after.connect());
+    direct.0.expect(&["SET", "k", "before"], "+OK\r\n");
+    direct.1.expect(&["SET", "k", "after"], "+OK\r\n");
+    direct.1.expect(&["REPLICAOF", "127.0.0.1", "1"], "+OK\r\n");
+    let narrows = Inside::in_front_of(&before);
+    // One for each worker.
+    let connect = || Conn::connect(&narrows.address);
+    let mut clients = [connect(), connect()];
+    for client in &mut clients {
+        client.expect(&["GET", "k"], "$6\r\nbefore\r\n");
+        assert_eq!(role(client, "3"), "master");
+    }
+    // One that is lent a connection, and leaves something on it.
+    let mut waits = connect();
+    waits.send_command(&["BLPOP", "q", "0"]);
+    wait_until("it waits", PATIENCE, || {
+        direct
+            .0
+            .call(&["INFO", "clients"])
+            .text()
+            .contains("blocked_clients:1")
+    });
+
+    narrows.goes_to(&after);
+    waits.expect_reply(format!("-{UNKNOWN}\r\n"));
+    waits.expect(&["GET", "k"], "$5\r\nafter\r\n");
+    for client in &mut clients {
+        // Its worker hears of it in its own time.
+        wait_until("its worker goes there", PATIENCE, || {
+            client.call(&["GET", "k"]).text() == "after"
+        });
+        wait_until("its role", PATIENCE, || role(client, "3") == "replica");
+    }
+    wait_until("control has left as well", PATIENCE, || {
+        other_clients(&mut direct.0).is_empty()
+    });
+    let names = other_clients(&mut direct.1).join("\n");
+    assert!(names.contains(":control "), "{names}");
+    direct.0.expect(&["LLEN", "q"], ":0\r\n");
+    assert!(narrows.ends());
+}
