@@ -1,6 +1,7 @@
 //! What replies change for a client on a backend of its own: its transaction opens and closes, the
 //! connection changes its db together with its client, places of `EXEC` are filled.
 
+use crate::session::settle::{MarkedReply, ReplyEffect};
 use crate::session::{Hears, Mark};
 
 use super::clients::hold::Ending;
@@ -16,31 +17,36 @@ impl Engine {
     /// changed, or something was done that may stay.
     pub(super) fn stream_came(&mut self, run: &Run, mark: Mark) {
         if run.ended > 0 {
-            self.settle(run.client, mark, b"*");
+            let (sequence, text) = (run.first, &b"*"[..]);
+            self.settle(
+                run.client,
+                MarkedReply {
+                    mark,
+                    sequence,
+                    text,
+                },
+            );
         }
     }
 
     /// What a reply changes for its client and for the connection that it has been lent: the one
-    /// place where it does. What the client hears of it.
-    fn settle(&mut self, id: ClientId, mark: Mark, reply: &[u8]) -> Hears {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Hears::AsIs;
-        };
-        let (session, Some(lease)) = (&mut client.session, client.lease.as_mut()) else {
-            return Hears::AsIs;
-        };
-        let lent = &mut lease.lent;
-        let hears = (lent.bracket).settle(&mut session.lost, mark, reply, session.protocol);
-        if let Some(feed) = &mut lent.feed {
-            feed.settle(mark, reply);
+    /// place where it does. What else comes of it; `None`: there is no such connection.
+    fn settle(&mut self, id: ClientId, reply: MarkedReply<'_>) -> Option<ReplyEffect> {
+        let effect = self.clients.settling(id)?.settle(reply);
+        if let Some(change) = effect.stream
+            && let Some(feed) = self.clients.feed(id)
+        {
+            feed.settle(change);
         }
-        if let Some(pin) = lent.pins.settle(mark, reply) {
-            let (client_id, addr) = (session.id, client.address.peer());
+        if let Some(pin) = effect.pinned
+            && let Some(client) = self.clients.get(id)
+        {
+            let (client_id, addr) = (client.session.id, client.address.peer());
             let reason = pin.label();
             tracing::info!(client_id, addr, reason, "a client keeps a connection");
         }
         self.lease_lasts_no_more(id);
-        hears
+        Some(effect)
     }
 
     /// A whole reply to a marked request.
@@ -53,26 +59,21 @@ impl Engine {
         silent: bool,
     ) {
         let id = run.client;
-        let Some(client) = self.clients.get_mut(id) else {
+        let marked = MarkedReply {
+            mark,
+            sequence: run.first,
+            text: reply,
+        };
+        let Some(effect) = self.settle(id, marked) else {
             return;
         };
-        let Some(lease) = client.lease.as_mut() else {
-            return;
-        };
-        let places = match mark {
-            Mark::ExecFilled => lease.lent.bracket.take_places(),
-            _ => Vec::new(),
-        };
-        lease.lent.bracket.count(mark, run.first);
-        let queued = lease.lent.bracket.queued(run.first);
-        let mut hears = self.settle(id, mark, reply);
-        let ran = !places.is_empty() && reply.starts_with(b"*") && reply != b"*-1\r\n";
-        let mut filling = match ran {
-            true => self.fill(backend, id, reply, (places, queued)),
-            false => None,
-        };
-        let fits = |filling: &Filling| Some(filling.elements()) == queued;
-        let misplaced = ran && !filling.as_ref().is_some_and(fits);
+        let (mut hears, mut filling, mut misplaced) = (effect.hears, None, false);
+        if let Some(fills) = effect.fills {
+            let queued = fills.queued;
+            filling = self.fill(backend, id, reply, fills);
+            let fits = |filling: &Filling| Some(filling.elements()) == queued;
+            misplaced = !filling.as_ref().is_some_and(fits);
+        }
         if let Some(filled) = filling.take_if(|filling| misplaced || filling.is_whole()) {
             hears = Hears::Instead(filled.text());
         }
@@ -87,8 +88,11 @@ impl Engine {
         if let Some(order) = self.clients.lent(id).and_then(|lent| lent.pause.take()) {
             self.cx.pause_answered(order, reply);
         }
-        if mark == Mark::Switch {
-            hears = self.switched(backend, id, reply);
+        if mark == Mark::Switch
+            && let Some(to) = self.clients.lent(id).and_then(|lent| lent.switch.take())
+            && effect.switches
+        {
+            hears = self.switched(backend, id, to, reply);
         }
         // The places that are still empty are filled when all workers have answered.
         if !silent && filling.is_none() {
@@ -114,12 +118,8 @@ impl Engine {
         }
     }
 
-    /// The answer to `SELECT` or `HELLO` outside of `MULTI`.
-    fn switched(&mut self, backend: BackendId, id: ClientId, reply: &[u8]) -> Hears {
-        let switch = self.clients.lent(id).and_then(|lent| lent.switch.take());
-        let Some(to) = switch.filter(|_| reply.first() != Some(&b'-')) else {
-            return Hears::AsIs;
-        };
+    /// `SELECT` or `HELLO` outside of `MULTI` was not refused.
+    fn switched(&mut self, backend: BackendId, id: ClientId, to: Setting, reply: &[u8]) -> Hears {
         let Some(client) = self.clients.get(id) else {
             return Hears::AsIs;
         };

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::resp::Refusal;
 use crate::session::Mark;
+use crate::session::settle::Unanswered;
 use crate::telemetry::{Leave, Undelivered};
 
 use super::Engine;
-use super::clients::Unanswered;
 use super::clients::hold::{Ending, Hold};
 use super::key::{BackendId, ClientId};
 use super::planted::{self, Bug};

@@ -5,6 +5,7 @@
 use crate::command::{Lookup, Spec};
 use crate::resp::{Args, Argument, Refusal, write};
 use crate::session::bracket::Place;
+use crate::session::settle::Fills;
 use crate::session::step::QueueAs;
 use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
@@ -51,7 +52,7 @@ impl Engine {
         };
         let outcome = self.lend(id, rules, sent, spec, Receiver::Client);
         if outcome == Outcome::Taken
-            && let Some(filled) = Filled::by(queue_as, bytes)
+            && let Some(filled) = filled_by(queue_as, bytes)
             && let Some(lent) = self.clients.lent(id)
         {
             lent.bracket.fill(sequence, filled);
@@ -60,13 +61,13 @@ impl Engine {
     }
 
     /// Fills the places of `EXEC`'s reply, in their order, as far as this worker can. `None` when
-    /// the reply is no array. `queued` commands were to run.
+    /// the reply is no array.
     pub(super) fn fill(
         &mut self,
         backend: BackendId,
         id: ClientId,
         reply: &[u8],
-        (places, queued): (Vec<Place>, Option<u32>),
+        Fills { places, queued }: Fills,
     ) -> Option<Filling> {
         let mut wanted = places.into_iter().peekable();
         let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
@@ -184,5 +185,16 @@ impl Engine {
         }
         self.renamed(id, names_bytes);
         Queued::Text(reply)
+    }
+}
+
+/// What belongs in the place of `request`, which is queued so; `None`: the server's own answer.
+fn filled_by(queue_as: QueueAs, request: &[u8]) -> Option<Filled> {
+    match queue_as {
+        QueueAs::AsIs => None,
+        QueueAs::Info { section } => Some(Filled::Info { section }),
+        QueueAs::Select(db) => Some(Filled::Select(db)),
+        QueueAs::Local(_) => Some(Filled::Local(request.into())),
+        QueueAs::Asked(_) => Some(Filled::Asked(request.into())),
     }
 }

@@ -4,110 +4,9 @@
 //! Nothing is guessed ahead: the state changes when a reply is here, and whoever decides by it
 //! first lets all earlier replies come in.
 
-use crate::command::Pin;
 use crate::resp::{Protocol, Refusal, write};
 
-use super::LostBracket;
-use super::step::QueueAs;
-
-/// What the reply to a request changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// `WATCH`.
-    Watch,
-    /// `UNWATCH`.
-    Unwatch,
-    /// `MULTI`.
-    Multi,
-    /// `EXEC`.
-    Exec,
-    /// `EXEC`, whose reply holds places that narrows fills in.
-    ExecFilled,
-    /// `DISCARD`.
-    Discard,
-    /// A `DISCARD` of narrows' own in the place of an `EXEC` that must not run: [`Doom::Refused`].
-    Abort,
-    /// The same for [`Doom::WatchLost`].
-    AbortUnwatched,
-    /// `SELECT` or `HELLO` outside `MULTI`: the connection changes with its client.
-    Switch,
-    /// A command that changes subscriptions; its reply is an error, or confirmations.
-    Subscribe,
-    /// `MONITOR`.
-    Monitor,
-    /// `CLIENT TRACKING ON`.
-    TrackingOn,
-    /// `CLIENT TRACKING OFF`.
-    TrackingOff,
-    /// `WAIT`.
-    Wait,
-    /// `WAITAOF`.
-    WaitAof,
-    /// `CLIENT PAUSE` or `CLIENT UNPAUSE`.
-    Pause,
-    /// What leaves state on its connection if the server does it.
-    Pin(Pin),
-    /// `HIMPORT DISCARDALL`; inside `MULTI` it is only queued.
-    HimportsNoMore,
-    /// `CLIENT NO-TOUCH OFF`.
-    TouchesAgain,
-    /// `CLIENT IMPORT-SOURCE OFF`.
-    ImportsNoMore,
-}
-
-impl Mark {
-    /// Whether its reply may change whether the server queues commands.
-    fn moves(self) -> bool {
-        matches!(
-            self,
-            Self::Multi
-                | Self::Exec
-                | Self::ExecFilled
-                | Self::Discard
-                | Self::Abort
-                | Self::AbortUnwatched
-        )
-    }
-
-    /// That of a command that undoes what has pinned its client, if there is one. A mark has no room
-    /// for a second kind of [`Pin`]: each has a name of its own.
-    pub fn undoing(pin: Pin) -> Option<Self> {
-        match pin {
-            Pin::Himport => Some(Self::HimportsNoMore),
-            Pin::NoTouch => Some(Self::TouchesAgain),
-            Pin::ImportSource => Some(Self::ImportsNoMore),
-            _ => None,
-        }
-    }
-
-    /// Why narrows has sent a `DISCARD` in the place of an `EXEC`, if it has.
-    pub fn doom(self) -> Option<Doom> {
-        match self {
-            Self::Abort => Some(Doom::Refused),
-            Self::AbortUnwatched => Some(Doom::WatchLost),
-            _ => None,
-        }
-    }
-}
-
-/// Why an `EXEC` must not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doom {
-    /// A command was refused by narrows at queue time.
-    Refused,
-    /// The connection that watched for it is lost: a watched key may have changed.
-    WatchLost,
-}
-
-impl Doom {
-    /// The mark of the `DISCARD` that is sent in place of the `EXEC`.
-    pub fn mark(self) -> Mark {
-        match self {
-            Self::Refused => Mark::Abort,
-            Self::WatchLost => Mark::AbortUnwatched,
-        }
-    }
-}
+use super::{Doom, LostBracket, Mark};
 
 /// A place in `EXEC`'s reply that does not go to the client as it is.
 #[derive(Debug)]
@@ -132,19 +31,6 @@ pub enum Filled {
     },
     /// The server's answer to `SELECT`: if it is `+OK`, the client's db is this one.
     Select(u32),
-}
-
-impl Filled {
-    /// What belongs in the place of `request`, which is queued so; `None`: the server's own answer.
-    pub fn by(queued: QueueAs, request: &[u8]) -> Option<Self> {
-        Some(match queued {
-            QueueAs::AsIs => return None,
-            QueueAs::Info { section } => Self::Info { section },
-            QueueAs::Select(db) => Self::Select(db),
-            QueueAs::Local(_) => Self::Local(request.into()),
-            QueueAs::Asked(_) => Self::Asked(request.into()),
-        })
-    }
 }
 
 /// What a client hears of a reply.

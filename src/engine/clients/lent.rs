@@ -9,24 +9,26 @@ use crate::engine::lease::wait::UNBLOCKED;
 use crate::engine::planted::{self, Bug};
 use crate::engine::slot::Receiver;
 use crate::resp::{Protocol, Refusal, write};
+use crate::session::settle::{Settling, Unanswered};
 use crate::session::{Mark, exec_reply};
 
 use super::{Client, Clients};
 
-/// What is known of a request on a lost lease.
-pub enum Unanswered {
-    /// What comes of it, whatever has become of what was sent for it.
-    Known(Vec<u8>),
-    /// It may have run, and its client goes on.
-    Unknown,
-    /// So may it, and its client cannot go on: whether a transaction has begun is not known to it, and
-    /// what it has sent behind must not run outside of one.
-    Unclear,
-}
-
 impl Clients {
     pub fn lent(&mut self, id: ClientId) -> Option<&mut Lent> {
         Some(&mut self.get_mut(id)?.lease.as_mut()?.lent)
+    }
+
+    /// What the replies to a client change that holds a backend.
+    pub fn settling(&mut self, id: ClientId) -> Option<Settling<'_>> {
+        let client = self.get_mut(id)?;
+        let lent = &mut client.lease.as_mut()?.lent;
+        Some(Settling {
+            bracket: &mut lent.bracket,
+            pins: &mut lent.pins,
+            lost: &mut client.session.lost,
+            protocol: client.session.protocol,
+        })
     }
 
     /// The feed of the client that holds a backend, if it has one.
@@ -65,28 +67,16 @@ impl Clients {
         let (Receiver::Lent(mark) | Receiver::LentSilent(mark)) = receiver else {
             return Unanswered::Unknown;
         };
-        let mut moves = false;
-        if let Some(client) = self.get_mut(id)
-            && let Some(lease) = client.lease.as_mut()
-        {
-            let bracket = &mut lease.lent.bracket;
-            // Which db its client would be in then nobody knows.
-            moves = mark == Mark::ExecFilled && bracket.moves();
-            let protocol = client.session.protocol;
-            if let Some(told) = bracket.unanswered(&mut client.session.lost, mark, protocol) {
-                return Unanswered::Known(told);
-            }
-        }
-        match moves || matches!(mark, Mark::Multi | Mark::Watch | Mark::Switch) {
-            true => Unanswered::Unclear,
-            false => Unanswered::Unknown,
+        match self.settling(id) {
+            Some(settling) => settling.unanswered(mark),
+            None => Unanswered::of(mark),
         }
     }
 
     /// What a wait's client hears in place of its reply, if that means nothing: the connection has
     /// not been moved behind its writes.
     pub fn wait_is_void(&mut self, id: ClientId, mark: Mark) -> Option<Vec<u8>> {
-        if !matches!(mark, Mark::Wait | Mark::WaitAof) {
+        if !mark.acknowledges() {
             return None;
         }
         let void = std::mem::take(&mut self.lent(id)?.offset_unmoved);
@@ -99,9 +89,8 @@ impl Clients {
 
     /// Whether a client that has left would have to wait for what it has written to arrive.
     pub fn would_wait_for_writes(&mut self, id: ClientId, mark: Mark, reply: &[u8]) -> bool {
-        let waits = matches!(mark, Mark::Wait | Mark::WaitAof);
         let wait = self.lent(id).and_then(|lent| lent.wait.as_ref());
-        waits && wait.is_some_and(|wait| wait.was_in_vain(reply))
+        mark.acknowledges() && wait.is_some_and(|wait| wait.was_in_vain(reply))
     }
 
     /// What the client hears whose wait was being ended, with this reply of the server.

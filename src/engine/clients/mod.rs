@@ -35,7 +35,6 @@ use self::debtors::Debtors;
 
 pub use client::{Accepted, Client};
 pub use idle::Over;
-pub use lent::Unanswered;
 pub use list::{is_blocked, view};
 pub use upload::{Stream, Target, WINDOW, lookup};
 

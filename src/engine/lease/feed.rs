@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::planted::{self, Bug};
 use crate::resp::ReplyScanner;
-use crate::session::Mark;
 use crate::session::feed::{FrameKind, Subscriptions, Verb};
+use crate::session::settle::StreamChange;
 
 /// What one client is sent unasked, and where in it we are.
 #[derive(Debug, Default)]
@@ -39,18 +39,15 @@ impl Feed {
         });
     }
 
-    /// The reply to a marked request has come.
-    pub fn settle(&mut self, mark: Mark, reply: &[u8]) {
-        let ok = reply == b"+OK\r\n";
-        match mark {
-            // Refused as a whole.
-            Mark::Subscribe => {
+    /// A reply has changed this.
+    pub fn settle(&mut self, change: StreamChange) {
+        match change {
+            StreamChange::Refused => {
                 self.due.pop_front();
             }
-            Mark::Monitor => self.monitoring |= ok,
-            Mark::TrackingOn => self.tracking |= ok,
-            Mark::TrackingOff => self.tracking &= !ok,
-            _ => {}
+            StreamChange::Monitors => self.monitoring = true,
+            StreamChange::Tracks => self.tracking = true,
+            StreamChange::TracksNoMore => self.tracking = false,
         }
     }
 

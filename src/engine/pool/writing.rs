@@ -3,7 +3,7 @@
 use crate::engine::cx::Cx;
 use crate::engine::key::BackendId;
 use crate::engine::slot::Receiver;
-use crate::resp::{ReplyKind, write};
+use crate::resp::write;
 use crate::session::Mark;
 
 use super::Pool;
@@ -45,14 +45,7 @@ impl Pool {
     /// Whether the reply under way on a backend, to a request with this mark, is one that may be
     /// long, and is no error: it goes on as it comes.
     pub fn streams(&self, id: BackendId, mark: Mark) -> bool {
-        let streams: fn(ReplyKind) -> bool = match mark {
-            Mark::Exec => |kind| matches!(kind, ReplyKind::Array | ReplyKind::Null),
-            Mark::Pin(_) => |kind| {
-                let line = matches!(kind, ReplyKind::Status | ReplyKind::Error);
-                !line && kind != ReplyKind::BlobError
-            },
-            _ => return false,
-        };
+        let streams = |kind| mark.goes_on_as_it_comes(kind);
         // What has begun to be collected is collected to its end.
         self.backends.get(id).is_some_and(|backend| {
             backend.collected.is_empty() && backend.replies.kind().is_some_and(streams)

@@ -1,21 +1,13 @@
 //! Every route in every state: what is decided, as a table, `steps.txt`. A cell that changes shows.
-//!
-//! ```text
-//! # a state            and what is different about the request, if there is a colon
-//! # a state <- another in which all requests mean the same that are not named here
-//! A step
-//!     a request | another | * (all that are not named)
-//! ```
 
 mod requests;
 mod states;
-
-use std::collections::BTreeMap;
 
 use requests::{Row, every_route, rows};
 use states::{State, Twist, states};
 
 use super::*;
+use crate::session::tests::compare;
 
 /// A refusal by its name, and nothing of what it quotes.
 fn named(refusal: &Refusal<'_>) -> String {
@@ -106,40 +98,6 @@ fn found(rows: &[Row]) -> Vec<(String, Vec<String>)> {
     columns
 }
 
-/// What each request means in one state.
-type Column<'t> = BTreeMap<&'t str, &'t str>;
-
-/// The file, by states.
-fn expected<'t>(text: &'t str, rows: &'t [Row]) -> BTreeMap<&'t str, Column<'t>> {
-    let mut columns: BTreeMap<&str, Column<'_>> = BTreeMap::new();
-    let (mut state, mut step, mut named) = ("", "", Vec::new());
-    for line in text.lines() {
-        if let Some(title) = line.strip_prefix("# ") {
-            let (name, base) = title.split_once(" <- ").unwrap_or((title, ""));
-            let base = columns.get(base).cloned().unwrap_or_default();
-            (state, named) = (name, Vec::new());
-            let before = columns.insert(name, base);
-            assert!(before.is_none(), "{name} stands there twice");
-        } else if let Some(requests) = line.strip_prefix("    ") {
-            for request in requests.split(" | ") {
-                let column = columns.get_mut(state).unwrap();
-                assert!(!named.contains(&request), "{state}: {request} twice");
-                named.push(request);
-                if request == "*" {
-                    for row in rows {
-                        column.entry(row.request).or_insert(step);
-                    }
-                } else {
-                    column.insert(request, step);
-                }
-            }
-        } else if !line.is_empty() && !line.starts_with("//") {
-            step = line;
-        }
-    }
-    columns
-}
-
 #[test]
 fn what_every_request_means_in_every_state_is_as_the_table_says() {
     let rows = rows();
@@ -147,19 +105,6 @@ fn what_every_request_means_in_every_state_is_as_the_table_says() {
         let found = rows.iter().any(|row| row.spec.route == route);
         assert!(found, "there is no request for {route:?}");
     }
-    let mut columns = expected(include_str!("steps.txt"), &rows);
-    let mut different = Vec::new();
-    for (name, cells) in found(&rows) {
-        let mut column = columns.remove(&*name).unwrap_or_default();
-        for (row, found) in rows.iter().zip(cells) {
-            let cell = column.remove(row.request);
-            if cell != Some(&found) {
-                different.push(format!("{name} | {} | {cell:?} | {found}", row.request));
-            }
-        }
-        assert!(column.is_empty(), "{name}: of no request: {column:?}");
-    }
-    assert!(different.is_empty(), "{}", different.join("\n"));
-    let left: Vec<_> = columns.keys().collect();
-    assert!(left.is_empty(), "of no state: {left:?}");
+    let requests: Vec<&str> = rows.iter().map(|row| row.request).collect();
+    compare(include_str!("steps.txt"), &requests, found(&rows));
 }

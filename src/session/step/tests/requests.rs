@@ -2,19 +2,7 @@
 
 use crate::command::{Bracket as Verb, CommandTable, Local, Lookup, Pin, Route, Spec};
 use crate::resp::write;
-
-/// All values of an enum. One that is not named here does not compile.
-macro_rules! every {
-    ($type:ident: $($variant:ident)*) => {{
-        let all = [$($type::$variant),*];
-        for one in all {
-            match one {
-                $($type::$variant)|* => {}
-            }
-        }
-        all
-    }};
-}
+use crate::session::tests::every;
 
 pub fn every_route() -> Vec<Route> {
     let locals = every!(Local: ClientId ClientInfo ClientList ClientKill ClientSetname ClientGetname
