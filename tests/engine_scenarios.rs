@@ -342,7 +342,7 @@ fn nothing_follows_an_unknown_outcome_where_that_disconnects() {
     desk.engine.backend_gone(backend, desk.now);
     desk.turn();
     assert_eq!(desk.hears(client), "");
-    assert_eq!(desk.engine.clients_len(), 0);
+    assert_eq!(desk.engine.survey().clients_len(), 0);
 }
 
 #[test]
@@ -376,8 +376,8 @@ fn asking_for_one_db_after_another_of_a_dead_server_fills_no_memory() {
             assert!(desk.hears(client).starts_with("-TRYAGAIN"));
         }
     }
-    assert_eq!(desk.engine.census().clients, 0);
-    assert!(desk.engine.census().contexts < 300);
+    assert_eq!(desk.engine.survey().census().clients, 0);
+    assert!(desk.engine.survey().census().contexts < 300);
 }
 
 #[test]
@@ -396,7 +396,11 @@ fn what_is_sent_behind_a_select_that_could_not_be_carried_out_does_not_run() {
         desk.says(client, "SET k v\r\n");
         desk.answers(backend, b"$1\r\na\r\n");
         assert!(!desk.written(backend).contains("SET"));
-        assert_eq!(desk.engine.census().clients, 1, "only the busy one is left");
+        assert_eq!(
+            desk.engine.survey().census().clients,
+            1,
+            "only the busy one is left"
+        );
     }
 }
 

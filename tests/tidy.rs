@@ -206,6 +206,7 @@ fn the_repository_is_tidy() {
         sources.push(source);
     }
     rooms::check_engine(&sources, &mut offences);
+    rooms::check_fields(&sources, &mut offences);
     if let Ok(text) = std::fs::read_to_string(root.join("config/narrows.toml")) {
         check_keys("config/narrows.toml", &text, &mut offences);
     }

@@ -12,10 +12,10 @@ use crate::session::step::{TransactionPart, part_of_transaction};
 use super::clients::hold::{Hold, Outcome};
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
-use super::planted;
+use super::reach::{Blocking, Traffic};
 use super::request::name_of;
 use super::slot::{Fate, Receiver, access_of};
-use super::{Engine, Rules};
+use super::{Rules, planted};
 
 /// Most commands of a block on a pipe: others wait behind it.
 const COMMANDS_MAX: usize = 1024;
@@ -30,10 +30,10 @@ struct Part<'r> {
     fate: Fate,
 }
 
-impl Engine {
+impl Blocking<'_> {
     /// `bytes` begin with a `MULTI`, `multi` bytes long, of a client without a lease. What becomes
     /// of it, and of how many bytes.
-    pub(super) fn block(
+    pub fn block(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -56,11 +56,16 @@ impl Engine {
         let length = parts.iter().map(|part| part.bytes).sum();
         let holds_up = |part: &Part<'_>| self.cx.pause_holds_up(access_of(part.spec));
         if parts.iter().any(holds_up) {
-            return (self.clients.hold_for_pause(&mut self.cx, id), length);
+            return (self.clients.hold_for_pause(self.cx, id), length);
         }
-        (self.send_block(id, rules, bytes, &parts, length), length)
+        (
+            self.traffic().send_block(id, rules, bytes, &parts, length),
+            length,
+        )
     }
+}
 
+impl Traffic<'_> {
     fn send_block(
         &mut self,
         id: ClientId,
@@ -84,7 +89,7 @@ impl Engine {
             let key = self.pool.key_of(context);
             match self
                 .pool
-                .pick(&mut self.cx, key, access, length, &rules.settings)
+                .pick(self.cx, key, access, length, &rules.settings)
             {
                 Some(pipe) => pipe,
                 None => {

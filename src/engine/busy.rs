@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
 use super::clients::Client;
-use super::key::{BackendId, ClientId};
+use super::key::{BackendId, ClientId, EndpointId};
 use super::pool::backend::{Backend, Rotation};
+use super::reach::Traffic;
 use super::slot::{Fate, Receiver, Slot};
 
 /// How long a script may be the oldest request of a pipe that says nothing before others are
@@ -19,6 +19,11 @@ pub const SCRIPT_AFTER: Duration = Duration::from_millis(50);
 
 /// How long ago a server that answers can have said what is read now.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
+
+/// Silence of a pipe that owes replies, while the server answers others, from which its
+/// oldest request is taken for a paused write, or the pipe for a broken one where that is a
+/// read. One server runs one command at a time, so nothing else explains it.
+pub const PAUSED_AFTER: Duration = Duration::from_millis(500);
 
 impl Backend {
     /// When this pipe begins to stand behind a script, if its oldest request is one.
@@ -33,9 +38,9 @@ impl Backend {
     }
 }
 
-impl Engine {
+impl Traffic<'_> {
     /// The oldest request of a pipe is a script, and has been for a while.
-    pub(super) fn stands_behind_script(&mut self, id: BackendId) {
+    pub fn stands_behind_script(&mut self, id: BackendId) {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
@@ -46,7 +51,7 @@ impl Engine {
     }
 
     /// The server has said, in answer to something else than a script, that it is busy with one.
-    pub(super) fn heard_busy(&mut self, reply: &[u8]) {
+    pub fn heard_busy(&mut self, reply: &[u8]) {
         let known = self.cx.shared.busy.says(self.cx.now).is_some();
         let asked = self.cx.now.saturating_sub(ROUND_TRIP);
         self.cx.shared.busy.heard(reply, asked, self.cx.now);
@@ -56,7 +61,7 @@ impl Engine {
     }
 
     /// Asks again elsewhere what stands behind scripts, since it is known that the server is busy.
-    pub(super) fn go_around_scripts(&mut self) {
+    pub fn go_around_scripts(&mut self) {
         let behind = |b: &Backend| b.rotation() == Some(Rotation::Script);
         let stuck = self.pool.backends.iter().filter(|(_, b)| behind(b));
         let stuck: Vec<BackendId> = stuck.map(|(id, _)| id).collect();
@@ -70,7 +75,7 @@ impl Engine {
     /// Clients of whom nothing is on this pipe but reads, behind its oldest request, ask again
     /// elsewhere. Their places stay until the replies have come, which reach nobody. Whoever has
     /// anything else there has to wait for that, so that everything keeps its order.
-    pub(super) fn ask_elsewhere(&mut self, id: BackendId) {
+    pub fn ask_elsewhere(&mut self, id: BackendId) {
         if !self.cx.rules.settings.clients.replay_reads {
             return;
         }
@@ -117,10 +122,55 @@ impl Engine {
                 bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
             }
             let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-            self.clients.rewind(&mut self.cx, client, &bytes, count);
+            self.clients.rewind(self.cx, client, &bytes, count);
             for (sequence, _) in requests {
-                self.clients.replies_in(&mut self.cx, client, sequence, 1);
+                self.clients.replies_in(self.cx, client, sequence, 1);
             }
+        }
+    }
+
+    /// This server does, or does not, answer narrows' own health check. Told at each check
+    /// that is answered, and once when none is any more.
+    pub fn health_checked(&mut self, endpoint: EndpointId, answering: bool) {
+        if endpoint != self.pool.endpoint.id() {
+            // Another one has taken its place since.
+            return;
+        }
+        if self.pool.endpoint.answering != answering {
+            self.pool.endpoint.answering = answering;
+            if answering {
+                self.pool.endpoint.dial_at = self.pool.endpoint.dial_at.min(self.cx.now);
+            }
+            self.cx.wake_at(self.cx.now);
+        }
+        if !answering {
+            return;
+        }
+        if self.cx.shared.budget.growth_stopped() {
+            // Idle backends go back to a server that is short of room.
+            self.cx.wake_at(self.cx.now);
+        }
+        if self.cx.shared.busy.says(self.cx.now).is_some() {
+            self.go_around_scripts();
+        }
+        let mut lanes = Vec::new();
+        for (id, backend) in &mut self.pool.backends {
+            let silent = self.cx.now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
+            let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
+            if silent && owes && backend.rotation() == Some(Rotation::Open) {
+                if backend.owes_despite_a_pause() {
+                    // A read or a ping: it is this connection that says nothing.
+                    tracing::info!("the server answers others: a connection says nothing");
+                    backend.turn_to(Rotation::Rested);
+                } else {
+                    tracing::info!("the server answers others: writes seem to be paused");
+                    backend.turn_to(Rotation::Writes);
+                    lanes.push(id);
+                }
+            }
+        }
+        for id in lanes {
+            self.ask_elsewhere(id);
         }
     }
 }

@@ -19,19 +19,19 @@ use crate::session::put_back::{is_nil, put_back};
 use crate::session::waiting::Takes;
 use crate::telemetry::{Leave, Undelivered};
 
-use super::Engine;
 use super::clients::Client;
 use super::effect::Reply;
 use super::key::{BackendId, ClientId};
 use super::planted::{self, Bug};
 use super::pool::backend::{Backend, Phase, Want};
 use super::pool::loss::Loss;
+use super::reach::Blocking;
 use super::waits::cancels::{AGAIN, Asked, Came, Cancel, PATIENCE, Why};
 
-impl Engine {
+impl Blocking<'_> {
     /// Whether the wait on a backend can be ended without losing anything, and has to be for that.
-    pub(super) fn may_end_wait(&self, id: BackendId) -> bool {
-        let under_way = self.waits.cancels.is_under_way(id);
+    pub fn may_end_wait(&self, id: BackendId) -> bool {
+        let under_way = self.waits.cancels().is_under_way(id);
         let unsent = self.pool.backends.get(id).is_some_and(|backend| {
             let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
             wait > 0 && backend.out.unsent_len() >= wait
@@ -48,26 +48,26 @@ impl Engine {
         let known = |backend: &Backend| backend.server_id.is_some();
         // A part of its reply has gone to its client: the server is done with it.
         self.pool.backends.get(id).is_some_and(|backend| {
-            !backend.begun && (self.waits.cancels.is_under_way(id) || known(backend))
+            !backend.begun && (self.waits.cancels().is_under_way(id) || known(backend))
         })
     }
 
     /// Ends the wait of a client that is here.
-    pub(super) fn end_wait(&mut self, id: ClientId, why: Why) {
+    pub fn end_wait(&mut self, id: ClientId, why: Why) {
         let Some(lease) = self
             .clients
             .get(id)
             .and_then(|client| client.lease.as_ref())
         else {
             // It stands in line. What it is being tried for decides first.
-            return match self.waits.tries.contains_key(&id) {
+            return match self.waits.is_tried(id) {
                 true => {}
-                false => self.close_for(id, Leave::Drained),
+                false => self.clients.close_for(self.cx, id, Leave::Drained),
             };
         };
         let backend = lease.backend();
         let begun = self.pool.backends.get(backend).is_some_and(|b| b.begun);
-        match (why, self.waits.cancels.is_under_way(backend)) {
+        match (why, self.waits.cancels().is_under_way(backend)) {
             // It is served, or somebody else ends it.
             (Why::Unblocked { asker, .. }, under_way) if under_way || begun => {
                 self.cx.reply_to(asker, Reply::Killed(0));
@@ -75,9 +75,11 @@ impl Engine {
             // Its client is closed with whatever it hears then: `close_if_done`.
             (Why::Drained | Why::Left, under_way) if under_way || begun => {}
             // The server may have an answer to it all the same, which is its client's then.
-            (Why::Left, _) if !self.can_be_asked_to_end(backend) => self.end_by_closing(id, why),
+            (Why::Left, _) if !self.can_be_asked_to_end(backend) => {
+                self.lending().end_by_closing(id, why)
+            }
             (Why::Unblocked { .. } | Why::Drained, _) if !self.may_end_wait(backend) => {
-                self.end_by_closing(id, why);
+                self.lending().end_by_closing(id, why);
             }
             _ => {
                 let wait = self.clients.lent(id).and_then(|lent| lent.wait.as_ref());
@@ -87,7 +89,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn begin_cancel(
+    pub fn begin_cancel(
         &mut self,
         id: BackendId,
         owner: Option<(ClientId, Why)>,
@@ -101,7 +103,7 @@ impl Engine {
             slot.await_whole();
         }
         let of = backend.credential();
-        let credential = self.pool.canceller_for(&self.cx, of);
+        let credential = self.pool.canceller_for(self.cx, of);
         let asked = match credential {
             Some(_) => Asked::At(now),
             None => Asked::RunsOut,
@@ -115,7 +117,7 @@ impl Engine {
             came: None,
             since: now,
         };
-        self.waits.cancels.all.insert(id, cancel);
+        self.waits.cancels_mut().begin(id, cancel);
         match credential {
             Some(credential) => self.pool.want(Want::Cancel(credential)),
             None => self.let_run_out(id),
@@ -124,19 +126,12 @@ impl Engine {
     }
 
     /// The reply to an `EXEC` that was to end a wait.
-    pub(super) fn cancel_answered(&mut self, on: BackendId, reply: &[u8]) {
-        let oldest = self
-            .waits
-            .cancels
-            .asked
-            .iter()
-            .position(|(asked, _)| *asked == on);
-        let Some((_, id)) = oldest.and_then(|oldest| self.waits.cancels.asked.remove(oldest))
-        else {
+    pub fn cancel_answered(&mut self, on: BackendId, reply: &[u8]) {
+        let Some(id) = self.waits.cancels_mut().oldest_asked(on) else {
             return;
         };
         let asked_here = |cancel: &&mut Cancel| matches!(cancel.asked, Asked::On(id) if id == on);
-        let Some(cancel) = self.waits.cancels.all.get_mut(&id).filter(asked_here) else {
+        let Some(cancel) = self.waits.cancels_mut().get_mut(&id).filter(asked_here) else {
             return;
         };
         match reply.strip_prefix(b"*2\r\n:").and_then(last_integer) {
@@ -155,7 +150,7 @@ impl Engine {
 
     /// The server does not let this user end waits. Another may, or nobody.
     fn cancel_refused(&mut self, id: BackendId, reply: &[u8]) {
-        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
+        let Some(cancel) = self.waits.cancels_mut().get_mut(&id) else {
             return;
         };
         let refused = cancel.credential;
@@ -174,7 +169,7 @@ impl Engine {
                 );
             }
         }
-        if (self.waits.cancels.all.get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
+        if (self.waits.cancels().get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
             return self.finish_if_both(id);
         }
         let of = self
@@ -182,8 +177,8 @@ impl Engine {
             .backends
             .get(id)
             .map(|backend| backend.credential());
-        let other = of.and_then(|of| self.pool.canceller_for(&self.cx, of));
-        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
+        let other = of.and_then(|of| self.pool.canceller_for(self.cx, of));
+        let Some(cancel) = self.waits.cancels_mut().get_mut(&id) else {
             return;
         };
         match other {
@@ -200,7 +195,7 @@ impl Engine {
 
     /// Nobody may end the wait: a short one runs out, the connection of another is closed.
     fn let_run_out(&mut self, id: BackendId) {
-        let Some(cancel) = self.waits.cancels.all.get_mut(&id) else {
+        let Some(cancel) = self.waits.cancels_mut().get_mut(&id) else {
             return;
         };
         cancel.asked = Asked::RunsOut;
@@ -212,28 +207,28 @@ impl Engine {
 
     /// Ends a wait by closing its connection after all.
     fn give_up(&mut self, id: BackendId) {
-        let Some(cancel) = self.waits.cancels.all.get(&id) else {
+        let Some(cancel) = self.waits.cancels().get(&id) else {
             return;
         };
         match (cancel.owner, &cancel.came) {
             (Some((owner, why)), None) => {
-                self.waits.cancels.take(id);
-                self.end_by_closing(owner, why);
+                self.waits.cancels_mut().take(id);
+                self.lending().end_by_closing(owner, why);
             }
             // Its client hears what has come.
-            _ => self.pool.lose(&mut self.cx, id, Loss::ClientGone),
+            _ => self.pool.lose(self.cx, id, Loss::ClientGone),
         }
     }
 
     /// The reply of a wait that is being ended.
-    pub(super) fn answered_while_ending(
+    pub fn answered_while_ending(
         &mut self,
         id: BackendId,
         reply: Vec<u8>,
         first: u32,
         silent: bool,
     ) {
-        if let Some(cancel) = self.waits.cancels.all.get_mut(&id) {
+        if let Some(cancel) = self.waits.cancels_mut().get_mut(&id) {
             cancel.came = Some(Came {
                 reply,
                 first,
@@ -247,8 +242,8 @@ impl Engine {
         self.finish_if_both(id);
     }
 
-    pub(super) fn finish_if_both(&mut self, id: BackendId) {
-        let Some(cancel) = self.waits.cancels.all.get(&id) else {
+    pub fn finish_if_both(&mut self, id: BackendId) {
+        let Some(cancel) = self.waits.cancels().get(&id) else {
             return;
         };
         let Some(came) = &cancel.came else {
@@ -268,11 +263,11 @@ impl Engine {
         {
             // As in Redis that is its end. What was taken for it goes back, once it has left: most that
             // send no more are not there to hear anything either.
-            return self.close_now(owner);
+            return self.clients.close_now(self.cx, owner);
         }
         let Some(Cancel {
             takes, owner, came, ..
-        }) = self.waits.cancels.take(id)
+        }) = self.waits.cancels_mut().take(id)
         else {
             return;
         };
@@ -282,7 +277,7 @@ impl Engine {
         self.cx.wake_at(self.cx.now);
         match owner {
             Some((owner, why)) => self.deliver_after_cancel(id, (owner, why), &came, ended),
-            None => self.undelivered(id, takes, &came.reply),
+            None => self.lending().undelivered(id, takes, &came.reply),
         }
     }
 
@@ -298,25 +293,24 @@ impl Engine {
         match why {
             Why::Unblocked { with_error, asker } => {
                 self.clients
-                    .hears_after_cancel(&mut self.cx, owner, heard, ended && with_error);
+                    .hears_after_cancel(self.cx, owner, heard, ended && with_error);
                 self.cx.reply_to(asker, Reply::Killed(u64::from(ended)));
             }
             Why::Drained if ended => {
                 self.wait_over(id, owner);
-                return self.close_for(owner, Leave::Drained);
+                return self.clients.close_for(self.cx, owner, Leave::Drained);
             }
-            Why::Drained | Why::Left => {
-                self.clients
-                    .hears_after_cancel(&mut self.cx, owner, heard, false)
-            }
+            Why::Drained | Why::Left => self
+                .clients
+                .hears_after_cancel(self.cx, owner, heard, false),
         }
         self.wait_over(id, owner);
-        self.end_lease_if_done(owner);
+        self.lending().end_lease_if_done(owner);
     }
 
     /// The backend of a wait that was being ended is lost.
-    pub(super) fn cancel_lost(&mut self, id: BackendId) {
-        let Some(cancel) = self.waits.cancels.take(id) else {
+    pub fn cancel_lost(&mut self, id: BackendId) {
+        let Some(cancel) = self.waits.cancels_mut().take(id) else {
             return;
         };
         let taken = cancel
@@ -327,7 +321,7 @@ impl Engine {
             Some((owner, why)) => {
                 if let Some(came) = &cancel.came {
                     self.clients.hears_after_cancel(
-                        &mut self.cx,
+                        self.cx,
                         owner,
                         (&came.reply, came.first, came.silent),
                         false,
@@ -349,8 +343,8 @@ impl Engine {
     }
 
     /// Waits that are to be ended, and are not by then.
-    pub(super) fn expire_cancels(&mut self) {
-        if !std::mem::take(&mut self.waits.cancels.over) && self.waits.cancels.all.is_empty() {
+    pub fn expire_cancels(&mut self) {
+        if !self.waits.cancels_mut().take_over() && self.waits.cancels().is_empty() {
             return;
         }
         let now = self.cx.now;
@@ -358,7 +352,7 @@ impl Engine {
         let mut late = Vec::new();
         let mut due = Vec::new();
         let mut next = None;
-        for (id, cancel) in &self.waits.cancels.all {
+        for (id, cancel) in self.waits.cancels().iter() {
             let at = pause.counts_from(cancel.since, Paused::Writes) + PATIENCE;
             if at <= now {
                 late.push(*id);
@@ -376,9 +370,9 @@ impl Engine {
             next = Some(next.map_or(earliest, |n: Duration| n.min(earliest)));
         }
         for id in late {
-            match self.waits.cancels.all.get(&id).map(|cancel| cancel.asked) {
+            match self.waits.cancels().get(&id).map(|cancel| cancel.asked) {
                 // Then it is asked again on another, or what has come counts.
-                Some(Asked::On(on)) => self.pool.lose(&mut self.cx, on, Loss::Stalled),
+                Some(Asked::On(on)) => self.pool.lose(self.cx, on, Loss::Stalled),
                 _ => self.give_up(id),
             }
         }

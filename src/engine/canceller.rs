@@ -6,23 +6,19 @@ use crate::admission::Claim;
 use crate::session::own_channel;
 use crate::session::put_back::is_nil;
 
-use super::Engine;
 use super::context::Context;
 use super::key::{BackendId, CredentialId};
 use super::pool::backend::{Backend, Phase, Want};
 use super::pool::provided::Provided;
+use super::reach::Blocking;
 use super::slot::Receiver;
 use super::waits::cancels::{AGAIN, Asked};
 
-impl Engine {
+impl Blocking<'_> {
     /// A connection for ending waits as `credential`.
-    pub(super) fn provide_canceller(
-        &mut self,
-        credential: CredentialId,
-        starved: &mut bool,
-    ) -> Provided {
+    pub fn provide_canceller(&mut self, credential: CredentialId, starved: &mut bool) -> Provided {
         let want = Want::Cancel(credential);
-        if !self.waits.cancels.any_as(credential) {
+        if !self.waits.cancels().any_as(credential) {
             return Provided::Done;
         }
         let cancels = |b: &Backend| matches!(b.phase, Phase::Cancelling);
@@ -32,7 +28,7 @@ impl Engine {
             self.ask_to_end(id);
             return Provided::Done;
         }
-        if !self.waits.cancels.any_due_as(credential, self.cx.now) {
+        if !self.waits.cancels().any_due_as(credential, self.cx.now) {
             // Wanted again in time: `expire_cancels`.
             return Provided::Done;
         }
@@ -58,16 +54,16 @@ impl Engine {
         let key = self.pool.key_of(context);
         let dialled = [Claim::Reserve, Claim::Worker(self.cx.worker)]
             .into_iter()
-            .any(|claim| self.dial_with(claim, want, key).is_some());
+            .any(|claim| self.traffic().dial_with(claim, want, key).is_some());
         if !dialled && self.pool.endpoint.dial_at <= self.cx.now {
             *starved = true;
-            self.pool.make_place(&mut self.cx, want, context);
+            self.pool.make_place(self.cx, want, context);
         }
         Provided::Waits
     }
 
     /// A quiet backend ends waits from now on.
-    pub(super) fn become_canceller(&mut self, id: BackendId) {
+    pub fn become_canceller(&mut self, id: BackendId) {
         if let Some(backend) = self.pool.backends.get_mut(id) {
             (backend.phase, backend.made_for) = (Phase::Cancelling, None);
         }
@@ -86,8 +82,8 @@ impl Engine {
             return;
         };
         let mut next = None;
-        let mut targets = Vec::new();
-        for (id, cancel) in &mut self.waits.cancels.all {
+        let (mut targets, mut asked) = (Vec::new(), Vec::new());
+        for (id, cancel) in self.waits.cancels_mut().iter_mut() {
             let Asked::At(at) = cancel.asked else {
                 continue;
             };
@@ -102,12 +98,13 @@ impl Engine {
             match backend.server_id.filter(|_| ready) {
                 Some(number) => {
                     cancel.asked = Asked::On(on);
-                    self.waits.cancels.asked.push_back((on, *id));
+                    asked.push(*id);
                     targets.push(number);
                 }
                 None => next = Some(at.max(now + AGAIN)),
             }
         }
+        self.waits.cancels_mut().asked_on(on, asked);
         for number in targets {
             let number = number.to_string();
             let requests: [&[&[u8]]; 4] = [
@@ -119,7 +116,7 @@ impl Engine {
             for (at, request) in requests.into_iter().enumerate() {
                 let last = at == 3;
                 self.pool
-                    .send_for_cancel(&self.cx, on, Receiver::Cancel { last }, request);
+                    .send_for_cancel(self.cx, on, Receiver::Cancel { last }, request);
             }
         }
         if let Some(at) = next {
@@ -128,11 +125,11 @@ impl Engine {
     }
 
     /// What was asked on a lost backend is asked again.
-    pub(super) fn canceller_lost(&mut self, on: BackendId) {
+    pub fn canceller_lost(&mut self, on: BackendId) {
         let now = self.cx.now;
         let mut again = Vec::new();
-        self.waits.cancels.asked.retain(|(asked, _)| *asked != on);
-        for (id, cancel) in &mut self.waits.cancels.all {
+        self.waits.cancels_mut().forget_asked(on);
+        for (id, cancel) in self.waits.cancels_mut().iter_mut() {
             if matches!(cancel.asked, Asked::On(asked) if asked == on) {
                 cancel.asked = Asked::At(now);
                 again.push(cancel.credential);
@@ -143,7 +140,7 @@ impl Engine {
             }
         }
         // Whose reply has come meanwhile has nothing left to be ended; whether it was is not known.
-        let decided: Vec<BackendId> = (self.waits.cancels.all.iter_mut())
+        let decided: Vec<BackendId> = (self.waits.cancels_mut().iter_mut())
             .filter(|(_, cancel)| cancel.came.is_some() && cancel.is_to_ask())
             .map(|(id, cancel)| {
                 let nil = cancel.came.as_ref().is_some_and(|came| is_nil(&came.reply));
@@ -160,20 +157,20 @@ impl Engine {
     }
 
     /// A connection that ends waits and has none left to end is anybody's again.
-    pub(super) fn release_canceller(&mut self, id: BackendId) {
+    pub fn release_canceller(&mut self, id: BackendId) {
         let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
         // What is only to be asked again later keeps no connection that others could use.
         let needed = match backend.kept_back {
-            true => self.waits.cancels.any_as(backend.credential()),
+            true => self.waits.cancels().any_as(backend.credential()),
             false => self
                 .waits
-                .cancels
+                .cancels()
                 .any_due_as(backend.credential(), self.cx.now),
         };
         if backend.is_quiet() && !needed {
-            self.make_spare(id);
+            self.pool.make_spare(self.cx, id);
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What an engine holds at one moment, counted anew from what is stored. For whoever checks
 //! that nothing is left behind, and that the running totals have not drifted.
 
+use std::time::Duration;
+
 use crate::resp::Protocol;
 
-use super::Engine;
 use super::clients::Client;
 use super::clients::hold::Hold;
+use super::errand::is_for_errand;
 use super::key::{BackendId, ClientId};
 use super::pool::backend::{Backend, Phase, Want};
+use super::reach::Survey;
+use super::slot::{Receiver, Slot};
 
 /// What a connection is taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,7 @@ pub struct Census {
     pub totals_agree: bool,
 }
 
-impl Engine {
+impl Survey<'_> {
     /// Whether what a client has left on this connection is being taken back.
     pub fn is_cleaning(&self, id: BackendId) -> bool {
         let phase = self.pool.backends.get(id).map(|backend| &backend.phase);
@@ -72,7 +76,7 @@ impl Engine {
             Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
         );
         let context = self.pool.contexts.get(backend.context())?;
-        let used = used && !self.is_for_errand(id) && !backend.kept_back;
+        let used = used && !is_for_errand(self.clients, self.pool, id) && !backend.kept_back;
         let login = self
             .pool
             .credentials
@@ -90,7 +94,7 @@ impl Engine {
         let client = self
             .clients
             .get(id)
-            .filter(|_| self.waits.line.contains(id))?;
+            .filter(|_| self.waits.line().contains(id))?;
         let (request, _) = client.input.first(&self.cx.rules.settings.limits)?;
         Some(request)
     }
@@ -137,27 +141,27 @@ impl Engine {
             in_flight: self.pool.backends.values().map(|b| b.in_flight.len()).sum(),
             waiting_clients: held(|hold| hold == Hold::Pipe),
             lease_waiters: held(|hold| matches!(hold, Hold::Lease(_))),
-            in_line: self.waits.line.len() + self.waits.tries.len(),
+            in_line: self.waits.line().len() + self.waits.tries_len(),
             leases,
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
-            gathers: self.fanout.gathers.len(),
-            logins: self.auth.logins.len(),
+            gathers: self.fanout.len(),
+            logins: self.auth.len(),
             contexts: self.pool.contexts.len(),
             credentials: self.pool.credentials.len(),
             totals_agree: buffered_bytes == self.clients.buffered_bytes()
-                && leases == self.leases.counts.total()
+                && leases == self.leases.total()
                 && leases == leased
                 && in_lines == self.pool.endpoint.pools.waiting()
                 && self.figures_agree()
                 && self.weights_agree()
                 && within == self.clients.len() + self.pool.backends.len()
                 && held(|hold| matches!(hold, Hold::Lease(_)))
-                    == self.leases.line.len() + self.waits.line.len()
-                && (self.leases.line.asked()).all(|id| self.pool.wants.contains(Want::Lease(id)))
-                && self.auth.logins.is_sound()
-                && held(|hold| matches!(hold, Hold::Login(_))) == self.auth.logins.waiting()
-                && self.fanout.gathers.are_sound()
+                    == self.leases.waiting() + self.waits.line().len()
+                && (self.leases.asked()).all(|id| self.pool.wants.contains(Want::Lease(id)))
+                && self.auth.is_sound()
+                && held(|hold| matches!(hold, Hold::Login(_))) == self.auth.waiting()
+                && self.fanout.are_sound()
                 && self.clients.looks_len()
                     == self
                         .clients
@@ -165,5 +169,52 @@ impl Engine {
                         .filter(|c| c.look_at.is_some())
                         .count(),
         }
+    }
+
+    /// Whether the engine still has this backend.
+    pub fn has_backend(&self, id: BackendId) -> bool {
+        self.pool.backends.contains_key(id)
+    }
+
+    /// Whether something is still to be seen to for clients that are gone: what was taken for them
+    /// may have to be put back.
+    pub fn is_tidying(&self) -> bool {
+        let goes_back = |slot: &Slot| slot.receiver() == Receiver::PutBack;
+        let busy = |backend: &Backend| {
+            matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
+        };
+        !self.cx.events.is_empty()
+            || self.waits.tries_len() > 0
+            || self.pool.backends.values().any(busy)
+    }
+
+    /// Whether there is something to do that no alarm and no socket will tell of: a turn is
+    /// to follow at once. Writing can end holds, and what then goes on has output again.
+    pub fn is_unfinished(&self) -> bool {
+        !self.cx.effects.is_empty()
+            || self.clients.any_dirty()
+            || self.clients.any_resumed()
+            || !self.cx.events.is_empty()
+    }
+
+    /// Whether backends have output that has not been looked at.
+    pub fn has_unwritten(&self) -> bool {
+        !self.pool.dirty_backends.is_empty()
+    }
+
+    /// When [`Engine::tick`] wants to be called next.
+    pub fn alarm(&self) -> Option<Duration> {
+        self.cx.alarm()
+    }
+
+    /// Steps taken so far of loops over what waits or merely exists, and not over what a turn has
+    /// brought: for tests of what a turn costs.
+    pub fn steps(&self) -> u64 {
+        self.cx.steps
+    }
+
+    /// Clients connected to this worker.
+    pub fn clients_len(&self) -> usize {
+        self.clients.len()
     }
 }

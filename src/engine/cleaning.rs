@@ -11,7 +11,6 @@ use crate::resp::{Protocol, write};
 use crate::session::Mark;
 use crate::session::feed::{Kind, Verb};
 
-use super::Engine;
 use super::clients::Client;
 use super::clients::hold::{Hold, Outcome};
 use super::key::{BackendId, ClientId};
@@ -22,6 +21,7 @@ use super::planted::{self, Bug};
 use super::pool::backend::Phase;
 use super::pool::cleaning::Cleaning;
 use super::pool::loss::Loss;
+use super::reach::Lending;
 use super::slot::Receiver;
 
 /// What is asked of the server, in this order, and what each answer is about.
@@ -76,15 +76,15 @@ impl Lent {
     }
 }
 
-impl Engine {
+impl Lending<'_> {
     /// The client leaves its state behind, and the backend with it. What comes behind waits until
     /// the server has seen the end of it, where that can be known.
-    pub(super) fn leave_lease(&mut self, id: ClientId) -> Outcome {
+    pub fn leave_lease(&mut self, id: ClientId) -> Outcome {
         let Some(lease) = self.clients.get_mut(id).and_then(Client::part_with_lease) else {
             return Outcome::Taken;
         };
         let awaited = self.leave(lease, Some(id));
-        self.enter_context(id);
+        self.traffic().enter_context(id);
         match awaited && !planted::has(Bug::LeftTooEarly) {
             true => self.clients.hold(id, Hold::Leaving),
             false => Outcome::Taken,
@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// A lease whose client is gone, or goes on without it. True when it is being cleaned.
-    pub(super) fn leave(&mut self, mut lease: Lease, awaited_by: Option<ClientId>) -> bool {
+    pub fn leave(&mut self, mut lease: Lease, awaited_by: Option<ClientId>) -> bool {
         let fed = lease.lent.feed.as_ref();
         let subscribed = fed.is_some_and(|feed| feed.subscriptions.any());
         let closes = lease.lent.is_for_good();
@@ -125,7 +125,7 @@ impl Engine {
             let request = renamed.as_deref().unwrap_or(&request);
             backend.send_own(Receiver::Undone(mark), request, now);
         }
-        self.pool.ping(&mut self.cx, id);
+        self.pool.ping(self.cx, id);
         self.pool.mark_backend(id);
         self.cx
             .wake_at(now + self.cx.rules.settings.backend.handshake_timeout);
@@ -133,7 +133,7 @@ impl Engine {
     }
 
     /// The last answer has come: the server has done all that was asked before.
-    pub(super) fn cleaned(&mut self, id: BackendId) {
+    pub fn cleaned(&mut self, id: BackendId) {
         let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
@@ -142,17 +142,17 @@ impl Engine {
         };
         let over = cleaning.feed.as_deref().is_none_or(Feed::is_over);
         if !over || cleaning.closes || !backend.is_quiet() {
-            return self.pool.lose(&mut self.cx, id, Loss::ClientGone);
+            return self.pool.lose(self.cx, id, Loss::ClientGone);
         }
         let (purpose, awaited_by) = (cleaning.purpose, cleaning.awaited_by);
-        self.leases.place_is_free(&self.cx, purpose);
-        self.make_spare(id);
+        self.leases.place_is_free(self.cx, purpose);
+        self.pool.make_spare(self.cx, id);
         self.clients.leaving_is_over(awaited_by);
     }
 
     /// A backend is lost while it is being cleaned.
-    pub(super) fn cleaning_lost(&mut self, cleaning: &Cleaning) {
-        self.leases.place_is_free(&self.cx, cleaning.purpose);
+    pub fn cleaning_lost(&mut self, cleaning: &Cleaning) {
+        self.leases.place_is_free(self.cx, cleaning.purpose);
         self.clients.leaving_is_over(cleaning.awaited_by);
     }
 }

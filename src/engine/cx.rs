@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admission::{Jitter, Paused};
-use crate::resp::Refusal;
 use crate::telemetry::Counters;
 
 use super::busy::SCRIPT_AFTER;
@@ -13,9 +12,9 @@ use super::effect::{Asker, Effect, Reply};
 use super::event::EngineEvent;
 use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
-use super::pool::loss::Loss;
+use super::rules::Setup;
 use super::slot::Access;
-use super::{Rules, Setup, Shared};
+use super::{Rules, Shared};
 
 /// See the module.
 pub struct Cx {
@@ -52,7 +51,7 @@ pub struct Cx {
 
 impl Cx {
     /// Nothing has happened yet.
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: Setup, counters: Counters) -> Self {
         Self {
             now: Duration::ZERO,
             rules: setup.rules,
@@ -62,7 +61,7 @@ impl Cx {
             draining: false,
             effects: Vec::new(),
             events: VecDeque::new(),
-            counters: Counters::new(Refusal::LABELS, &Loss::labels()),
+            counters,
             initial_db: setup.initial_db,
             all_is_read: false,
             paused: None,

@@ -6,118 +6,16 @@ use crate::command::Policy;
 use crate::resp::{Frame, ProtocolError, Refusal};
 use crate::session::{Account, AuthMode, Standing};
 use crate::telemetry::Leave;
-use crate::telemetry::door::TurnedAway;
 
 use super::clients::Client;
-use super::clients::hold::{Ending, Outcome};
+use super::clients::hold::Outcome;
 use super::context::Context;
 use super::key::{ClientId, CredentialId};
 use super::pool::backend::Backend;
+use super::reach::{Blocking, Gate, Traffic};
 use super::{Engine, Rules};
 
 impl Engine {
-    /// A client that has just connected, or that has said `RESET`, is whoever clients are that have
-    /// not logged in.
-    pub(super) fn place_stranger(&mut self, id: ClientId) {
-        let rules = Arc::clone(&self.cx.rules);
-        let (standing, account, credential) = match rules.access.of_strangers() {
-            Some(account) => {
-                let credential = self.pool.credential_of(account.as_deref());
-                (Standing::In, account, credential)
-            }
-            None if rules.access.mode == AuthMode::Passthrough => {
-                (Standing::Unknown, None, CredentialId::ANONYMOUS)
-            }
-            None => (Standing::Stranger, None, self.pool.credentials.own()),
-        };
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        client.session.standing = standing;
-        client.session.account = account.clone();
-        client.credential = credential;
-        client.seat = None;
-        self.enter_context(id);
-        if let Some(account) = account
-            && !self.clients.take_seat(&self.cx, id, &account)
-        {
-            self.turn_away(id);
-        }
-    }
-
-    /// Redis' own words for too many clients, and the end.
-    pub(super) fn turn_away(&mut self, id: ClientId) {
-        let refusal = Refusal::MaxClients;
-        self.cx.counters.refused("max_clients_of_user");
-        if let Some(client) = self.clients.get(id) {
-            let user = client.session.user().escape_ascii().to_string();
-            let addr = client.address.peer();
-            tracing::warn!(user, addr, "max number of clients of this user reached");
-        }
-        self.clients.reply_with(id, |out| refusal.write(out));
-        self.clients.leaves_for(id, Leave::UserLimit);
-        self.end(id, Ending::AfterOutput);
-    }
-
-    /// Redis' own words in protected mode, and the end.
-    pub(super) fn protect_from(&mut self, id: ClientId) -> Outcome {
-        let refusal = Refusal::Protected;
-        self.cx.counters.refused(refusal.label());
-        self.cx.shared.door.turned_away(TurnedAway::Protected);
-        let (key, peer) = ("listen.allow_open", self.clients.get(id));
-        let peer = peer.map(|client| client.address.peer());
-        tracing::debug!(peer, key, "a client of another machine is turned away");
-        self.clients.reply_with(id, |out| refusal.write(out));
-        self.clients.leaves_for(id, Leave::Refused);
-        self.end(id, Ending::AfterOutput);
-        Outcome::Ended
-    }
-
-    /// The client is `account` from now on, on backends of `credential`. `Err`: it cannot be.
-    pub(super) fn enter_as(
-        &mut self,
-        id: ClientId,
-        account: Arc<Account>,
-        credential: CredentialId,
-    ) -> Result<(), Outcome> {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Err(Outcome::Ended);
-        };
-        // What its backend holds for it is another user's. Whoever need not log in is the default
-        // user before it does as well.
-        let same = client.credential == credential || client.session.user() == &*account.name;
-        if client.lease.is_some() && !same {
-            return Err(self.refuse(id, &Refusal::LoginOnLease));
-        }
-        let same = client.seat.is_some() && client.session.user() == &*account.name;
-        if !same && !self.clients.take_seat(&self.cx, id, &account) {
-            self.turn_away(id);
-            return Err(Outcome::Ended);
-        }
-        if let Some(client) = self.clients.get_mut(id) {
-            client.session.standing = Standing::In;
-            client.session.account = Some(account);
-            client.credential = credential;
-        }
-        self.enter_context(id);
-        Ok(())
-    }
-
-    /// A request that is none, of a client that has not logged in. `None`: it is one, since this
-    /// client need not.
-    pub(super) fn strangers_error(
-        &mut self,
-        id: ClientId,
-        error: ProtocolError,
-    ) -> Option<Outcome> {
-        let client = self.clients.get(id);
-        let unknown = client.is_some_and(|client| client.session.standing == Standing::Unknown);
-        if !unknown || !error.is_for_strangers() || self.pool.strangers_refused(&self.cx) {
-            return Some(self.clients.protocol_error(&mut self.cx, id, error));
-        }
-        self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
-    }
-
     /// A name that the table does not have: the server is not asked for those who have not logged
     /// in, unless it turns out that this one need not.
     pub(super) fn unknown_to_strangers(
@@ -128,17 +26,34 @@ impl Engine {
         frame: &Frame,
     ) -> Outcome {
         if rules.commands.is_learned() {
-            return self.refuse(id, &Refusal::UnknownCommand { frame: bytes });
+            return self.clients.refuse(
+                &mut self.cx,
+                id,
+                &Refusal::UnknownCommand { frame: bytes },
+            );
         }
-        match self.stranger(id, &Refusal::NoAuth, false) {
+        match self.gate().stranger(id, &Refusal::NoAuth, false) {
             Some(outcome) => outcome,
             None => self.unknown(id, rules, bytes, frame),
         }
     }
+}
+
+impl Gate<'_> {
+    /// A request that is none, of a client that has not logged in. `None`: it is one, since this
+    /// client need not.
+    pub fn strangers_error(&mut self, id: ClientId, error: ProtocolError) -> Option<Outcome> {
+        let client = self.clients.get(id);
+        let unknown = client.is_some_and(|client| client.session.standing == Standing::Unknown);
+        if !unknown || !error.is_for_strangers() || self.pool.strangers_refused(self.cx) {
+            return Some(self.clients.protocol_error(self.cx, id, error));
+        }
+        self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
+    }
 
     /// What a client that has not logged in gets for a command that needs that. `None`: this one
     /// need not, as it turns out.
-    pub(super) fn stranger(
+    pub fn stranger(
         &mut self,
         id: ClientId,
         refusal: &Refusal<'_>,
@@ -147,16 +62,18 @@ impl Engine {
         let standing = self.clients.get(id)?.session.standing;
         match standing {
             Standing::In => None,
-            Standing::Stranger => Some(self.refuse(id, refusal)),
+            Standing::Stranger => Some(self.clients.refuse(self.cx, id, refusal)),
             Standing::Unknown => self.ask_for_strangers(id, refusal, matters).err(),
         }
     }
+}
 
+impl Blocking<'_> {
     /// Users, their passwords or narrows' own login are not what they were.
-    pub(super) fn access_changed(&mut self) {
+    pub fn access_changed(&mut self) {
         let rules = Arc::clone(&self.cx.rules);
         if let Some(before) = self.pool.credentials.set_own(&rules.access.own) {
-            self.pool.retire_credential(&mut self.cx, before);
+            self.pool.retire_credential(self.cx, before);
         }
         self.pool.credentials.forget_accounts();
         let ids: Vec<ClientId> = self.clients.keys().collect();
@@ -180,7 +97,7 @@ impl Engine {
             (AuthMode::Local, Some(account)) => {
                 let Some(now) = rules.access.users.get(&account.name).cloned() else {
                     tracing::info!("client closed: its user is not configured any more");
-                    return self.close_for(id, Leave::UserRefused);
+                    return self.clients.close_for(self.cx, id, Leave::UserRefused);
                 };
                 let credential = self.pool.credential_of(Some(&now));
                 if let Some(client) = self.clients.get_mut(id) {
@@ -198,12 +115,73 @@ impl Engine {
             (AuthMode::Local | AuthMode::Passthrough, None) => {}
         }
         self.user_changed(id);
+        self.traffic().enter_context(id);
+    }
+}
+
+impl Traffic<'_> {
+    /// A client that has just connected, or that has said `RESET`, is whoever clients are that have
+    /// not logged in.
+    pub fn place_stranger(&mut self, id: ClientId) {
+        let rules = Arc::clone(&self.cx.rules);
+        let (standing, account, credential) = match rules.access.of_strangers() {
+            Some(account) => {
+                let credential = self.pool.credential_of(account.as_deref());
+                (Standing::In, account, credential)
+            }
+            None if rules.access.mode == AuthMode::Passthrough => {
+                (Standing::Unknown, None, CredentialId::ANONYMOUS)
+            }
+            None => (Standing::Stranger, None, self.pool.credentials.own()),
+        };
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.session.standing = standing;
+        client.session.account = account.clone();
+        client.credential = credential;
+        client.seat = None;
         self.enter_context(id);
+        if let Some(account) = account
+            && !self.clients.take_seat(self.cx, id, &account)
+        {
+            self.clients.turn_away(self.cx, id);
+        }
+    }
+
+    /// The client is `account` from now on, on backends of `credential`. `Err`: it cannot be.
+    pub fn enter_as(
+        &mut self,
+        id: ClientId,
+        account: Arc<Account>,
+        credential: CredentialId,
+    ) -> Result<(), Outcome> {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Err(Outcome::Ended);
+        };
+        // What its backend holds for it is another user's. Whoever need not log in is the default
+        // user before it does as well.
+        let same = client.credential == credential || client.session.user() == &*account.name;
+        if client.lease.is_some() && !same {
+            return Err(self.clients.refuse(self.cx, id, &Refusal::LoginOnLease));
+        }
+        let same = client.seat.is_some() && client.session.user() == &*account.name;
+        if !same && !self.clients.take_seat(self.cx, id, &account) {
+            self.clients.turn_away(self.cx, id);
+            return Err(Outcome::Ended);
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            client.session.standing = Standing::In;
+            client.session.account = Some(account);
+            client.credential = credential;
+        }
+        self.enter_context(id);
+        Ok(())
     }
 
     /// The client's commands run in its session's context from now on. Those of one that holds a
     /// backend run as that one is logged in until it is given back, whoever the client is by then.
-    pub(super) fn enter_context(&mut self, id: ClientId) {
+    pub fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
             let lent = client.lease.as_ref().map(|lease| lease.backend());
             let lent = lent.and_then(|lent| self.pool.backends.get(lent));

@@ -1,18 +1,15 @@
 //! How a worker ends: clients go as soon as they can, waits are ended, and backends are closed last.
 
-use std::time::Duration;
-
 use crate::admission::Term;
 
 use super::Engine;
 use super::clients::Client;
 use super::event::EngineEvent;
-use super::key::{BackendId, ClientId};
+use super::key::ClientId;
 use super::lease::holding::Lease;
 use super::lease::lent::LeaseFor;
-use super::pool::backend::{Backend, Phase};
-use super::pool::loss::Loss;
-use super::slot::{Receiver, Slot};
+use super::pool::backend::Backend;
+use super::reach::Blocking;
 use super::waits::cancels::Why;
 
 /// With its engine all of a worker's connections are closed: what was still expected of
@@ -26,9 +23,13 @@ impl Drop for Engine {
         for ended in std::mem::take(&mut self.cx.events) {
             match ended {
                 EngineEvent::BackendLost(_, mut backend, _) => left.extend(closed(&mut backend)),
-                EngineEvent::ClientGone(_, lease) => left.extend(lease.and_then(broken)),
+                EngineEvent::ClientGone(gone) => left.extend(gone.lease.and_then(broken)),
                 EngineEvent::ClientEnding(_)
+                | EngineEvent::ClientWaitsNoMore { .. }
                 | EngineEvent::BackendFree(_)
+                | EngineEvent::BackendMade(_)
+                | EngineEvent::HandshakeOver(_)
+                | EngineEvent::HeldGrew(_)
                 | EngineEvent::Answered(..) => {}
             }
         }
@@ -57,40 +58,17 @@ fn broken(lease: Lease) -> Option<Term> {
     term
 }
 
-impl Engine {
+impl Blocking<'_> {
     /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
-    pub fn drain(&mut self, now: Duration) {
-        self.advance_to(now);
+    pub fn drain(&mut self) {
         self.cx.draining = true;
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
             // Its wait may have no end, nor its place in line.
             match self.clients.get(id).is_some_and(Client::waits) {
                 true => self.end_wait(id, Why::Drained),
-                false => self.clients.close_if_done(&mut self.cx, id),
+                false => self.clients.close_if_done(self.cx, id),
             }
-        }
-    }
-
-    /// Whether something is still to be seen to for clients that are gone: what was taken for them
-    /// may have to be put back.
-    pub fn is_tidying(&self) -> bool {
-        let goes_back = |slot: &Slot| slot.receiver() == Receiver::PutBack;
-        let busy = |backend: &Backend| {
-            matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
-        };
-        !self.cx.events.is_empty()
-            || !self.waits.tries.is_empty()
-            || self.pool.backends.values().any(busy)
-    }
-
-    /// Closes all backends, once no client is left: replies that are still due would reach
-    /// nobody.
-    pub fn close_backends(&mut self, now: Duration) {
-        self.advance_to(now);
-        let ids: Vec<BackendId> = self.pool.backends.keys().collect();
-        for id in ids {
-            self.pool.lose(&mut self.cx, id, Loss::Retired);
         }
     }
 }

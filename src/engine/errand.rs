@@ -8,15 +8,17 @@ use crate::command::Spec;
 use crate::resp::Refusal;
 use crate::session::Mark;
 
+use super::clients::Clients;
 use super::clients::hold::Outcome;
 use super::context::Context;
 use super::key::{BackendId, ClientId, PoolKey};
 use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
+use super::pool::Pool;
 use super::pool::backend::{Backend, Phase, Want};
-use super::pool::loss::Loss;
 use super::pool::provided::Provided;
 use super::pool::users::REFUSED_USER;
+use super::reach::Traffic;
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
@@ -37,12 +39,15 @@ impl Engine {
             .lent(id)
             .is_some_and(|lent| lent.errand_to_come)
         {
-            if let Some(outcome) = self.kill_at_once(id, bytes, spec, refusal.is_some()) {
+            if let Some(outcome) = self
+                .queries()
+                .kill_at_once(id, bytes, spec, refusal.is_some())
+            {
                 return outcome;
             }
             return match refusal {
-                Some(refusal) => self.refuse(id, &refusal),
-                None => self.wait_for_lease(id, LeaseFor::Errand),
+                Some(refusal) => self.clients.refuse(&mut self.cx, id, &refusal),
+                None => self.blocking().wait_for_lease(id, LeaseFor::Errand),
             };
         }
         let pause = PauseOrder::of(bytes);
@@ -50,21 +55,18 @@ impl Engine {
             Some(_) => Receiver::Lent(Mark::Pause),
             None => Receiver::Client,
         };
-        let outcome = self.lend(id, rules, bytes, spec, receiver);
+        let outcome = self.traffic().lend(id, rules, bytes, spec, receiver);
         if let Some(lent) = self.clients.lent(id).filter(|_| outcome == Outcome::Taken) {
             lent.errand_to_come = false;
             lent.pause = pause;
         }
         outcome
     }
+}
 
+impl Traffic<'_> {
     /// A connection for the client's errand.
-    pub(super) fn provide_errand(
-        &mut self,
-        want: Want,
-        id: ClientId,
-        starved: &mut bool,
-    ) -> Provided {
+    pub fn provide_errand(&mut self, want: Want, id: ClientId, starved: &mut bool) -> Provided {
         let Some(client) = self.clients.get(id) else {
             return Provided::Done;
         };
@@ -86,7 +88,7 @@ impl Engine {
         }
         let context = self.pool.contexts.key(nowhere);
         let key = self.pool.key_of(context);
-        if self.pool.is_refused_user(&self.cx, context) {
+        if self.pool.is_refused_user(self.cx, context) {
             self.cx.wake_at(self.cx.now + REFUSED_USER);
             return Provided::Waits;
         }
@@ -101,7 +103,7 @@ impl Engine {
                 self.take_controls_place(want, key);
             }
             if !kept_back && !place_is_made {
-                self.pool.make_place(&mut self.cx, want, context);
+                self.pool.make_place(self.cx, want, context);
             }
         }
         Provided::Waits
@@ -116,49 +118,20 @@ impl Engine {
             busy.end_offer();
         }
     }
+}
 
-    /// A connection for an errand, or one that was dialled to check a login within the place that
-    /// is kept back, has finished its handshake. An errand has no db: any connection of its client's
-    /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
-    pub(super) fn run_errand(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get(id) else {
-            return;
-        };
-        match backend.made_for {
-            Some(Want::Kill(client)) => self.send_kill(id, client),
-            Some(Want::Lease(client))
-                if self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
-                    && self.clients.get(client).is_some_and(|waiting| {
-                        self.pool
-                            .contexts
-                            .differ_in_db_only(backend.context(), waiting.context())
-                    }) =>
-            {
-                self.grant_lease(id, client);
-            }
-            Some(Want::Cancel(credential)) if self.waits.cancels.any_as(credential) => {
-                self.become_canceller(id);
-            }
-            _ => self.pool.lose(&mut self.cx, id, Loss::Retired),
-        }
-    }
-
-    /// Whether a backend is, or is to be, for an errand.
-    pub(super) fn is_for_errand(&self, id: BackendId) -> bool {
-        let Some(backend) = self.pool.backends.get(id) else {
-            return false;
-        };
-        match (&backend.phase, backend.made_for) {
-            (Phase::Leased(owner), _) => self
-                .clients
-                .get(*owner)
-                .and_then(|client| client.lease.as_ref())
-                .is_some_and(|lease| lease.lent.purpose == LeaseFor::Errand),
-            (_, Some(Want::Kill(_))) => true,
-            (_, Some(Want::Lease(client))) => {
-                self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
-            }
-            _ => false,
-        }
+/// Whether a backend is, or is to be, for an errand.
+pub(super) fn is_for_errand(clients: &Clients, pool: &Pool, id: BackendId) -> bool {
+    let Some(backend) = pool.backends.get(id) else {
+        return false;
+    };
+    match (&backend.phase, backend.made_for) {
+        (Phase::Leased(owner), _) => clients
+            .get(*owner)
+            .and_then(|client| client.lease.as_ref())
+            .is_some_and(|lease| lease.lent.purpose == LeaseFor::Errand),
+        (_, Some(Want::Kill(_))) => true,
+        (_, Some(Want::Lease(client))) => clients.awaited_lease(client) == Some(LeaseFor::Errand),
+        _ => false,
     }
 }

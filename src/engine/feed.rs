@@ -13,13 +13,14 @@ use std::time::Duration;
 use crate::resp::{Protocol, ReplyScanner};
 use crate::session::feed::{FrameKind, Listening, PREFIX_BYTES_MAX, confirmed_count, frame_kind};
 use crate::session::{Mark, own_channel};
-use crate::telemetry::Leave;
 
-use super::clients::hold::Ending;
+use super::clients::Clients;
 use super::key::{BackendId, ClientId};
 use super::lease::feed::Feed;
+use super::pool::Pool;
 use super::pool::backend::{Backend, Phase};
 use super::pool::loss::Loss;
+use super::reach::{Lending, Traffic};
 use super::slot::Receiver;
 use super::{Engine, Rules, planted};
 
@@ -52,31 +53,9 @@ impl Backend {
 }
 
 impl Engine {
-    /// The feed of a backend, if it has one.
-    fn feed_on(&mut self, id: BackendId) -> Option<On<'_>> {
-        let backend = self.pool.backends.get_mut(id)?;
-        let owes = backend.owes_confirmations();
-        let (feed, protocol, owner) = match &mut backend.phase {
-            Phase::Leased(owner) => {
-                let client = self.clients.get_mut(*owner)?;
-                let feed = client.lease.as_mut()?.lent.feed.as_deref_mut()?;
-                (feed, client.session.protocol, Some(*owner))
-            }
-            Phase::Cleaning(cleaning) => (cleaning.feed.as_deref_mut()?, cleaning.protocol, None),
-            _ => return None,
-        };
-        Some(On {
-            feed,
-            replies: &mut backend.replies,
-            protocol,
-            owner,
-            owes,
-        })
-    }
-
     /// Bytes of a backend whose client may be sent things unasked.
     pub(super) fn feed_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
-        if let Some(On { feed, .. }) = self.feed_on(id)
+        if let Some(On { feed, .. }) = feed_on(&mut self.clients, &mut self.pool, id)
             && feed.under_way.is_none()
             && !feed.held.is_empty()
         {
@@ -89,7 +68,7 @@ impl Engine {
 
     fn feed_frames(&mut self, rules: &Rules, id: BackendId, mut rest: &[u8]) {
         while !rest.is_empty() {
-            let Some(on) = self.feed_on(id) else {
+            let Some(on) = feed_on(&mut self.clients, &mut self.pool, id) else {
                 // It was cleaned just now, or is lost: nothing unasked may come any more.
                 return self.replies(id, rules, rest);
             };
@@ -109,7 +88,7 @@ impl Engine {
             let Some(kind) = feed.under_way.or_else(|| frame_kind(rest, listening)) else {
                 // So little of it is here that it may be anything.
                 debug_assert!(rest.len() < PREFIX_BYTES_MAX);
-                return self.hold_back(id, None, rest);
+                return self.traffic().hold_back(id, None, rest);
             };
             let kind = planted::kind_of_frame(kind);
             let advance = match feed.scanner.advance(rest, &rules.settings.limits) {
@@ -126,25 +105,68 @@ impl Engine {
                 }
                 self.replies(id, rules, part);
             } else if advance.complete && feed.held.is_empty() {
-                self.unasked(id, kind, part);
+                self.traffic().unasked(id, kind, part);
             } else {
-                self.hold_back(id, Some(kind), part);
+                self.traffic().hold_back(id, Some(kind), part);
                 if advance.complete
-                    && let Some(On { feed, .. }) = self.feed_on(id)
+                    && let Some(On { feed, .. }) = feed_on(&mut self.clients, &mut self.pool, id)
                 {
                     let frame = std::mem::take(&mut feed.held);
-                    self.unasked(id, kind, &frame);
+                    self.traffic().unasked(id, kind, &frame);
                 }
             }
             self.dispatch();
         }
     }
+}
 
+impl Lending<'_> {
+    /// Subscribers that have been too far behind for too long are closed.
+    pub fn expire_feeds(&mut self) {
+        if self.leases.total() == 0 {
+            return;
+        }
+        let settings = &self.cx.rules.settings.clients;
+        let (soft, time) = (
+            settings.output_subscriber_soft_bytes,
+            settings.output_subscriber_soft_time,
+        );
+        let now = self.cx.now;
+        let mut late = Vec::new();
+        let mut next: Option<Duration> = None;
+        for backend in self.pool.backends.values() {
+            let Phase::Leased(id) = backend.phase else {
+                continue;
+            };
+            let Some(client) = self.clients.get_mut(id) else {
+                continue;
+            };
+            let unread = client.out.len();
+            let Some(feed) = client.lease.as_mut().and_then(|l| l.lent.feed.as_mut()) else {
+                continue;
+            };
+            match feed.behind_since {
+                Some(_) if unread <= soft => feed.behind_since = None,
+                Some(since) if now.saturating_sub(since) >= time => late.push(id),
+                Some(since) => next = Some(next.map_or(since, |n| n.min(since))),
+                None => {}
+            }
+        }
+        for id in late {
+            self.clients.too_far_behind(self.cx, id, soft);
+        }
+        if let Some(since) = next {
+            self.cx.wake_at(since + time);
+        }
+    }
+}
+
+impl Traffic<'_> {
     /// A part of a frame is kept until the rest of it has come: between two frames is the only
     /// place where an answer of narrows' own may stand.
     fn hold_back(&mut self, id: BackendId, kind: Option<FrameKind>, part: &[u8]) {
         let limit = self.cx.rules.settings.clients.output_subscriber_bytes_max;
-        let Some(On { feed, owner, .. }) = self.feed_on(id) else {
+        let Some(On { feed, owner, .. }) = feed_on(self.clients, self.pool, id) else {
             return;
         };
         if owner.is_none() && kind.is_some_and(FrameKind::is_told) {
@@ -153,8 +175,8 @@ impl Engine {
         feed.held.extend_from_slice(part);
         if feed.held.len() > limit {
             match owner {
-                Some(owner) => self.too_far_behind(owner, limit),
-                None => self.pool.lose(&mut self.cx, id, Loss::Oversized),
+                Some(owner) => self.clients.too_far_behind(self.cx, owner, limit),
+                None => self.pool.lose(self.cx, id, Loss::Oversized),
             }
         }
     }
@@ -163,7 +185,7 @@ impl Engine {
     fn unasked(&mut self, id: BackendId, kind: FrameKind, frame: &[u8]) {
         let Some(On {
             feed, owner, owes, ..
-        }) = self.feed_on(id)
+        }) = feed_on(self.clients, self.pool, id)
         else {
             return;
         };
@@ -176,7 +198,7 @@ impl Engine {
             FrameKind::Confirmation(verb) => {
                 let last = feed.confirmed(verb, confirmed_count(frame));
                 let Some(last) = last.filter(|_| owes) else {
-                    return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
+                    return self.pool.lose(self.cx, id, Loss::OutOfStep);
                 };
                 if let Some(backend) = self.pool.backends.get_mut(id) {
                     // Where some have come nothing else can be said in place of the others.
@@ -187,7 +209,7 @@ impl Engine {
                     self.confirmed(id);
                 }
             }
-            _ => self.pool.lose(&mut self.cx, id, Loss::Push),
+            _ => self.pool.lose(self.cx, id, Loss::Push),
         }
     }
 
@@ -197,11 +219,11 @@ impl Engine {
             return;
         };
         if backend.out.was_overtaken() {
-            return self.pool.lose(&mut self.cx, id, Loss::Early);
+            return self.pool.lose(self.cx, id, Loss::Early);
         }
         if let Some(settled) = backend.take_oldest() {
             self.clients
-                .replies_in(&mut self.cx, settled.client, settled.sequence, 1);
+                .replies_in(self.cx, settled.client, settled.sequence, 1);
         }
     }
 
@@ -235,7 +257,7 @@ impl Engine {
         };
         if !feed.subscriptions.any() {
             // Redis' own bounds are for subscribers; others have that of any client.
-            return self.bound_output(owner, unread);
+            return self.clients.output_grew(self.cx, owner, unread);
         }
         if before <= soft {
             feed.behind_since = None;
@@ -245,69 +267,31 @@ impl Engine {
             self.cx.wake_at(now + soft_time);
         }
         if unread > limit {
-            self.too_far_behind(owner, limit);
+            self.clients.too_far_behind(self.cx, owner, limit);
         } else {
-            self.bound_output(owner, unread);
+            self.clients.output_grew(self.cx, owner, unread);
         }
     }
+}
 
-    fn too_far_behind(&mut self, owner: ClientId, limit_bytes: usize) {
-        let client_id = self.clients.get(owner).map(|client| client.session.id);
-        let key = "clients.output_subscriber_bytes_max";
-        tracing::warn!(
-            client_id,
-            key,
-            limit_bytes,
-            "client closed: it does not read what it has subscribed to"
-        );
-        self.close_for(owner, Leave::OutputLimit);
-    }
-
-    /// Subscribers that have been too far behind for too long are closed.
-    pub(super) fn expire_feeds(&mut self) {
-        if self.leases.counts.total() == 0 {
-            return;
+/// The feed of a backend, if it has one.
+fn feed_on<'a>(clients: &'a mut Clients, pool: &'a mut Pool, id: BackendId) -> Option<On<'a>> {
+    let backend = pool.backends.get_mut(id)?;
+    let owes = backend.owes_confirmations();
+    let (feed, protocol, owner) = match &mut backend.phase {
+        Phase::Leased(owner) => {
+            let client = clients.get_mut(*owner)?;
+            let feed = client.lease.as_mut()?.lent.feed.as_deref_mut()?;
+            (feed, client.session.protocol, Some(*owner))
         }
-        let settings = &self.cx.rules.settings.clients;
-        let (soft, time) = (
-            settings.output_subscriber_soft_bytes,
-            settings.output_subscriber_soft_time,
-        );
-        let now = self.cx.now;
-        let mut late = Vec::new();
-        let mut next: Option<Duration> = None;
-        for backend in self.pool.backends.values() {
-            let Phase::Leased(id) = backend.phase else {
-                continue;
-            };
-            let Some(client) = self.clients.get_mut(id) else {
-                continue;
-            };
-            let unread = client.out.len();
-            let Some(feed) = client.lease.as_mut().and_then(|l| l.lent.feed.as_mut()) else {
-                continue;
-            };
-            match feed.behind_since {
-                Some(_) if unread <= soft => feed.behind_since = None,
-                Some(since) if now.saturating_sub(since) >= time => late.push(id),
-                Some(since) => next = Some(next.map_or(since, |n| n.min(since))),
-                None => {}
-            }
-        }
-        for id in late {
-            self.too_far_behind(id, soft);
-        }
-        if let Some(since) = next {
-            self.cx.wake_at(since + time);
-        }
-    }
-
-    /// The backend of a client's feed is lost: some of it may have been missed, so the client is
-    /// disconnected, as Redis itself would have done. Nothing is said to it any more.
-    pub(super) fn feed_lost(&mut self, owner: ClientId) {
-        if self.clients.has_live_feed(owner) {
-            self.clients.leaves_for(owner, Leave::BackendLost);
-            self.end(owner, Ending::AfterReplies(Box::default()));
-        }
-    }
+        Phase::Cleaning(cleaning) => (cleaning.feed.as_deref_mut()?, cleaning.protocol, None),
+        _ => return None,
+    };
+    Some(On {
+        feed,
+        replies: &mut backend.replies,
+        protocol,
+        owner,
+        owes,
+    })
 }

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Engine;
 use super::key::{ContextId, CredentialId, PoolKey};
 use super::local::REFUSED_DB;
 use super::pool::backend::{Phase, Want};
+use super::reach::Blocking;
 
-impl Engine {
+impl Blocking<'_> {
     /// Forgets contexts and users, if there are so many more that it is worth a look.
-    pub(super) fn forget_contexts(&mut self) {
+    pub fn forget_contexts(&mut self) {
         if !(self.pool.contexts).want_a_look(self.cx.rules.settings.pool.contexts_new_max) {
             return;
         }
@@ -39,8 +39,7 @@ impl Engine {
         let mut used: BTreeSet<CredentialId> = self.pool.contexts.credentials().collect();
         used.extend(
             self.waits
-                .cancels
-                .all
+                .cancels()
                 .values()
                 .map(|cancel| cancel.credential),
         );

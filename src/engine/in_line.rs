@@ -7,7 +7,6 @@ use crate::resp::{NotExecuted, Protocol, Refusal, write};
 use crate::session::waiting::{Timeout, Waiting};
 use crate::telemetry::{Leave, Way};
 
-use super::Engine;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::effect::{Asker, Reply};
@@ -16,6 +15,7 @@ use super::lease::lent::LeaseFor;
 use super::lease::wait::UNBLOCKED;
 use super::planted::{self, Bug};
 use super::pool::backend::{Backend, Phase, Want};
+use super::reach::{Blocking, Lending};
 use super::waits::cancels::Why;
 use super::waits::line::{InLine, Spot, Unblocked, Void};
 
@@ -41,9 +41,9 @@ impl Void {
     }
 }
 
-impl Engine {
+impl Blocking<'_> {
     /// The client's command waits, and needs a place on the server for that.
-    pub(super) fn stand_in_line(
+    pub fn stand_in_line(
         &mut self,
         id: ClientId,
         bytes: &[u8],
@@ -52,7 +52,9 @@ impl Engine {
     ) -> Outcome {
         let now = self.cx.now;
         if self.is_line_full() {
-            return self.not_executed(id, NotExecuted::QueueFull);
+            return self
+                .clients
+                .not_executed(self.cx, id, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
@@ -61,7 +63,7 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         if client.head.is_overdue() {
-            return self.overdue(id);
+            return self.traffic().overdue(id);
         }
         let since = client.head.waits(now);
         let until = match waiting.timeout {
@@ -80,39 +82,210 @@ impl Engine {
             Void::of(&spec.name),
             waiting.on.may_be_tried(),
         );
-        self.waits.line.join(id, one, now);
+        self.waits.line_mut().join(id, one, now);
         if self.notices_that_there_is_no_server() {
             self.cx
                 .wake_at(now + self.cx.rules.settings.pool.queue_timeout);
         }
-        self.waits.wake_for_line(&mut self.cx);
+        self.waits.wake_for_line(self.cx);
         outcome
     }
 
     /// Whether as many wait for a backend of their own as may.
-    pub(super) fn is_line_full(&self) -> bool {
+    pub fn is_line_full(&self) -> bool {
         let most = self.cx.rules.settings.pool.queue_clients_max;
-        self.leases.line.len() + self.waits.line.len() >= most
+        self.leases.waiting() + self.waits.line().len() >= most
     }
 
     /// Asks for places for those whose turn it is, as many as there may be.
-    pub(super) fn want_places(&mut self, room: usize) {
-        for id in self.waits.line.next_in_turns(room) {
+    pub fn want_places(&mut self, room: usize) {
+        for id in self.waits.line().next_in_turns(room) {
             if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
-                self.waits.leave_line(&mut self.cx, id);
+                self.waits.leave_line(self.cx, id);
             } else if !self.waits.is_decided_by_try(id) {
                 self.pool.want(Want::Lease(id));
             }
         }
     }
 
+    /// A client has waited as long as it wanted to.
+    fn waited_in_vain(&mut self, id: ClientId, void: Void) {
+        self.waits.leave_line(self.cx, id);
+        self.lending()
+            .answer_in_line(id, |protocol, out| void.write(protocol, out));
+    }
+
+    /// Another has ended the wait of a client in line.
+    pub fn unblock_in_line(&mut self, id: ClientId, with_error: bool, asker: Asker) {
+        let tried = self.waits.is_tried(id);
+        let void = match self.waits.line_mut().get_mut(id) {
+            Some(one) if tried => {
+                // What it is being tried for decides: it may be served.
+                let another = one.unblocked.replace(Unblocked { with_error, asker });
+                if let Some(Unblocked { asker, .. }) = another {
+                    self.cx.reply_to(asker, Reply::Killed(0));
+                }
+                return;
+            }
+            Some(one) => one.void,
+            None => Void::Nil,
+        };
+        self.waits.leave_line(self.cx, id);
+        self.lending()
+            .ends_in_line(id, void, Unblocked { with_error, asker });
+    }
+
+    /// The server has nothing for a client in line now.
+    pub fn nothing_there(&mut self, id: ClientId) {
+        let now = self.cx.now;
+        let Some(one) = self.waits.line_mut().get_mut(id) else {
+            return;
+        };
+        one.judged = true;
+        let (void, until) = (one.void, one.until);
+        if let Some(by) = one.unblocked.take() {
+            self.waits.line_mut().leave(id, None);
+            return self.lending().ends_in_line(id, void, by);
+        }
+        if self.cx.draining {
+            self.waits.leave_line(self.cx, id);
+            return self.clients.close_for(self.cx, id, Leave::Drained);
+        }
+        if self.clients.has_left(id) {
+            // It would have to wait: as in Redis that is its end, and nothing behind it is looked at.
+            self.waits.leave_line(self.cx, id);
+            return self.clients.end(self.cx, id, Ending::AfterOutput);
+        }
+        if until.is_some_and(|until| until <= now) {
+            return self.waited_in_vain(id, void);
+        }
+        self.waits.line_mut().try_later(id, now);
+        self.waits.wake_for_line(self.cx);
+    }
+
+    /// A client has sent its end. If it waits for as long as it takes it has left, as in Redis. What
+    /// it asked for in line is tried once before, as Redis deals with what it has read.
+    pub fn leaves_while_it_waits(&mut self, id: ClientId) {
+        let in_line = self.waits.line().has_to_wait(id) && !self.waits.is_tried(id);
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let on_server = client.waits_on_server() && !client.waits_on_without_it();
+        // It may still read what the server has answered meanwhile.
+        if on_server && client.ending == Ending::HalfClosed {
+            return self.end_wait(id, Why::Left);
+        }
+        if in_line || on_server {
+            self.clients.close_now(self.cx, id);
+        }
+    }
+
+    /// Looks at those in line whose time has come.
+    pub fn expire_line(&mut self) {
+        let now = self.cx.now;
+        for _ in 0..AT_ONCE {
+            let Some(id) = self.waits.line().due(now) else {
+                break;
+            };
+            if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
+                self.waits.leave_line(self.cx, id);
+                continue;
+            }
+            let Some(one) = self.waits.line().get(id) else {
+                continue;
+            };
+            let over = one.until.is_some_and(|until| until <= now);
+            let (void, owed) = (one.void, one.is_owed_a_try());
+            if self.waits.is_tried(id) {
+                self.waits.line_mut().is_decided_by_its_try(id);
+                continue;
+            }
+            if !over || owed && self.waits.line().is_candidate(id) {
+                self.try_in_line(id);
+            }
+            // Where there is no way to try it, it is told what it would be told most likely.
+            if over && self.waits.line().contains(id) && !self.waits.is_tried(id) {
+                self.waited_in_vain(id, void);
+            }
+        }
+        self.tell_that_there_is_no_server();
+        self.waits.wake_for_line(self.cx);
+    }
+
+    /// Those who have come in this turn and have no place: nothing that lies there waits for them.
+    #[inline]
+    pub fn try_newcomers(&mut self) {
+        let newcomers = self.waits.line_mut().newcomers();
+        if !newcomers.is_empty() {
+            self.try_those(newcomers);
+        }
+    }
+
+    fn try_those(&mut self, newcomers: Vec<ClientId>) {
+        for id in newcomers {
+            let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
+            if !waits || self.waits.is_tried(id) {
+                continue;
+            }
+            if self.waits.line().is_candidate(id) {
+                self.try_in_line(id);
+            } else if self.clients.has_left(id) && self.waits.line().has_to_wait(id) {
+                self.nothing_there(id);
+            }
+        }
+    }
+
+    /// Who waits where no server is to be had is told so in time, as everybody.
+    fn tell_that_there_is_no_server(&mut self) {
+        let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
+        if !self.notices_that_there_is_no_server() {
+            return;
+        }
+        while let Some((id, since)) = self.waits.line().oldest() {
+            let at = self.waits.line().unserved_since.unwrap_or(now).max(since) + limit;
+            if at > now {
+                return self.cx.wake_at(at);
+            }
+            self.refuse_in_line(id);
+        }
+    }
+
+    /// Whether no connection is there, nor has been since that was asked last.
+    fn notices_that_there_is_no_server(&mut self) -> bool {
+        let there =
+            |backend: &Backend| !matches!(backend.phase, Phase::Dialling | Phase::Handshake(_));
+        if self.pool.backends.values().any(there) {
+            self.waits.line_mut().unserved_since = None;
+            return false;
+        }
+        self.waits
+            .line_mut()
+            .unserved_since
+            .get_or_insert(self.cx.now);
+        true
+    }
+
+    /// A client in line is told why it cannot be served.
+    pub fn refuse_in_line(&mut self, id: ClientId) {
+        self.waits.leave_line(self.cx, id);
+        let refusal = Refusal::NotExecuted(self.pool.why_not(self.cx));
+        let (label, mut text) = (refusal.label(), Vec::new());
+        refusal.write(&mut text);
+        let hears = |client: &Client| !client.session.reply_mode.is_silent();
+        if !self.clients.get(id).is_some_and(hears) {
+            self.clients.cannot_be_told(self.cx, id);
+            return;
+        }
+        self.cx.counters.refused(label);
+        self.lending()
+            .answer_in_line(id, |_, out| out.extend_from_slice(&text));
+    }
+}
+
+impl Lending<'_> {
     /// Answers a command whose client stands in line, and leaves it. Whatever has been decided of the
     /// command is final: it is not judged again.
-    pub(super) fn answer_in_line(
-        &mut self,
-        id: ClientId,
-        write: impl FnOnce(Protocol, &mut Vec<u8>),
-    ) {
+    pub fn answer_in_line(&mut self, id: ClientId, write: impl FnOnce(Protocol, &mut Vec<u8>)) {
         let now = self.cx.now;
         let limits = &self.cx.rules.settings.limits;
         let Some(client) = self.clients.get_mut(id) else {
@@ -120,9 +293,9 @@ impl Engine {
         };
         let Some((_, length)) = client.input.first(limits) else {
             // The limits have been lowered below what it has sent.
-            return self.close_for(id, Leave::ProtocolError);
+            return self.clients.close_for(self.cx, id, Leave::ProtocolError);
         };
-        self.leases.line.leaves(client.session.id);
+        self.leases.leaves(client.session.id);
         // What it asks for next has a place of its own among those who want something.
         self.pool.wants.remove(Want::Lease(id));
         self.clients.replace_first(id, length, &[]);
@@ -142,31 +315,6 @@ impl Engine {
         self.clients.resume(id);
     }
 
-    /// A client has waited as long as it wanted to.
-    fn waited_in_vain(&mut self, id: ClientId, void: Void) {
-        self.waits.leave_line(&mut self.cx, id);
-        self.answer_in_line(id, |protocol, out| void.write(protocol, out));
-    }
-
-    /// Another has ended the wait of a client in line.
-    pub(super) fn unblock_in_line(&mut self, id: ClientId, with_error: bool, asker: Asker) {
-        let tried = self.waits.tries.contains_key(&id);
-        let void = match self.waits.line.get_mut(id) {
-            Some(one) if tried => {
-                // What it is being tried for decides: it may be served.
-                let another = one.unblocked.replace(Unblocked { with_error, asker });
-                if let Some(Unblocked { asker, .. }) = another {
-                    self.cx.reply_to(asker, Reply::Killed(0));
-                }
-                return;
-            }
-            Some(one) => one.void,
-            None => Void::Nil,
-        };
-        self.waits.leave_line(&mut self.cx, id);
-        self.ends_in_line(id, void, Unblocked { with_error, asker });
-    }
-
     /// Its wait is ended.
     fn ends_in_line(&mut self, id: ClientId, void: Void, by: Unblocked) {
         self.answer_in_line(id, |protocol, out| match by.with_error {
@@ -174,139 +322,5 @@ impl Engine {
             false => void.write(protocol, out),
         });
         self.cx.reply_to(by.asker, Reply::Killed(1));
-    }
-
-    /// The server has nothing for a client in line now.
-    pub(super) fn nothing_there(&mut self, id: ClientId) {
-        let now = self.cx.now;
-        let Some(one) = self.waits.line.get_mut(id) else {
-            return;
-        };
-        one.judged = true;
-        let (void, until) = (one.void, one.until);
-        if let Some(by) = one.unblocked.take() {
-            self.waits.line.leave(id, None);
-            return self.ends_in_line(id, void, by);
-        }
-        if self.cx.draining {
-            self.waits.leave_line(&mut self.cx, id);
-            return self.close_for(id, Leave::Drained);
-        }
-        if self.clients.has_left(id) {
-            // It would have to wait: as in Redis that is its end, and nothing behind it is looked at.
-            self.waits.leave_line(&mut self.cx, id);
-            return self.end(id, Ending::AfterOutput);
-        }
-        if until.is_some_and(|until| until <= now) {
-            return self.waited_in_vain(id, void);
-        }
-        self.waits.line.try_later(id, now);
-        self.waits.wake_for_line(&mut self.cx);
-    }
-
-    /// A client has sent its end. If it waits for as long as it takes it has left, as in Redis. What
-    /// it asked for in line is tried once before, as Redis deals with what it has read.
-    pub(super) fn leaves_while_it_waits(&mut self, id: ClientId) {
-        let in_line = self.waits.line.has_to_wait(id) && !self.waits.tries.contains_key(&id);
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        let on_server = client.waits_on_server() && !client.waits_on_without_it();
-        // It may still read what the server has answered meanwhile.
-        if on_server && client.ending == Ending::HalfClosed {
-            return self.end_wait(id, Why::Left);
-        }
-        if in_line || on_server {
-            self.close_now(id);
-        }
-    }
-
-    /// Looks at those in line whose time has come.
-    pub(super) fn expire_line(&mut self) {
-        let now = self.cx.now;
-        for _ in 0..AT_ONCE {
-            let Some(id) = self.waits.line.due(now) else {
-                break;
-            };
-            if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
-                self.waits.leave_line(&mut self.cx, id);
-                continue;
-            }
-            let Some(one) = self.waits.line.get(id) else {
-                continue;
-            };
-            let over = one.until.is_some_and(|until| until <= now);
-            let (void, owed) = (one.void, one.is_owed_a_try());
-            if self.waits.tries.contains_key(&id) {
-                self.waits.line.is_decided_by_its_try(id);
-                continue;
-            }
-            if !over || owed && self.waits.line.is_candidate(id) {
-                self.try_in_line(id);
-            }
-            // Where there is no way to try it, it is told what it would be told most likely.
-            if over && self.waits.line.contains(id) && !self.waits.tries.contains_key(&id) {
-                self.waited_in_vain(id, void);
-            }
-        }
-        self.tell_that_there_is_no_server();
-        self.waits.wake_for_line(&mut self.cx);
-    }
-
-    /// Those who have come in this turn and have no place: nothing that lies there waits for them.
-    pub(super) fn try_newcomers(&mut self) {
-        for id in self.waits.line.newcomers() {
-            let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
-            if !waits || self.waits.tries.contains_key(&id) {
-                continue;
-            }
-            if self.waits.line.is_candidate(id) {
-                self.try_in_line(id);
-            } else if self.clients.has_left(id) && self.waits.line.has_to_wait(id) {
-                self.nothing_there(id);
-            }
-        }
-    }
-
-    /// Who waits where no server is to be had is told so in time, as everybody.
-    fn tell_that_there_is_no_server(&mut self) {
-        let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
-        if !self.notices_that_there_is_no_server() {
-            return;
-        }
-        while let Some((id, since)) = self.waits.line.oldest() {
-            let at = self.waits.line.unserved_since.unwrap_or(now).max(since) + limit;
-            if at > now {
-                return self.cx.wake_at(at);
-            }
-            self.refuse_in_line(id);
-        }
-    }
-
-    /// Whether no connection is there, nor has been since that was asked last.
-    fn notices_that_there_is_no_server(&mut self) -> bool {
-        let there =
-            |backend: &Backend| !matches!(backend.phase, Phase::Dialling | Phase::Handshake(_));
-        if self.pool.backends.values().any(there) {
-            self.waits.line.unserved_since = None;
-            return false;
-        }
-        self.waits.line.unserved_since.get_or_insert(self.cx.now);
-        true
-    }
-
-    /// A client in line is told why it cannot be served.
-    pub(super) fn refuse_in_line(&mut self, id: ClientId) {
-        self.waits.leave_line(&mut self.cx, id);
-        let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
-        let (label, mut text) = (refusal.label(), Vec::new());
-        refusal.write(&mut text);
-        let hears = |client: &Client| !client.session.reply_mode.is_silent();
-        if !self.clients.get(id).is_some_and(hears) {
-            self.cannot_be_told(id);
-            return;
-        }
-        self.cx.counters.refused(label);
-        self.answer_in_line(id, |_, out| out.extend_from_slice(&text));
     }
 }

@@ -6,19 +6,19 @@
 use crate::command::Spec;
 use crate::resp::Refusal;
 
-use super::Engine;
 use super::clients::hold::{Hold, Outcome};
 use super::fanout::kill::Kill;
 use super::key::{BackendId, ClientId};
 use super::pool::backend::{Next, Phase, Want};
 use super::pool::loss::Loss;
 use super::pool::provided::Provided;
+use super::reach::Queries;
 use super::slot::{Fate, Receiver, Slot};
 
-impl Engine {
+impl Queries<'_> {
     /// What becomes of such a request, the client's next one, if it does not go the common way.
     /// `refused`: the server would not run it.
-    pub(super) fn kill_at_once(
+    pub fn kill_at_once(
         &mut self,
         id: ClientId,
         bytes: &[u8],
@@ -27,22 +27,20 @@ impl Engine {
     ) -> Option<Outcome> {
         let client = self.clients.get(id)?;
         let (its_turn, carrier) = (client.in_flight == 0, client.carrier);
-        match self.fanout.kills.get(&id) {
+        match self.fanout.kill(&id) {
             Some(_) if !its_turn => Some(self.clients.hold(id, Hold::Replies)),
             Some(Kill::Sent) => Some(self.clients.hold(id, Hold::Kill)),
             // The common way has a deadline.
             Some(Kill::Wanted(_)) => {
-                self.fanout.kills.remove(&id);
+                self.fanout.end_kill(&id);
                 None
             }
             Some(Kill::Answered(reply)) => {
                 let reply = reply.clone();
-                self.fanout.kills.remove(&id);
+                self.fanout.end_kill(&id);
                 Some(
                     self.clients
-                        .finish_gather(&mut self.cx, id, spec, |_, out| {
-                            out.extend_from_slice(&reply)
-                        }),
+                        .finish_gather(self.cx, id, spec, |_, out| out.extend_from_slice(&reply)),
                 )
             }
             None if its_turn => None,
@@ -53,7 +51,7 @@ impl Engine {
                 if runs_own || refused || !spec.name.ends_with("|kill") {
                     return None;
                 }
-                self.fanout.kills.insert(id, Kill::Wanted(bytes.into()));
+                self.fanout.set_kill(id, Kill::Wanted(bytes.into()));
                 self.pool.want(Want::Kill(id));
                 Some(self.clients.hold(id, Hold::Replies))
             }
@@ -61,27 +59,27 @@ impl Engine {
     }
 
     /// A connection for it.
-    pub(super) fn provide_kill(&mut self, id: ClientId, starved: &mut bool) -> Provided {
-        match self.fanout.kills.get(&id) {
-            Some(Kill::Wanted(_)) => self.provide_errand(Want::Kill(id), id, starved),
+    pub fn provide_kill(&mut self, id: ClientId, starved: &mut bool) -> Provided {
+        match self.fanout.kill(&id) {
+            Some(Kill::Wanted(_)) => self.traffic().provide_errand(Want::Kill(id), id, starved),
             _ => Provided::Done,
         }
     }
 
     /// That connection is ready. It is closed behind this.
-    pub(super) fn send_kill(&mut self, id: BackendId, client_id: ClientId) {
+    pub fn send_kill(&mut self, id: BackendId, client_id: ClientId) {
         let now = self.cx.now;
         let (Some(Kill::Wanted(request)), Some(client), Some(backend)) = (
-            self.fanout.kills.get(&client_id),
+            self.fanout.kill(&client_id),
             self.clients.get(client_id),
             self.pool.backends.get_mut(id),
         ) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self.pool.lose(self.cx, id, Loss::Retired);
         };
         // A reload may have changed as whom its commands run.
         let (on, of) = (backend.context(), client.context());
         if !self.pool.contexts.differ_in_db_only(on, of) {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self.pool.lose(self.cx, id, Loss::Retired);
         }
         let renamed = client.policy(&self.cx.rules).renames().sent(request);
         let sent = renamed.as_deref().unwrap_or(request);
@@ -93,13 +91,13 @@ impl Engine {
             now,
         );
         backend.out.push(sent);
-        self.fanout.kills.insert(client_id, Kill::Sent);
+        self.fanout.set_kill(client_id, Kill::Sent);
         self.pool.mark_backend(id);
     }
 
     /// Its reply has come, or it may have run and nobody will know: `None`.
-    pub(super) fn kill_answered(&mut self, id: ClientId, reply: Option<&[u8]>) {
-        let Some(kill) = self.fanout.kills.get_mut(&id) else {
+    pub fn kill_answered(&mut self, id: ClientId, reply: Option<&[u8]>) {
+        let Some(kill) = self.fanout.kill_mut(&id) else {
             return;
         };
         let mut unknown = Vec::new();

@@ -6,54 +6,51 @@ use std::time::Duration;
 
 use crate::admission::Paused;
 
-use super::Engine;
 use super::clients::hold::Hold;
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
 use super::pool::backend::Want;
 use super::provision::PERMIT_POLL;
+use super::reach::{Blocking, Lending};
 
 /// How soon it is looked again for a place for those who may wait for one as long as they like.
 const LINE_POLL: Duration = Duration::from_millis(100);
 
-impl Engine {
-    /// A client waits for a lease, from the moment that its request first had to wait.
-    pub(super) fn joins_line(&mut self, id: ClientId, since: Duration, purpose: LeaseFor) {
-        if let Some(client) = self.clients.get(id) {
-            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
-            self.leases.line.joins((number, id), (since, purpose), user);
-        }
-    }
-
+impl Blocking<'_> {
     /// A client may be another user's: where it waits it stands among that one's, as if it always had.
-    pub(super) fn user_changed(&mut self, id: ClientId) {
+    pub fn user_changed(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get(id) {
             let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
-            self.waits.line.becomes(id, user.0);
-            self.leases.line.becomes(number, user);
+            self.waits.line_mut().becomes(id, user.0);
+            self.leases.becomes(number, user);
         }
     }
 
     /// Asks for backends for those whose turn it is, as many as there may be leases.
-    pub(super) fn want_leases(&mut self) {
-        if self.leases.line.len() == 0 && self.waits.line.is_empty() {
+    #[inline]
+    pub fn want_leases(&mut self) {
+        if self.leases.waiting() == 0 && self.waits.line().is_empty() {
             return;
         }
+        self.ask_for_leases();
+    }
+
+    fn ask_for_leases(&mut self) {
         // Places come back without an event: from other workers, or when control has looked how
         // near the server is to its own limit.
-        let poll = match self.leases.line.len() {
+        let poll = match self.leases.waiting() {
             0 => LINE_POLL,
             _ => PERMIT_POLL,
         };
         self.cx.wake_at(self.cx.now + poll);
-        let room = LeaseFor::ALL.map(|purpose| match self.leases.line.has_more(purpose) {
-            true => self.leases.lease_room(&self.cx, purpose),
+        let room = LeaseFor::ALL.map(|purpose| match self.leases.has_more(purpose) {
+            true => self.leases.lease_room(self.cx, purpose),
             false => 0,
         });
-        while let Some(turn) = self.leases.line.next(&room) {
+        while let Some(turn) = self.leases.next_turn(&room) {
             self.cx.steps += 1;
             if self.clients.awaited_lease(turn.id) != Some(turn.purpose) {
-                self.leases.line.leaves(turn.number);
+                self.leases.leaves(turn.number);
                 continue;
             }
             let (user, number) = turn.user;
@@ -62,14 +59,24 @@ impl Engine {
             }
             self.pool.want(Want::Lease(turn.id));
         }
-        let room = self.leases.lease_room(&self.cx, LeaseFor::Blocking);
-        self.want_places(room.saturating_sub(self.leases.line.of(LeaseFor::Blocking)));
+        let room = self.leases.lease_room(self.cx, LeaseFor::Blocking);
+        self.want_places(room.saturating_sub(self.leases.waiting_for(LeaseFor::Blocking)));
+    }
+}
+
+impl Lending<'_> {
+    /// A client waits for a lease, from the moment that its request first had to wait.
+    pub fn joins_line(&mut self, id: ClientId, since: Duration, purpose: LeaseFor) {
+        if let Some(client) = self.clients.get(id) {
+            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
+            self.leases.joins((number, id), (since, purpose), user);
+        }
     }
 
     /// Clients that have waited for a lease as long as they may are told so.
-    pub(super) fn expire_lease_waiters(&mut self) {
+    pub fn expire_lease_waiters(&mut self) {
         let limit = self.cx.rules.settings.pool.queue_timeout;
-        while let Some((since, id, number)) = self.leases.line.oldest() {
+        while let Some((since, id, number)) = self.leases.oldest() {
             let awaited = self.clients.awaited_lease(id);
             let held_by = Paused::Writes;
             let at = self.cx.shared.pause.counts_from(since, held_by) + limit;
@@ -78,7 +85,7 @@ impl Engine {
                 return;
             }
             self.cx.steps += 1;
-            self.leases.line.leaves(number);
+            self.leases.leaves(number);
             if let Some(purpose) = awaited
                 && let Some(client) = self.clients.get_mut(id)
             {

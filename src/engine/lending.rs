@@ -2,27 +2,29 @@
 
 use crate::admission::Term;
 use crate::resp::NotExecuted;
-use crate::telemetry::Leave;
 
-use super::Engine;
 use super::clients::Client;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Hold, Outcome};
 use super::event::EngineEvent;
 use super::key::{BackendId, ClientId};
+use super::lease::holding::Clean;
 use super::lease::holding::Lease;
-use super::lease::lent::{Clean, LeaseFor, Lent};
+use super::lease::lent::{LeaseFor, Lent};
 use super::planted::{self, Bug};
 use super::pool::backend::{Backend, Phase};
 use super::pool::loss::Loss;
+use super::reach::{Blocking, Lending, Traffic};
 
-impl Engine {
+impl Blocking<'_> {
     /// The client's next request needs a backend of its own.
-    pub(super) fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
+    pub fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
         let now = self.cx.now;
         let pool = &self.cx.rules.settings.pool;
         let limit = pool.queue_timeout;
         if self.is_line_full() {
-            return self.not_lent(id, purpose, NotExecuted::QueueFull);
+            return self
+                .clients
+                .not_lent(self.cx, id, purpose, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
@@ -31,35 +33,18 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         if client.head.is_overdue() {
-            let outcome = self.overdue(id);
-            return self.refused_lease(id, purpose, outcome);
+            let outcome = self.traffic().overdue(id);
+            return self.clients.refused_lease(self.cx, id, purpose, outcome);
         }
         let since = client.head.waits(now);
         let outcome = client.hold(Hold::Lease(purpose));
-        self.joins_line(id, since, purpose);
+        self.lending().joins_line(id, since, purpose);
         self.cx.wake_at(since + limit);
         outcome
     }
 
-    fn not_lent(&mut self, id: ClientId, purpose: LeaseFor, why: NotExecuted<'_>) -> Outcome {
-        let outcome = self.not_executed(id, why);
-        self.refused_lease(id, purpose, outcome)
-    }
-
-    /// What a client has pipelined behind a `MULTI` that narrows could not carry must not run
-    /// without it: it is closed after being told.
-    fn refused_lease(&mut self, id: ClientId, purpose: LeaseFor, outcome: Outcome) -> Outcome {
-        let goes_on = planted::has(Bug::MultiRefusedGoesOn);
-        if outcome == Outcome::Taken && purpose.opens_a_bracket() && !goes_on {
-            self.clients.leaves_for(id, Leave::Refused);
-            self.end(id, Ending::AfterOutput);
-            return Outcome::Ended;
-        }
-        outcome
-    }
-
     /// A spare backend in the client's context becomes its own.
-    pub(super) fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
+    pub fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         if self.waits.is_decided_by_try(client_id) {
             return self.cx.events.push_back(EngineEvent::BackendFree(id));
         }
@@ -77,20 +62,21 @@ impl Engine {
         let lasts = || purpose.term().is_none_or(|term| budget.lend(worker, term));
         let Some(vacancy) = client.lease.vacancy().filter(|_| lasts()) else {
             // The room was another worker's by then: the client goes on waiting.
-            self.leases.line.stays(client.session.id);
+            self.leases.stays(client.session.id);
             return self.cx.events.push_back(EngineEvent::BackendFree(id));
         };
         backend.phase = Phase::Leased(client_id);
         vacancy.fill(id, Lent::new(purpose, self.cx.now));
-        self.leases.line.leaves(client.session.id);
-        self.leases.counts.add(purpose);
-        self.waits.line.had_its_turn(client_id);
-        self.waits.leave_line(&mut self.cx, client_id);
+        self.leases.begins(client.session.id, purpose);
+        self.waits.line_mut().had_its_turn(client_id);
+        self.waits.leave_line(self.cx, client_id);
         self.clients.end_hold(client_id, Hold::Lease(purpose));
     }
+}
 
+impl Lending<'_> {
     /// Gives a client's lease back once its reply is in and nothing of it is left.
-    pub(super) fn end_lease_if_done(&mut self, id: ClientId) {
+    pub fn end_lease_if_done(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -107,16 +93,16 @@ impl Engine {
             // Answered before it was whole, or given up: nobody waits for the rest.
             stream.swallow_rest();
         }
-        self.leases.lease_over(&self.cx, &lease.lent);
-        match self.prove_clean(&lease, id) {
+        self.leases.lease_over(self.cx, &lease.lent);
+        match self.traffic().prove_clean(&lease, id) {
             Some(proof) if !half_sent => {
                 let fed = lease.lent.feed.is_some();
                 let backend = lease.give_back(proof);
-                self.make_spare(backend);
+                self.pool.make_spare(self.cx, backend);
                 if fed {
                     // A connection that is still subscribed gives another answer to this, or
                     // something else before it, and nobody gets it before it has answered.
-                    self.pool.ping(&mut self.cx, backend);
+                    self.pool.ping(self.cx, backend);
                 }
             }
             _ => {
@@ -132,7 +118,7 @@ impl Engine {
                     .get(backend)
                     .is_some_and(Backend::is_quiet);
                 self.pool.lose(
-                    &mut self.cx,
+                    self.cx,
                     backend,
                     match errand && quiet {
                         // It is in no db, so that nobody else has a use for it.
@@ -143,65 +129,41 @@ impl Engine {
             }
         }
         // A reload may have made it another user meanwhile.
-        self.enter_context(id);
+        self.traffic().enter_context(id);
         if self.cx.draining {
-            self.clients.close_if_done(&mut self.cx, id);
+            self.clients.close_if_done(self.cx, id);
         }
     }
 
     /// Gives back a lease that the client does not use.
-    pub(super) fn end_lease_if_unused(&mut self, id: ClientId) {
+    pub fn end_lease_if_unused(&mut self, id: ClientId) {
         let unused = |client: &Client| client.lease.is_some() && client.stream.is_none();
         if self.clients.get(id).is_some_and(unused) {
             self.end_lease_if_done(id);
         }
     }
 
-    fn prove_clean(&self, lease: &Lease, client: ClientId) -> Option<Clean> {
-        let backend = self.pool.backends.get(lease.backend())?;
-        let context = self.clients.get(client)?.context();
-        let own = matches!(backend.phase, Phase::Leased(owner) if owner == client);
-        Clean::prove(lease, backend, context).filter(|_| own)
-    }
-
     /// A lease is held for something that may last longer from now on. False when there is no room
     /// for that: plain traffic, and what ends by itself, go on beside every such lease.
-    pub(super) fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
+    pub fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
         let Some(was) = self.clients.lent(id).map(|lent| lent.purpose) else {
             return false;
         };
         let budget = &self.cx.shared.budget;
         let may_last = match (was.term(), purpose.term()) {
             (Some(from), Some(to)) => budget.lend_on(self.cx.worker, (from, to)),
-            _ => self.may_last(purpose),
+            _ => self.traffic().may_last(purpose),
         };
         if may_last && let Some(lent) = self.clients.lent(id) {
             lent.purpose = purpose;
-            self.leases.counts.sub(was);
-            self.leases.counts.add(purpose);
+            self.leases.turns_to(was, purpose);
         }
         may_last
     }
 
-    /// What its client holds cannot be lent for longer. Before the server's own limit is known that
-    /// is no answer: control, which is about to ask for it, says when it has.
-    pub(super) fn no_room_to_last(&mut self, id: ClientId) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        if client.head.since().is_some() || !self.cx.shared.budget.is_limit_awaited() {
-            client.head.waits_no_more();
-            return self.not_executed(id, NotExecuted::BudgetSpent);
-        }
-        match client.in_flight {
-            0 => self.clients.ask_control(&mut self.cx, id),
-            _ => client.hold(Hold::Replies),
-        }
-    }
-
     /// What would have lasted was refused, or has been undone: a transaction that it stood in ends
     /// by itself.
-    pub(super) fn lease_lasts_no_more(&mut self, id: ClientId) {
+    pub fn lease_lasts_no_more(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -213,8 +175,7 @@ impl Engine {
         let for_good = matches!(lent.purpose, LeaseFor::Pin | LeaseFor::Feed);
         if for_good && lent.bracket.is_open() && !lent.outlives_its_bracket() {
             let was = std::mem::replace(&mut lent.purpose, LeaseFor::Bracket);
-            self.leases.counts.sub(was);
-            self.leases.counts.add(LeaseFor::Bracket);
+            self.leases.turns_to(was, LeaseFor::Bracket);
             self.cx
                 .shared
                 .budget
@@ -222,16 +183,25 @@ impl Engine {
         }
     }
 
+    /// A client that leaves, or leaves its state behind, breaks its lease.
+    pub fn break_lease(&mut self, lease: Lease) {
+        self.leases.lease_over(self.cx, &lease.lent);
+        let backend = lease.broken();
+        self.pool.lose(self.cx, backend, Loss::ClientGone);
+    }
+}
+
+impl Traffic<'_> {
+    fn prove_clean(&self, lease: &Lease, client: ClientId) -> Option<Clean> {
+        let backend = self.pool.backends.get(lease.backend())?;
+        let context = self.clients.get(client)?.context();
+        let own = matches!(backend.phase, Phase::Leased(owner) if owner == client);
+        Clean::prove(lease, backend, context).filter(|_| own)
+    }
+
     /// Takes the room for a lease that may last.
     fn may_last(&self, purpose: LeaseFor) -> bool {
         let lend = |term| self.cx.shared.budget.lend(self.cx.worker, term);
         purpose.term().is_none_or(lend)
-    }
-
-    /// A client that leaves, or leaves its state behind, breaks its lease.
-    pub(super) fn break_lease(&mut self, lease: Lease) {
-        self.leases.lease_over(&self.cx, &lease.lent);
-        let backend = lease.broken();
-        self.pool.lose(&mut self.cx, backend, Loss::ClientGone);
     }
 }

@@ -11,42 +11,124 @@ use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
+use super::reach::{Lending, Traffic};
 use super::slot::{Fate, Receiver};
 use super::{Engine, Rules};
 
 impl Engine {
+    /// `SELECT` and `HELLO`: the connection changes together with its client, who has nothing in flight.
+    pub(super) fn switch_lent(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        local: Local,
+    ) -> Outcome {
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        let (protocol, db) = (client.session.protocol, client.session.db);
+        let mut args = Args::new(bytes);
+        args.next();
+        let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
+            Ok(Answer::Select { db }) => Setting { protocol, db },
+            Ok(Answer::Hello {
+                protocol: other,
+                name,
+                login,
+            }) if other != protocol => {
+                if let Some(Err(outcome)) = login.map(|login| self.gate().log_in(id, login)) {
+                    return outcome;
+                }
+                if let Some(name) = name {
+                    self.clients.rename(&mut self.cx, id, &name);
+                }
+                Setting {
+                    protocol: other,
+                    db,
+                }
+            }
+            // Nothing changes, or it is refused.
+            _ => return self.local(id, bytes, spec, local),
+        };
+        let mut request = Vec::new();
+        if to.protocol != protocol {
+            let version = [b'0' + to.protocol.number()];
+            write::request(&mut request, &[b"HELLO", &version]);
+        } else {
+            request.extend_from_slice(bytes);
+        }
+        let outcome = self
+            .traffic()
+            .lend(id, rules, &request, spec, Receiver::Lent(Mark::Switch));
+        if outcome == Outcome::Taken {
+            if let Some(lent) = self.clients.lent(id) {
+                lent.switch = Some(to);
+            }
+            // What follows is meant for where it leads.
+            if let Some(client) = self.clients.get_mut(id) {
+                client.head.hold = Some(Hold::Replies);
+            }
+            return Outcome::TakenAlone;
+        }
+        outcome
+    }
+
+    /// What leaves its client's state behind, and is answered from the session then.
+    pub(super) fn leave_with(
+        &mut self,
+        id: ClientId,
+        bytes: &[u8],
+        spec: &Spec,
+        local: Local,
+    ) -> Outcome {
+        match self.lending().leave_lease(id) {
+            Outcome::Held => Outcome::Held,
+            _ => self.local(id, bytes, spec, local),
+        }
+    }
+}
+
+impl Lending<'_> {
+    /// What may leave state: its reply tells whether the client keeps the backend for that.
+    pub fn pin(
+        &mut self,
+        id: ClientId,
+        rules: &Rules,
+        bytes: &[u8],
+        spec: &Spec,
+        mark: Mark,
+    ) -> Outcome {
+        let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
+        if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
+            return self.clients.no_room_to_last(self.cx, id);
+        }
+        self.traffic()
+            .lend(id, rules, bytes, spec, Receiver::Lent(mark))
+    }
+}
+
+impl Traffic<'_> {
     /// A transaction that its client has lost ends. `None`: what ends it is decided anew.
-    pub(super) fn end_lost(&mut self, id: ClientId, spec: &Spec, end: LostEnd) -> Option<Outcome> {
+    pub fn end_lost(&mut self, id: ClientId, spec: &Spec, end: LostEnd) -> Option<Outcome> {
         let lost = &mut self.clients.get_mut(id)?.session.lost;
         match end {
             LostEnd::Replaced => lost.begins_another(),
             LostEnd::Executed | LostEnd::Discarded | LostEnd::Left => lost.over(),
         }
         match end {
-            LostEnd::Executed => Some(self.refuse(id, &Refusal::TransactionLost)),
-            LostEnd::Discarded => {
-                Some(
-                    self.clients
-                        .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
-                )
-            }
+            LostEnd::Executed => Some(self.clients.refuse(self.cx, id, &Refusal::TransactionLost)),
+            LostEnd::Discarded => Some(
+                self.clients
+                    .finish_gather(self.cx, id, spec, |_, out| write::status(out, "OK")),
+            ),
             LostEnd::Replaced | LostEnd::Left => None,
         }
     }
 
-    /// Refuses a request; the transaction that it stands in cannot be executed any more.
-    pub(super) fn refuse_queued(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
-        let outcome = self.refuse(id, refusal);
-        if outcome == Outcome::Taken
-            && let Some(lent) = self.clients.lent(id)
-        {
-            lent.bracket.refused();
-        }
-        outcome
-    }
-
     /// Sends a request down the client's own backend.
-    pub(super) fn lend(
+    pub fn lend(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -67,7 +149,7 @@ impl Engine {
     }
 
     /// Why the client's next request cannot go down its own backend now, if so.
-    pub(super) fn no_room_to_lend(&mut self, id: ClientId, rules: &Rules) -> Option<Outcome> {
+    pub fn no_room_to_lend(&mut self, id: ClientId, rules: &Rules) -> Option<Outcome> {
         let settings = &rules.settings.clients;
         let client = self.clients.get_mut(id)?;
         if client.in_flight as usize >= settings.in_flight_max {
@@ -84,7 +166,7 @@ impl Engine {
     }
 
     /// A command of a transaction.
-    pub(super) fn transact(
+    pub fn transact(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -114,92 +196,5 @@ impl Engine {
             }
         }
         outcome
-    }
-
-    /// `SELECT` and `HELLO`: the connection changes together with its client, who has nothing in flight.
-    pub(super) fn switch_lent(
-        &mut self,
-        id: ClientId,
-        rules: &Rules,
-        bytes: &[u8],
-        spec: &Spec,
-        local: Local,
-    ) -> Outcome {
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        let (protocol, db) = (client.session.protocol, client.session.db);
-        let mut args = Args::new(bytes);
-        args.next();
-        let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
-            Ok(Answer::Select { db }) => Setting { protocol, db },
-            Ok(Answer::Hello {
-                protocol: other,
-                name,
-                login,
-            }) if other != protocol => {
-                if let Some(Err(outcome)) = login.map(|login| self.log_in(id, login)) {
-                    return outcome;
-                }
-                if let Some(name) = name {
-                    self.rename(id, &name);
-                }
-                Setting {
-                    protocol: other,
-                    db,
-                }
-            }
-            // Nothing changes, or it is refused.
-            _ => return self.local(id, bytes, spec, local),
-        };
-        let mut request = Vec::new();
-        if to.protocol != protocol {
-            let version = [b'0' + to.protocol.number()];
-            write::request(&mut request, &[b"HELLO", &version]);
-        } else {
-            request.extend_from_slice(bytes);
-        }
-        let outcome = self.lend(id, rules, &request, spec, Receiver::Lent(Mark::Switch));
-        if outcome == Outcome::Taken {
-            if let Some(lent) = self.clients.lent(id) {
-                lent.switch = Some(to);
-            }
-            // What follows is meant for where it leads.
-            if let Some(client) = self.clients.get_mut(id) {
-                client.head.hold = Some(Hold::Replies);
-            }
-            return Outcome::TakenAlone;
-        }
-        outcome
-    }
-
-    /// What may leave state: its reply tells whether the client keeps the backend for that.
-    pub(super) fn pin(
-        &mut self,
-        id: ClientId,
-        rules: &Rules,
-        bytes: &[u8],
-        spec: &Spec,
-        mark: Mark,
-    ) -> Outcome {
-        let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
-        if !lasts && !self.lease_lasts(id, LeaseFor::Pin) {
-            return self.no_room_to_last(id);
-        }
-        self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
-    }
-
-    /// What leaves its client's state behind, and is answered from the session then.
-    pub(super) fn leave_with(
-        &mut self,
-        id: ClientId,
-        bytes: &[u8],
-        spec: &Spec,
-        local: Local,
-    ) -> Outcome {
-        match self.leave_lease(id) {
-            Outcome::Held => Outcome::Held,
-            _ => self.local(id, bytes, spec, local),
-        }
     }
 }

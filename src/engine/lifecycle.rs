@@ -6,8 +6,27 @@
 
 use std::time::Duration;
 
-use super::Engine;
-use super::event::EngineEvent;
+use crate::telemetry::Undelivered;
+
+use super::clients::Client;
+use super::clients::hold::{Ending, Hold};
+use super::effect::Effect;
+use super::errand::is_for_errand;
+use super::event::{EngineEvent, Gone};
+use super::key::{BackendId, ClientId};
+use super::lease::lent::LeaseFor;
+use super::loss::{Lost, Rewound};
+use super::pool::backend::{Backend, Next, Phase, Want};
+use super::pool::due::SECOND;
+use super::pool::handshake::{self, Whose};
+use super::pool::loss::Loss;
+use super::pool::provided::Provided;
+use super::provision::PERMIT_POLL;
+use super::slot::Receiver;
+use super::{Engine, planted};
+
+/// How often the other workers are told of that.
+pub const SURPLUS_POLL: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// It is `now`: something is told to the engine. What has happened before is seen to first.
@@ -31,15 +50,367 @@ impl Engine {
                 EngineEvent::BackendLost(id, backend, loss) => {
                     self.backend_lost(id, *backend, loss)
                 }
-                EngineEvent::ClientGone(within, lease) => {
-                    self.pool.contexts.leave(within);
-                    if let Some(lease) = lease {
-                        self.leave_lease_behind(lease);
+                EngineEvent::ClientGone(gone) => self.client_is_gone(*gone),
+                EngineEvent::ClientWaitsNoMore { id, number, hold } => {
+                    if let Some(hold) = hold {
+                        self.waits_for_nothing(id, number, hold);
                     }
+                    self.waits.leave_line(&mut self.cx, id);
                 }
-                EngineEvent::ClientEnding(id) => self.client_ending(id),
-                EngineEvent::BackendFree(id) => self.make_spare(id),
-                EngineEvent::Answered(ticket, reply) => self.one_more(ticket, reply),
+                EngineEvent::ClientEnding(id) => self.clients.client_ending(&mut self.cx, id),
+                EngineEvent::BackendFree(id) => self.pool.make_spare(&mut self.cx, id),
+                EngineEvent::BackendMade(id) => self.backend_made(id),
+                EngineEvent::HandshakeOver(id) => self.gate().handshake_over(id),
+                EngineEvent::HeldGrew(id) => self.memory().shed_memory(id),
+                EngineEvent::Answered(ticket, reply) => self.queries().one_more(ticket, reply),
+            }
+        }
+    }
+
+    /// What a client held or waited for that is gone is left.
+    fn client_is_gone(&mut self, gone: Gone) {
+        let id = gone.id;
+        planted::drop_orphans(&mut self.pool.backends, id);
+        self.fanout.end_kill(&id);
+        self.leases.leaves(gone.number);
+        self.waits.leave_line(&mut self.cx, id);
+        if let Some(hold) = gone.hold {
+            self.waits_for_nothing(id, gone.number, hold);
+        }
+        self.pool.contexts.leave(gone.within);
+        if let Some(lease) = gone.lease {
+            self.blocking().leave_lease_behind(lease);
+        }
+    }
+
+    /// A client does not wait any more for what it was held for.
+    fn waits_for_nothing(&mut self, id: ClientId, number: u64, hold: Hold) {
+        match hold {
+            Hold::Lease(_) => self.leases.leaves(number),
+            Hold::Login(check) => self.gate().waits_no_more(check, id),
+            Hold::Gather(ticket) => drop(self.fanout.remove(ticket)),
+            _ => {}
+        }
+    }
+
+    /// The socket of a backend is open.
+    pub fn dialled(&mut self, id: BackendId, now: Duration) {
+        self.advance_to(now);
+        let Some(backend) = self.pool.backends.get(id) else {
+            return;
+        };
+        let target = backend.context();
+        let Some(context) = self.pool.contexts.get(target) else {
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+        };
+        let login = match backend.made_for {
+            Some(Want::Login(check)) => self.auth.get(check).map(|check| (*check.login).clone()),
+            _ => self.pool.credentials.login(backend.credential()),
+        };
+        let Some(login) = login else {
+            // Nobody waits for it any more.
+            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+        };
+        let whose = match self.pool.is_own(id) && !is_for_errand(&self.clients, &self.pool, id) {
+            true => Whose::Own,
+            false if self.pool.may_not_select(&self.cx, context.credential) => Whose::WithoutSelect,
+            false => Whose::Clients,
+        };
+        let steps = handshake::opening(&self.identity, &login, context, whose);
+        self.traffic().begin_handshake(id, target, steps, true);
+    }
+
+    /// A dial has failed.
+    pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
+        self.advance_to(now);
+        if self.pool.backends.contains_key(id) {
+            self.pool.dial_ended_badly(&mut self.cx, error);
+            self.pool.lose(&mut self.cx, id, Loss::DialFailed);
+        }
+    }
+
+    /// The first `n` bytes for a client have been written.
+    pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
+        self.advance_to(now);
+        let pause_bytes = self.cx.rules.settings.clients.output_pause_bytes;
+        self.clients.wrote(id, n, &self.cx);
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let may_end = self.cx.draining || !matches!(client.ending, Ending::No);
+        if client.head.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
+            self.clients.end_hold(id, Hold::Output);
+        } else if client.unread {
+            self.clients.allow_reading(&mut self.cx, id);
+        }
+        let is_written = |client: &Client| client.out.is_empty();
+        if may_end && self.clients.get(id).is_some_and(is_written) {
+            self.clients.close_if_done(&mut self.cx, id);
+        }
+    }
+
+    /// The first `n` bytes for a backend have been written.
+    pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
+        self.advance_to(now);
+        let Some(backend) = self.pool.backends.get_mut(id) else {
+            return;
+        };
+        backend.out.wrote(n);
+        planted::wrote(id);
+        if matches!(backend.phase, Phase::Leased(_)) {
+            self.pool.weights.touch(id);
+        }
+        if backend.out.unsent_len() == 0 {
+            backend.blocked_since = None;
+        } else {
+            let since = *backend.blocked_since.get_or_insert(now);
+            let key = backend.pool_key();
+            // Requests pile up before the socket: one more pipe may help.
+            let grow_after = self.cx.rules.settings.pool.grow_after;
+            if matches!(backend.phase, Phase::Pipe { .. }) {
+                if now.saturating_sub(since) >= grow_after {
+                    self.pool.want(Want::Pipe(key));
+                    // It is provided for in a turn, and this may have been the last of this one.
+                    self.cx.wake_at(now);
+                } else {
+                    self.cx.wake_at(since + grow_after);
+                }
+            }
+            return;
+        }
+        if let Phase::Leased(client) = backend.phase {
+            self.traffic().stream_room(client);
+        }
+    }
+
+    /// A client's socket is gone: the engine forgets it. What is in flight runs, as in
+    /// Redis, and is swallowed.
+    pub fn client_gone(&mut self, id: ClientId, now: Duration) {
+        self.advance_to(now);
+        self.clients.forget_client(&mut self.cx, id);
+    }
+
+    /// A backend's socket is gone.
+    pub fn backend_gone(&mut self, id: BackendId, now: Duration) {
+        self.advance_to(now);
+        self.pool.lose(&mut self.cx, id, Loss::Gone);
+    }
+
+    /// Settles everything that was expected of a lost backend.
+    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: Loss) {
+        self.pool.is_lost(&mut self.cx, &mut backend, loss);
+        match &backend.phase {
+            Phase::Leased(owner) => self.clients.feed_lost(&mut self.cx, *owner),
+            Phase::Orphaned(orphan) => self.lending().orphan_lost(*orphan, &backend),
+            Phase::Cleaning(cleaning) => self.lending().cleaning_lost(cleaning),
+            Phase::Cancelling => self.blocking().canceller_lost(id),
+            _ => {}
+        }
+        self.blocking().cancel_lost(id);
+        let lost = self.traffic().judge(&mut backend, loss);
+        self.settle_lost(&backend, lost, loss);
+        backend.leave(&mut self.pool.contexts);
+        self.cx.wake_at(self.cx.now);
+    }
+
+    /// Everybody who waits for something on a lost backend is told what has come of it.
+    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: Loss) {
+        let mut rewound = Rewound::default();
+        for request in &lost {
+            let id = request.settled.client;
+            match request.settled.receiver {
+                // Asked again elsewhere.
+                Receiver::Permission => self.clients.end_hold(id, Hold::Permission),
+                Receiver::Kill => self.queries().kill_answered(id, None),
+                Receiver::Tried(step) => {
+                    let sent = request.was_sent(backend);
+                    self.blocking().try_lost(id, step, sent);
+                }
+                Receiver::PutBack if !matches!(backend.phase, Phase::Orphaned(_)) => {
+                    self.cx.counters.undelivered(Undelivered::Lost);
+                }
+                _ => {}
+            }
+            self.traffic()
+                .settle_request(backend, request, loss, &mut rewound);
+        }
+        self.lending().end_broken_lease(backend);
+        self.traffic().rewind(rewound);
+    }
+
+    /// A clean backend goes to whom it was made for, or is anybody's.
+    pub(super) fn backend_made(&mut self, id: BackendId) {
+        let kept_back = self.pool.backends.get(id).is_some_and(|b| b.kept_back);
+        match kept_back || is_for_errand(&self.clients, &self.pool, id) {
+            // A place that is kept back is kept for the next one who needs it.
+            true => self.run_errand(id),
+            false => self.pool.is_anybodys(&mut self.cx, id),
+        }
+    }
+
+    /// A connection for an errand, or one that was dialled to check a login within the place that
+    /// is kept back, has finished its handshake. An errand has no db: any connection of its client's
+    /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
+    pub(super) fn run_errand(&mut self, id: BackendId) {
+        let Some(backend) = self.pool.backends.get(id) else {
+            return;
+        };
+        match backend.made_for {
+            Some(Want::Kill(client)) => self.queries().send_kill(id, client),
+            Some(Want::Lease(client))
+                if self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
+                    && self.clients.get(client).is_some_and(|waiting| {
+                        self.pool
+                            .contexts
+                            .differ_in_db_only(backend.context(), waiting.context())
+                    }) =>
+            {
+                self.blocking().grant_lease(id, client);
+            }
+            Some(Want::Cancel(credential)) if self.waits.cancels().any_as(credential) => {
+                self.blocking().become_canceller(id);
+            }
+            _ => self.pool.lose(&mut self.cx, id, Loss::Retired),
+        }
+    }
+
+    /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
+    pub fn tick(&mut self, now: Duration) {
+        self.advance_to(now);
+        planted::register_slots(&mut self.pool.backends, now);
+        if !self.cx.is_due() {
+            return;
+        }
+        if self.cx.shared.pause.is_on(now) {
+            // It may be ended by anybody at any moment.
+            self.cx.wake_at(now + SECOND);
+        }
+        let due: [fn(&mut Self); 16] = [
+            |engine| engine.clients.expire_pause(&mut engine.cx),
+            |engine| engine.traffic().expire_backends(),
+            |engine| engine.lending().expire_requests(),
+            |engine| engine.traffic().expire_waiters(),
+            |engine| engine.lending().expire_lease_waiters(),
+            |engine| engine.clients.expire_command_waiters(&mut engine.cx),
+            |engine| engine.gate().expire_logins(),
+            |engine| engine.queries().expire_gathers(),
+            |engine| engine.blocking().expire_cancels(),
+            |engine| engine.blocking().expire_line(),
+            |engine| engine.lending().expire_brackets(),
+            |engine| engine.gate().expire_clients(),
+            |engine| engine.lending().expire_feeds(),
+            |engine| engine.lending().expire_streams(),
+            |engine| engine.pool.give_back_surplus(&mut engine.cx),
+            |engine| engine.blocking().forget_contexts(),
+        ];
+        for look_at in due {
+            look_at(self);
+            self.dispatch();
+        }
+        // Wants set their own alarms again when they are looked at.
+        if !self.pool.wants.is_empty() {
+            self.cx.wake_at(now + Duration::from_millis(10));
+        }
+    }
+
+    /// Serves wants as far as that is possible now.
+    pub(super) fn provide(&mut self) {
+        self.blocking().want_leases();
+        self.blocking().hand_over_spares();
+        if self.clients.any_resumed() {
+            // Those who got a pipe use it first: until then it looks idle, and whoever is
+            // next in line would take it away again. The turn goes on with them and comes back.
+            return;
+        }
+        let starved = self.serve_wants();
+        if starved {
+            // Permits come back without an event: from other workers, or when the server
+            // has closed its end of a connection that was given up.
+            self.cx.wake_at(self.cx.now + PERMIT_POLL);
+        }
+        if starved != self.pool.wanting {
+            self.pool.wanting = starved;
+            self.cx.shared.budget.want(starved);
+        }
+        if starved && self.cx.workers > 1 && self.pool.place_wanted_at + SURPLUS_POLL <= self.cx.now
+        {
+            self.pool.place_wanted_at = self.cx.now;
+            self.cx.effects.push(Effect::WantPlace);
+        }
+        self.begin_drained();
+        self.traffic().keep_warm();
+    }
+
+    /// Looks at those who wait, one by one. Whether one of them found the budget spent.
+    fn serve_wants(&mut self) -> bool {
+        if self.pool.wants.is_empty() {
+            return false;
+        }
+        let mut starved = false;
+        let mut look = self.pool.wants.look();
+        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
+        // the clients of a pipe that is being drained.
+        while let Some((place, want)) = self.pool.wants.next(&mut look) {
+            self.cx.steps += 1;
+            match self.provide_for(want, &mut starved) {
+                Provided::Done => {}
+                Provided::Waits => self.pool.wants.waits_on(&mut look, (place, want)),
+            }
+        }
+        if !self.pool.wants.is_empty() && self.pool.wants.has_more() {
+            self.cx.wake_at(self.cx.now + PERMIT_POLL);
+        }
+        starved
+    }
+
+    fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
+        match want {
+            Want::Login(check) => self.gate().provide_login(check, starved),
+            Want::Cancel(credential) => self.blocking().provide_canceller(credential, starved),
+            Want::Kill(client) => self.queries().provide_kill(client, starved),
+            Want::Lease(client) if self.clients.awaited_lease(client) == Some(LeaseFor::Errand) => {
+                self.traffic().provide_errand(want, client, starved)
+            }
+            Want::Lease(_) | Want::Pipe(_) => self.blocking().provide_set(want, starved),
+        }
+    }
+
+    /// Pipes that were being drained and are empty now go on.
+    fn begin_drained(&mut self) {
+        let quiet = |b: &Backend| matches!(b.phase, Phase::Draining(_)) && b.is_quiet();
+        let drained: Vec<BackendId> = self
+            .pool
+            .backends
+            .iter()
+            .filter(|(_, b)| quiet(b))
+            .map(|(id, _)| id)
+            .collect();
+        for id in drained {
+            let next = match self.pool.backends.get(id).map(|b| &b.phase) {
+                Some(Phase::Draining(next)) => *next,
+                _ => continue,
+            };
+            if let Next::For(Want::Login(check)) = next {
+                match self.gate().is_for(id, check) {
+                    true => self.gate().begin_check(id, check),
+                    // Another user's: its place is free.
+                    false => self.pool.retire(&mut self.cx, id),
+                }
+                continue;
+            }
+            let need = match next {
+                Next::Close => None,
+                // One who does not wait any more leaves the backend to the next in line.
+                Next::For(want) => Some((want, self.blocking().need(want))),
+            };
+            match need {
+                None => self.pool.retire(&mut self.cx, id),
+                Some((want, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
+                    self.blocking().switch(id, want, key.context);
+                }
+                // The want stays, and dials when the place is free.
+                Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),
+                Some((_, None)) => self.pool.make_spare(&mut self.cx, id),
             }
         }
     }

@@ -5,15 +5,16 @@ use crate::resp::Args;
 use crate::session::Mark;
 use crate::session::feed::Verb;
 
+use super::Rules;
 use super::clients::hold::Outcome;
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
+use super::reach::Lending;
 use super::slot::Receiver;
-use super::{Engine, Rules};
 
-impl Engine {
+impl Lending<'_> {
     /// `SUBSCRIBE` and the like.
-    pub(super) fn subscribe(
+    pub fn subscribe(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -32,7 +33,7 @@ impl Engine {
     }
 
     /// Sends what may begin a feed. Its reply decides.
-    pub(super) fn begin(
+    pub fn begin(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -42,9 +43,11 @@ impl Engine {
     ) -> Outcome {
         let lasts = self.clients.lent(id).is_some_and(|lent| lent.lasts());
         if !lasts && !self.lease_lasts(id, LeaseFor::Feed) {
-            return self.no_room_to_last(id);
+            return self.clients.no_room_to_last(self.cx, id);
         }
-        let outcome = self.lend(id, rules, bytes, spec, Receiver::Lent(mark));
+        let outcome = self
+            .traffic()
+            .lend(id, rules, bytes, spec, Receiver::Lent(mark));
         if outcome == Outcome::Taken
             && let Some(lent) = self.clients.lent(id)
         {

@@ -19,6 +19,7 @@ use super::fanout::gather::Purpose;
 use super::key::ClientId;
 use super::planted::{self, Bug};
 use super::pool::handshake::hello_for_client;
+use super::reach::{Gate, Traffic};
 
 /// How long a db that the server has refused stays refused without asking again.
 pub(super) const REFUSED_DB: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ impl Engine {
         // Redis remembers what it has looked up, whatever becomes of it.
         client.last_command.set(&spec.name);
         let rules = Arc::clone(&self.cx.rules);
-        if let Some(outcome) = self.ask_permission(id, &rules, spec, command) {
+        if let Some(outcome) = self.traffic().ask_permission(id, &rules, spec, command) {
             return outcome;
         }
         let Some(client) = self.clients.get_mut(id) else {
@@ -58,9 +59,9 @@ impl Engine {
         let names_bytes = client.session.names_bytes();
         let answer = match session::answer(command, &mut client.session, args, &mut reply) {
             Ok(answer) => answer,
-            Err(refusal) => return self.refuse(id, &refusal),
+            Err(refusal) => return self.clients.refuse(&mut self.cx, id, &refusal),
         };
-        self.renamed(id, names_bytes);
+        self.clients.renamed(&mut self.cx, id, names_bytes);
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
@@ -73,7 +74,7 @@ impl Engine {
             _ => return self.carry_out(id, spec, answer),
         };
         if matches!(answer, Answer::Reset) {
-            self.place_stranger(id);
+            self.traffic().place_stranger(id);
         }
         let cx = &mut self.cx;
         let outcome = self.clients.finish_local(cx, id, spec, &reply, silent);
@@ -81,7 +82,7 @@ impl Engine {
             return outcome;
         }
         self.clients.leaves_for(id, Leave::Quit);
-        self.end(id, Ending::AfterOutput);
+        self.clients.end(&mut self.cx, id, Ending::AfterOutput);
         Outcome::Ended
     }
 
@@ -94,14 +95,14 @@ impl Engine {
                 protocol,
                 name,
                 login,
-            } => self.hello(id, spec, (protocol, name, login)),
-            Answer::LogIn(login) => match self.log_in(id, login) {
+            } => self.gate().hello(id, spec, (protocol, name, login)),
+            Answer::LogIn(login) => match self.gate().log_in(id, login) {
                 Ok(()) => self
                     .clients
                     .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
                 Err(outcome) => outcome,
             },
-            Answer::Select { db } => self.select(id, spec, db),
+            Answer::Select { db } => self.traffic().select(id, spec, db),
             Answer::Info => self.clients.own_line(&mut self.cx, id, spec),
             Answer::List(filter) => self.gather(id, Question::List(filter), Purpose::List),
             Answer::Unblock { id: of, with_error } => {
@@ -111,7 +112,11 @@ impl Engine {
                 if let Some(user) = &filter.user
                     && !self.cx.rules.access.knows(user)
                 {
-                    return self.refuse(id, &Refusal::Argument(Argument::NoSuchUser { user }));
+                    return self.clients.refuse(
+                        &mut self.cx,
+                        id,
+                        &Refusal::Argument(Argument::NoSuchUser { user }),
+                    );
                 }
                 let question = Question::Kill(filter);
                 self.gather(id, question, Purpose::Kill(form))
@@ -119,6 +124,60 @@ impl Engine {
         }
     }
 
+    /// A name that the table does not have. The backend's `COMMAND` is asked at most once
+    /// a second; a name that it does not know either is unknown to the server.
+    pub(super) fn unknown(
+        &mut self,
+        id: ClientId,
+        rules: &super::Rules,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Outcome {
+        let name = Args::new(bytes).next().unwrap_or_default();
+        match self
+            .clients
+            .policy(id, rules)
+            .verdict_of_unknown(name, None)
+        {
+            Verdict::Allowed => {}
+            Verdict::Evades => {
+                return self
+                    .clients
+                    .refuse_queued(&mut self.cx, id, &Refusal::Scripts);
+            }
+            Verdict::Denied => {
+                let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
+                return self.clients.refuse_queued(
+                    &mut self.cx,
+                    id,
+                    &Refusal::Forbidden { command },
+                );
+            }
+        }
+        let Some(client) = self.clients.get_mut(id) else {
+            return Outcome::Ended;
+        };
+        if client.in_flight > 0 {
+            return client.hold(Hold::Replies);
+        }
+        let waited = client.head.since().is_some();
+        if !waited && self.clients.commands_may_be_asked(&self.cx) {
+            return self.clients.ask_control(&mut self.cx, id);
+        }
+        if rules.commands.is_learned() {
+            return self.clients.refuse_queued(
+                &mut self.cx,
+                id,
+                &Refusal::UnknownCommand { frame: bytes },
+            );
+        }
+        // Nobody can say what it does to its connection.
+        let spec = Spec::unknown(&String::from_utf8_lossy(name).to_ascii_lowercase());
+        self.known(id, rules, bytes, frame, &spec)
+    }
+}
+
+impl Gate<'_> {
     /// `HELLO`: the server's own reply, which needs a backend of that protocol once.
     fn hello(
         &mut self,
@@ -142,10 +201,10 @@ impl Engine {
             db: client.session.db,
         };
         let Some(reply) = self.pool.endpoint.hello.of(protocol) else {
-            return self.ask_server(id, spec, context);
+            return self.traffic().ask_server(id, spec, context);
         };
         let mut reply = hello_for_client(reply, client.session.id);
-        if let Some(role) = self.pool.endpoint.role(&self.cx) {
+        if let Some(role) = self.pool.endpoint.role(self.cx) {
             role.put_into(&mut reply);
         }
         client.session.protocol = protocol;
@@ -155,16 +214,17 @@ impl Engine {
                 .session
                 .set_name(session::state::NameOf::Client, &name);
         }
-        self.renamed(id, names_bytes);
+        self.clients.renamed(self.cx, id, names_bytes);
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
         let silent = client.session.reply_mode.begin_command();
-        self.enter_context(id);
-        self.clients
-            .finish_local(&mut self.cx, id, spec, &reply, silent)
+        self.traffic().enter_context(id);
+        self.clients.finish_local(self.cx, id, spec, &reply, silent)
     }
+}
 
+impl Traffic<'_> {
     /// `SELECT`: a db that the server has accepted before needs no question.
     fn select(&mut self, id: ClientId, spec: &Spec, db: u32) -> Outcome {
         let Some(client) = self.clients.get_mut(id) else {
@@ -182,7 +242,7 @@ impl Engine {
         let silent = client.session.reply_mode.begin_command();
         self.enter_context(id);
         self.clients
-            .finish_local(&mut self.cx, id, spec, b"+OK\r\n", silent)
+            .finish_local(self.cx, id, spec, b"+OK\r\n", silent)
     }
 
     /// Only a backend set to `context` can tell: its refusal is the answer, or else the
@@ -208,7 +268,7 @@ impl Engine {
         }
         // A server that is busy takes HELLO, and before Valkey 9 no SELECT.
         if spec.local() == Some(Local::Select)
-            && let Some(outcome) = self.clients.answer_busy(&mut self.cx, id, spec)
+            && let Some(outcome) = self.clients.answer_busy(self.cx, id, spec)
         {
             return outcome;
         }
@@ -217,57 +277,10 @@ impl Engine {
             // It was told that no backend could be had. What it has sent behind was meant for
             // another db or protocol and must not run in this one.
             self.clients.leaves_for(id, Leave::Refused);
-            self.end(id, Ending::AfterOutput);
+            self.clients.end(self.cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }
         outcome
-    }
-
-    /// A name that the table does not have. The backend's `COMMAND` is asked at most once
-    /// a second; a name that it does not know either is unknown to the server.
-    pub(super) fn unknown(
-        &mut self,
-        id: ClientId,
-        rules: &super::Rules,
-        bytes: &[u8],
-        frame: &Frame,
-    ) -> Outcome {
-        let name = Args::new(bytes).next().unwrap_or_default();
-        match self
-            .clients
-            .policy(id, rules)
-            .verdict_of_unknown(name, None)
-        {
-            Verdict::Allowed => {}
-            Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
-            Verdict::Denied => {
-                let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
-                return self.refuse_queued(id, &Refusal::Forbidden { command });
-            }
-        }
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        if client.in_flight > 0 {
-            return client.hold(Hold::Replies);
-        }
-        let waited = client.head.since().is_some();
-        if !waited && self.clients.commands_may_be_asked(&self.cx) {
-            return self.clients.ask_control(&mut self.cx, id);
-        }
-        if rules.commands.is_learned() {
-            return self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes });
-        }
-        // Nobody can say what it does to its connection.
-        let spec = Spec::unknown(&String::from_utf8_lossy(name).to_ascii_lowercase());
-        self.known(id, rules, bytes, frame, &spec)
-    }
-
-    /// The backend's `COMMAND` has been learned, or could not be: [`Engine::rules_changed`]
-    /// came before if it was.
-    pub fn commands_learned(&mut self, now: Duration) {
-        self.advance_to(now);
-        self.clients.end_command_waits();
     }
 }
 

@@ -11,76 +11,26 @@ use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
 use crate::session::{AuthMode, Standing, auth};
-use crate::telemetry::Leave;
 
-use super::Engine;
-use super::auth::login_checks::LoginCheck;
+use super::auth::LoginCheck;
 use super::clients::Client;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Hold, Outcome};
 use super::effect::Effect;
 use super::key::{ClientId, CredentialId, LoginId};
 use super::planted::{self, Bug};
 use super::pool::credential::Standing as Known;
 use super::pool::users::STRANGERS_KEPT;
+use super::reach::{Gate, Traffic};
 use super::verdict::Verdict;
 
-impl Engine {
+impl Gate<'_> {
     /// A client logs in. `Err`: it has not, or not yet, and has been told where it is to be.
-    pub(super) fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
+    pub fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
         let rules = Arc::clone(&self.cx.rules);
         match rules.access.mode {
-            AuthMode::None => self.log_in_as_own(id, &rules.access.own, &login),
-            AuthMode::Local => self.log_in_here(id, &rules.access, &login),
+            AuthMode::None => self.traffic().log_in_as_own(id, &rules.access.own, &login),
+            AuthMode::Local => self.traffic().log_in_here(id, &rules.access, &login),
             AuthMode::Passthrough => self.log_in_there(id, login),
-        }
-    }
-
-    /// Where nobody need log in: against narrows' own login, if at all.
-    fn log_in_as_own(
-        &mut self,
-        id: ClientId,
-        own: &BackendLogin,
-        login: &BackendLogin,
-    ) -> Result<(), Outcome> {
-        match auth::without_clients_passwords(login, own) {
-            auth::Answer::Wrong(refusal) => Err(self.refuse(id, &refusal)),
-            // A password that is no secret to anybody need not be kept from who guesses.
-            auth::Answer::Right if own.password.is_none() => Ok(()),
-            auth::Answer::Right => self.not_blocked(id),
-            auth::Answer::Guess(refusal) => {
-                self.not_blocked(id)?;
-                self.clients.login_failed(&mut self.cx, id);
-                Err(self.refuse(id, &refusal))
-            }
-        }
-    }
-
-    /// Against the users of the configuration.
-    fn log_in_here(
-        &mut self,
-        id: ClientId,
-        access: &Access,
-        login: &BackendLogin,
-    ) -> Result<(), Outcome> {
-        let open = access
-            .users
-            .get(&b"default"[..])
-            .is_some_and(|user| user.nopass);
-        if login.user.is_none() && open {
-            return Err(self.refuse(id, &Refusal::AuthWithoutPassword));
-        }
-        self.not_blocked(id)?;
-        let name = login.user.as_deref().unwrap_or(b"default");
-        let password = login.password.as_deref().unwrap_or_default();
-        match access.check(name, password) {
-            Some(account) => {
-                let credential = self.pool.credential_of(Some(account));
-                self.enter_as(id, Arc::clone(account), credential)
-            }
-            None => {
-                self.clients.login_failed(&mut self.cx, id);
-                Err(self.refuse(id, &Refusal::WrongPass))
-            }
         }
     }
 
@@ -94,22 +44,22 @@ impl Engine {
             Some(Verdict::Accepted(kept)) => {
                 let rules = Arc::clone(&self.cx.rules);
                 if let Some(account) = self.pool.credentials.account(kept.id(), &rules) {
-                    return self.enter_as(id, account, kept.id());
+                    return self.traffic().enter_as(id, account, kept.id());
                 }
             }
             Some(Verdict::Refused(reply)) => {
-                return Err(self.clients.answer_error(&mut self.cx, id, reply));
+                return Err(self.clients.answer_error(self.cx, id, reply));
             }
             Some(Verdict::Asked(..)) | None => {}
         }
-        self.not_blocked(id)?;
+        self.clients.not_blocked(self.cx, id)?;
         Err(self.wait_for_login(id, login, true))
     }
 
     /// Whether clients may go on without a login. `Err`: they may not, or nobody knows yet.
     /// Where they may not, `refusal` says so. Where nobody can be asked, a client is closed whose
     /// request `matters` to what it has sent behind.
-    pub(super) fn ask_for_strangers(
+    pub fn ask_for_strangers(
         &mut self,
         id: ClientId,
         refusal: &Refusal<'_>,
@@ -120,9 +70,9 @@ impl Engine {
         let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
         match known.map(|known| known.standing.clone()) {
             Some(Known::Accepted(at))
-                if fresh(at) && self.clients.is_protected_from(&self.cx, id) =>
+                if fresh(at) && self.clients.is_protected_from(self.cx, id) =>
             {
-                Err(self.protect_from(id))
+                Err(self.clients.protect_from(self.cx, id))
             }
             Some(Known::Accepted(at)) if fresh(at) => {
                 if let Some(client) = self.clients.get_mut(id) {
@@ -138,16 +88,18 @@ impl Engine {
                     && matches!(refusal, Refusal::HelloNoAuth)
                     && words.starts_with(b"-NOAUTH HELLO") =>
             {
-                Err(self.clients.answer_error(&mut self.cx, id, &words))
+                Err(self.clients.answer_error(self.cx, id, &words))
             }
-            Some(Known::Refused(_, at)) if fresh(at) => Err(self.refuse(id, refusal)),
+            Some(Known::Refused(_, at)) if fresh(at) => {
+                Err(self.clients.refuse(self.cx, id, refusal))
+            }
             _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
         }
     }
 
     /// Whether a client that has not logged in may go on waiting, since the server does not ask it
     /// to, or has not been asked yet.
-    pub(super) fn need_not_log_in(&mut self, id: ClientId) -> bool {
+    pub fn need_not_log_in(&mut self, id: ClientId) -> bool {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return false;
@@ -171,25 +123,10 @@ impl Engine {
     /// Asks the server whether clients have to log in, for nobody in particular.
     fn ask_about_strangers(&mut self) {
         let nobody = BackendLogin::default();
-        if self.auth.logins.find(&nobody).is_none() {
-            let check = self.auth.logins.begin(nobody, None, self.cx.now);
+        if self.auth.find(&nobody).is_none() {
+            let check = self.auth.begin(nobody, None, self.cx.now);
             self.pool.want(super::pool::backend::Want::Login(check));
             self.cx.wake_at(self.cx.now);
-        }
-    }
-
-    fn not_blocked(&mut self, id: ClientId) -> Result<(), Outcome> {
-        let max = self.cx.rules.access.failures_max;
-        let address = self.clients.get(id).map(Client::ip);
-        let blocked = |address: IpAddr| {
-            self.cx
-                .shared
-                .failures
-                .is_blocked(address, max, self.cx.now)
-        };
-        match address.is_some_and(blocked) {
-            true => Err(self.refuse(id, &Refusal::TooManyFailures)),
-            false => Ok(()),
         }
     }
 
@@ -203,50 +140,41 @@ impl Engine {
             return client.hold(Hold::Replies);
         }
         if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
-            let outcome = self.refuse(id, &Refusal::Cluster);
-            return self.not_logged_in(id, outcome, matters);
+            let outcome = self.clients.refuse(self.cx, id, &Refusal::Cluster);
+            return self.clients.not_logged_in(self.cx, id, outcome, matters);
         }
         if client.head.is_overdue() {
-            let outcome = self.overdue(id);
-            return self.not_logged_in(id, outcome, matters);
+            let outcome = self.traffic().overdue(id);
+            return self.clients.not_logged_in(self.cx, id, outcome, matters);
         }
         let pool = &self.cx.rules.settings.pool;
         let (limit, most) = (pool.queue_timeout, pool.queue_clients_max);
-        let same = self.auth.logins.find(&login);
+        let same = self.auth.find(&login);
         let check = match same {
-            _ if self.auth.logins.waiting() >= most => {
-                let outcome = self.not_executed(id, NotExecuted::QueueFull);
-                return self.not_logged_in(id, outcome, matters);
+            _ if self.auth.waiting() >= most => {
+                let outcome = self
+                    .clients
+                    .not_executed(self.cx, id, NotExecuted::QueueFull);
+                return self.clients.not_logged_in(self.cx, id, outcome, matters);
             }
             Some(check) => check,
             None => {
                 let user = login.user.as_deref().unwrap_or(b"default");
                 let known = || self.pool.credentials.of_user(user);
                 let credential = login.password.is_some().then(known).flatten();
-                self.auth.logins.begin(login, credential, now)
+                self.auth.begin(login, credential, now)
             }
         };
-        self.auth.logins.waits(check, id, now);
+        self.auth.waits(check, id, now);
         self.pool.want(super::pool::backend::Want::Login(check));
         self.cx.wake_at(now + limit);
         self.clients.hold(id, Hold::Login(check))
     }
 
-    /// It was told that it could not be carried out: what it has sent behind may have been meant for
-    /// another user.
-    fn not_logged_in(&mut self, id: ClientId, outcome: Outcome, matters: bool) -> Outcome {
-        if outcome == Outcome::Taken && matters {
-            self.clients.leaves_for(id, Leave::Refused);
-            self.end(id, Ending::AfterOutput);
-            return Outcome::Ended;
-        }
-        outcome
-    }
-
     /// The server has accepted a login.
-    pub(super) fn login_accepted(&mut self, check: LoginId) -> Option<CredentialId> {
+    pub fn login_accepted(&mut self, check: LoginId) -> Option<CredentialId> {
         let now = self.cx.now;
-        let login = (*self.auth.logins.get(check)?.login).clone();
+        let login = (*self.auth.get(check)?.login).clone();
         let credential = match login.password {
             Some(_) => self.pool.credentials.learn(&login),
             None => CredentialId::ANONYMOUS,
@@ -267,8 +195,8 @@ impl Engine {
     }
 
     /// The server has refused a login, with this error reply.
-    pub(super) fn login_refused(&mut self, check: LoginId, reply: &[u8]) {
-        let Some(login) = self.auth.logins.get(check).map(|check| &check.login) else {
+    pub fn login_refused(&mut self, check: LoginId, reply: &[u8]) {
+        let Some(login) = self.auth.get(check).map(|check| &check.login) else {
             return;
         };
         if planted::has(Bug::LoginUnchecked) && login.password.is_some() {
@@ -281,11 +209,11 @@ impl Engine {
             strangers.standing = Known::Refused(reply.into(), self.cx.now);
             return self.login_over(check);
         }
-        let waiting = self.auth.logins.get(check).map(|check| check.waiting());
+        let waiting = self.auth.get(check).map(|check| check.waiting());
         let waiting: Vec<ClientId> = waiting.into_iter().flatten().collect();
         for id in waiting {
             if is_guess(reply) {
-                self.clients.login_failed(&mut self.cx, id);
+                self.clients.login_failed(self.cx, id);
             }
         }
         self.login_decided(check, &Verdict::Refused(reply.into()));
@@ -294,10 +222,9 @@ impl Engine {
     fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
         let about_strangers = self
             .auth
-            .logins
             .get(check)
             .is_some_and(|c| c.login.password.is_none());
-        if !about_strangers && let Some(check_of) = self.auth.logins.get(check) {
+        if !about_strangers && let Some(check_of) = self.auth.get(check) {
             for id in check_of.waiting() {
                 if let Some(client) = self.clients.get_mut(id)
                     && client.head.hold == Some(Hold::Login(check))
@@ -309,8 +236,8 @@ impl Engine {
         self.login_over(check);
     }
 
-    pub(super) fn login_over(&mut self, check: LoginId) {
-        let over = self.auth.logins.end(check);
+    pub fn login_over(&mut self, check: LoginId) {
+        let over = self.auth.end(check);
         for id in over.iter().flat_map(|check| check.waiting()) {
             self.clients.end_hold(id, Hold::Login(check));
         }
@@ -318,25 +245,25 @@ impl Engine {
 
     /// One who waits for this is gone. With the last of them it is given up, unless it is about
     /// whether anybody has to log in.
-    pub(super) fn waits_no_more(&mut self, check: LoginId, id: ClientId) {
-        let left = self.auth.logins.leaves(check, id);
+    pub fn waits_no_more(&mut self, check: LoginId, id: ClientId) {
+        let left = self.auth.leaves(check, id);
         let is_login = |check: &LoginCheck| check.login.password.is_some();
-        if left == Some(0) && self.auth.logins.get(check).is_some_and(is_login) {
+        if left == Some(0) && self.auth.get(check).is_some_and(is_login) {
             self.login_over(check);
         }
     }
 
     /// Clients that have waited for a login as long as they may are told so. A check that nobody
     /// waits for any more, or ever did, is given up.
-    pub(super) fn expire_logins(&mut self) {
+    pub fn expire_logins(&mut self) {
         let limit = self.cx.rules.settings.pool.queue_timeout;
-        while let Some((since, check)) = self.auth.logins.oldest() {
+        while let Some((since, check)) = self.auth.oldest() {
             let at = self.cx.counts_from(since) + limit;
             if self.cx.now < at {
                 return self.cx.wake_at(at);
             }
             self.cx.steps += 1;
-            let Some(id) = self.auth.logins.take_first(check) else {
+            let Some(id) = self.auth.take_first(check) else {
                 self.login_over(check);
                 continue;
             };
@@ -345,6 +272,59 @@ impl Engine {
             {
                 client.head.becomes_overdue(client.input.len());
                 self.clients.end_hold(id, Hold::Login(check));
+            }
+        }
+    }
+}
+
+impl Traffic<'_> {
+    /// Where nobody need log in: against narrows' own login, if at all.
+    fn log_in_as_own(
+        &mut self,
+        id: ClientId,
+        own: &BackendLogin,
+        login: &BackendLogin,
+    ) -> Result<(), Outcome> {
+        match auth::without_clients_passwords(login, own) {
+            auth::Answer::Wrong(refusal) => Err(self.clients.refuse(self.cx, id, &refusal)),
+            // A password that is no secret to anybody need not be kept from who guesses.
+            auth::Answer::Right if own.password.is_none() => Ok(()),
+            auth::Answer::Right => self.clients.not_blocked(self.cx, id),
+            auth::Answer::Guess(refusal) => {
+                self.clients.not_blocked(self.cx, id)?;
+                self.clients.login_failed(self.cx, id);
+                Err(self.clients.refuse(self.cx, id, &refusal))
+            }
+        }
+    }
+
+    /// Against the users of the configuration.
+    fn log_in_here(
+        &mut self,
+        id: ClientId,
+        access: &Access,
+        login: &BackendLogin,
+    ) -> Result<(), Outcome> {
+        let open = access
+            .users
+            .get(&b"default"[..])
+            .is_some_and(|user| user.nopass);
+        if login.user.is_none() && open {
+            return Err(self
+                .clients
+                .refuse(self.cx, id, &Refusal::AuthWithoutPassword));
+        }
+        self.clients.not_blocked(self.cx, id)?;
+        let name = login.user.as_deref().unwrap_or(b"default");
+        let password = login.password.as_deref().unwrap_or_default();
+        match access.check(name, password) {
+            Some(account) => {
+                let credential = self.pool.credential_of(Some(account));
+                self.enter_as(id, Arc::clone(account), credential)
+            }
+            None => {
+                self.clients.login_failed(self.cx, id);
+                Err(self.clients.refuse(self.cx, id, &Refusal::WrongPass))
             }
         }
     }

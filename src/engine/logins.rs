@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::admission::Claim;
 use crate::telemetry::Leave;
 
-use super::Engine;
 use super::context::Context;
 use super::key::{BackendId, ClientId, CredentialId, LoginId};
 use super::pool::backend::{Backend, Phase, Rotation, Want};
@@ -14,15 +13,16 @@ use super::pool::handshake::{self, Step};
 use super::pool::loss::Loss;
 use super::pool::provided::Provided;
 use super::pool::users::REFUSED_USER;
+use super::reach::{Gate, Traffic};
 
 /// How long a pipe serves its clients between two logins that are checked on it.
 const CHECK_PAUSE: Duration = Duration::from_millis(5);
 
-impl Engine {
+impl Gate<'_> {
     /// A backend for a login to be checked on.
-    pub(super) fn provide_login(&mut self, check: LoginId, starved: &mut bool) -> Provided {
+    pub fn provide_login(&mut self, check: LoginId, starved: &mut bool) -> Provided {
         let want = Want::Login(check);
-        let Some(login) = self.auth.logins.get(check) else {
+        let Some(login) = self.auth.get(check) else {
             return Provided::Done;
         };
         let (known, asks) = (login.credential, login.login.password.is_some());
@@ -47,15 +47,15 @@ impl Engine {
             ..Context::default()
         });
         let key = self.pool.key_of(nobody);
-        if self.dial(want, key) || self.pool.endpoint.dial_at > self.cx.now {
+        if self.traffic().dial(want, key) || self.pool.endpoint.dial_at > self.cx.now {
             return Provided::Waits;
         }
         // Whoever guesses must not push another user's connection out.
         *starved = true;
         if !self.cx.shared.budget.keeps_one_back() {
-            self.pool.make_place(&mut self.cx, want, nobody);
+            self.pool.make_place(self.cx, want, nobody);
         } else {
-            self.dial_with(Claim::Reserve, want, key);
+            self.traffic().dial_with(Claim::Reserve, want, key);
         }
         Provided::Waits
     }
@@ -102,9 +102,9 @@ impl Engine {
     }
 
     /// Sends the login on a quiet backend of the same user.
-    pub(super) fn begin_check(&mut self, id: BackendId, check: LoginId) {
-        let Some(login) = self.auth.logins.get(check).map(|check| check.login.clone()) else {
-            return self.make_spare(id);
+    pub fn begin_check(&mut self, id: BackendId, check: LoginId) {
+        let Some(login) = self.auth.get(check).map(|check| check.login.clone()) else {
+            return self.pool.make_spare(self.cx, id);
         };
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
@@ -112,12 +112,12 @@ impl Engine {
         backend.made_for = Some(Want::Login(check));
         let context = backend.context();
         let mut steps: Vec<_> = handshake::auth(Step::Login, &login).into_iter().collect();
-        steps.push((Step::Check, self.pool.check_request(&mut self.cx, id)));
-        self.begin_handshake(id, context, steps, false);
+        steps.push((Step::Check, self.pool.check_request(self.cx, id)));
+        self.traffic().begin_handshake(id, context, steps, false);
     }
 
     /// A login was accepted on this backend: it is that user's from now on, or was before.
-    pub(super) fn login_checked(&mut self, id: BackendId, check: LoginId) {
+    pub fn login_checked(&mut self, id: BackendId, check: LoginId) {
         let before = self
             .pool
             .backends
@@ -126,10 +126,8 @@ impl Engine {
         let Some(credential) = self.login_accepted(check) else {
             // Nobody waits for it any more, and nobody knows whose it is.
             return match before {
-                Some(CredentialId::PENDING) | None => {
-                    self.pool.lose(&mut self.cx, id, Loss::Retired)
-                }
-                Some(_) => self.make_spare(id),
+                Some(CredentialId::PENDING) | None => self.pool.lose(self.cx, id, Loss::Retired),
+                Some(_) => self.pool.make_spare(self.cx, id),
             };
         };
         if before == Some(CredentialId::PENDING) {
@@ -143,24 +141,26 @@ impl Engine {
         }
         self.pool.endpoint.backoff.succeeded();
         self.pool.context_reached(id);
-        self.make_spare(id);
+        self.pool.make_spare(self.cx, id);
     }
 
     /// Whether a backend is logged in as the user that this login is about.
-    pub(super) fn is_for(&self, id: BackendId, check: LoginId) -> bool {
+    pub fn is_for(&self, id: BackendId, check: LoginId) -> bool {
         let credential = self
             .pool
             .backends
             .get(id)
             .map(|backend| backend.credential());
-        let login = self.auth.logins.get(check);
+        let login = self.auth.get(check);
         credential.is_some() && login.is_none_or(|login| login.credential == credential)
     }
+}
 
+impl Traffic<'_> {
     /// The server refuses a user that it has accepted before: its password is another now, or it
     /// is gone. Where none of its connections is left, its clients are disconnected, as the server
     /// would have done.
-    pub(super) fn user_refused(&mut self, id: BackendId, text: &str) {
+    pub fn user_refused(&mut self, id: BackendId, text: &str) {
         let now = self.cx.now;
         let Some(credential) = self
             .pool
@@ -181,7 +181,7 @@ impl Engine {
             );
             known.standing = Standing::Refused(format!("-{text}\r\n").as_bytes().into(), now);
         }
-        self.pool.lose(&mut self.cx, id, Loss::Handshake);
+        self.pool.lose(self.cx, id, Loss::Handshake);
         if self
             .pool
             .backends
@@ -196,7 +196,7 @@ impl Engine {
             .filter(|(_, c)| c.credential == credential);
         let ids: Vec<ClientId> = of_it.map(|(id, _)| id).collect();
         for id in ids {
-            self.close_for(id, Leave::UserRefused);
+            self.clients.close_for(self.cx, id, Leave::UserRefused);
         }
     }
 }

@@ -7,21 +7,20 @@ use std::collections::BTreeMap;
 use crate::resp::Refusal;
 use crate::session::Mark;
 use crate::session::settle::Unanswered;
-use crate::telemetry::{Leave, Undelivered};
+use crate::telemetry::Leave;
 
-use super::Engine;
 use super::clients::hold::{Ending, Hold};
-use super::key::{BackendId, ClientId};
+use super::key::ClientId;
 use super::planted::{self, Bug};
 use super::pool::backend::{Backend, Phase};
-use super::pool::handshake::Failure;
 use super::pool::loss::Loss;
+use super::reach::{Lending, Traffic};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Fate, Receiver, Settled};
 
 /// What a client's request on a lost backend comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum LostAs {
     /// It is dealt with again, from the head of the client's input.
     Again,
     /// It may have run.
@@ -35,59 +34,59 @@ fn is_in_block(fate: Fate) -> bool {
 }
 
 /// One request that was on its way.
-struct Lost {
-    settled: Settled,
+pub struct Lost {
+    pub settled: Settled,
     offset: usize,
-    outcome: Outcome,
+    outcome: LostAs,
 }
 
-impl Engine {
-    /// Settles everything that was expected of a lost backend.
-    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: Loss) {
-        self.pool.doubt_idle(&mut self.cx, &backend, loss);
-        if self.pool.backends.is_empty() {
-            // Another server may be behind the address next time.
-            self.pool.endpoint.hello = super::pool::handshake::Hellos::default();
-        }
-        if let Phase::Handshake(handshake) = &mut backend.phase {
-            match loss {
-                // A server that is full says so in one line and closes.
-                Loss::Gone => self.pool.dial_ended_badly(
-                    &mut self.cx,
-                    match handshake.failure.take() {
-                        Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
-                        _ => "the server closed the connection".to_owned(),
-                    },
-                ),
-                // Whatever answers there is no Redis: it is not asked again at once.
-                _ if loss.is_poison() => {
-                    self.pool.dial_ended_badly(
-                        &mut self.cx,
-                        "the server does not answer as Redis does".to_owned(),
-                    );
-                }
-                _ => {}
+/// What is dealt with again, by client: its requests, and how many replies that were due are not.
+#[derive(Default)]
+pub struct Rewound(BTreeMap<ClientId, (Vec<u8>, Vec<Settled>)>);
+
+impl Lost {
+    /// Whether all of it had left.
+    pub fn was_sent(&self, backend: &Backend) -> bool {
+        backend.out.was_sent_whole(self.offset, self.settled.bytes)
+    }
+}
+
+impl Lending<'_> {
+    /// The lost backend was somebody's lease.
+    pub fn end_broken_lease(&mut self, backend: &Backend) {
+        if let Phase::Leased(owner) = backend.phase
+            && let Some(client) = self.clients.get_mut(owner)
+            && let Some(lease) = client.part_with_lease()
+        {
+            let refused = lease.lent.bracket.was_refused();
+            if let Some(stream) = &mut client.stream
+                && client.in_flight == 0
+                && !stream.is_swallowed()
+            {
+                stream.swallow_rest();
+            }
+            self.leases.lease_lost(self.cx, lease);
+            self.traffic().enter_context(owner);
+            self.clients.stream_goes_on(self.cx, owner);
+            if refused {
+                // An error to its MULTI, and then the end: directly it would be disconnected too,
+                // and nothing of what it has sent behind would run.
+                self.clients.leaves_for(owner, Leave::BackendLost);
+                self.clients
+                    .end(self.cx, owner, Ending::AfterReplies(Box::default()));
+            } else if self.cx.draining {
+                self.clients.close_if_done(self.cx, owner);
             }
         }
-        match &backend.phase {
-            Phase::Leased(owner) => self.feed_lost(*owner),
-            Phase::Orphaned(orphan) => self.orphan_lost(*orphan, &backend),
-            Phase::Cleaning(cleaning) => self.cleaning_lost(cleaning),
-            Phase::Cancelling => self.canceller_lost(id),
-            _ => {}
-        }
-        self.cancel_lost(id);
-        let lost = self.judge(&mut backend, loss);
-        self.settle_lost(&backend, lost, loss);
-        backend.leave(&mut self.pool.contexts);
-        self.cx.wake_at(self.cx.now);
     }
+}
 
+impl Traffic<'_> {
     /// Takes every slot out of the queue and decides what its request comes to.
     ///
     /// Replies and execution keep their order: once a request may have run and cannot be
     /// asked again, no earlier one of the same client is asked again either.
-    fn judge(&self, backend: &mut Backend, loss: Loss) -> Vec<Lost> {
+    pub fn judge(&self, backend: &mut Backend, loss: Loss) -> Vec<Lost> {
         let replay = self.cx.rules.settings.clients.replay_reads
             && (!loss.is_poison() || loss == Loss::Stalled);
         let mut offset = 0;
@@ -128,9 +127,9 @@ impl Engine {
                     _ => false,
                 };
             let outcome = match (begun, again) {
-                (true, _) => Outcome::CutOff,
-                (false, true) => Outcome::Again,
-                (false, false) => Outcome::Unknown,
+                (true, _) => LostAs::CutOff,
+                (false, true) => LostAs::Again,
+                (false, false) => LostAs::Unknown,
             };
             begun = false;
             lost.push(Lost {
@@ -144,71 +143,56 @@ impl Engine {
         for request in lost.iter_mut().rev() {
             let closed = closed.entry(request.settled.client).or_default();
             match request.outcome {
-                Outcome::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
-                    request.outcome = Outcome::Unknown
+                LostAs::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
+                    request.outcome = LostAs::Unknown
                 }
-                Outcome::Again => {}
-                Outcome::Unknown | Outcome::CutOff => *closed = true,
+                LostAs::Again => {}
+                LostAs::Unknown | LostAs::CutOff => *closed = true,
             }
         }
         lost
     }
 
-    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: Loss) {
-        let mut rewound: BTreeMap<ClientId, (Vec<u8>, Vec<Settled>)> = BTreeMap::new();
-        for request in &lost {
-            let settled = request.settled;
-            let id = settled.client;
-            if settled.receiver == Receiver::Permission {
-                // Asked again elsewhere.
-                self.clients.end_hold(id, Hold::Permission);
-            }
-            if settled.receiver == Receiver::Kill {
-                self.kill_answered(id, None);
-            }
-            if let Receiver::Tried(step) = settled.receiver {
-                let sent = backend.out.was_sent_whole(request.offset, settled.bytes);
-                self.try_lost(id, step, sent);
-            }
-            if settled.receiver == Receiver::PutBack && !matches!(backend.phase, Phase::Orphaned(_))
-            {
-                self.cx.counters.undelivered(Undelivered::Lost);
-            }
-            if !settled.receiver.is_client() || !self.clients.contains_key(id) {
-                continue;
-            }
-            match request.outcome {
-                Outcome::Again => {
-                    let (bytes, requests) = rewound.entry(id).or_default();
-                    let sent = backend.out.request(request.offset, settled.bytes);
-                    let restored = self
-                        .clients
-                        .policy(id, &self.cx.rules)
-                        .renames()
-                        .restored(sent);
-                    bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
-                    requests.push(settled);
-                    continue;
-                }
-                Outcome::CutOff => {
-                    self.close_for(id, Leave::BackendLost);
-                    continue;
-                }
-                // The client itself is the reason: it is being closed.
-                Outcome::Unknown if loss == Loss::ClientGone => {}
-                Outcome::Unknown => self.outcome_unknown(id, settled, loss),
-            }
-            self.clients
-                .replies_in(&mut self.cx, id, settled.sequence, 1);
+    /// One request that a client had sent: it goes on elsewhere, or its client is told.
+    pub fn settle_request(
+        &mut self,
+        backend: &Backend,
+        request: &Lost,
+        loss: Loss,
+        rewound: &mut Rewound,
+    ) {
+        let settled = request.settled;
+        let id = settled.client;
+        if !settled.receiver.is_client() || !self.clients.contains_key(id) {
+            return;
         }
-        self.end_broken_lease(backend);
-        for (id, (bytes, requests)) in rewound {
+        match request.outcome {
+            LostAs::Again => {
+                let (bytes, requests) = rewound.0.entry(id).or_default();
+                let sent = backend.out.request(request.offset, settled.bytes);
+                let renames = self.clients.policy(id, &self.cx.rules).renames();
+                let restored = renames.restored(sent);
+                bytes.extend_from_slice(restored.as_deref().unwrap_or(sent));
+                return requests.push(settled);
+            }
+            LostAs::CutOff => {
+                return self.clients.close_for(self.cx, id, Leave::BackendLost);
+            }
+            // The client itself is the reason: it is being closed.
+            LostAs::Unknown if loss == Loss::ClientGone => {}
+            LostAs::Unknown => self.outcome_unknown(id, settled, loss),
+        }
+        self.clients.replies_in(self.cx, id, settled.sequence, 1);
+    }
+
+    /// What has not run, or may run again, is dealt with again.
+    pub fn rewind(&mut self, rewound: Rewound) {
+        for (id, (bytes, requests)) in rewound.0 {
             let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-            self.clients.rewind(&mut self.cx, id, &bytes, count);
+            self.clients.rewind(self.cx, id, &bytes, count);
             // Only now: a client that sends no more is closed when nothing of it is left.
             for settled in requests {
-                self.clients
-                    .replies_in(&mut self.cx, id, settled.sequence, 1);
+                self.clients.replies_in(self.cx, id, settled.sequence, 1);
             }
         }
     }
@@ -255,7 +239,8 @@ impl Engine {
                 *last_words = Box::default();
             }
             self.clients.leaves_for(id, Leave::BackendLost);
-            self.end(id, Ending::AfterReplies(Box::default()));
+            self.clients
+                .end(self.cx, id, Ending::AfterReplies(Box::default()));
             return;
         }
         let refusal = match loss {
@@ -266,34 +251,8 @@ impl Engine {
         self.clients.reply_with(id, |out| refusal.write(out));
         if unclear {
             self.clients.leaves_for(id, Leave::BackendLost);
-            self.end(id, Ending::AfterReplies(Box::default()));
-        }
-    }
-
-    /// The lost backend was somebody's lease.
-    fn end_broken_lease(&mut self, backend: &Backend) {
-        if let Phase::Leased(owner) = backend.phase
-            && let Some(client) = self.clients.get_mut(owner)
-            && let Some(lease) = client.part_with_lease()
-        {
-            let refused = lease.lent.bracket.was_refused();
-            if let Some(stream) = &mut client.stream
-                && client.in_flight == 0
-                && !stream.is_swallowed()
-            {
-                stream.swallow_rest();
-            }
-            self.leases.lease_lost(&self.cx, lease);
-            self.enter_context(owner);
-            self.clients.stream_goes_on(&mut self.cx, owner);
-            if refused {
-                // An error to its MULTI, and then the end: directly it would be disconnected too,
-                // and nothing of what it has sent behind would run.
-                self.clients.leaves_for(owner, Leave::BackendLost);
-                self.end(owner, Ending::AfterReplies(Box::default()));
-            } else if self.cx.draining {
-                self.clients.close_if_done(&mut self.cx, owner);
-            }
+            self.clients
+                .end(self.cx, id, Ending::AfterReplies(Box::default()));
         }
     }
 }

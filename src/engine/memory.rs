@@ -7,18 +7,19 @@
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
 //! be off by what a turn reads.
 
-use crate::session::state::NameOf;
 use crate::telemetry::Leave;
 
-use super::Engine;
-use super::auth::login_checks::LoginCheck;
-use super::clients::Client;
+use super::auth::Auth;
+use super::auth::LoginCheck;
 use super::clients::debtors::Debtors;
 use super::clients::hold::Hold;
+use super::clients::{Client, Clients};
+use super::fanout::Fanout;
 use super::fanout::gather::Gather;
 use super::key::{BackendId, ClientId};
 use super::lease::lent::Lent;
 use super::pool::backend::{Backend, Phase};
+use super::reach::{Memory, Survey};
 
 impl Lent {
     fn held_bytes(&self) -> usize {
@@ -37,59 +38,59 @@ impl Backend {
     }
 }
 
-impl Engine {
-    /// Bytes that are held for the client that a backend is lent to, with the backend.
-    fn bytes_with(&self, backend: &Backend) -> usize {
-        let Some(owner) = backend.owner().and_then(|owner| self.clients.get(owner)) else {
-            return 0;
-        };
-        let lent = owner
-            .lease
-            .as_ref()
-            .map_or(0, |lease| lease.lent.held_bytes());
-        backend.out.unanswered_len() + backend.collected.len() + lent
-    }
-
+impl Survey<'_> {
     /// Bytes of clients that are with their backends now.
-    pub(super) fn count_lent_bytes(&self) -> usize {
+    pub fn count_lent_bytes(&self) -> usize {
         let backends = self.pool.backends.values();
-        backends.map(|backend| self.bytes_with(backend)).sum()
+        backends
+            .map(|backend| bytes_with(self.clients, backend))
+            .sum()
     }
 
     /// All that is held of clients, on connections that they share too.
-    pub(super) fn held_bytes(&self) -> usize {
-        let own = self.clients.buffered_bytes() + self.aside_bytes();
+    pub fn held_bytes(&self) -> usize {
+        let own = self.clients.buffered_bytes() + aside_bytes(self.auth, self.fanout);
         own + self.count_lent_bytes() + self.pool.count_shared_bytes()
     }
 
-    /// What is held for clients neither with them nor with a backend.
-    #[inline]
-    fn aside_bytes(&self) -> usize {
-        self.auth.logins.bytes() + self.fanout.gathers.bytes()
+    /// Whether what is with backends is what they were weighed at, if nothing has happened since.
+    pub fn weights_agree(&self) -> bool {
+        let touched = |id: &BackendId| self.pool.weights.touched.contains(id);
+        let mut all = self.pool.backends.iter();
+        let agree = all.all(|(id, backend)| {
+            let weighed = self.pool.weights.of.get(&id).copied().unwrap_or_default();
+            weighed == bytes_with(self.clients, backend) || touched(&id)
+        });
+        let total: usize = self.pool.weights.of.values().sum();
+        let mut known = self.pool.weights.of.keys();
+        agree
+            && total == self.pool.weights.total
+            && known.all(|id| self.pool.backends.contains_key(*id) || touched(id))
     }
+}
 
+impl Memory<'_> {
     /// What is held for a client by what it waits for.
     fn aside_of(&self, client: &Client) -> usize {
         match client.head.hold {
-            Some(Hold::Login(check)) => self
-                .auth
-                .logins
-                .get(check)
-                .map_or(0, LoginCheck::held_bytes),
-            Some(Hold::Gather(ticket)) => self
-                .fanout
-                .gathers
-                .get(ticket)
-                .map_or(0, Gather::held_bytes),
+            Some(Hold::Login(check)) => self.auth.get(check).map_or(0, LoginCheck::held_bytes),
+            Some(Hold::Gather(ticket)) => self.fanout.get(ticket).map_or(0, Gather::held_bytes),
             _ => 0,
         }
     }
 
-    /// A client is gone: nothing is held for it any more by what it has waited for.
-    pub(super) fn end_aside(&mut self, id: ClientId, client: &Client) {
+    /// Nothing is held any more for a client that is being closed: whoever makes room looks at that at
+    /// once, long before what it leaves is seen to.
+    fn end_debt(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        if let Some(lease) = client.lease.as_ref() {
+            self.pool.weights.touch_if_known(lease.backend());
+        }
         match client.head.hold {
-            Some(Hold::Login(check)) => self.waits_no_more(check, id),
-            Some(Hold::Gather(ticket)) => drop(self.fanout.gathers.remove(ticket)),
+            Some(Hold::Login(check)) => self.gate().waits_no_more(check, id),
+            Some(Hold::Gather(ticket)) => drop(self.fanout.remove(ticket)),
             _ => {}
         }
     }
@@ -98,15 +99,15 @@ impl Engine {
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
         let backend = backend.and_then(|id| self.pool.backends.get(id));
-        let lent = backend.map_or(0, |backend| self.bytes_with(backend));
+        let lent = backend.map_or(0, |backend| bytes_with(self.clients, backend));
         client.buffered_bytes() + lent + self.aside_of(client)
     }
 
     /// A turn begins: what is with backends is weighed.
     #[inline]
-    pub(super) fn weigh(&mut self) {
-        if self.clients.debtors.are_known() {
-            self.clients.debtors = Debtors::default();
+    pub fn weigh(&mut self) {
+        if self.clients.debtors().are_known() {
+            *self.clients.debtors() = Debtors::default();
         }
         if !self.pool.weights.touched.is_empty() {
             self.weigh_touched();
@@ -117,7 +118,7 @@ impl Engine {
     fn weigh_touched(&mut self) {
         while let Some(id) = self.pool.weights.touched.pop() {
             let backend = self.pool.backends.get(id);
-            let bytes = backend.map_or(0, |backend| self.bytes_with(backend));
+            let bytes = backend.map_or(0, |backend| bytes_with(self.clients, backend));
             let owner = backend.and_then(Backend::owner);
             self.pool.weights.set(id, bytes);
             if let Some(owner) = owner {
@@ -126,42 +127,11 @@ impl Engine {
         }
     }
 
-    /// Whether what is with backends is what they were weighed at, if nothing has happened since.
-    pub(super) fn weights_agree(&self) -> bool {
-        let touched = |id: &BackendId| self.pool.weights.touched.contains(id);
-        let mut all = self.pool.backends.iter();
-        let agree = all.all(|(id, backend)| {
-            let weighed = self.pool.weights.of.get(&id).copied().unwrap_or_default();
-            weighed == self.bytes_with(backend) || touched(&id)
-        });
-        let total: usize = self.pool.weights.of.values().sum();
-        let mut known = self.pool.weights.of.keys();
-        agree
-            && total == self.pool.weights.total
-            && known.all(|id| self.pool.backends.contains_key(*id) || touched(id))
-    }
-
-    /// A client is called so from now on.
-    pub(super) fn rename(&mut self, id: ClientId, name: &[u8]) {
-        if let Some(client) = self.clients.get_mut(id) {
-            let before = client.session.names_bytes();
-            client.session.set_name(NameOf::Client, name);
-            self.renamed(id, before);
-        }
-    }
-
-    /// The names of a client are others than those of so many bytes that it had.
-    pub(super) fn renamed(&mut self, id: ClientId, bytes_before: usize) {
-        if self.clients.names_changed(id, bytes_before) {
-            self.shed_memory(id);
-        }
-    }
-
     /// More is held for this client than before: closes the largest debtors while more is held than may
     /// be.
     #[inline]
-    pub(super) fn shed_memory(&mut self, grown: ClientId) {
-        if self.clients.debtors.are_known() {
+    pub fn shed_memory(&mut self, grown: ClientId) {
+        if self.clients.debtors().are_known() {
             self.debt_grows(grown);
         }
         self.bound_memory();
@@ -169,30 +139,32 @@ impl Engine {
 
     #[inline]
     fn bound_memory(&mut self) {
-        if self.memory() > self.pool.weights.limit {
+        if self.held() > self.pool.weights.limit {
             self.shed(self.pool.weights.limit);
         }
     }
 
     /// All that counts in the bound.
     #[inline]
-    fn memory(&self) -> usize {
-        self.clients.buffered_bytes() + self.pool.weights.total + self.aside_bytes()
+    fn held(&self) -> usize {
+        self.clients.buffered_bytes()
+            + self.pool.weights.total
+            + aside_bytes(self.auth, self.fanout)
     }
 
     fn debt_grows(&mut self, id: ClientId) {
-        if !self.clients.debtors.are_known() {
+        if !self.clients.debtors().are_known() {
             return;
         }
         let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
-        self.clients.debtors.grows(debt, id);
+        self.clients.debtors().grows(debt, id);
     }
 
     #[cold]
     fn shed(&mut self, limit: usize) {
         loop {
             self.weigh_touched();
-            if self.memory() <= limit {
+            if self.held() <= limit {
                 return;
             }
             let Some((bytes, id)) = self.largest_debtor() else {
@@ -206,27 +178,46 @@ impl Engine {
                 bytes,
                 "client closed: out of memory for buffers"
             );
-            self.close_for(id, Leave::MemoryLimit);
+            self.end_debt(id);
+            self.clients.close_for(self.cx, id, Leave::MemoryLimit);
         }
     }
 
     /// Who holds most, and how much that is. It is looked for in vain where nobody holds anything.
     fn largest_debtor(&mut self) -> Option<(usize, ClientId)> {
-        if !self.clients.debtors.are_known() {
+        if !self.clients.debtors().are_known() {
             self.cx.steps += self.clients.len() as u64;
             let debts = (self.clients.iter()).map(|(id, client)| (self.debt(client), id));
             let mut debtors = Debtors::default();
             debtors.know(debts);
-            self.clients.debtors = debtors;
+            *self.clients.debtors() = debtors;
         }
         loop {
-            let (known, id) = self.clients.debtors.pop()?;
+            let (known, id) = self.clients.debtors().pop()?;
             let debt = self.clients.get(id).map_or(0, |client| self.debt(client));
             if debt >= known {
                 return Some((debt, id));
             }
             // It has got rid of some of it since.
-            self.clients.debtors.grows(debt, id);
+            self.clients.debtors().grows(debt, id);
         }
     }
+}
+
+/// Bytes that are held for the client that a backend is lent to, with the backend.
+fn bytes_with(clients: &Clients, backend: &Backend) -> usize {
+    let Some(owner) = backend.owner().and_then(|owner| clients.get(owner)) else {
+        return 0;
+    };
+    let lent = owner
+        .lease
+        .as_ref()
+        .map_or(0, |lease| lease.lent.held_bytes());
+    backend.out.unanswered_len() + backend.collected.len() + lent
+}
+
+/// What is held for clients neither with them nor with a backend.
+#[inline]
+fn aside_bytes(auth: &Auth, fanout: &Fanout) -> usize {
+    auth.bytes() + fanout.bytes()
 }

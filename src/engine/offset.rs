@@ -7,15 +7,16 @@ use crate::command::Spec;
 use crate::resp::write;
 use crate::session::{Mark, own_channel};
 
+use super::Rules;
 use super::clients::hold::Outcome;
 use super::key::{BackendId, ClientId};
+use super::reach::Traffic;
 use super::slot::Receiver;
-use super::{Engine, Rules};
 
-impl Engine {
+impl Traffic<'_> {
     /// Sends a wait for a client's own writes, whose earlier replies are in, behind what makes it
     /// wait for all of them. Both leave in one write.
-    pub(super) fn wait_for_writes(
+    pub fn wait_for_writes(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -44,7 +45,7 @@ impl Engine {
     }
 
     /// The server's answer to the publication.
-    pub(super) fn offset_moved(&mut self, id: BackendId, reply: &[u8]) {
+    pub fn offset_moved(&mut self, id: BackendId, reply: &[u8]) {
         let owner = match self.pool.backends.get(id).map(|b| &b.phase) {
             Some(super::pool::backend::Phase::Leased(owner)) => *owner,
             _ => return,

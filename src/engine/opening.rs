@@ -3,134 +3,34 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::event::EngineEvent;
 use super::key::{BackendId, ContextId, LoginId};
 use super::planted::{self, Bug};
 use super::pool::backend::{Phase, Want};
-use super::pool::handshake::{self, Failure, Handshake, Step, Verdict, Whose};
+use super::pool::handshake::{self, Failure, Handshake, Step, Verdict};
 use super::pool::loss::Loss;
+use super::reach::{Blocking, Gate, Traffic};
 use super::server_role::Role;
 use super::slot::Receiver;
 
 /// How soon a server that is busy with a script is asked for another db again.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-impl Engine {
-    /// Whether the engine still has this backend.
-    pub fn has_backend(&self, id: BackendId) -> bool {
-        self.pool.backends.contains_key(id)
-    }
-
-    /// The socket of a backend is open.
-    pub fn dialled(&mut self, id: BackendId, now: Duration) {
-        self.advance_to(now);
-        let Some(backend) = self.pool.backends.get(id) else {
-            return;
-        };
-        let target = backend.context();
-        let Some(context) = self.pool.contexts.get(target) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
-        };
-        let login = match backend.made_for {
-            Some(Want::Login(check)) => self
-                .auth
-                .logins
-                .get(check)
-                .map(|check| (*check.login).clone()),
-            _ => self.pool.credentials.login(backend.credential()),
-        };
-        let Some(login) = login else {
-            // Nobody waits for it any more.
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
-        };
-        let whose = match self.pool.is_own(id) && !self.is_for_errand(id) {
-            true => Whose::Own,
-            false if self.pool.may_not_select(&self.cx, context.credential) => Whose::WithoutSelect,
-            false => Whose::Clients,
-        };
-        let steps = handshake::opening(&self.identity, &login, context, whose);
-        self.begin_handshake(id, target, steps, true);
-    }
-
-    /// A dial has failed.
-    pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
-        self.advance_to(now);
-        if self.pool.backends.contains_key(id) {
-            self.pool.dial_ended_badly(&mut self.cx, error);
-            self.pool.lose(&mut self.cx, id, Loss::DialFailed);
-        }
-    }
-
-    /// Sets a quiet backend to `context` for `want`.
-    pub(super) fn switch(&mut self, id: BackendId, want: Want, context: ContextId) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        backend.made_for = Some(want);
-        let from = self.pool.contexts.get(backend.context());
-        let to = self.pool.contexts.get(context);
-        let (Some(from), Some(to)) = (from, to) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
-        };
-        let mut steps = handshake::switch(from, to);
-        if !steps.is_empty() {
-            steps.push((Step::Check, self.pool.check_request(&mut self.cx, id)));
-        }
-        if planted::has(Bug::SwitchNotAwaited) {
-            return self.switch_without_waiting(id, want, context, steps);
-        }
-        self.begin_handshake(id, context, steps, false);
-    }
-
-    pub(super) fn begin_handshake(
-        &mut self,
-        id: BackendId,
-        target: ContextId,
-        steps: Vec<(Step, Vec<u8>)>,
-        fresh: bool,
-    ) {
-        let now = self.cx.now;
-        let deadline = now + self.cx.rules.settings.backend.handshake_timeout;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        assert!(
-            backend.is_quiet(),
-            "one context while anything is in flight"
-        );
-        backend.assert_own(&self.pool.contexts, target);
-        backend.phase = Phase::Handshake(Handshake {
-            target,
-            deadline,
-            steps_left: steps.len(),
-            failure: None,
-            fresh,
-        });
-        let empty = steps.is_empty();
-        for (step, request) in steps {
-            backend.send_own(Receiver::Handshake(step), &request, now);
-        }
-        self.pool.mark_backend(id);
-        self.cx.wake_at(deadline);
-        if empty {
-            self.handshake_over(id);
-        }
-    }
-
+impl Gate<'_> {
     /// One reply of a handshake has come, whole.
-    pub(super) fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
+    pub fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
         if step == Step::Check && !self.pool.is_in_step(id, reply) {
-            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
+            return self.pool.lose(self.cx, id, Loss::OutOfStep);
         }
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let endpoint = backend.endpoint();
         let Phase::Handshake(handshake) = &mut backend.phase else {
-            return self.pool.lose(&mut self.cx, id, Loss::Unsolicited);
+            return self.pool.lose(self.cx, id, Loss::Unsolicited);
         };
         let Some(target) = self.pool.contexts.get(handshake.target) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self.pool.lose(self.cx, id, Loss::Retired);
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
         let verdict = match step {
@@ -170,7 +70,7 @@ impl Engine {
         }
     }
 
-    fn handshake_over(&mut self, id: BackendId) {
+    pub fn handshake_over(&mut self, id: BackendId) {
         let now = self.cx.now;
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
@@ -192,48 +92,50 @@ impl Engine {
             self.pool.endpoint.backoff.succeeded();
             self.pool.endpoint.credentials_refused = false;
             self.pool.endpoint.cluster = false;
-            self.make_spare(id);
+            self.pool.make_spare(self.cx, id);
             return;
         };
         match failure {
             Failure::Db(reply) => {
-                if !self.pool.has_no_right_to_select(&self.cx, id, &reply) {
+                if !self.pool.has_no_right_to_select(self.cx, id, &reply) {
                     self.pool.context_refused(target, reply, now);
-                    self.wake_all(target);
+                    self.traffic().wake_all(target);
                 }
-                self.stays_where_it_was(id, target);
+                self.traffic().stays_where_it_was(id, target);
             }
-            Failure::Busy(reply) => self.too_busy(id, target, &reply),
+            Failure::Busy(reply) => self.traffic().too_busy(id, target, &reply),
             Failure::Protocol(reply) | Failure::DbBefore(reply) => {
                 self.pool.context_refused(target, reply, now);
-                self.wake_all(target);
-                self.pool.lose(&mut self.cx, id, Loss::Handshake);
+                self.traffic().wake_all(target);
+                self.pool.lose(self.cx, id, Loss::Handshake);
             }
             Failure::Cluster => self.is_a_cluster(id),
             Failure::Login(reply) => {
                 if let Some(check) = checked {
                     self.login_refused(check, &reply);
                 }
-                self.make_spare(id);
+                self.pool.make_spare(self.cx, id);
             }
             Failure::Credentials(text) if checked.is_some() => {
                 if let Some(check) = checked {
                     self.login_refused(check, format!("-{text}\r\n").as_bytes());
                 }
-                self.pool.lose(&mut self.cx, id, Loss::LoginRefused);
+                self.pool.lose(self.cx, id, Loss::LoginRefused);
             }
-            Failure::Credentials(text) if !self.pool.is_own(id) => self.user_refused(id, &text),
+            Failure::Credentials(text) if !self.pool.is_own(id) => {
+                self.traffic().user_refused(id, &text)
+            }
             Failure::Credentials(text) => {
                 if !std::mem::replace(&mut self.pool.endpoint.credentials_refused, true) {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
                 }
-                self.pool.dial_ended_badly(&mut self.cx, text);
-                self.pool.lose(&mut self.cx, id, Loss::Handshake);
+                self.pool.dial_ended_badly(self.cx, text);
+                self.pool.lose(self.cx, id, Loss::Handshake);
             }
             Failure::Refused(text) => {
                 tracing::warn!(error = text, "the server refuses the connection");
-                self.pool.dial_ended_badly(&mut self.cx, text);
-                self.pool.lose(&mut self.cx, id, Loss::Handshake);
+                self.pool.dial_ended_badly(self.cx, text);
+                self.pool.lose(self.cx, id, Loss::Handshake);
             }
         }
         self.cx.wake_at(now);
@@ -242,15 +144,73 @@ impl Engine {
     fn is_a_cluster(&mut self, id: BackendId) {
         tracing::error!("the backend is a Redis Cluster node, which is not supported");
         self.pool.endpoint.cluster = true;
-        self.pool.dial_ended_badly(
-            &mut self.cx,
-            "the backend is a Redis Cluster node".to_owned(),
-        );
-        self.pool.lose(&mut self.cx, id, Loss::Handshake);
-        self.wake_everyone();
-        let checks: Vec<LoginId> = self.auth.logins.ids().collect();
+        self.pool
+            .dial_ended_badly(self.cx, "the backend is a Redis Cluster node".to_owned());
+        self.pool.lose(self.cx, id, Loss::Handshake);
+        self.traffic().wake_everyone();
+        let checks: Vec<LoginId> = self.auth.ids().collect();
         for check in checks {
             self.login_over(check);
+        }
+    }
+}
+
+impl Blocking<'_> {
+    /// Sets a quiet backend to `context` for `want`.
+    pub fn switch(&mut self, id: BackendId, want: Want, context: ContextId) {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
+            return;
+        };
+        backend.made_for = Some(want);
+        let from = self.pool.contexts.get(backend.context());
+        let to = self.pool.contexts.get(context);
+        let (Some(from), Some(to)) = (from, to) else {
+            return self.pool.lose(self.cx, id, Loss::Retired);
+        };
+        let mut steps = handshake::switch(from, to);
+        if !steps.is_empty() {
+            steps.push((Step::Check, self.pool.check_request(self.cx, id)));
+        }
+        if planted::has(Bug::SwitchNotAwaited) {
+            return self.switch_without_waiting(id, want, context, steps);
+        }
+        self.traffic().begin_handshake(id, context, steps, false);
+    }
+}
+
+impl Traffic<'_> {
+    pub fn begin_handshake(
+        &mut self,
+        id: BackendId,
+        target: ContextId,
+        steps: Vec<(Step, Vec<u8>)>,
+        fresh: bool,
+    ) {
+        let now = self.cx.now;
+        let deadline = now + self.cx.rules.settings.backend.handshake_timeout;
+        let Some(backend) = self.pool.backends.get_mut(id) else {
+            return;
+        };
+        assert!(
+            backend.is_quiet(),
+            "one context while anything is in flight"
+        );
+        backend.assert_own(&self.pool.contexts, target);
+        backend.phase = Phase::Handshake(Handshake {
+            target,
+            deadline,
+            steps_left: steps.len(),
+            failure: None,
+            fresh,
+        });
+        let empty = steps.is_empty();
+        for (step, request) in steps {
+            backend.send_own(Receiver::Handshake(step), &request, now);
+        }
+        self.pool.mark_backend(id);
+        self.cx.wake_at(deadline);
+        if empty {
+            self.cx.events.push_back(EngineEvent::HandshakeOver(id));
         }
     }
 
@@ -272,7 +232,7 @@ impl Engine {
         let previous = self.pool.contexts.get(backend.context());
         let aimed_at = self.pool.contexts.get(target);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self.pool.lose(self.cx, id, Loss::Retired);
         };
         let reached = super::context::Context {
             credential: aimed_at.credential,
@@ -285,10 +245,10 @@ impl Engine {
             backend.enter(&mut self.pool.contexts, reached);
         }
         self.pool.endpoint.backoff.succeeded();
-        self.make_spare(id);
+        self.pool.make_spare(self.cx, id);
     }
 
-    pub(super) fn wake_everyone(&mut self) {
+    pub fn wake_everyone(&mut self) {
         let ids: Vec<ContextId> = self.pool.endpoint.pools.waited_for().collect();
         for id in ids {
             self.wake_all(id);

@@ -5,20 +5,20 @@ use crate::session::put_back::put_back;
 use crate::session::waiting::Takes;
 use crate::telemetry::Undelivered;
 
-use super::Engine;
 use super::effect::Reply;
 use super::key::BackendId;
 use super::lease::holding::Lease;
 use super::pool::backend::{Backend, Phase};
 use super::pool::loss::Loss;
 use super::pool::orphan::Orphan;
+use super::reach::{Blocking, Lending};
 use super::settings::Undeliverable;
 use super::slot::Receiver;
 use super::waits::cancels::Why;
 
-impl Engine {
+impl Blocking<'_> {
     /// The backend of a client that has left while it waits.
-    pub(super) fn orphan(&mut self, lease: Lease) {
+    pub fn orphan(&mut self, lease: Lease) {
         let (id, lent) = lease.orphaned();
         self.pool.weights.touch_if_known(id);
         let orphan = Orphan {
@@ -34,7 +34,7 @@ impl Engine {
                 slot.orphan();
             }
         }
-        match self.waits.cancels.all.get_mut(&id) {
+        match self.waits.cancels_mut().get_mut(&id) {
             Some(cancel) => {
                 if let Some((_, Why::Unblocked { asker, .. })) = cancel.owner.take() {
                     // As for one that is gone.
@@ -51,9 +51,11 @@ impl Engine {
         }
         self.cx.watch_replies();
     }
+}
 
+impl Lending<'_> {
     /// What was taken for a client that is gone goes back.
-    pub(super) fn undelivered(&mut self, id: BackendId, takes: Takes, reply: &[u8]) {
+    pub fn undelivered(&mut self, id: BackendId, takes: Takes, reply: &[u8]) {
         let Some(request) = put_back(takes, reply) else {
             return self.orphan_over(id);
         };
@@ -76,7 +78,7 @@ impl Engine {
     }
 
     /// The server's answer to what puts an element back.
-    pub(super) fn was_put_back(&mut self, id: BackendId, reply: &[u8]) {
+    pub fn was_put_back(&mut self, id: BackendId, reply: &[u8]) {
         let refused = reply.first() == Some(&b'-');
         if refused {
             let error = String::from_utf8_lossy(reply).trim_end().to_owned();
@@ -101,18 +103,18 @@ impl Engine {
             return;
         };
         if !orphan.clean || !backend.is_quiet() {
-            return self.pool.lose(&mut self.cx, id, Loss::ClientGone);
+            return self.pool.lose(self.cx, id, Loss::ClientGone);
         }
-        self.leases.place_is_free(&self.cx, orphan.purpose);
-        self.make_spare(id);
+        self.leases.place_is_free(self.cx, orphan.purpose);
+        self.pool.make_spare(self.cx, id);
     }
 
     /// The backend of an orphaned wait is lost.
-    pub(super) fn orphan_lost(&mut self, orphan: Orphan, backend: &Backend) {
+    pub fn orphan_lost(&mut self, orphan: Orphan, backend: &Backend) {
         let oldest = backend.in_flight.front().map(|slot| slot.receiver());
         if oldest == Some(Receiver::PutBack) {
             self.cx.counters.undelivered(Undelivered::Lost);
         }
-        self.leases.place_is_free(&self.cx, orphan.purpose);
+        self.leases.place_is_free(self.cx, orphan.purpose);
     }
 }

@@ -10,19 +10,20 @@ use crate::resp::write;
 use crate::session::AuthMode;
 use crate::telemetry::Leave;
 
+use super::Rules;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
+use super::reach::Traffic;
 use super::slot::{Access, Fate, Receiver, Slot};
 use super::verdict::Verdict;
-use super::{Engine, Rules};
 
 /// How long a right is believed without asking again.
 const BELIEVED: Duration = Duration::from_secs(5);
 
-impl Engine {
+impl Traffic<'_> {
     /// What comes of a local command whose right the server has to be asked for. `None`: it has
     /// been, or need not be. The client has nothing in flight.
-    pub(super) fn ask_permission(
+    pub fn ask_permission(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -36,7 +37,7 @@ impl Engine {
         let client = self.clients.get(id)?;
         if let Some(Verdict::Refused(reply)) = client.head.verdict() {
             let reply = reply.clone();
-            return Some(self.clients.answer_error(&mut self.cx, id, &reply));
+            return Some(self.clients.answer_error(self.cx, id, &reply));
         }
         let known = self.pool.credentials.get(client.credential);
         let granted = known.and_then(|known| known.rights.get(&*spec.name));
@@ -49,7 +50,7 @@ impl Engine {
         let carrier = match lease.map(|lease| lease.backend()) {
             Some(carrier) => carrier,
             None => match self.pool.pick(
-                &mut self.cx,
+                self.cx,
                 self.pool.key_of(context),
                 Access::Read,
                 request.len(),
@@ -57,7 +58,7 @@ impl Engine {
             ) {
                 Some(pipe) => pipe,
                 None => {
-                    let busy = self.clients.answer_busy(&mut self.cx, id, spec);
+                    let busy = self.clients.answer_busy(self.cx, id, spec);
                     return Some(busy.unwrap_or_else(|| self.wait_for_right(id, rules, local)));
                 }
             },
@@ -85,14 +86,14 @@ impl Engine {
         let outcome = self.wait_for_pipe(id, rules);
         if outcome == Outcome::Taken && local.matters_to_what_follows() {
             self.clients.leaves_for(id, Leave::Refused);
-            self.end(id, Ending::AfterOutput);
+            self.clients.end(self.cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }
         outcome
     }
 
     /// What the server says to the harmless form of the client's next request.
-    pub(super) fn permission_came(&mut self, id: ClientId, reply: &[u8]) {
+    pub fn permission_came(&mut self, id: ClientId, reply: &[u8]) {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return;

@@ -8,12 +8,12 @@ use slotmap::SlotMap;
 use crate::command::{Local, Spec};
 use crate::session::feed::FrameKind;
 
-use super::Engine;
 use super::clients::Client;
 use super::key::{BackendId, ClientId, ContextId, CredentialId};
 use super::pool::backend::{Backend, Want};
 use super::pool::handshake::Step;
 use super::pool::run::Run;
+use super::reach::Blocking;
 use super::settings::ClientSettings;
 use super::slot::{Receiver, Settled, Slot};
 
@@ -169,9 +169,9 @@ pub(super) fn skip_extra(run: &mut Run, bytes: &[u8]) {
     }
 }
 
-impl Engine {
+impl Blocking<'_> {
     /// [`Bug::SwitchNotAwaited`].
-    pub(super) fn switch_without_waiting(
+    pub fn switch_without_waiting(
         &mut self,
         id: BackendId,
         want: Want,

@@ -8,74 +8,26 @@ use crate::admission::Claim;
 use super::clients::hold::Hold;
 use super::effect::Effect;
 use super::key::{BackendId, PoolKey};
-use super::lease::lent::LeaseFor;
-use super::pool::backend::{Backend, Next, Phase, Rotation, Want};
+use super::planted;
+use super::pool::backend::{Backend, Phase, Rotation, Want};
 use super::pool::provided::Provided;
 use super::pool::users::REFUSED_USER;
-use super::{Engine, planted};
+use super::reach::{Blocking, Traffic};
 
 /// How soon a worker that waits for a permit looks again.
 pub(super) const PERMIT_POLL: Duration = Duration::from_millis(5);
 
-/// How often the other workers are told of that.
-const SURPLUS_POLL: Duration = Duration::from_millis(20);
-
-impl Engine {
-    /// Serves wants as far as that is possible now.
-    pub(super) fn provide(&mut self) {
-        self.want_leases();
-        self.hand_over_spares();
-        if self.clients.any_resumed() {
-            // Those who got a pipe use it first: until then it looks idle, and whoever is
-            // next in line would take it away again. The turn goes on with them and comes back.
-            return;
-        }
-        let starved = self.serve_wants();
-        if starved {
-            // Permits come back without an event: from other workers, or when the server
-            // has closed its end of a connection that was given up.
-            self.cx.wake_at(self.cx.now + PERMIT_POLL);
-        }
-        if starved != self.pool.wanting {
-            self.pool.wanting = starved;
-            self.cx.shared.budget.want(starved);
-        }
-        if starved && self.cx.workers > 1 && self.pool.place_wanted_at + SURPLUS_POLL <= self.cx.now
-        {
-            self.pool.place_wanted_at = self.cx.now;
-            self.cx.effects.push(Effect::WantPlace);
-        }
-        self.begin_drained();
-        self.keep_warm();
-    }
-
-    /// Looks at those who wait, one by one. Whether one of them found the budget spent.
-    fn serve_wants(&mut self) -> bool {
-        if self.pool.wants.is_empty() {
-            return false;
-        }
-        let mut starved = false;
-        let mut look = self.pool.wants.look();
-        // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
-        // the clients of a pipe that is being drained.
-        while let Some((place, want)) = self.pool.wants.next(&mut look) {
-            self.cx.steps += 1;
-            match self.provide_for(want, &mut starved) {
-                Provided::Done => {}
-                Provided::Waits => self.pool.wants.waits_on(&mut look, (place, want)),
-            }
-        }
-        if !self.pool.wants.is_empty() && self.pool.wants.has_more() {
-            self.cx.wake_at(self.cx.now + PERMIT_POLL);
-        }
-        starved
-    }
-
+impl Blocking<'_> {
     /// Spare backends that are in the right context already go to those who wait for it.
-    fn hand_over_spares(&mut self) {
+    #[inline]
+    pub fn hand_over_spares(&mut self) {
         if self.pool.spares.is_empty() || self.pool.wants.is_empty() {
             return;
         }
+        self.hand_over_what_fits();
+    }
+
+    fn hand_over_what_fits(&mut self) {
         let spares = self
             .pool
             .spares
@@ -97,20 +49,12 @@ impl Engine {
         }
     }
 
-    fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
-        match want {
-            Want::Login(check) => return self.provide_login(check, starved),
-            Want::Cancel(credential) => return self.provide_canceller(credential, starved),
-            Want::Kill(client) => return self.provide_kill(client, starved),
-            Want::Lease(client) if self.clients.awaited_lease(client) == Some(LeaseFor::Errand) => {
-                return self.provide_errand(want, client, starved);
-            }
-            Want::Lease(_) | Want::Pipe(_) => {}
-        }
+    /// A backend that is set to what `want` needs.
+    pub fn provide_set(&mut self, want: Want, starved: &mut bool) -> Provided {
         let Some((key, growth)) = self.need(want) else {
             return Provided::Done;
         };
-        if self.pool.is_one_made_for(want) || self.pool.comes_back_soon(&mut self.cx, want) {
+        if self.pool.is_one_made_for(want) || self.pool.comes_back_soon(self.cx, want) {
             return Provided::Waits;
         }
         if let Want::Lease(client) = want
@@ -118,7 +62,7 @@ impl Engine {
                 .is_some_and(|purpose| self.cx.has_room(purpose))
         {
             // Nothing that is not lent is to come back for it.
-            if self.waits.line.contains(client) {
+            if self.waits.line().contains(client) {
                 // It may wait for as long as it likes, and is wanted for again where there is room.
                 return Provided::Done;
             }
@@ -131,16 +75,16 @@ impl Engine {
             return Provided::Waits;
         }
         let may_take = self.may_take(want);
-        if may_take && let Some(spare) = self.pool.spare_for(&self.cx, key) {
+        if may_take && let Some(spare) = self.pool.spare_for(self.cx, key) {
             self.switch(spare, want, key.context);
             return Provided::Waits;
         }
-        if self.pool.is_refused_user(&self.cx, key.context) {
+        if self.pool.is_refused_user(self.cx, key.context) {
             self.cx.wake_at(self.cx.now + REFUSED_USER);
             return Provided::Waits;
         }
         // Before the end only those who wait are served.
-        if !(growth && self.cx.draining) && self.dial(want, key) {
+        if !(growth && self.cx.draining) && self.traffic().dial(want, key) {
             return Provided::Waits;
         }
         let may_dial = self.pool.endpoint.dial_at <= self.cx.now;
@@ -149,7 +93,7 @@ impl Engine {
             && may_dial
             && let Some(spare) = self.pool.quiet_spare(|_| true)
         {
-            self.pool.retire(&mut self.cx, spare);
+            self.pool.retire(self.cx, spare);
             *starved = true;
             return Provided::Waits;
         }
@@ -157,7 +101,7 @@ impl Engine {
         if !growth && (may_dial || self.pool.endpoint.backoff.failures() > 0) {
             *starved |= may_dial;
             if may_take {
-                self.pool.make_room(&mut self.cx, want, key.context);
+                self.pool.make_room(self.cx, want, key.context);
             }
         }
         Provided::Waits
@@ -168,11 +112,11 @@ impl Engine {
         match want {
             Want::Pipe(_) => true,
             // Whoever stands before it goes first, whatever it is ready for.
-            Want::Lease(id) if self.waits.line.is_behind_its_like(id) => false,
+            Want::Lease(id) if self.waits.line().is_behind_its_like(id) => false,
             Want::Lease(id) => {
                 let purpose = self.clients.awaited_lease(id);
                 purpose.is_some_and(|purpose| {
-                    self.pool.spares_one(&self.cx, purpose) && self.cx.has_room(purpose)
+                    self.pool.spares_one(self.cx, purpose) && self.cx.has_room(purpose)
                 })
             }
             Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => true,
@@ -181,7 +125,7 @@ impl Engine {
 
     /// The pool that `want` is about and whether it is only one more pipe of a pool that has one;
     /// `None` when nothing is wanted any more.
-    fn need(&mut self, want: Want) -> Option<(PoolKey, bool)> {
+    pub fn need(&mut self, want: Want) -> Option<(PoolKey, bool)> {
         let pool_settings = &self.cx.rules.settings.pool;
         match want {
             Want::Pipe(key) if key.endpoint != self.pool.endpoint.id() => None,
@@ -213,7 +157,7 @@ impl Engine {
                 let useful = pipes.filter(|b| !behind_script(b)).count();
                 let served = !pool.pipes.is_empty();
                 let full = useful >= pool_settings.pipes_per_context_max;
-                let waited_for = pool.is_waited_for() || self.waits.line.calls_for(context);
+                let waited_for = pool.is_waited_for() || self.waits.line().calls_for(context);
                 if served && (!crowded || full) || !served && !waited_for {
                     return None;
                 }
@@ -233,7 +177,7 @@ impl Engine {
     }
 
     /// A spare backend of the right context reaches the one who waits for it.
-    pub(super) fn hand_over(&mut self, id: BackendId, want: Want, key: PoolKey) {
+    pub fn hand_over(&mut self, id: BackendId, want: Want, key: PoolKey) {
         let now = self.cx.now;
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
@@ -250,29 +194,25 @@ impl Engine {
                 if let Some(pool) = pools.open(key.context, contexts) {
                     pool.pipes.push(id);
                 }
-                self.wake_waiters(key.context);
+                self.traffic().wake_waiters(key.context);
                 self.try_called(key.context);
             }
             Want::Lease(client) => self.grant_lease(id, client),
-            Want::Login(check) => self.begin_check(id, check),
-            Want::Kill(client) => self.send_kill(id, client),
-            Want::Cancel(_) => self.become_canceller(id),
+            // They are not asked what they need: whatever backend of their user there is does.
+            Want::Login(_) | Want::Kill(_) | Want::Cancel(_) => {}
         }
     }
+}
 
+impl Traffic<'_> {
     /// Dials for `want`, if the budget, the backoff and the rate allow it now.
-    pub(super) fn dial(&mut self, want: Want, key: PoolKey) -> bool {
+    pub fn dial(&mut self, want: Want, key: PoolKey) -> bool {
         self.dial_with(Claim::Worker(self.cx.worker), want, key)
             .is_some()
     }
 
     /// The same within another part of the budget.
-    pub(super) fn dial_with(
-        &mut self,
-        claim: Claim,
-        want: Want,
-        key: PoolKey,
-    ) -> Option<BackendId> {
+    pub fn dial_with(&mut self, claim: Claim, want: Want, key: PoolKey) -> Option<BackendId> {
         let now = self.cx.now;
         if self.pool.endpoint.dial_at > now {
             let at = self
@@ -318,72 +258,5 @@ impl Engine {
             permit,
         });
         Some(id)
-    }
-
-    /// Pipes that were being drained and are empty now go on.
-    fn begin_drained(&mut self) {
-        let quiet = |b: &Backend| matches!(b.phase, Phase::Draining(_)) && b.is_quiet();
-        let drained: Vec<BackendId> = self
-            .pool
-            .backends
-            .iter()
-            .filter(|(_, b)| quiet(b))
-            .map(|(id, _)| id)
-            .collect();
-        for id in drained {
-            let next = match self.pool.backends.get(id).map(|b| &b.phase) {
-                Some(Phase::Draining(next)) => *next,
-                _ => continue,
-            };
-            if let Next::For(Want::Login(check)) = next {
-                match self.is_for(id, check) {
-                    true => self.begin_check(id, check),
-                    // Another user's: its place is free.
-                    false => self.pool.retire(&mut self.cx, id),
-                }
-                continue;
-            }
-            let need = match next {
-                Next::Close => None,
-                // One who does not wait any more leaves the backend to the next in line.
-                Next::For(want) => Some((want, self.need(want))),
-            };
-            match need {
-                None => self.pool.retire(&mut self.cx, id),
-                Some((want, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
-                    self.switch(id, want, key.context);
-                }
-                // The want stays, and dials when the place is free.
-                Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),
-                Some((_, None)) => self.make_spare(id),
-            }
-        }
-    }
-
-    /// A clean backend that nobody holds.
-    pub(super) fn make_spare(&mut self, id: BackendId) {
-        let now = self.cx.now;
-        let kept_back = self.pool.backends.get(id).is_some_and(|b| b.kept_back);
-        if kept_back || self.is_for_errand(id) {
-            // A place that is kept back is kept for the next one who needs it.
-            return self.run_errand(id);
-        }
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        assert!(
-            backend.is_quiet(),
-            "a backend that owes something is not spare"
-        );
-        backend.phase = Phase::Spare;
-        self.pool.weights.touch_if_known(id);
-        backend.replies.let_pushes_nest(false);
-        backend.made_for = None;
-        backend.used_at = now;
-        if backend.retire_at.is_some_and(|at| at <= now) {
-            return self.pool.retire(&mut self.cx, id);
-        }
-        self.pool.spares.push(id);
-        self.cx.wake_at(now);
     }
 }

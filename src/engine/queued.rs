@@ -12,9 +12,10 @@ use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
 use super::effect::Question;
-use super::fanout::filling::Filling;
+use super::fanout::gather::Filling;
 use super::fanout::gather::Purpose;
 use super::key::{BackendId, ClientId};
+use super::reach::Traffic;
 use super::slot::Receiver;
 use super::{Engine, Rules};
 
@@ -25,9 +26,75 @@ enum Queued {
 }
 
 impl Engine {
+    /// Fills the places of `EXEC`'s reply, in their order, as far as this worker can. `None` when
+    /// the reply is no array.
+    pub(super) fn fill(
+        &mut self,
+        backend: BackendId,
+        id: ClientId,
+        reply: &[u8],
+        Fills { places, queued }: Fills,
+    ) -> Option<Filling> {
+        let mut wanted = places.into_iter().peekable();
+        let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+        let elements = exec_reply::seen(reply, |at, element| {
+            if let Some(place) = wanted.next_if(|place| place.at == at) {
+                found.push((place, element.to_vec()));
+            }
+        })?;
+        let mut filling = Filling {
+            reply: reply.into(),
+            elements,
+            texts: Vec::new(),
+            asked: Vec::new(),
+            own: Vec::new(),
+            silent: false,
+        };
+        self.clients.executes(id, queued);
+        for (Place { at, what }, element) in found {
+            let queued = match what {
+                Filled::Local(request) | Filled::Asked(request) => {
+                    self.traffic().answer_queued(id, &request)
+                }
+                Filled::Info { section } => self.traffic().info_queued(&element, section),
+                Filled::Select(db) => {
+                    self.traffic().select_queued(backend, id, db, &element);
+                    continue;
+                }
+            };
+            match queued {
+                Queued::Text(text) => filling.texts.push((at, text)),
+                Queued::Ask(question, purpose) => {
+                    // Here at once: what stands behind it may change what it is about.
+                    filling.own.push(self.answer(&question, self.cx.now));
+                    filling.asked.push((at, question, purpose));
+                }
+            }
+        }
+        self.clients.executes(id, None);
+        Some(filling)
+    }
+
+    /// The reply to an `EXEC` has been dealt with, but for the places that all workers have to be
+    /// asked for; `filling` is to go to the client, unless it is `silent`.
+    pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>, silent: bool) {
+        let Some(mut filling) = filling else {
+            return self.clients.end_hold(id, Hold::Gather(0));
+        };
+        filling.silent = silent;
+        let questions = filling
+            .asked
+            .iter()
+            .map(|(_, question, _)| question.clone());
+        let question = Question::Each(questions.collect());
+        self.gather(id, question, Purpose::Exec(Box::new(filling)));
+    }
+}
+
+impl Traffic<'_> {
     /// A request inside a transaction whose answer narrows makes, or makes true. Sends what takes its
     /// place in the queue, which is counted by replies: all that were due are here.
-    pub(super) fn queue(
+    pub fn queue(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -58,68 +125,6 @@ impl Engine {
             lent.bracket.fill(sequence, filled);
         }
         outcome
-    }
-
-    /// Fills the places of `EXEC`'s reply, in their order, as far as this worker can. `None` when
-    /// the reply is no array.
-    pub(super) fn fill(
-        &mut self,
-        backend: BackendId,
-        id: ClientId,
-        reply: &[u8],
-        Fills { places, queued }: Fills,
-    ) -> Option<Filling> {
-        let mut wanted = places.into_iter().peekable();
-        let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
-        let elements = exec_reply::seen(reply, |at, element| {
-            if let Some(place) = wanted.next_if(|place| place.at == at) {
-                found.push((place, element.to_vec()));
-            }
-        })?;
-        let mut filling = Filling {
-            reply: reply.into(),
-            elements,
-            texts: Vec::new(),
-            asked: Vec::new(),
-            own: Vec::new(),
-            silent: false,
-        };
-        self.clients.executes(id, queued);
-        for (Place { at, what }, element) in found {
-            let queued = match what {
-                Filled::Local(request) | Filled::Asked(request) => self.answer_queued(id, &request),
-                Filled::Info { section } => self.info_queued(&element, section),
-                Filled::Select(db) => {
-                    self.select_queued(backend, id, db, &element);
-                    continue;
-                }
-            };
-            match queued {
-                Queued::Text(text) => filling.texts.push((at, text)),
-                Queued::Ask(question, purpose) => {
-                    // Here at once: what stands behind it may change what it is about.
-                    filling.own.push(self.answer(&question, self.cx.now));
-                    filling.asked.push((at, question, purpose));
-                }
-            }
-        }
-        self.clients.executes(id, None);
-        Some(filling)
-    }
-
-    /// The reply to an `EXEC` has been dealt with, but for the places that all workers have to be
-    /// asked for; `filling` is to go to the client, unless it is `silent`.
-    pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>, silent: bool) {
-        let Some(mut filling) = filling else {
-            return self.clients.end_hold(id, Hold::Gather(0));
-        };
-        filling.silent = silent;
-        let questions = filling
-            .asked
-            .iter()
-            .map(|(_, question, _)| question.clone());
-        let question = Question::Each(questions.collect());
-        self.gather(id, question, Purpose::Exec(Box::new(filling)));
     }
 
     fn select_queued(&mut self, backend: BackendId, id: ClientId, db: u32, element: &[u8]) {
@@ -158,7 +163,7 @@ impl Engine {
         if spec.container().is_some() {
             args.next();
         }
-        let line = self.clients.client_line(&self.cx, id);
+        let line = self.clients.client_line(self.cx, id);
         let Some(client) = self.clients.get_mut(id) else {
             return Queued::Text(reply);
         };
@@ -183,7 +188,7 @@ impl Engine {
             Ok(_) => {}
             Err(refusal) => refusal.write(&mut reply),
         }
-        self.renamed(id, names_bytes);
+        self.clients.renamed(self.cx, id, names_bytes);
         Queued::Text(reply)
     }
 }

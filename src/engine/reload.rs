@@ -2,18 +2,17 @@
 //! rules when its turn comes, and goes to the server that there is then.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::topology::Topology;
 
-use super::{Engine, Rules};
+use super::Rules;
+use super::reach::Blocking;
 
-impl Engine {
+impl Blocking<'_> {
     /// New rules hold from now on.
-    pub fn rules_changed(&mut self, rules: Arc<Rules>, now: Duration) {
-        self.advance_to(now);
+    pub fn rules_changed(&mut self, rules: Arc<Rules>) {
         let before = std::mem::replace(&mut self.cx.rules, rules);
-        self.pool.memory_limit_changed(&self.cx);
+        self.pool.memory_limit_changed(self.cx);
         let backend = &self.cx.rules.settings.backend;
         let (min, max) = (backend.backoff_min, backend.backoff_max);
         self.pool.endpoint.backoff.set_bounds(min, max);
@@ -21,7 +20,7 @@ impl Engine {
             // The login that was refused may be accepted now.
             self.pool.endpoint.credentials_refused = false;
             self.pool.endpoint.backoff.succeeded();
-            self.pool.endpoint.dial_at = now;
+            self.pool.endpoint.dial_at = self.cx.now;
         }
         self.access_changed();
         let looks = |rules: &Rules| {
@@ -29,22 +28,20 @@ impl Engine {
             (clients.idle_timeout, clients.handshake_timeout)
         };
         if looks(&before) != looks(&self.cx.rules) {
-            self.clients.look_anew(&mut self.cx);
+            self.clients.look_anew(self.cx);
         }
         // Every deadline is reckoned anew.
-        self.cx.wake_at(now);
+        self.cx.wake_at(self.cx.now);
     }
 
     /// The servers are elsewhere. Connections to one that another has taken the place of are closed at
     /// once: what may have run on them and is no read has an unknown outcome, all else is asked of the
     /// one that is there now, and what the other still says reaches nobody.
-    pub fn topology_changed(&mut self, topology: &Topology, now: Duration) {
-        self.advance_to(now);
+    pub fn topology_changed(&mut self, topology: &Topology) {
         let (endpoint, before) = (topology.endpoint(), self.pool.endpoint.id());
         if endpoint.is_successor_of(before) {
             tracing::warn!("another server has taken the place of the one there was");
-            self.pool.endpoint_replaced(&mut self.cx, endpoint);
-            self.dispatch();
+            self.pool.endpoint_replaced(self.cx, endpoint);
         }
     }
 }

@@ -12,19 +12,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::Mark;
-use crate::session::info;
-use crate::telemetry::Leave;
+use crate::session::{Mark, info};
 
 use super::clients::hold::Hold;
-use super::effect::{Effect, Question};
+use super::effect::Question;
 use super::fanout::gather::Purpose;
 use super::key::{BackendId, ClientId};
 use super::pool::backend::{Backend, Phase, Rotation};
 use super::pool::loss::Loss;
 use super::pool::run::Run;
-use super::slot::{Receiver, Slot};
-use super::waits::tries::Step;
+use super::reach::{Lending, Memory, Traffic};
+use super::slot::{Receiver, Slot, TryRequest};
 use super::{Engine, Rules};
 
 /// Largest reply that is collected whole, in bytes: what narrows asks for itself, and `INFO`.
@@ -68,21 +66,21 @@ impl Engine {
             let (part, after) = rest.split_at(run.bytes.min(rest.len()));
             rest = after;
             match run.receiver {
-                Receiver::Client => self.pass_on(&run, part),
+                Receiver::Client => self.memory().pass_on(&run, part),
                 Receiver::Silent | Receiver::Tombstone => {
                     self.clients
                         .settled(&mut self.cx, run.client, run.first, run.ended)
                 }
                 Receiver::Lent(mark) if self.pool.streams(id, mark) => {
-                    self.pass_on(&run, part);
-                    self.stream_came(&run, mark);
+                    self.memory().pass_on(&run, part);
+                    self.lending().stream_came(&run, mark);
                 }
                 Receiver::LentSilent(mark)
                     if self.pool.streams(id, mark) && !self.clients.may_hear_inside(run.client) =>
                 {
                     self.clients
                         .settled(&mut self.cx, run.client, run.first, run.ended);
-                    self.stream_came(&run, mark);
+                    self.lending().stream_came(&run, mark);
                 }
                 Receiver::ClientInfo { .. }
                 | Receiver::Role(_)
@@ -109,15 +107,6 @@ impl Engine {
         }
     }
 
-    /// Replies, or a part of one, go to their client as they are, at once.
-    fn pass_on(&mut self, run: &Run, part: &[u8]) {
-        if let Some(output_bytes) = self.clients.pass_on(run.client, part) {
-            self.clients
-                .settled(&mut self.cx, run.client, run.first, run.ended);
-            self.bound_output(run.client, output_bytes);
-        }
-    }
-
     fn collect(&mut self, id: BackendId, run: &Run, part: &[u8]) {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
@@ -127,7 +116,7 @@ impl Engine {
             Receiver::Lent(Mark::ExecFilled)
             | Receiver::LentSilent(Mark::Exec | Mark::ExecFilled)
             | Receiver::Waited { .. } => self.cx.rules.settings.clients.output_bytes_max,
-            Receiver::Tried(step) if step != Step::End => {
+            Receiver::Tried(step) if step != TryRequest::End => {
                 self.cx.rules.settings.clients.output_bytes_max
             }
             _ => COLLECT_BYTES_MAX,
@@ -135,8 +124,8 @@ impl Engine {
         // One that is whole has been taken from the queue: its client gets it.
         if run.ended == 0 && backend.collected.len() > limit {
             return match run.receiver {
-                Receiver::ClientInfo { .. } => self.pass_info_on(id, run),
-                Receiver::Tried(step) => self.try_too_long(id, run.client, step),
+                Receiver::ClientInfo { .. } => self.memory().pass_info_on(id, run),
+                Receiver::Tried(step) => self.blocking().try_too_long(id, run.client, step),
                 _ => self.pool.lose(&mut self.cx, id, Loss::Oversized),
             };
         }
@@ -145,17 +134,17 @@ impl Engine {
         }
         let reply = std::mem::take(&mut backend.collected);
         match run.receiver {
-            Receiver::Handshake(step) => self.handshake_reply(id, step, &reply),
-            Receiver::Ping => self.pinged(id, &reply),
+            Receiver::Handshake(step) => self.gate().handshake_reply(id, step, &reply),
+            Receiver::Ping => self.lending().pinged(id, &reply),
             Receiver::Undone(mark) => self.pool.undone(&mut self.cx, id, mark, &reply),
-            Receiver::Offset => self.offset_moved(id, &reply),
-            Receiver::Permission => self.permission_came(run.client, &reply),
-            Receiver::Kill => self.kill_answered(run.client, Some(&reply)),
-            Receiver::Waited { silent } => self.wait_answered(id, run, reply, silent),
+            Receiver::Offset => self.traffic().offset_moved(id, &reply),
+            Receiver::Permission => self.traffic().permission_came(run.client, &reply),
+            Receiver::Kill => self.queries().kill_answered(run.client, Some(&reply)),
+            Receiver::Waited { silent } => self.blocking().wait_answered(id, run, reply, silent),
             Receiver::Cancel { last: false } => {}
-            Receiver::Cancel { last: true } => self.cancel_answered(id, &reply),
-            Receiver::PutBack => self.was_put_back(id, &reply),
-            Receiver::Tried(step) => self.tried(id, run.client, step, reply),
+            Receiver::Cancel { last: true } => self.blocking().cancel_answered(id, &reply),
+            Receiver::PutBack => self.lending().was_put_back(id, &reply),
+            Receiver::Tried(step) => self.blocking().tried(id, run.client, step, reply),
             Receiver::ClientInfo { section } => {
                 self.clients
                     .settled(&mut self.cx, run.client, run.first, run.ended);
@@ -166,7 +155,7 @@ impl Engine {
                     let endpoint = self.pool.endpoint.id();
                     self.cx.shared.role.changed(endpoint, role, self.cx.now);
                 }
-                self.pass_on(run, &reply);
+                self.memory().pass_on(run, &reply);
             }
             Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
             Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
@@ -175,21 +164,6 @@ impl Engine {
                     .settled(&mut self.cx, run.client, run.first, run.ended)
             }
         }
-    }
-
-    /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
-    /// others wait behind it.
-    fn pass_info_on(&mut self, id: BackendId, run: &Run) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        if let Some(slot) = backend.in_flight.front_mut() {
-            slot.pass_as_it_is();
-        }
-        backend.begun = true;
-        let text = std::mem::take(&mut backend.collected);
-        self.pass_on(run, &text);
-        self.clients.end_hold(run.client, Hold::Gather(0));
     }
 
     /// The server's `INFO` has come; the figures of all workers are still wanted.
@@ -225,16 +199,16 @@ impl Engine {
                 let passed = !backend.replies.in_reply() && !expects_ping(backend);
                 let script_passed = rotation == Rotation::Script && replies > 0;
                 if script_passed || (rotation != Rotation::Open && passed) {
-                    self.reopen(id);
+                    self.traffic().reopen(id);
                 } else if backend.in_flight.len() <= in_flight_max / 4 * 3 {
-                    self.wake_waiters(context);
+                    self.traffic().wake_waiters(context);
                 }
             }
             Phase::Leased(client) => {
                 let answered = backend.in_flight.is_empty();
                 backend.patient &= !answered;
                 if answered {
-                    self.wait_over(id, client);
+                    self.blocking().wait_over(id, client);
                 }
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered
@@ -251,24 +225,53 @@ impl Engine {
                     .is_some_and(|lent| lent.errand_to_come)
                 {
                     // One that was lent just now, by the last reply of its handshake, is not done.
-                    self.end_lease_if_done(client);
+                    self.lending().end_lease_if_done(client);
                 }
             }
-            Phase::Cancelling => self.release_canceller(id),
+            Phase::Cancelling => self.blocking().release_canceller(id),
             _ => {}
         }
         if script {
             self.cx.watch_script();
         }
         if let Some(busy) = busy {
-            self.heard_busy(&busy);
+            self.traffic().heard_busy(&busy);
+        }
+    }
+}
+
+impl Memory<'_> {
+    /// Replies, or a part of one, go to their client as they are, at once.
+    fn pass_on(&mut self, run: &Run, part: &[u8]) {
+        if let Some(output_bytes) = self.clients.pass_on(run.client, part) {
+            self.clients
+                .settled(self.cx, run.client, run.first, run.ended);
+            self.clients.bound_output(self.cx, run.client, output_bytes);
+            self.shed_memory(run.client);
         }
     }
 
+    /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
+    /// others wait behind it.
+    fn pass_info_on(&mut self, id: BackendId, run: &Run) {
+        let Some(backend) = self.pool.backends.get_mut(id) else {
+            return;
+        };
+        if let Some(slot) = backend.in_flight.front_mut() {
+            slot.pass_as_it_is();
+        }
+        backend.begun = true;
+        let text = std::mem::take(&mut backend.collected);
+        self.pass_on(run, &text);
+        self.clients.end_hold(run.client, Hold::Gather(0));
+    }
+}
+
+impl Lending<'_> {
     /// The answer to a check of a backend has come.
     fn pinged(&mut self, id: BackendId, reply: &[u8]) {
         if !self.pool.is_in_step(id, reply) {
-            return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
+            return self.pool.lose(self.cx, id, Loss::OutOfStep);
         }
         // It may be idle from now on: the next one is due in time.
         let interval = self.cx.rules.settings.pool.ping_interval;
@@ -276,11 +279,13 @@ impl Engine {
             self.cx.wake_at(self.cx.now + interval);
         }
         self.cleaned(id);
-        self.reopen(id);
+        self.traffic().reopen(id);
     }
+}
 
+impl Traffic<'_> {
     /// A pipe takes all requests again.
-    pub(super) fn reopen(&mut self, id: BackendId) {
+    pub fn reopen(&mut self, id: BackendId) {
         if let Some(backend) = self.pool.backends.get_mut(id)
             && matches!(backend.phase, Phase::Pipe { .. })
         {
@@ -288,29 +293,6 @@ impl Engine {
             let context = backend.context();
             self.wake_waiters(context);
         }
-    }
-
-    /// A client that lets more replies pile up than it may is closed.
-    pub(super) fn bound_output(&mut self, id: ClientId, output_bytes: usize) {
-        let limit = self.cx.rules.settings.clients.output_bytes_max;
-        if output_bytes > limit {
-            let client_id = self.clients.get(id).map(|client| client.session.id);
-            let key = "clients.output_bytes_max";
-            tracing::warn!(
-                client_id,
-                key,
-                limit_bytes = limit,
-                "client closed: it does not read its replies"
-            );
-            self.close_for(id, Leave::OutputLimit);
-        }
-        self.shed_memory(id);
-    }
-
-    /// Closes a client at once. Its requests in flight run; their replies are swallowed.
-    pub(super) fn close_now(&mut self, id: ClientId) {
-        self.forget_client(id);
-        self.cx.effects.push(Effect::CloseClient(id));
     }
 }
 

@@ -14,14 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::Spec;
-use crate::resp::{
-    Frame, NotExecuted, ProtocolError, Refusal, RequestEvent, RequestScanner, inline,
-};
-use crate::telemetry::{Leave, Way};
+use crate::resp::{Frame, ProtocolError, RequestEvent, RequestScanner, inline};
 
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::planted::{self, Bug};
+use super::reach::{Blocking, Memory, Traffic};
 use super::slot::{Fate, Receiver, access_of};
 use super::{Engine, Rules};
 
@@ -37,19 +35,19 @@ impl Engine {
         }
         client.active_at = now;
         if client.head.hold.is_some() || !client.input.is_empty() {
-            self.buffer(id, bytes);
+            self.memory().buffer(id, bytes);
             self.resume(id);
         } else if client.stream.is_some() {
-            let rest = self.stream_bytes(id, bytes);
+            let rest = self.lending().stream_bytes(id, bytes);
             if !rest.is_empty() {
-                self.buffer(id, rest);
+                self.memory().buffer(id, rest);
                 self.resume(id);
             }
         } else {
             let done = self.walk(id, bytes, 0);
             let rest = bytes.get(done..).unwrap_or_default();
             if !rest.is_empty() {
-                self.buffer(id, rest);
+                self.memory().buffer(id, rest);
                 if self.clients.has_more_for_stream(id) {
                     self.resume(id);
                 }
@@ -66,7 +64,7 @@ impl Engine {
         {
             client.ending = Ending::HalfClosed;
             // As in Redis: who waits for as long as it takes has left.
-            self.leaves_while_it_waits(id);
+            self.blocking().leaves_while_it_waits(id);
             self.clients.close_if_done(&mut self.cx, id);
         }
     }
@@ -83,7 +81,7 @@ impl Engine {
             return;
         };
         client.hung_up = true;
-        self.leaves_while_it_waits(id);
+        self.blocking().leaves_while_it_waits(id);
     }
 
     /// Whether the runtime may read this client now. When not, it watches for the client's
@@ -91,16 +89,6 @@ impl Engine {
     /// [`Effect::ReadClient`](super::Effect::ReadClient) follows.
     pub fn may_read(&mut self, id: ClientId) -> bool {
         self.clients.may_read(&mut self.cx, id)
-    }
-
-    fn buffer(&mut self, id: ClientId, bytes: &[u8]) {
-        if let Some(client) = self.clients.get(id)
-            && !bytes.is_empty()
-            && matches!(client.ending, Ending::No)
-        {
-            self.clients.push_input(id, bytes);
-            self.shed_memory(id);
-        }
     }
 
     /// Deals with a client's input again, after a hold or with more bytes.
@@ -113,7 +101,7 @@ impl Engine {
             return self.clients.close_if_done(&mut self.cx, id);
         }
         loop {
-            self.stream_input(id);
+            self.lending().stream_input(id);
             self.walk_input(id);
             if !self.clients.has_more_for_stream(id) {
                 break;
@@ -137,7 +125,7 @@ impl Engine {
             let done = self.walk(id, taken.rest(), walked);
             self.clients.put_input_back(id, taken, done);
             // A lease for a request that turned out to need none.
-            self.end_lease_if_unused(id);
+            self.lending().end_lease_if_unused(id);
         }
     }
 
@@ -165,7 +153,7 @@ impl Engine {
             let limits = strict.as_ref().unwrap_or(&rules.settings.limits);
             let advance = match scanner.advance(rest, limits) {
                 Ok(advance) => advance,
-                Err(error) => match self.strangers_error(id, error) {
+                Err(error) => match self.gate().strangers_error(id, error) {
                     // Walked again, by the limits of those who need not log in.
                     None => {
                         (scanner, position, strict) = (RequestScanner::default(), at, None);
@@ -185,7 +173,7 @@ impl Engine {
             let (outcome, length) = match outcome {
                 Outcome::Block => {
                     let rest = bytes.get(at..).unwrap_or_default();
-                    self.block(id, &rules, rest, whole.len())
+                    self.blocking().block(id, &rules, rest, whole.len())
                 }
                 other => (other, whole.len()),
             };
@@ -203,13 +191,49 @@ impl Engine {
                 break outcome;
             }
             if at < bytes.len() {
-                at += self.follow(id, &rules, bytes.get(at..).unwrap_or_default());
+                at += self
+                    .traffic()
+                    .follow(id, &rules, bytes.get(at..).unwrap_or_default());
             }
             position = at;
         };
-        self.walked(id, &rules, bytes, (at, position), scanner, outcome)
+        self.blocking()
+            .walked(id, &rules, bytes, (at, position), scanner, outcome)
     }
 
+    /// An inline request goes on in canonical form, as any other.
+    fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
+        let mut frame = std::mem::take(&mut self.inline_frame);
+        frame.clear();
+        let outcome = match inline::encode(line, &mut frame) {
+            Ok(0) => self.clients.empty(id),
+            Ok(_) => match inline_frame(&frame, rules) {
+                Some(parsed) => self.request(id, rules, &frame, &parsed),
+                None => {
+                    self.clients
+                        .protocol_error(&mut self.cx, id, ProtocolError::UnbalancedQuotes)
+                }
+            },
+            Err(error) => self.clients.protocol_error(&mut self.cx, id, error),
+        };
+        self.inline_frame = frame;
+        outcome
+    }
+}
+
+impl Memory<'_> {
+    fn buffer(&mut self, id: ClientId, bytes: &[u8]) {
+        if let Some(client) = self.clients.get(id)
+            && !bytes.is_empty()
+            && matches!(client.ending, Ending::No)
+        {
+            self.clients.push_input(id, bytes);
+            self.shed_memory(id);
+        }
+    }
+}
+
+impl Blocking<'_> {
     /// `bytes` have been walked up to `position`, and requests dealt with up to `at`. How many
     /// bytes are done with.
     fn walked(
@@ -236,29 +260,12 @@ impl Engine {
         // A held request is walked again from its beginning.
         at
     }
+}
 
-    /// An inline request goes on in canonical form, as any other.
-    fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
-        let mut frame = std::mem::take(&mut self.inline_frame);
-        frame.clear();
-        let outcome = match inline::encode(line, &mut frame) {
-            Ok(0) => self.clients.empty(id),
-            Ok(_) => match inline_frame(&frame, rules) {
-                Some(parsed) => self.request(id, rules, &frame, &parsed),
-                None => {
-                    self.clients
-                        .protocol_error(&mut self.cx, id, ProtocolError::UnbalancedQuotes)
-                }
-            },
-            Err(error) => self.clients.protocol_error(&mut self.cx, id, error),
-        };
-        self.inline_frame = frame;
-        outcome
-    }
-
+impl Traffic<'_> {
     /// Sends a request down the pipe that carries the client's earlier ones, or down any
     /// pipe of its context if there are none.
-    pub(super) fn forward(
+    pub fn forward(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -282,11 +289,11 @@ impl Engine {
             let key = self.pool.key_of(context);
             match self
                 .pool
-                .pick(&mut self.cx, key, access, bytes.len(), &rules.settings)
+                .pick(self.cx, key, access, bytes.len(), &rules.settings)
             {
                 Some(pipe) => pipe,
                 None => {
-                    let busy = self.clients.answer_busy(&mut self.cx, id, spec);
+                    let busy = self.clients.answer_busy(self.cx, id, spec);
                     return busy.unwrap_or_else(|| self.wait_for_pipe(id, rules));
                 }
             }
@@ -300,48 +307,6 @@ impl Engine {
         };
         self.send(id, carrier, bytes, spec, receiver, Fate::of(spec));
         Outcome::Taken
-    }
-
-    /// Answers with an error, at the request's turn.
-    pub(super) fn refuse(&mut self, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
-        let now = self.cx.now;
-        let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
-        };
-        if client.in_flight > 0 {
-            return client.hold(Hold::Replies);
-        }
-        let silent = client.session.reply_mode.begin_command();
-        client.active_at = now;
-        // Redis remembers what it has looked up, whatever became of it.
-        match refusal {
-            Refusal::UnknownCommand { .. } | Refusal::UnknownSubcommand { .. } => {
-                client.last_command.set("NULL");
-            }
-            Refusal::Arity { command } => client.last_command.set(command),
-            _ => {}
-        }
-        self.cx.counters.refused(refusal.label());
-        self.cx.counters.went(Way::Refused);
-        match silent {
-            false => self.clients.reply_with(id, |out| refusal.write(out)),
-            true if refusal.is_failure() => return self.cannot_be_told(id),
-            true => {}
-        }
-        Outcome::Taken
-    }
-
-    /// A request was not carried out, and its client has asked for silence: it learns that by the end
-    /// of its connection.
-    pub(super) fn cannot_be_told(&mut self, id: ClientId) -> Outcome {
-        self.clients.leaves_for(id, Leave::Refused);
-        self.end(id, Ending::AfterReplies(Box::default()));
-        Outcome::Ended
-    }
-
-    /// The request has not run; `why` says that and why.
-    pub(super) fn not_executed(&mut self, id: ClientId, why: NotExecuted<'_>) -> Outcome {
-        self.refuse(id, &Refusal::NotExecuted(why))
     }
 }
 

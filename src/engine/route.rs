@@ -30,9 +30,17 @@ impl Engine {
                 let policy = self.clients.policy(id, rules);
                 match policy.verdict_of_unknown(name, Some(subcommand)) {
                     Verdict::Allowed => {}
-                    Verdict::Evades => return self.refuse_queued(id, &Refusal::Scripts),
+                    Verdict::Evades => {
+                        return self
+                            .clients
+                            .refuse_queued(&mut self.cx, id, &Refusal::Scripts);
+                    }
                     Verdict::Denied => {
-                        return self.refuse_queued(id, &Refusal::Forbidden { command });
+                        return self.clients.refuse_queued(
+                            &mut self.cx,
+                            id,
+                            &Refusal::Forbidden { command },
+                        );
                     }
                 }
                 if container.subcommands != Subcommands::All {
@@ -42,7 +50,7 @@ impl Engine {
                     command,
                     subcommand,
                 };
-                self.refuse_queued(id, &refusal)
+                self.clients.refuse_queued(&mut self.cx, id, &refusal)
             }
             Lookup::Withheld(container) => {
                 let subcommand = Args::new(bytes).nth(1).unwrap_or_default();
@@ -51,12 +59,12 @@ impl Engine {
                     command,
                     subcommand,
                 };
-                self.refuse_queued(id, &refusal)
+                self.clients.refuse_queued(&mut self.cx, id, &refusal)
             }
             // To clients that is no command, and the server is not asked for it.
-            Lookup::Unknown if self.clients.policy(id, rules).renames().hides(name) => {
-                self.refuse_queued(id, &Refusal::UnknownCommand { frame: bytes })
-            }
+            Lookup::Unknown if self.clients.policy(id, rules).renames().hides(name) => self
+                .clients
+                .refuse_queued(&mut self.cx, id, &Refusal::UnknownCommand { frame: bytes }),
             Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {
                 self.unknown_to_strangers(id, rules, bytes, frame)
             }
@@ -73,7 +81,9 @@ impl Engine {
         spec: &Spec,
     ) -> Outcome {
         if self.clients.is_plain(&self.cx, id, rules, spec) {
-            return self.forward(id, rules, bytes, spec, Receiver::Client);
+            return self
+                .traffic()
+                .forward(id, rules, bytes, spec, Receiver::Client);
         }
         let outcome = self.judged(id, rules, bytes, frame, spec);
         // Redis remembers what it has looked up, whatever has become of it.
@@ -123,34 +133,34 @@ impl Engine {
         Some(match step {
             Step::Hold(Until::Replies) => self.clients.hold(id, Hold::Replies),
             Step::Hold(Until::PauseEnds) => self.clients.hold_for_pause(&mut self.cx, id),
-            Step::Refuse(refusal) => self.refuse_queued(id, &refusal),
+            Step::Refuse(refusal) => self.clients.refuse_queued(&mut self.cx, id, &refusal),
             Step::AskWhoMay { refusal, matters } => {
-                return self.ask_for_strangers(id, &refusal, matters).err();
+                return self.gate().ask_for_strangers(id, &refusal, matters).err();
             }
             Step::Forward(reply) => {
                 let receiver = Receiver::of(reply, bytes);
-                let outcome = self.forward(id, rules, bytes, spec, receiver);
+                let outcome = self.traffic().forward(id, rules, bytes, spec, receiver);
                 self.clients.alone_if_held(id, outcome)
             }
             Step::SendOnLease(reply) => {
                 let receiver = Receiver::of(reply, bytes);
-                let outcome = self.lend(id, rules, bytes, spec, receiver);
+                let outcome = self.traffic().lend(id, rules, bytes, spec, receiver);
                 self.clients.alone_if_held(id, outcome)
             }
-            Step::Lease(need) => self.wait_for_lease(id, need.into()),
-            Step::StandInLine(waiting) => self.stand_in_line(id, bytes, spec, waiting),
-            Step::WaitOnLease => self.wait_on_lease(id, rules, bytes, spec),
+            Step::Lease(need) => self.blocking().wait_for_lease(id, need.into()),
+            Step::StandInLine(waiting) => self.blocking().stand_in_line(id, bytes, spec, waiting),
+            Step::WaitOnLease => self.lending().wait_on_lease(id, rules, bytes, spec),
             Step::OwnConnection { refusal } => self.errand(id, rules, bytes, spec, refusal),
             Step::WholeTransaction => Outcome::Block,
-            Step::Transact(mark) => self.transact(id, rules, bytes, spec, mark),
-            Step::Queue(queue_as) => self.queue(id, rules, bytes, spec, queue_as),
+            Step::Transact(mark) => self.traffic().transact(id, rules, bytes, spec, mark),
+            Step::Queue(queue_as) => self.traffic().queue(id, rules, bytes, spec, queue_as),
             Step::Local(local) => self.local(id, bytes, spec, local),
             Step::Leave(local) => self.leave_with(id, bytes, spec, local),
             Step::Switch(local) => self.switch_lent(id, rules, bytes, spec, local),
-            Step::Subscribe(verb) => self.subscribe(id, rules, bytes, spec, verb),
-            Step::PushStream(mark) => self.begin(id, rules, bytes, spec, mark),
-            Step::Pin(mark) => self.pin(id, rules, bytes, spec, mark),
-            Step::EndLost(end) => return self.end_lost(id, spec, end),
+            Step::Subscribe(verb) => self.lending().subscribe(id, rules, bytes, spec, verb),
+            Step::PushStream(mark) => self.lending().begin(id, rules, bytes, spec, mark),
+            Step::Pin(mark) => self.lending().pin(id, rules, bytes, spec, mark),
+            Step::EndLost(end) => return self.traffic().end_lost(id, spec, end),
         })
     }
 }

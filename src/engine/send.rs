@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::command::{Flags, Shape, Spec};
 
-use super::Engine;
 use super::clients::Client;
 use super::clients::hold::Hold;
 use super::key::{BackendId, ClientId};
 use super::planted::{self, Bug};
 use super::pool::backend::Backend;
+use super::reach::Traffic;
 use super::slot::{Fate, Receiver, Slot};
 
-impl Engine {
+impl Traffic<'_> {
     /// Sends a request of a client.
-    pub(super) fn send(
+    pub fn send(
         &mut self,
         id: ClientId,
         carrier: BackendId,
@@ -23,23 +23,20 @@ impl Engine {
         receiver: Receiver,
         fate: Fate,
     ) {
-        let now = self.cx.now;
-        let (Some(client), Some(backend)) = (
-            self.clients.get_mut(id),
-            self.pool.backends.get_mut(carrier),
-        ) else {
+        let Traffic { cx, clients, pool } = self;
+        let now = cx.now;
+        let (Some(client), Some(backend)) = (clients.get_mut(id), pool.backends.get_mut(carrier))
+        else {
             return;
         };
-        let renames = client.policy(&self.cx.rules).renames();
+        let renames = client.policy(&cx.rules).renames();
         let renamed = match renames.is_empty() {
             true => None,
             false => renames.sent(bytes),
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            self.pool
-                .contexts
-                .fit(backend.context(), client.context(), spec)
+            pool.contexts.fit(backend.context(), client.context(), spec)
                 || planted::has(Bug::ErrandShared),
             "a command runs as its client's user and in its db"
         );
@@ -53,7 +50,7 @@ impl Engine {
             Fate::Replayable if replayed => Fate::Unknown,
             other => other,
         };
-        let checked = client.lease.is_none() && self.cx.rules.settings.pool.check_kinds;
+        let checked = client.lease.is_none() && cx.rules.settings.pool.check_kinds;
         let shape = match fate {
             _ if !checked => Shape::ANY,
             // In a transaction it is queued; it runs at once if the server has refused MULTI.
@@ -67,18 +64,18 @@ impl Engine {
         client.served(now, &spec.name);
         match client.lease.as_ref() {
             // What is sent again has been counted.
-            None => self.cx.counters.shared += u64::from(!replayed),
+            None => cx.counters.shared += u64::from(!replayed),
             Some(_) if replayed => {}
-            Some(lease) => self.cx.counters.went(lease.lent.purpose.way()),
+            Some(lease) => cx.counters.went(lease.lent.purpose.way()),
         }
         client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
         if client.lease.is_some() {
-            self.pool.weights.touch(carrier);
+            pool.weights.touch(carrier);
         }
-        self.pool.unflushed += bytes.len();
-        self.pool.mark_backend(carrier);
+        pool.unflushed += bytes.len();
+        pool.mark_backend(carrier);
         if matches!(fate, Fate::Script | Fate::BlockRuns) {
-            self.cx.watch_script();
+            cx.watch_script();
         }
     }
 }

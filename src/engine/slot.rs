@@ -9,7 +9,6 @@ use crate::session::step::ReplyUse;
 use super::key::ClientId;
 use super::pool::handshake;
 use super::server_role::Role;
-use super::waits::tries::Step;
 
 /// Who gets the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub enum Receiver {
     /// narrows itself: what puts back an element that reached nobody.
     PutBack,
     /// narrows itself: what [tries without waiting](super::tries) what a client in line waits for.
-    Tried(Step),
+    Tried(TryRequest),
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.
     Tombstone,
@@ -328,6 +327,19 @@ impl Drop for Slot {
 /// Milliseconds, wrapping after 49 days.
 fn millis(now: Duration) -> u32 {
     (now.as_millis() & u128::from(u32::MAX)) as u32
+}
+
+/// Which request of a try a reply is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryRequest {
+    /// `MULTI`.
+    Multi,
+    /// The client's command.
+    Command,
+    /// `EXEC`.
+    Exec,
+    /// `XINFO STREAM`: where a stream ends.
+    End,
 }
 
 /// Whether a request may be held up by a server that has paused writes.

@@ -7,6 +7,7 @@ use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
 use super::Engine;
 use super::lease::lent::LeaseFor;
 use super::pool::backend::Phase;
+use super::reach::Survey;
 
 impl Phase {
     /// All labels.
@@ -39,18 +40,20 @@ impl Phase {
 }
 
 impl Engine {
+    /// Counts on from what an earlier engine of this worker had come to: it has panicked, and
+    /// figures that fell would be taken for figures that rose from zero.
+    pub fn count_on_from(&mut self, counters: &Counters) {
+        self.cx.counters.add(counters);
+    }
+}
+
+impl Survey<'_> {
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             counters: self.cx.counters.clone(),
             gauges: self.gauges(),
         }
-    }
-
-    /// Counts on from what an earlier engine of this worker had come to: it has panicked, and
-    /// figures that fell would be taken for figures that rose from zero.
-    pub fn count_on_from(&mut self, counters: &Counters) {
-        self.cx.counters.add(counters);
     }
 
     fn gauges(&self) -> Gauges {
@@ -89,24 +92,20 @@ impl Engine {
             }
         }
         for purpose in LeaseFor::ALL {
-            let held = self.leases.counts.of(purpose) as u64;
+            let held = self.leases.lent_for(purpose) as u64;
             add(&mut gauges.leases, purpose.label(), held);
             add(&mut gauges.pool_in_use, purpose.pool(), held);
-            let waiting = self.leases.line.of(purpose) as u64;
+            let waiting = self.leases.waiting_for(purpose) as u64;
             add(&mut gauges.lease_waiters, purpose.label(), waiting);
         }
-        let in_line = self.waits.line.len() as u64;
+        let in_line = self.waits.line().len() as u64;
         add(
             &mut gauges.lease_waiters,
             LeaseFor::Blocking.label(),
             in_line,
         );
         // Those who are being made ready for a lease are nobody's yet.
-        let shared = self
-            .pool
-            .backends
-            .len()
-            .saturating_sub(self.leases.counts.total());
+        let shared = self.pool.backends.len().saturating_sub(self.leases.total());
         add(&mut gauges.pool_in_use, "shared", shared as u64);
         let in_all = u64::from(self.cx.shared.budget.total());
         for (purpose, bound) in [

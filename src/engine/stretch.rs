@@ -9,34 +9,34 @@ use crate::command::{Flags, Lookup, Shape, Spec};
 use crate::resp::RequestScanner;
 use crate::session::{AuthMode, ReplyMode};
 
+use super::Rules;
 use super::clients::Client;
 use super::key::ClientId;
 use super::pool::backend::Backend;
+use super::reach::Traffic;
 use super::request::name_of;
 use super::slot::{Access, Fate, Receiver};
-use super::{Engine, Rules};
 
-impl Engine {
+impl Traffic<'_> {
     /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
     #[inline(never)]
-    pub(super) fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
-        let Some(client) = self.clients.get(id).filter(|_| self.cx.paused.is_none()) else {
+    pub fn follow(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
+        let Traffic { cx, clients, pool } = self;
+        let Some(client) = clients.get(id).filter(|_| cx.paused.is_none()) else {
             return 0;
         };
         let carrier = client.carrier;
         // Else each request is asked whether it writes.
-        let anywhere = !self.pool.writes_go_elsewhere(client.context(), carrier);
-        let (Some(client), Some(backend)) = (
-            self.clients.get_mut(id),
-            self.pool.backends.get_mut(carrier),
-        ) else {
+        let anywhere = !pool.writes_go_elsewhere(client.context(), carrier);
+        let (Some(client), Some(backend)) = (clients.get_mut(id), pool.backends.get_mut(carrier))
+        else {
             return 0;
         };
         if !(anywhere && client.may_follow(backend, rules)) {
             return 0;
         }
-        let now = self.cx.now;
-        let (limits, pool) = (&rules.settings.limits, &rules.settings.pool);
+        let now = cx.now;
+        let (limits, settings) = (&rules.settings.limits, &rules.settings.pool);
         let room = rules.settings.clients.in_flight_max;
         let huge_from = rules.settings.clients.huge_from();
         // A pipeline is most often one command over and over.
@@ -59,11 +59,11 @@ impl Engine {
                     _ => break,
                 },
             };
-            let (in_flight_max, bytes_max) = (pool.pipe_in_flight_max, pool.pipe_bytes_max);
+            let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
             if !backend.takes(Access::Read, request.len(), in_flight_max, bytes_max) {
                 break;
             }
-            let shape = match pool.check_kinds {
+            let shape = match settings.check_kinds {
                 true => spec.shape,
                 false => Shape::ANY,
             };
@@ -76,12 +76,12 @@ impl Engine {
         }
         if let Some((_, spec)) = last {
             client.served(now, &spec.name);
-            self.cx.counters.shared += sent;
-            self.pool.unflushed += done;
-            self.pool.mark_backend(carrier);
+            cx.counters.shared += sent;
+            pool.unflushed += done;
+            pool.mark_backend(carrier);
         }
         if scripts {
-            self.cx.watch_script();
+            cx.watch_script();
         }
         done
     }

@@ -7,101 +7,16 @@ use crate::telemetry::Leave;
 
 use super::key::{BackendId, ClientId};
 use super::lease::lent::LeaseFor;
+use super::planted;
 use super::pool::backend::Phase;
-use super::pool::due::{Due, SECOND};
+use super::pool::due::Due;
 use super::pool::loss::Loss;
+use super::reach::{Lending, Traffic};
 use super::slot::Receiver;
-use super::{Engine, planted};
 
-impl Engine {
-    /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
-    pub fn tick(&mut self, now: Duration) {
-        self.advance_to(now);
-        planted::register_slots(&mut self.pool.backends, now);
-        if !self.cx.is_due() {
-            return;
-        }
-        if self.cx.shared.pause.is_on(now) {
-            // It may be ended by anybody at any moment.
-            self.cx.wake_at(now + SECOND);
-        }
-        let due: [fn(&mut Self); 16] = [
-            |engine| engine.clients.expire_pause(&mut engine.cx),
-            Self::expire_backends,
-            Self::expire_requests,
-            Self::expire_waiters,
-            Self::expire_lease_waiters,
-            |engine| engine.clients.expire_command_waiters(&mut engine.cx),
-            Self::expire_logins,
-            Self::expire_gathers,
-            Self::expire_cancels,
-            Self::expire_line,
-            Self::expire_brackets,
-            Self::expire_clients,
-            Self::expire_feeds,
-            Self::expire_streams,
-            |engine| engine.pool.give_back_surplus(&mut engine.cx),
-            Self::forget_contexts,
-        ];
-        for look_at in due {
-            look_at(self);
-            self.dispatch();
-        }
-        // Wants set their own alarms again when they are looked at.
-        if !self.pool.wants.is_empty() {
-            self.cx.wake_at(now + Duration::from_millis(10));
-        }
-    }
-
-    fn expire_backends(&mut self) {
-        let mut due = Vec::new();
-        let mut next: Option<Duration> = None;
-        let mut idle = self.count_idle();
-        for (id, backend) in &self.pool.backends {
-            match self.pool.due(&self.cx, backend, &idle) {
-                (Some(what), _) => {
-                    if matches!(what, Due::Retire) {
-                        idle.goes(backend);
-                    }
-                    due.push((id, what));
-                }
-                (None, Some(at)) => next = Some(next.map_or(at, |n| n.min(at))),
-                (None, None) => {}
-            }
-        }
-        for (id, what) in due {
-            match what {
-                Due::Lose(loss) => {
-                    if loss == Loss::HandshakeTimeout {
-                        self.pool.dial_ended_badly(
-                            &mut self.cx,
-                            "no answer to the handshake in time".to_owned(),
-                        );
-                    }
-                    self.pool.lose(&mut self.cx, id, loss);
-                }
-                Due::Script => {
-                    self.stands_behind_script(id);
-                    self.cx.wake_at(self.cx.now);
-                }
-                Due::Ping => {
-                    self.pool.ping(&mut self.cx, id);
-                    self.cx.wake_at(self.cx.now);
-                }
-                Due::Retire => {
-                    self.pool.retire_when_quiet(&mut self.cx, id);
-                    // What it still carries has its own deadline.
-                    self.cx.wake_at(self.cx.now);
-                }
-            }
-        }
-        if let Some(at) = next {
-            self.cx.wake_at(at);
-        }
-    }
-
+impl Lending<'_> {
     /// Requests older than `request_timeout`: their clients are told, their places stay.
-    fn expire_requests(&mut self) {
+    pub fn expire_requests(&mut self) {
         let limit = self.cx.rules.settings.clients.request_timeout;
         if limit.is_zero() {
             return;
@@ -155,7 +70,7 @@ impl Engine {
             }
         }
         for id in given_up {
-            self.pool.lose(&mut self.cx, id, Loss::TimedOut);
+            self.pool.lose(self.cx, id, Loss::TimedOut);
         }
         planted::drop_tombstones(&mut self.pool.backends);
         for (id, receiver) in late {
@@ -183,16 +98,16 @@ impl Engine {
             self.clients
                 .end_hold(id, super::clients::hold::Hold::Gather(0));
         }
-        self.clients.replies_in(&mut self.cx, id, sequence, 1);
+        self.clients.replies_in(self.cx, id, sequence, 1);
         // A lease with a reply still to come cannot go back.
         self.end_lease_if_done(id);
     }
 
     /// Clients that sit in a transaction without a word are closed: others wait for what they
     /// hold.
-    fn expire_brackets(&mut self) {
+    pub fn expire_brackets(&mut self) {
         let limit = self.cx.rules.settings.clients.idle_in_transaction;
-        if limit.is_zero() || self.leases.counts.total() == 0 {
+        if limit.is_zero() || self.leases.total() == 0 {
             return;
         }
         let owners = self.pool.backends.values().filter_map(|backend| {
@@ -218,13 +133,57 @@ impl Engine {
                 key,
                 "client closed: idle in a transaction for too long"
             );
-            self.close_for(id, Leave::IdleInTransaction);
+            self.clients
+                .close_for(self.cx, id, Leave::IdleInTransaction);
         }
     }
+}
 
-    /// Another worker waits for a place in the budget.
-    pub fn place_wanted(&mut self, now: Duration) {
-        self.advance_to(now);
-        self.cx.wake_at(now);
+impl Traffic<'_> {
+    pub fn expire_backends(&mut self) {
+        let mut due = Vec::new();
+        let mut next: Option<Duration> = None;
+        let mut idle = self.count_idle();
+        for (id, backend) in &self.pool.backends {
+            match self.pool.due(self.cx, backend, &idle) {
+                (Some(what), _) => {
+                    if matches!(what, Due::Retire) {
+                        idle.goes(backend);
+                    }
+                    due.push((id, what));
+                }
+                (None, Some(at)) => next = Some(next.map_or(at, |n| n.min(at))),
+                (None, None) => {}
+            }
+        }
+        for (id, what) in due {
+            match what {
+                Due::Lose(loss) => {
+                    if loss == Loss::HandshakeTimeout {
+                        self.pool.dial_ended_badly(
+                            self.cx,
+                            "no answer to the handshake in time".to_owned(),
+                        );
+                    }
+                    self.pool.lose(self.cx, id, loss);
+                }
+                Due::Script => {
+                    self.stands_behind_script(id);
+                    self.cx.wake_at(self.cx.now);
+                }
+                Due::Ping => {
+                    self.pool.ping(self.cx, id);
+                    self.cx.wake_at(self.cx.now);
+                }
+                Due::Retire => {
+                    self.pool.retire_when_quiet(self.cx, id);
+                    // What it still carries has its own deadline.
+                    self.cx.wake_at(self.cx.now);
+                }
+            }
+        }
+        if let Some(at) = next {
+            self.cx.wake_at(at);
+        }
     }
 }

@@ -18,40 +18,41 @@ use crate::session::waited_keys::{On, last_generated_id};
 use crate::session::waiting::{Takes, Waiting};
 use crate::telemetry::{Leave, Undelivered};
 
+use super::Rules;
 use super::clients::hold::Ending;
 use super::effect::Reply;
 use super::key::{BackendId, ClientId, ContextId};
 use super::lease::lent::LeaseFor;
 use super::local::REFUSED_DB;
 use super::pool::backend::Want;
+use super::reach::{Blocking, Traffic};
 use super::settings::OnUnknownOutcome;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Fate, Receiver, Slot, TryRequest};
 use super::waits::line::Unblocked;
-use super::waits::tries::{Step, Try, What};
-use super::{Engine, Rules};
+use super::waits::tries::{Try, What};
 
 /// The least that a command may wait, should it wait at all.
 const LEAST: Duration = Duration::from_millis(1);
 
-impl Engine {
+impl Blocking<'_> {
     /// A client in line is tried.
-    pub(super) fn try_in_line(&mut self, id: ClientId) {
+    pub fn try_in_line(&mut self, id: ClientId) {
         let rules = Arc::clone(&self.cx.rules);
-        self.waits.line.begins_try(id, self.cx.now);
+        self.waits.line_mut().begins_try(id, self.cx.now);
         let Some(client) = self.clients.get(id).filter(|client| !client.is_ending()) else {
-            return self.waits.leave_line(&mut self.cx, id);
+            return self.waits.leave_line(self.cx, id);
         };
         let context = client.context();
         let (Some(one), Some((request, _))) = (
-            self.waits.line.get(id),
+            self.waits.line().get(id),
             client.input.first(&rules.settings.limits),
         ) else {
-            return self.waits.line.is_not_tried(id);
+            return self.waits.line_mut().is_not_tried(id);
         };
         let name = Args::new(&request).next().unwrap_or_default();
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let Some(waiting) = Waiting::of(&name, &request) else {
-            return self.waits.line.is_not_tried(id);
+            return self.waits.line_mut().is_not_tried(id);
         };
         let ends = match one.ends_are_known {
             true => Vec::new(),
@@ -59,18 +60,20 @@ impl Engine {
         };
         let may_begin = self.pool.may_begin_block(context);
         if may_begin == Some(false) && ends.is_empty() {
-            return self.waits.line.is_not_tried(id);
+            return self.waits.line_mut().is_not_tried(id);
         }
         let reads = matches!(waiting.on, On::Read(_));
         let (what, steps) = match may_begin {
             _ if !ends.is_empty() => {
-                let steps = ends.iter().map(|(_, key)| (Step::End, ask_for_end(key)));
+                let steps = ends
+                    .iter()
+                    .map(|(_, key)| (TryRequest::End, ask_for_end(key)));
                 let steps = steps.collect();
                 let places = ends.iter().map(|(place, _)| *place).collect();
                 (What::Ends(places, Vec::new()), steps)
             }
             Some(true) => {
-                let leads = self.waits.line.leads(id);
+                let leads = self.waits.line().leads(id);
                 let leads = |key: usize| leads.get(key).copied().unwrap_or(true);
                 // A server that has no HELLO reads no fractions either.
                 let fractions = self.pool.backends.values().any(|b| b.server_id.is_some());
@@ -81,14 +84,11 @@ impl Engine {
         };
         let access = what.access();
         if self.cx.pause_holds_up(access) {
-            return self.waits.line.try_later(id, self.cx.now);
+            return self.waits.line_mut().try_later(id, self.cx.now);
         }
         let bytes = steps.iter().map(|(_, request)| request.len()).sum();
         let key = self.pool.key_of(context);
-        let Some(pipe) = self
-            .pool
-            .pick(&mut self.cx, key, access, bytes, &rules.settings)
-        else {
+        let Some(pipe) = self.pool.pick(self.cx, key, access, bytes, &rules.settings) else {
             return self.has_no_pipe_to_try(id, context);
         };
         let (takes, refused, said) = (waiting.takes, None, None);
@@ -98,37 +98,11 @@ impl Engine {
             refused,
             said,
         };
-        self.waits.tries.insert(id, one);
+        self.waits.begin_try(id, one);
         for (step, request) in steps {
-            self.send_step(id, pipe, &rules, (step, &request));
+            self.traffic().send_step(id, pipe, &rules, (step, &request));
         }
         self.pool.mark_backend(pipe);
-    }
-
-    /// First the slot, then the bytes.
-    fn send_step(
-        &mut self,
-        id: ClientId,
-        pipe: BackendId,
-        rules: &Rules,
-        (step, request): (Step, &[u8]),
-    ) {
-        let now = self.cx.now;
-        let renamed = self.clients.policy(id, rules).renames().sent(request);
-        let request = renamed.as_deref().unwrap_or(request);
-        let fate = match step {
-            Step::Multi => Fate::BlockBegins,
-            Step::Command => Fate::Block,
-            Step::Exec => Fate::BlockEnds,
-            Step::End => Fate::Replayable,
-        };
-        if let Some(backend) = self.pool.backends.get_mut(pipe) {
-            let length = request.len();
-            let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), fate);
-            backend.expect(slot, now);
-            backend.out.push(request);
-            self.pool.unflushed += length;
-        }
     }
 
     /// No pipe of its context takes a try now. It is tried as soon as there is one.
@@ -138,37 +112,37 @@ impl Engine {
         let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
             pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(|(_, at)| fresh(at))
         });
-        let since = self.waits.line.get(id).map_or(now, |one| one.since());
+        let since = self.waits.line().get(id).map_or(now, |one| one.since());
         if refused && since + limit <= now {
             return self.refuse_in_line(id);
         }
-        self.waits.line.try_later(id, now);
-        self.waits.line.call(context, id);
+        self.waits.line_mut().try_later(id, now);
+        self.waits.line_mut().call(context, id);
         self.pool.want(Want::Pipe(self.pool.key_of(context)));
         self.cx.wake_at(now);
     }
 
     /// There is a pipe of this context.
-    pub(super) fn try_called(&mut self, context: ContextId) {
-        for id in self.waits.line.called(context) {
+    pub fn try_called(&mut self, context: ContextId) {
+        for id in self.waits.line_mut().called(context) {
             let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
-            if waits && self.waits.line.contains(id) && !self.waits.tries.contains_key(&id) {
+            if waits && self.waits.line().contains(id) && !self.waits.is_tried(id) {
                 self.try_in_line(id);
             }
         }
     }
 
     /// The reply to one step of a try.
-    pub(super) fn tried(&mut self, on: BackendId, id: ClientId, step: Step, reply: Vec<u8>) {
+    pub fn tried(&mut self, on: BackendId, id: ClientId, step: TryRequest, reply: Vec<u8>) {
         let is_error = reply.starts_with(b"-") || reply.starts_with(b"!");
-        let Some(one) = self.waits.tries.get_mut(&id) else {
+        let Some(one) = self.waits.try_of(id) else {
             return;
         };
         match (step, &mut one.what) {
-            (Step::Multi, _) if is_error => one.refused = Some(reply),
-            (Step::Command, _) if is_error || one.refused.is_some() => one.said = Some(reply),
-            (Step::Multi | Step::Command, _) => {}
-            (Step::End, What::Ends(places, known)) => {
+            (TryRequest::Multi, _) if is_error => one.refused = Some(reply),
+            (TryRequest::Command, _) if is_error || one.refused.is_some() => one.said = Some(reply),
+            (TryRequest::Multi | TryRequest::Command, _) => {}
+            (TryRequest::End, What::Ends(places, known)) => {
                 let end = match reply.starts_with(b"-ERR no such key") {
                     true => Some(b"0-0".to_vec()),
                     false => last_generated_id(&reply),
@@ -179,8 +153,8 @@ impl Engine {
                     self.ends_known(id);
                 }
             }
-            (Step::End, _) => {}
-            (Step::Exec, _) => self.try_over(on, id, reply),
+            (TryRequest::End, _) => {}
+            (TryRequest::Exec, _) => self.try_over(on, id, reply),
         }
     }
 
@@ -190,7 +164,7 @@ impl Engine {
         let Some(Try {
             what: What::Ends(_, known),
             ..
-        }) = self.waits.tries.remove(&id)
+        }) = self.waits.end_try(id)
         else {
             return;
         };
@@ -198,7 +172,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let Some(one) = self.waits.line.get_mut(id) else {
+        let Some(one) = self.waits.line_mut().get_mut(id) else {
             return;
         };
         one.ends_are_known = true;
@@ -212,7 +186,7 @@ impl Engine {
 
     /// The reply to its `EXEC`.
     fn try_over(&mut self, on: BackendId, id: ClientId, reply: Vec<u8>) {
-        let Some(one) = self.waits.tries.remove(&id) else {
+        let Some(one) = self.waits.end_try(id) else {
             return;
         };
         if matches!(one.what, What::Block) {
@@ -231,8 +205,8 @@ impl Engine {
         };
         let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking)
             && self.clients.get(id).is_some_and(|c| !c.is_ending());
-        let Some(there) = self.waits.line.get_mut(id).filter(|_| waits) else {
-            return self.undelivered(on, one.takes, result);
+        let Some(there) = self.waits.line_mut().get_mut(id).filter(|_| waits) else {
+            return self.lending().undelivered(on, one.takes, result);
         };
         let first = !std::mem::replace(&mut there.judged, true);
         let is_error = result.starts_with(b"-");
@@ -245,14 +219,15 @@ impl Engine {
     }
 
     fn served_in_line(&mut self, id: ClientId, reply: &[u8]) {
-        let served = self.waits.line.leave(id, Some(self.cx.now));
+        let served = self.waits.line_mut().leave(id, Some(self.cx.now));
         if let Some(Unblocked { asker, .. }) = served.and_then(|one| one.unblocked) {
             self.cx.reply_to(asker, Reply::Killed(0));
         }
-        self.answer_in_line(id, |_, out| out.extend_from_slice(reply));
-        self.waits.wake_for_line(&mut self.cx);
+        self.lending()
+            .answer_in_line(id, |_, out| out.extend_from_slice(reply));
+        self.waits.wake_for_line(self.cx);
         let output_bytes = self.clients.get(id).map_or(0, |client| client.out.len());
-        self.bound_output(id, output_bytes);
+        self.clients.output_grew(self.cx, id, output_bytes);
     }
 
     /// Whether the server lets the user of a pipe begin a block.
@@ -283,7 +258,7 @@ impl Engine {
 
     /// It is known what was to be known before its command itself is tried.
     fn tries_on(&mut self, id: ClientId) {
-        match self.waits.line.get(id) {
+        match self.waits.line().get(id) {
             // What lies there is its own, however long it took to learn that it may be tried.
             Some(one) if one.is_over(self.cx.now) && !one.is_owed_a_try() => self.nothing_there(id),
             Some(_) => self.try_in_line(id),
@@ -293,45 +268,45 @@ impl Engine {
 
     /// Nothing has been learned. It stands in line as before.
     fn back_in_line(&mut self, id: ClientId) {
-        match self.waits.line.get(id) {
+        match self.waits.line().get(id) {
             Some(one) if one.is_over(self.cx.now) || self.cx.draining => self.nothing_there(id),
             Some(_) => {
-                self.waits.line.try_later(id, self.cx.now);
-                self.waits.wake_for_line(&mut self.cx);
+                self.waits.line_mut().try_later(id, self.cx.now);
+                self.waits.wake_for_line(self.cx);
             }
             None => {}
         }
     }
 
     /// The reply to a step is longer than what is held for a client. Nobody else is to notice.
-    pub(super) fn try_too_long(&mut self, on: BackendId, id: ClientId, step: Step) {
+    pub fn try_too_long(&mut self, on: BackendId, id: ClientId, step: TryRequest) {
         if let Some(backend) = self.pool.backends.get_mut(on)
             && let Some(slot) = backend.in_flight.front_mut()
         {
             slot.give_up();
             let begun = std::mem::take(&mut backend.collected);
-            if step == Step::End {
+            if step == TryRequest::End {
                 // Its beginning is enough.
                 return self.tried(on, id, step, begun);
             }
         }
-        let Some(one) = self.waits.tries.remove(&id) else {
+        let Some(one) = self.waits.end_try(id) else {
             return;
         };
         if one.takes != Takes::Nothing {
             self.cx.counters.undelivered(Undelivered::Lost);
         }
-        self.waits.leave_line(&mut self.cx, id);
-        self.close_for(id, Leave::OutputLimit);
+        self.waits.leave_line(self.cx, id);
+        self.clients.close_for(self.cx, id, Leave::OutputLimit);
     }
 
     /// A step of a try was on a backend that is lost. `sent`: it had left.
-    pub(super) fn try_lost(&mut self, id: ClientId, step: Step, sent: bool) {
-        if matches!(step, Step::Multi | Step::Command) {
+    pub fn try_lost(&mut self, id: ClientId, step: TryRequest, sent: bool) {
+        if matches!(step, TryRequest::Multi | TryRequest::Command) {
             // What becomes of them is the EXEC's to say.
             return;
         }
-        let Some(one) = self.waits.tries.remove(&id) else {
+        let Some(one) = self.waits.end_try(id) else {
             return;
         };
         let in_doubt = match one.what {
@@ -339,7 +314,7 @@ impl Engine {
             What::Block | What::Ends(..) => false,
         };
         let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking);
-        if !(waits && self.waits.line.contains(id)) {
+        if !(waits && self.waits.line().contains(id)) {
             if in_doubt && one.takes != Takes::Nothing {
                 self.cx.counters.undelivered(Undelivered::Unknown);
             }
@@ -348,29 +323,60 @@ impl Engine {
         if !in_doubt {
             return self.back_in_line(id);
         }
-        self.waits.leave_line(&mut self.cx, id);
+        self.waits.leave_line(self.cx, id);
         let disconnect =
             self.cx.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         let silent = |client: &super::Client| client.session.reply_mode.is_silent();
         if disconnect || self.clients.get(id).is_some_and(silent) {
             self.clients.leaves_for(id, Leave::BackendLost);
-            return self.end(id, Ending::AfterReplies(Box::default()));
+            return self
+                .clients
+                .end(self.cx, id, Ending::AfterReplies(Box::default()));
         }
         self.cx.counters.refused(Refusal::UnknownOutcome.label());
-        self.answer_in_line(id, |_, out| Refusal::UnknownOutcome.write(out));
+        self.lending()
+            .answer_in_line(id, |_, out| Refusal::UnknownOutcome.write(out));
+    }
+}
+
+impl Traffic<'_> {
+    /// First the slot, then the bytes.
+    fn send_step(
+        &mut self,
+        id: ClientId,
+        pipe: BackendId,
+        rules: &Rules,
+        (step, request): (TryRequest, &[u8]),
+    ) {
+        let now = self.cx.now;
+        let renamed = self.clients.policy(id, rules).renames().sent(request);
+        let request = renamed.as_deref().unwrap_or(request);
+        let fate = match step {
+            TryRequest::Multi => Fate::BlockBegins,
+            TryRequest::Command => Fate::Block,
+            TryRequest::Exec => Fate::BlockEnds,
+            TryRequest::End => Fate::Replayable,
+        };
+        if let Some(backend) = self.pool.backends.get_mut(pipe) {
+            let length = request.len();
+            let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), fate);
+            backend.expect(slot, now);
+            backend.out.push(request);
+            self.pool.unflushed += length;
+        }
     }
 }
 
 /// The steps of a block.
-fn in_block(command: Option<Vec<u8>>) -> Vec<(Step, Vec<u8>)> {
+fn in_block(command: Option<Vec<u8>>) -> Vec<(TryRequest, Vec<u8>)> {
     let word = |word: &[u8]| {
         let mut request = Vec::new();
         write::request(&mut request, &[word]);
         request
     };
-    let command = command.map(|command| (Step::Command, command));
-    let begins = [(Step::Multi, word(b"MULTI"))];
-    let ends = [(Step::Exec, word(b"EXEC"))];
+    let command = command.map(|command| (TryRequest::Command, command));
+    let begins = [(TryRequest::Multi, word(b"MULTI"))];
+    let ends = [(TryRequest::Exec, word(b"EXEC"))];
     begins.into_iter().chain(command).chain(ends).collect()
 }
 

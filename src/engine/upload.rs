@@ -8,12 +8,13 @@ use crate::session::ReplyMode;
 use crate::session::step::refusal_of_huge;
 use crate::telemetry::Leave;
 
+use super::Rules;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::clients::{Client, Stream, Target, WINDOW, lookup};
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
+use super::reach::{Blocking, Lending, Traffic};
 use super::slot::{Fate, Receiver, Slot};
-use super::{Engine, Rules};
 
 /// Bytes of a huge request that must be here before a backend is taken for it.
 pub(super) const FIRST_BYTES: usize = 64 << 10;
@@ -24,10 +25,10 @@ const UNSENT_BYTES_MAX: usize = 256 << 10;
 /// Bytes that are passed on at once of what its client has sent ahead.
 const PIECE_BYTES: usize = 64 << 10;
 
-impl Engine {
+impl Blocking<'_> {
     /// Looks at an unfinished request, of which `partial` has come. True when it streams
     /// from now on: all of `partial` is taken.
-    pub(super) fn begin_stream(
+    pub fn begin_stream(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -56,7 +57,7 @@ impl Engine {
         let waited = client.head.is_overdue();
         let leased = client.lease.is_some();
         if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
-            return self.cannot_be_told(id) == Outcome::Ended;
+            return self.clients.cannot_be_told(self.cx, id) == Outcome::Ended;
         }
         let queueing = self
             .clients
@@ -70,87 +71,37 @@ impl Engine {
             if let Some(lent) = self.clients.lent(id) {
                 lent.bracket.refused();
             }
-            self.clients
-                .has_begun(&self.cx, id, rules, partial, scanner);
+            self.clients.has_begun(self.cx, id, rules, partial, scanner);
             return self
                 .clients
-                .refuse_stream(&mut self.cx, id, scanner, "huge_request", reply);
+                .refuse_stream(self.cx, id, scanner, "huge_request", reply);
         }
         if !leased && waited {
             let mut reply = Vec::new();
-            let refusal = Refusal::NotExecuted(self.pool.why_not(&self.cx));
+            let refusal = Refusal::NotExecuted(self.pool.why_not(self.cx));
             refusal.write(&mut reply);
             let label = refusal.label();
-            let cx = &mut self.cx;
-            return self.clients.refuse_stream(cx, id, scanner, label, reply);
+            return self
+                .clients
+                .refuse_stream(self.cx, id, scanner, label, reply);
         }
         if !leased {
             if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
                 self.clients
-                    .swallow_stream(&mut self.cx, id, scanner.clone(), Vec::new());
+                    .swallow_stream(self.cx, id, scanner.clone(), Vec::new());
                 return true;
             }
             return false;
         }
-        self.clients
-            .has_begun(&self.cx, id, rules, partial, scanner);
-        self.start_upload(id, partial, scanner.clone())
+        self.clients.has_begun(self.cx, id, rules, partial, scanner);
+        self.traffic().start_upload(id, partial, scanner.clone())
     }
+}
 
-    /// First the slot, then the bytes.
-    fn start_upload(&mut self, id: ClientId, partial: &[u8], scanner: RequestScanner) -> bool {
-        let now = self.cx.now;
-        let Some(client) = self.clients.get_mut(id) else {
-            return false;
-        };
-        let Some(lease) = client.lease.as_ref() else {
-            return false;
-        };
-        let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
-        let Some(backend) = self.pool.backends.get_mut(carrier) else {
-            return false;
-        };
-        assert_eq!(
-            backend.context(),
-            client.context(),
-            "a huge request runs as its client's user and in its db"
-        );
-        self.cx.counters.went(way);
-        let receiver = match client.session.reply_mode.begin_command() {
-            true => Receiver::Silent,
-            false => Receiver::Client,
-        };
-        let sequence = client.take_sequence();
-        client.carrier = carrier;
-        client.in_flight += 1;
-        client.active_at = now;
-        if let Some(since) = client.head.waits_no_more() {
-            self.cx.counters.waited(now.saturating_sub(since));
-        }
-        backend.expect(
-            Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
-            now,
-        );
-        backend.out.stream(true);
-        // Its name has come: the request was judged by it.
-        let renamed = client.policy(&self.cx.rules).renames().sent(partial);
-        backend.out.push(renamed.as_deref().unwrap_or(partial));
-        client.stream = Some(Box::new(Stream {
-            scanner,
-            target: Target::Lease,
-            window_began: now,
-            window_bytes: 0,
-            full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
-        }));
-        self.pool.mark_backend(carrier);
-        self.pool.weights.touch(carrier);
-        self.clients.watch_stream(&mut self.cx, id, now + WINDOW);
-        true
-    }
-
+impl Lending<'_> {
     /// More bytes of a huge request. What is left when it has ended is returned.
-    pub(super) fn stream_bytes<'a>(&mut self, id: ClientId, bytes: &'a [u8]) -> &'a [u8] {
+    pub fn stream_bytes<'a>(&mut self, id: ClientId, bytes: &'a [u8]) -> &'a [u8] {
         let limits = self.cx.rules.settings.limits.clone();
         let Some(client) = self.clients.get_mut(id) else {
             return &[];
@@ -206,7 +157,7 @@ impl Engine {
     }
 
     /// Passes on what is here of a huge request, as much as its backend takes.
-    pub(super) fn stream_input(&mut self, id: ClientId) {
+    pub fn stream_input(&mut self, id: ClientId) {
         if !self.clients.has_more_for_stream(id) {
             return;
         }
@@ -236,13 +187,94 @@ impl Engine {
             if let Some(lease) = client.part_with_lease() {
                 self.break_lease(lease);
             }
-            self.clients.close_if_done(&mut self.cx, id);
+            self.clients.close_if_done(self.cx, id);
         }
+    }
+
+    /// Closes clients whose huge requests come too slowly, each with its backend.
+    pub fn expire_streams(&mut self) {
+        let least = self.cx.rules.settings.clients.upload_bytes_per_second_min;
+        let least = least.saturating_mul(WINDOW.as_secs());
+        let now = self.cx.now;
+        while let Some(id) = self.clients.next_stream_due(self.cx) {
+            // It may have passed, and another one be passing, that is judged at its own time.
+            let stream = self.clients.get_mut(id).and_then(|c| c.stream.as_mut());
+            let Some(stream) = stream.filter(|stream| stream.window_began + WINDOW <= now) else {
+                continue;
+            };
+            if stream.window_bytes >= least || stream.full {
+                (stream.window_began, stream.window_bytes) = (now, 0);
+                self.clients.watch_stream(self.cx, id, now + WINDOW);
+                continue;
+            }
+            let answered = matches!(&stream.target, Target::Nowhere(reply) if reply.is_empty());
+            tracing::warn!("client closed: a huge request came too slowly");
+            self.cx.counters.refused(Refusal::UploadTooSlow.label());
+            let mut last_words = Vec::new();
+            if !answered {
+                Refusal::UploadTooSlow.write(&mut last_words);
+            }
+            self.clients.leaves_for(id, Leave::Refused);
+            self.end_broken(id, last_words);
+        }
+    }
+}
+
+impl Traffic<'_> {
+    /// First the slot, then the bytes.
+    fn start_upload(&mut self, id: ClientId, partial: &[u8], scanner: RequestScanner) -> bool {
+        let now = self.cx.now;
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let Some(lease) = client.lease.as_ref() else {
+            return false;
+        };
+        let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
+        let Some(backend) = self.pool.backends.get_mut(carrier) else {
+            return false;
+        };
+        assert_eq!(
+            backend.context(),
+            client.context(),
+            "a huge request runs as its client's user and in its db"
+        );
+        self.cx.counters.went(way);
+        let receiver = match client.session.reply_mode.begin_command() {
+            true => Receiver::Silent,
+            false => Receiver::Client,
+        };
+        let sequence = client.take_sequence();
+        client.carrier = carrier;
+        client.in_flight += 1;
+        client.active_at = now;
+        if let Some(since) = client.head.waits_no_more() {
+            self.cx.counters.waited(now.saturating_sub(since));
+        }
+        backend.expect(
+            Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
+            now,
+        );
+        backend.out.stream(true);
+        // Its name has come: the request was judged by it.
+        let renamed = client.policy(&self.cx.rules).renames().sent(partial);
+        backend.out.push(renamed.as_deref().unwrap_or(partial));
+        client.stream = Some(Box::new(Stream {
+            scanner,
+            target: Target::Lease,
+            window_began: now,
+            window_bytes: 0,
+            full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
+        }));
+        self.pool.mark_backend(carrier);
+        self.pool.weights.touch(carrier);
+        self.clients.watch_stream(self.cx, id, now + WINDOW);
+        true
     }
 
     /// The backend of a huge request is lost before the request was whole: it has not
     /// run. The rest is swallowed, and that is what its client is told. False where it cannot be.
-    pub(super) fn stream_lost(client: &mut Client, receiver: Receiver) -> bool {
+    pub fn stream_lost(client: &mut Client, receiver: Receiver) -> bool {
         let Some(stream) = &mut client.stream else {
             return false;
         };
@@ -259,7 +291,7 @@ impl Engine {
     }
 
     /// A backend has taken bytes: its client may be read again.
-    pub(super) fn stream_room(&mut self, id: ClientId) {
+    pub fn stream_room(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -270,35 +302,7 @@ impl Engine {
             && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
         {
             stream.full = false;
-            self.clients.stream_goes_on(&mut self.cx, id);
-        }
-    }
-
-    /// Closes clients whose huge requests come too slowly, each with its backend.
-    pub(super) fn expire_streams(&mut self) {
-        let least = self.cx.rules.settings.clients.upload_bytes_per_second_min;
-        let least = least.saturating_mul(WINDOW.as_secs());
-        let now = self.cx.now;
-        while let Some(id) = self.clients.next_stream_due(&mut self.cx) {
-            // It may have passed, and another one be passing, that is judged at its own time.
-            let stream = self.clients.get_mut(id).and_then(|c| c.stream.as_mut());
-            let Some(stream) = stream.filter(|stream| stream.window_began + WINDOW <= now) else {
-                continue;
-            };
-            if stream.window_bytes >= least || stream.full {
-                (stream.window_began, stream.window_bytes) = (now, 0);
-                self.clients.watch_stream(&mut self.cx, id, now + WINDOW);
-                continue;
-            }
-            let answered = matches!(&stream.target, Target::Nowhere(reply) if reply.is_empty());
-            tracing::warn!("client closed: a huge request came too slowly");
-            self.cx.counters.refused(Refusal::UploadTooSlow.label());
-            let mut last_words = Vec::new();
-            if !answered {
-                Refusal::UploadTooSlow.write(&mut last_words);
-            }
-            self.clients.leaves_for(id, Leave::Refused);
-            self.end_broken(id, last_words);
+            self.clients.stream_goes_on(self.cx, id);
         }
     }
 }

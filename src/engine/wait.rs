@@ -7,19 +7,20 @@ use crate::admission::Paused;
 use crate::resp::NotExecuted;
 use crate::telemetry::Way;
 
+use super::Rules;
 use super::clients::hold::{Hold, Outcome};
 use super::key::{ClientId, ContextId};
 use super::local::REFUSED_DB;
 use super::pool::backend::{Backend, Want};
+use super::reach::Traffic;
 use super::slot::Access;
-use super::{Engine, Rules};
 
 /// Waiting clients that are let go on together.
 const WAKE_AT_ONCE: usize = 32;
 
-impl Engine {
+impl Traffic<'_> {
     /// No pipe takes the client's next request now.
-    pub(super) fn wait_for_pipe(&mut self, id: ClientId, rules: &Rules) -> Outcome {
+    pub fn wait_for_pipe(&mut self, id: ClientId, rules: &Rules) -> Outcome {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
@@ -28,7 +29,9 @@ impl Engine {
         let overdue = client.head.is_overdue();
         // Asked again after a pause: there may be another server by then.
         if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
-            return self.refuse(id, &crate::resp::Refusal::Cluster);
+            return self
+                .clients
+                .refuse(self.cx, id, &crate::resp::Refusal::Cluster);
         }
         if overdue {
             return self.overdue(id);
@@ -39,16 +42,20 @@ impl Engine {
         });
         if refused {
             let last_error = "the server refused the client's database";
-            return self.not_executed(id, NotExecuted::NoBackend { last_error });
+            return self
+                .clients
+                .not_executed(self.cx, id, NotExecuted::NoBackend { last_error });
         }
         if self.pool.endpoint.pools.waiting() >= rules.settings.pool.queue_clients_max {
-            return self.not_executed(id, NotExecuted::QueueFull);
+            return self
+                .clients
+                .not_executed(self.cx, id, NotExecuted::QueueFull);
         }
         self.wait_in(id, context)
     }
 
     /// The client waits for a pipe of `context`, from the moment it first had to.
-    pub(super) fn wait_in(&mut self, id: ClientId, context: ContextId) -> Outcome {
+    pub fn wait_in(&mut self, id: ClientId, context: ContextId) -> Outcome {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
@@ -69,8 +76,8 @@ impl Engine {
     }
 
     /// The request at the head of the input has waited as long as it may.
-    pub(super) fn overdue(&mut self, id: ClientId) -> Outcome {
-        let why = self.pool.why_not(&self.cx);
+    pub fn overdue(&mut self, id: ClientId) -> Outcome {
+        let why = self.pool.why_not(self.cx);
         // The text borrows from the server's state, which refusing does not touch.
         let mut reply = Vec::new();
         crate::resp::Refusal::NotExecuted(why).write(&mut reply);
@@ -87,7 +94,7 @@ impl Engine {
         let silent = client.session.reply_mode.begin_command();
         client.served(now, "NULL");
         if silent {
-            return self.cannot_be_told(id);
+            return self.clients.cannot_be_told(self.cx, id);
         }
         self.clients
             .reply_with(id, |out| out.extend_from_slice(&reply));
@@ -95,10 +102,15 @@ impl Engine {
     }
 
     /// Lets clients go on where there is room for them and no reply on its way that would.
-    pub(super) fn wake_where_room(&mut self) {
+    #[inline]
+    pub fn wake_where_room(&mut self) {
         if self.pool.endpoint.pools.waiting() == 0 {
             return;
         }
+        self.wake_who_fits();
+    }
+
+    fn wake_who_fits(&mut self) {
         let plenty = self.cx.rules.settings.pool.pipe_in_flight_max / 4 * 3;
         // Backends are few, contexts may be many.
         let roomy = |b: &&Backend| b.rotation().is_some() && b.in_flight.len() <= plenty;
@@ -118,7 +130,7 @@ impl Engine {
 
     /// Lets clients of `context` go on, as many as its pipes have room for, and not more at
     /// once than can be put back cheaply: the first of them may fill the pipes.
-    pub(super) fn wake_waiters(&mut self, context: ContextId) {
+    pub fn wake_waiters(&mut self, context: ContextId) {
         let settings = &self.cx.rules.settings.pool;
         let Some(pool) = self.pool.endpoint.pools.get(context) else {
             return;
@@ -156,14 +168,14 @@ impl Engine {
     }
 
     /// Lets all clients of `context` go on, to be told of its refusal.
-    pub(super) fn wake_all(&mut self, context: ContextId) {
+    pub fn wake_all(&mut self, context: ContextId) {
         for (id, _) in self.pool.endpoint.pools.take_line(context) {
             self.clients.end_hold(id, Hold::Pipe);
         }
     }
 
     /// Clients that have waited for a pipe as long as they may are told so.
-    pub(super) fn expire_waiters(&mut self) {
+    pub fn expire_waiters(&mut self) {
         let limit = self.cx.rules.settings.pool.queue_timeout;
         while let Some((since, context)) = self.pool.endpoint.pools.longest_waited_for() {
             // What would have to be free for it may be held up by writes.

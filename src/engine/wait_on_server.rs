@@ -8,6 +8,7 @@ use crate::resp::write;
 use crate::session::put_back::is_nil;
 use crate::session::waiting::{Least, Takes, Timeout, Waiting};
 
+use super::Rules;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
@@ -16,9 +17,9 @@ use super::lease::lent::{LeaseFor, Lent};
 use super::lease::wait::{Manner, SLICE, Slices, UNBLOCKED, Wait};
 use super::pool::backend::Phase;
 use super::pool::run::Run;
+use super::reach::{Blocking, Lending, Traffic};
 use super::slot::{Fate, Receiver, Slot};
 use super::waits::cancels::Why;
-use super::{Engine, Rules};
 
 impl Client {
     /// Whether it is in a command that waits, on the server or in line for a place there.
@@ -51,9 +52,99 @@ impl Client {
     }
 }
 
-impl Engine {
+impl Blocking<'_> {
+    /// The whole reply of a wait.
+    pub fn wait_answered(&mut self, backend: BackendId, run: &Run, reply: Vec<u8>, silent: bool) {
+        if self.waits.cancels().is_under_way(backend) {
+            return self.answered_while_ending(backend, reply, run.first, silent);
+        }
+        let id = run.client;
+        let (nil, now) = (is_nil(&reply), self.cx.now);
+        let Some(wait) = self.clients.lent(id).and_then(|lent| lent.wait.as_ref()) else {
+            return self
+                .clients
+                .settled(self.cx, run.client, run.first, run.ended);
+        };
+        if wait.was_in_vain(&reply) {
+            return self.waits_in_vain(backend, run);
+        }
+        match &wait.manner {
+            Manner::Sliced(slices) if nil && slices.until.is_none_or(|until| until > now) => {
+                let request = slices.request.clone();
+                return self.traffic().wait_on(backend, run, &request, silent);
+            }
+            Manner::Tried(_) | Manner::Sliced(_) | Manner::Brief(_) | Manner::Whole => {}
+        }
+        if !silent {
+            self.clients
+                .reply_with(id, |out| out.extend_from_slice(&reply));
+        }
+        self.clients
+            .settled(self.cx, run.client, run.first, run.ended);
+    }
+
+    /// A client that has left would have to wait: as in Redis that is its end.
+    pub fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
+        self.wait_over(backend, run.client);
+        // Nothing that it has sent behind is dealt with.
+        self.clients.end(self.cx, run.client, Ending::AfterOutput);
+        self.clients
+            .settled(self.cx, run.client, run.first, run.ended);
+        self.lending().end_lease_if_done(run.client);
+    }
+
+    /// Nothing is in flight any more on a client's own backend: it waits no more.
+    pub fn wait_over(&mut self, backend: BackendId, owner: ClientId) {
+        if !self.waits.cancels().is_under_way(backend)
+            && let Some(lent) = self.clients.lent(owner)
+        {
+            lent.wait = None;
+        }
+    }
+
+    /// A client is gone, and leaves this behind. If it waits, an element may be on its way to it:
+    /// the wait is ended first.
+    pub fn leave_lease_behind(&mut self, lease: Lease) {
+        match lease.lent.waits() && self.may_end_wait(lease.backend()) {
+            true => self.orphan(lease),
+            false => {
+                self.lending().leave(lease, None);
+            }
+        }
+    }
+
+    /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error, and
+    /// tells the one who asks whether it has.
+    pub fn unblock(&mut self, number: u64, with_error: bool, asker: super::effect::Asker) {
+        match self.waiting_client(number) {
+            Some((id, true)) => {
+                self.unblock_in_line(id, with_error, asker);
+            }
+            Some((id, false)) => self.end_wait(id, Why::Unblocked { with_error, asker }),
+            None => self.cx.reply_to(asker, super::Reply::Killed(0)),
+        }
+    }
+
+    /// The client with this `CLIENT ID`, if it waits, and whether it stands in line for that.
+    pub fn waiting_client(&self, number: u64) -> Option<(ClientId, bool)> {
+        let in_line = self.leases.find(number, LeaseFor::Blocking);
+        if let Some(id) = in_line.or_else(|| self.waits.line().find(number)) {
+            return Some((id, true));
+        }
+        let on_server = self.pool.backends.values().find_map(|backend| {
+            let Phase::Leased(owner) = backend.phase else {
+                return None;
+            };
+            let client = self.clients.get(owner)?;
+            (client.session.id == number && client.waits_on_server()).then_some(owner)
+        });
+        on_server.map(|id| (id, false))
+    }
+}
+
+impl Lending<'_> {
     /// A command that waits, by a client that has a backend to itself anyway and nothing in flight.
-    pub(super) fn wait_on_lease(
+    pub fn wait_on_lease(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -62,7 +153,8 @@ impl Engine {
     ) -> Outcome {
         if self.cx.draining {
             // It would not be there to be served.
-            self.close_for(id, crate::telemetry::Leave::Drained);
+            self.clients
+                .close_for(self.cx, id, crate::telemetry::Leave::Drained);
             return Outcome::Ended;
         }
         if !self.cx.all_is_read {
@@ -76,26 +168,80 @@ impl Engine {
         if self.clients.lent(id).is_some_and(ends) {
             self.lease_lasts(id, LeaseFor::Blocking);
         }
-        let (wait, limited) = self.manner_of_waiting(id, bytes, spec);
+        let (wait, limited) = self.traffic().manner_of_waiting(id, bytes, spec);
         let asks_for_nothing = Least::of(&spec.name, bytes).is_nothing(&spec.name);
         let bytes = limited.as_deref().unwrap_or(bytes);
         let outcome = match (spec.waits_for_own_writes(), wait.is_short()) {
-            (true, _) => self.wait_for_writes(id, rules, bytes, spec),
-            (false, true) => self.lend(id, rules, bytes, spec, Receiver::Waited { silent: false }),
-            (false, false) => self.lend(id, rules, bytes, spec, Receiver::Client),
+            (true, _) => self.traffic().wait_for_writes(id, rules, bytes, spec),
+            (false, true) => {
+                self.traffic()
+                    .lend(id, rules, bytes, spec, Receiver::Waited { silent: false })
+            }
+            (false, false) => self
+                .traffic()
+                .lend(id, rules, bytes, spec, Receiver::Client),
         };
         if outcome != Outcome::Taken {
             return outcome;
         }
         // What asks for nothing does not wait: it is answered though its client sends no more.
         if !asks_for_nothing {
-            self.waits_on_server(id, wait);
+            self.traffic().waits_on_server(id, wait);
         }
         // As Redis looks at nothing behind a command that waits.
         let _ = self.clients.hold(id, Hold::Replies);
         Outcome::TakenAlone
     }
 
+    /// Ends a wait by closing its connection, where it cannot be ended otherwise: an element that
+    /// is on its way is lost.
+    pub fn end_by_closing(&mut self, id: ClientId, why: Why) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let (with_error, asker) = match why {
+            Why::Unblocked { with_error, asker } => (with_error, asker),
+            Why::Drained => {
+                return self
+                    .clients
+                    .close_for(self.cx, id, crate::telemetry::Leave::Drained);
+            }
+            Why::Left => return self.clients.close_now(self.cx, id),
+        };
+        let Some(lease) = client.part_with_lease() else {
+            return;
+        };
+        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
+        let (protocol, carrier) = (client.session.protocol, client.carrier);
+        let slots = self
+            .pool
+            .backends
+            .get(carrier)
+            .map(|backend| &backend.in_flight);
+        let silent = slots.is_some_and(|slots| slots.iter().any(|slot| slot.is_silent()));
+        let acknowledged = self.pool.nothing_acknowledged(carrier);
+        if !silent {
+            self.clients
+                .reply_with(id, |out| match (with_error, acknowledged) {
+                    (true, _) => write::error(out, UNBLOCKED),
+                    (false, None) => write::null_array(out, protocol),
+                    (false, Some(none)) => out.extend_from_slice(none),
+                });
+        }
+        self.break_lease(lease);
+        self.traffic().enter_context(id);
+        if fed {
+            // What it is sent unasked has ended with the connection, which it would not know.
+            self.clients
+                .leaves_for(id, crate::telemetry::Leave::BackendLost);
+            self.clients
+                .end(self.cx, id, Ending::AfterReplies(Box::default()));
+        }
+        self.cx.reply_to(asker, super::Reply::Killed(1));
+    }
+}
+
+impl Traffic<'_> {
     /// How the client's command is going to wait, and the request for that, if it is another one.
     fn manner_of_waiting(
         &self,
@@ -151,7 +297,7 @@ impl Engine {
             && !spec.waits_for_own_writes()
             && self
                 .pool
-                .canceller_for(&self.cx, backend.credential())
+                .canceller_for(self.cx, backend.credential())
                 .is_none();
         if !in_slices {
             let left = until.map(|until| until.saturating_sub(self.cx.now));
@@ -182,52 +328,6 @@ impl Engine {
         }
     }
 
-    /// The whole reply of a wait.
-    pub(super) fn wait_answered(
-        &mut self,
-        backend: BackendId,
-        run: &Run,
-        reply: Vec<u8>,
-        silent: bool,
-    ) {
-        if self.waits.cancels.is_under_way(backend) {
-            return self.answered_while_ending(backend, reply, run.first, silent);
-        }
-        let id = run.client;
-        let (nil, now) = (is_nil(&reply), self.cx.now);
-        let Some(wait) = self.clients.lent(id).and_then(|lent| lent.wait.as_ref()) else {
-            return self
-                .clients
-                .settled(&mut self.cx, run.client, run.first, run.ended);
-        };
-        if wait.was_in_vain(&reply) {
-            return self.waits_in_vain(backend, run);
-        }
-        match &wait.manner {
-            Manner::Sliced(slices) if nil && slices.until.is_none_or(|until| until > now) => {
-                let request = slices.request.clone();
-                return self.wait_on(backend, run, &request, silent);
-            }
-            Manner::Tried(_) | Manner::Sliced(_) | Manner::Brief(_) | Manner::Whole => {}
-        }
-        if !silent {
-            self.clients
-                .reply_with(id, |out| out.extend_from_slice(&reply));
-        }
-        self.clients
-            .settled(&mut self.cx, run.client, run.first, run.ended);
-    }
-
-    /// A client that has left would have to wait: as in Redis that is its end.
-    pub(super) fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
-        self.wait_over(backend, run.client);
-        // Nothing that it has sent behind is dealt with.
-        self.end(run.client, Ending::AfterOutput);
-        self.clients
-            .settled(&mut self.cx, run.client, run.first, run.ended);
-        self.end_lease_if_done(run.client);
-    }
-
     /// One more slice, in the place of the one before it.
     fn wait_on(&mut self, id: BackendId, run: &Run, request: &[u8], silent: bool) {
         let now = self.cx.now;
@@ -245,95 +345,5 @@ impl Engine {
             backend.out.push(request);
         }
         self.pool.mark_backend(id);
-    }
-
-    /// Nothing is in flight any more on a client's own backend: it waits no more.
-    pub(super) fn wait_over(&mut self, backend: BackendId, owner: ClientId) {
-        if !self.waits.cancels.is_under_way(backend)
-            && let Some(lent) = self.clients.lent(owner)
-        {
-            lent.wait = None;
-        }
-    }
-
-    /// A client is gone, and leaves this behind. If it waits, an element may be on its way to it:
-    /// the wait is ended first.
-    pub(super) fn leave_lease_behind(&mut self, lease: Lease) {
-        match lease.lent.waits() && self.may_end_wait(lease.backend()) {
-            true => self.orphan(lease),
-            false => {
-                self.leave(lease, None);
-            }
-        }
-    }
-
-    /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error, and
-    /// tells the one who asks whether it has.
-    pub(super) fn unblock(&mut self, number: u64, with_error: bool, asker: super::effect::Asker) {
-        match self.waiting_client(number) {
-            Some((id, true)) => {
-                self.unblock_in_line(id, with_error, asker);
-            }
-            Some((id, false)) => self.end_wait(id, Why::Unblocked { with_error, asker }),
-            None => self.cx.reply_to(asker, super::Reply::Killed(0)),
-        }
-    }
-
-    /// The client with this `CLIENT ID`, if it waits, and whether it stands in line for that.
-    pub(super) fn waiting_client(&self, number: u64) -> Option<(ClientId, bool)> {
-        let in_line = self.leases.line.find(number, LeaseFor::Blocking);
-        if let Some(id) = in_line.or_else(|| self.waits.line.find(number)) {
-            return Some((id, true));
-        }
-        let on_server = self.pool.backends.values().find_map(|backend| {
-            let Phase::Leased(owner) = backend.phase else {
-                return None;
-            };
-            let client = self.clients.get(owner)?;
-            (client.session.id == number && client.waits_on_server()).then_some(owner)
-        });
-        on_server.map(|id| (id, false))
-    }
-
-    /// Ends a wait by closing its connection, where it cannot be ended otherwise: an element that
-    /// is on its way is lost.
-    pub(super) fn end_by_closing(&mut self, id: ClientId, why: Why) {
-        let Some(client) = self.clients.get_mut(id) else {
-            return;
-        };
-        let (with_error, asker) = match why {
-            Why::Unblocked { with_error, asker } => (with_error, asker),
-            Why::Drained => return self.close_for(id, crate::telemetry::Leave::Drained),
-            Why::Left => return self.close_now(id),
-        };
-        let Some(lease) = client.part_with_lease() else {
-            return;
-        };
-        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
-        let (protocol, carrier) = (client.session.protocol, client.carrier);
-        let slots = self
-            .pool
-            .backends
-            .get(carrier)
-            .map(|backend| &backend.in_flight);
-        let silent = slots.is_some_and(|slots| slots.iter().any(|slot| slot.is_silent()));
-        let acknowledged = self.pool.nothing_acknowledged(carrier);
-        if !silent {
-            self.clients
-                .reply_with(id, |out| match (with_error, acknowledged) {
-                    (true, _) => write::error(out, UNBLOCKED),
-                    (false, None) => write::null_array(out, protocol),
-                    (false, Some(none)) => out.extend_from_slice(none),
-                });
-        }
-        self.break_lease(lease);
-        self.enter_context(id);
-        if fed {
-            // What it is sent unasked has ended with the connection, which it would not know.
-            self.clients
-                .leaves_for(id, crate::telemetry::Leave::BackendLost);
-            self.end(id, Ending::AfterReplies(Box::default()));
-        }
-        self.cx.reply_to(asker, super::Reply::Killed(1));
     }
 }

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use crate::admission::Term;
 
-use super::Engine;
+use super::errand::is_for_errand;
 use super::key::{BackendId, ContextId};
 use super::pool::backend::{Backend, Phase, Want};
-use super::pool::due::is_idle;
+use super::pool::idle::is_idle;
 use super::pool::idle::{Idle, is_spare};
+use super::reach::Traffic;
 
 /// How soon it is tried again where there was no place for one.
 const AGAIN: Duration = Duration::from_millis(20);
 
-impl Engine {
+impl Traffic<'_> {
     /// How many connections that carry nothing this worker keeps for leases: never more than half of
     /// what may be lent, so that shared connections can grow beside them.
-    pub(super) fn warm_max(&self) -> usize {
+    pub fn warm_max(&self) -> usize {
         let wanted = self.cx.rules.settings.pool.min_idle_leases;
         let budget = &self.cx.shared.budget;
         let unused = self.clients.is_empty() || self.cx.draining;
@@ -30,7 +31,7 @@ impl Engine {
     }
 
     /// Dials one more where too few are ready.
-    pub(super) fn keep_warm(&mut self) {
+    pub fn keep_warm(&mut self) {
         let now = self.cx.now;
         let enough = self.pool.spares.len() >= self.cx.rules.settings.pool.min_idle_leases;
         let waits = !self.pool.wants.is_empty() || self.pool.endpoint.backoff.failures() > 0;
@@ -55,7 +56,7 @@ impl Engine {
         };
         let budget = &self.cx.shared.budget;
         let others_wait = budget.wanting() || budget.is_exceeded();
-        let refused = others_wait || self.pool.is_refused_user(&self.cx, context);
+        let refused = others_wait || self.pool.is_refused_user(self.cx, context);
         let key = self.pool.key_of(context);
         if refused || !self.dial(Want::Pipe(key), key) {
             self.pool.warm_at = now + AGAIN;
@@ -68,7 +69,7 @@ impl Engine {
         let in_use = |(id, backend): &(BackendId, &Backend)| {
             let stays = backend.retire_at.is_none_or(|at| at > self.cx.now) && !backend.kept_back;
             let used = matches!(backend.phase, Phase::Pipe { .. } | Phase::Leased(_));
-            used && stays && !self.is_for_errand(*id)
+            used && stays && !is_for_errand(self.clients, self.pool, *id)
         };
         let used = self.pool.backends.iter().filter(in_use);
         let last = used.max_by_key(|(_, backend)| (backend.phase.is_lent(), backend.used_at));
@@ -76,8 +77,8 @@ impl Engine {
     }
 }
 
-impl Engine {
-    pub(super) fn count_idle(&self) -> Idle {
+impl Traffic<'_> {
+    pub fn count_idle(&self) -> Idle {
         let idle = self.pool.backends.values().filter(|b| is_idle(b));
         let warm = self.warm_max();
         Idle {

@@ -321,7 +321,7 @@ impl WorkerPlan {
         };
         // The one before it may have ended in a panic. A question to it was lost then.
         engine.count_on_from(&self.cell.last().counters);
-        self.cell.publish(engine.snapshot());
+        self.cell.publish(engine.survey().snapshot());
         runtime.block_on(async {
             let worker = Worker::new(engine, links);
             tokio::task::coop::unconstrained(worker).await;

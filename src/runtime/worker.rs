@@ -17,19 +17,18 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Sleep;
 
-use crate::engine::{BackendId, ClientId, Effect, Engine, Question, Reply};
+use crate::engine::{BackendId, ClientId, Effect, Engine, Mail, Question, Reply};
 use crate::telemetry::Cell;
 
 use super::control::Order;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
-use super::drain;
 use super::inbox::{Epoch, Inbox};
 use super::message::{AcceptedSocket, Asker, HealthVerdict, Message, NewClient};
-use super::planted;
 use super::ready::{ReadyQueue, Token};
 use super::sockets::{ClientSocket, poll_send};
 use super::transport::{End, Transport};
+use super::{drain, planted};
 
 /// One read takes at most this many bytes.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -117,23 +116,25 @@ impl Worker {
             Message::Health(HealthVerdict {
                 endpoint,
                 answering,
-            }) => self.engine.health_checked(endpoint, answering, now),
-            Message::Topology(topology) => self.engine.topology_changed(&topology, now),
-            Message::Rules(rules) => self.engine.rules_changed(rules, now),
+            }) => self.engine.mail(Mail::Health(endpoint, answering), now),
+            Message::Topology(topology) => self.engine.mail(Mail::Topology(topology), now),
+            Message::Rules(rules) => self.engine.mail(Mail::Rules(rules), now),
             Message::Beat { pulse, beat } => pulse.answer(beat),
-            Message::PlaceWanted => self.engine.place_wanted(now),
-            Message::CommandsLearned => self.engine.commands_learned(now),
+            Message::PlaceWanted => self.engine.mail(Mail::PlaceWanted, now),
+            Message::CommandsLearned => self.engine.mail(Mail::CommandsLearned, now),
             Message::Question(asker, question) => {
                 self.questions_next += 1;
                 self.questions.insert(self.questions_next, asker);
                 let number = (asker.worker, self.questions_next);
-                self.engine.asked(number, &question, now);
+                self.engine.mail(Mail::Asked(number, question), now);
             }
-            Message::Answer { ticket, reply } => self.engine.answered(ticket, reply, now),
-            Message::Publish => self.links.cell.publish(self.engine.snapshot()),
+            Message::Answer { ticket, reply } => {
+                self.engine.mail(Mail::Answered(ticket, reply), now)
+            }
+            Message::Publish => self.links.cell.publish(self.engine.survey().snapshot()),
             Message::Drain => {
                 self.draining = true;
-                self.engine.drain(now);
+                self.engine.mail(Mail::Drain, now);
             }
             Message::Stragglers(to) => {
                 // Nobody waits for it any more when the process has ended.
@@ -168,7 +169,7 @@ impl Worker {
 
     fn dialled(&mut self, id: BackendId, result: Result<BackendSocket, String>, now: Duration) {
         match result {
-            Ok(socket) if self.engine.has_backend(id) => {
+            Ok(socket) if self.engine.survey().has_backend(id) => {
                 let token = Token::Backend(id);
                 let waker = self.ready.waker(token);
                 self.backends.insert(
@@ -302,7 +303,7 @@ impl Worker {
                     let sent = self.links.control.try_send(Order::LearnCommands);
                     if matches!(sent, Err(TrySendError::Closed(_))) {
                         let now = self.now;
-                        self.engine.commands_learned(now);
+                        self.engine.mail(Mail::CommandsLearned, now);
                     }
                 }
                 Effect::Answer(_, number, reply) => self.answer(number, reply),
@@ -334,7 +335,7 @@ impl Worker {
         };
         for (other, inbox) in self.links.inboxes.iter().enumerate() {
             if other != worker && !inbox.ask(asker, question.clone()) {
-                self.engine.not_asked(ticket, self.now);
+                self.engine.mail(Mail::NotAsked(ticket), self.now);
             }
         }
     }
@@ -442,7 +443,7 @@ impl Worker {
 
     /// Sleeps until the engine's alarm. True when that is over already.
     fn arm(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.engine.alarm() else {
+        let Some(at) = self.engine.survey().alarm() else {
             return false;
         };
         if self.timer_at != Some(at) {
@@ -464,13 +465,16 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let worker = self.get_mut();
         worker.turn(cx);
-        if worker.draining && worker.engine.clients_len() == 0 && !worker.engine.is_tidying() {
-            worker.engine.close_backends(worker.now);
+        if worker.draining
+            && worker.engine.survey().clients_len() == 0
+            && !worker.engine.survey().is_tidying()
+        {
+            worker.engine.mail(Mail::CloseBackends, worker.now);
             return Poll::Ready(());
         }
         let due = worker.arm(cx);
-        let unwritten = worker.engine.has_unwritten();
-        if due || unwritten || !worker.tokens.is_empty() || worker.engine.is_unfinished() {
+        let unwritten = worker.engine.survey().has_unwritten();
+        if due || unwritten || !worker.tokens.is_empty() || worker.engine.survey().is_unfinished() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

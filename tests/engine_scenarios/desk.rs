@@ -7,7 +7,7 @@ use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Rules, Setup, Shared,
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Rules, Setup, Shared,
 };
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, AuthMode};
@@ -104,7 +104,8 @@ impl Desk {
 
     /// The same of this one.
     pub fn checks_health_of(&mut self, endpoint: EndpointId, answering: bool) {
-        self.engine.health_checked(endpoint, answering, self.now);
+        self.engine
+            .mail(Mail::Health(endpoint, answering), self.now);
     }
 
     /// The server that is there now.
@@ -115,14 +116,16 @@ impl Desk {
     /// Another server takes its place.
     pub fn replaces_server(&mut self) {
         self.topology = Arc::new(self.topology.replaced_by(ServerAddress::default()));
-        self.engine.topology_changed(&self.topology, self.now);
+        self.engine
+            .mail(Mail::Topology(Arc::clone(&self.topology)), self.now);
         self.turn();
     }
 
     /// The engine is told once more where the servers are, and late where one was before.
     pub fn hears_of_servers_again(&mut self) {
         for topology in [Topology::default(), (*self.topology).clone()] {
-            self.engine.topology_changed(&topology, self.now);
+            self.engine
+                .mail(Mail::Topology(Arc::new(topology)), self.now);
             self.turn();
         }
     }
@@ -153,7 +156,7 @@ impl Desk {
             policy: Policy::new(&PolicySettings::default()).unwrap(),
             access,
         };
-        self.engine.rules_changed(Arc::new(rules), self.now);
+        self.engine.mail(Mail::Rules(Arc::new(rules)), self.now);
         self.turn();
     }
 
@@ -191,7 +194,7 @@ impl Desk {
             }
             let mut dirty = Vec::new();
             self.engine.take_dirty_clients(&mut dirty);
-            if !self.engine.is_unfinished() {
+            if !self.engine.survey().is_unfinished() {
                 return;
             }
         }
@@ -242,7 +245,7 @@ impl Desk {
     pub fn sleeps(&mut self, length: Duration) -> usize {
         let until = self.now + length;
         let mut wakes = 0;
-        while let Some(at) = self.engine.alarm().filter(|at| *at <= until) {
+        while let Some(at) = self.engine.survey().alarm().filter(|at| *at <= until) {
             self.now = self.now.max(at);
             self.turn();
             wakes += 1;

@@ -25,14 +25,14 @@ fn the_time_of_one_request_at_a_time_is_taken_from_its_coming_to_its_reply() {
     desk.answers(backend, b"+PONG\r\n");
     desk.now += ms(100);
     desk.answers(backend, b"+PONG\r\n");
-    let trips = desk.engine.snapshot().counters.round_trip;
+    let trips = desk.engine.survey().snapshot().counters.round_trip;
     assert_eq!(trips.count(), 1);
     assert!((trips.sum_seconds() - 0.007).abs() < 1e-9, "{trips:?}");
     desk.says(client, "PING\r\n");
     desk.written(backend);
     desk.now += ms(1);
     desk.answers(backend, b"+PONG\r\n");
-    let trips = desk.engine.snapshot().counters.round_trip;
+    let trips = desk.engine.survey().snapshot().counters.round_trip;
     assert_eq!(trips.count(), 2);
     assert!((trips.sum_seconds() - 0.008).abs() < 1e-9, "{trips:?}");
 }
@@ -42,7 +42,7 @@ fn a_wait_is_counted_once_when_it_is_over_and_a_request_that_did_not_wait_is_not
     let mut desk = Desk::new(1, without_alarms);
     let client = desk.client();
     desk.says(client, "PING\r\n");
-    let waiting = desk.engine.snapshot();
+    let waiting = desk.engine.survey().snapshot();
     assert_eq!(waiting.gauges.waiting, 1);
     assert_eq!(waiting.counters.queue_wait.count(), 0);
     desk.now += ms(20);
@@ -50,7 +50,7 @@ fn a_wait_is_counted_once_when_it_is_over_and_a_request_that_did_not_wait_is_not
     desk.says(client, "PING\r\n");
     desk.written(backend);
     desk.answers(backend, b"+PONG\r\n+PONG\r\n");
-    let after = desk.engine.snapshot();
+    let after = desk.engine.survey().snapshot();
     assert_eq!(after.gauges.waiting, 0);
     let waits = after.counters.queue_wait;
     assert_eq!(waits.count(), 1);
@@ -72,7 +72,7 @@ fn a_read_that_is_asked_again_is_one_command_and_one_replay() {
     desk.written(backend);
     desk.answers(backend, b"$1\r\nv\r\n");
     assert_eq!(desk.hears(client), "$1\r\nv\r\n");
-    let counters = desk.engine.snapshot().counters;
+    let counters = desk.engine.survey().snapshot().counters;
     assert_eq!((counters.ways(Way::Shared), counters.replays), (1, 1));
     assert_eq!((counters.losses["gone"], counters.poisoned), (1, 0));
 }
@@ -83,14 +83,14 @@ fn an_engine_that_follows_one_that_panicked_counts_on() {
     let client = first.client();
     first.says(client, "QUIT\r\n");
     first.hears(client);
-    let left = first.engine.snapshot().counters;
+    let left = first.engine.survey().snapshot().counters;
     assert_eq!((left.leaves(Leave::Quit), left.ways(Way::Local)), (1, 1));
     let mut second = Desk::new(1, without_alarms);
     second.engine.count_on_from(&left);
     let client = second.client();
     second.says(client, "QUIT\r\n");
     second.hears(client);
-    let both = second.engine.snapshot();
+    let both = second.engine.survey().snapshot();
     assert_eq!(
         (both.counters.leaves(Leave::Quit), both.gauges.clients),
         (2, 0)
@@ -122,7 +122,7 @@ fn an_info_too_long_to_be_looked_at_goes_on_as_it_is_and_closes_nobodys_connecti
 #[test]
 fn what_is_held_for_a_client_is_counted_wherever_it_is() {
     let mut desk = Desk::new(2, without_alarms);
-    let held = |desk: &Desk| desk.engine.snapshot().gauges.buffered_bytes;
+    let held = |desk: &Desk| desk.engine.survey().snapshot().gauges.buffered_bytes;
     let client = desk.client();
     desk.says(client, "WATCH k\r\n");
     let backend = desk.opens();
@@ -156,7 +156,7 @@ fn what_is_held_for_a_client_is_counted_wherever_it_is() {
     desk.answers(backend, b"NG\r\n");
     assert_eq!(desk.hears(client), "*2\r\n+OK\r\n+OK\r\n");
     assert_eq!(held(&desk), 2000);
-    assert!(desk.engine.census().totals_agree);
+    assert!(desk.engine.survey().census().totals_agree);
     desk.engine.client_gone(client, desk.now);
     desk.turn();
     assert_eq!(held(&desk), 0);

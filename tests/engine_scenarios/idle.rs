@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::engine::settings::Settings;
-use narrows::engine::{ClientId, Rules};
+use narrows::engine::{ClientId, Mail, Rules};
 use narrows::session::AuthMode;
 use narrows::telemetry::Leave;
 
@@ -30,17 +30,17 @@ fn ten_thousand_idle_clients_are_closed_in_time_and_cost_a_few_looks() {
     }
     let wakes = desk.sleeps(102 * SECOND);
     assert_eq!(
-        desk.engine.clients_len(),
+        desk.engine.survey().clients_len(),
         5000,
         "those who have said something"
     );
     assert_eq!(desk.engine.counters().leaves(Leave::Idle), 5000);
     let later = desk.sleeps(197 * SECOND);
-    assert_eq!(desk.engine.clients_len(), 5000);
+    assert_eq!(desk.engine.survey().clients_len(), 5000);
     let last = desk.sleeps(3 * SECOND);
-    assert_eq!(desk.engine.clients_len(), 0);
+    assert_eq!(desk.engine.survey().clients_len(), 0);
     assert!(wakes + later + last < 20, "{wakes} {later} {last}");
-    assert!(desk.engine.census().totals_agree);
+    assert!(desk.engine.survey().census().totals_agree);
 }
 
 #[test]
@@ -55,13 +55,21 @@ fn a_client_that_waits_for_an_answer_is_idle_only_when_it_has_had_one_for_long()
     let backend = desk.opens();
     desk.written(backend);
     desk.sleeps(9 * SECOND);
-    assert_eq!(desk.engine.clients_len(), 1, "the server takes its time");
+    assert_eq!(
+        desk.engine.survey().clients_len(),
+        1,
+        "the server takes its time"
+    );
     desk.answers(backend, b":1\r\n");
     assert_eq!(desk.hears(client), ":1\r\n");
     desk.sleeps(SECOND + SECOND / 2);
-    assert_eq!(desk.engine.clients_len(), 1, "since it was answered");
+    assert_eq!(
+        desk.engine.survey().clients_len(),
+        1,
+        "since it was answered"
+    );
     desk.sleeps(SECOND);
-    assert_eq!(desk.engine.clients_len(), 0);
+    assert_eq!(desk.engine.survey().clients_len(), 0);
 }
 
 #[test]
@@ -79,10 +87,14 @@ fn a_limit_that_is_set_later_holds_for_those_who_are_there() {
             policy: rules.policy.clone(),
             access: rules.access.clone(),
         };
-        desk.engine.rules_changed(Arc::new(rules), desk.now);
+        desk.engine.mail(Mail::Rules(Arc::new(rules)), desk.now);
         desk.sleeps(2 * SECOND);
-        assert_eq!(desk.engine.clients_len(), left, "after {timeout} s");
-        assert!(desk.engine.census().totals_agree);
+        assert_eq!(
+            desk.engine.survey().clients_len(),
+            left,
+            "after {timeout} s"
+        );
+        assert!(desk.engine.survey().census().totals_agree);
     }
     assert_eq!(clients.len(), 10);
 }
@@ -103,7 +115,7 @@ fn who_writes_all_before_it_reads_is_read_on_before_it_is_known_whether_it_has_t
     assert!(!desk.engine.client_output(client).is_empty());
     let requests = format!("HELLO 3\r\n{}", "GET a\r\n".repeat(10_000));
     desk.says(client, &requests);
-    let stands = desk.engine.how_it_stands(client);
+    let stands = desk.engine.survey().how_it_stands(client);
     assert!(
         desk.engine.may_read(client),
         "nothing moves any more: {stands}"

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use narrows::engine::planted::{Bug, plant};
-use narrows::engine::{BackendId, ClientId};
+use narrows::engine::{BackendId, ClientId, Mail};
 
 use crate::desk::{Desk, without_alarms};
 
@@ -38,7 +38,7 @@ fn the_end_of_a_client_that_is_not_read_ends_its_wait() {
         desk.engine.client_hung_up(client, Duration::from_secs(1));
         desk.turn();
         plant(None);
-        assert_eq!(desk.engine.census().clients, usize::from(missed));
+        assert_eq!(desk.engine.survey().census().clients, usize::from(missed));
     }
 }
 
@@ -125,7 +125,7 @@ fn a_wait_that_was_cut_short_is_not_told_to_be_over_when_narrows_ends() {
     assert_eq!(desk.hears(client), "+OK\r\n");
     // It sends no more: what lies there is its, and it does not wait for more.
     assert!(desk.written(lease).contains("BLPOP"));
-    desk.engine.drain(desk.now);
+    desk.engine.mail(Mail::Drain, desk.now);
     desk.turn();
     let other = desk.opens();
     assert!(desk.written(other).contains("UNBLOCK"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use narrows::engine::settings::Settings;
-use narrows::engine::{BackendId, ClientId, Reply};
+use narrows::engine::{BackendId, ClientId, Mail, Reply};
 use narrows::session::AuthMode;
 
 use crate::desk::{Desk, without_alarms};
@@ -376,7 +376,7 @@ fn before_the_servers_own_limit_is_known_nobody_is_told_that_there_is_no_room() 
                 if is_known {
                     desk.budget.stop_growth(false);
                 }
-                desk.engine.commands_learned(desk.now);
+                desk.engine.mail(Mail::CommandsLearned, desk.now);
                 desk.turn();
             }
             if !is_known {
@@ -387,14 +387,14 @@ fn before_the_servers_own_limit_is_known_nobody_is_told_that_there_is_no_room() 
             desk.answers(backend, reply.as_bytes());
             assert_eq!(desk.hears(client), reply);
         }
-        assert!(desk.engine.census().totals_agree);
+        assert!(desk.engine.survey().census().totals_agree);
     }
 }
 
 #[test]
 fn logins_that_are_under_way_count_and_go_with_those_who_wait_for_them() {
     let mut desk = Desk::with_access(1, without_alarms, AuthMode::Passthrough);
-    let held = |desk: &Desk| desk.engine.snapshot().gauges.buffered_bytes;
+    let held = |desk: &Desk| desk.engine.survey().snapshot().gauges.buffered_bytes;
     let (client, other) = (desk.client(), desk.client());
     let password = "x".repeat(10_000);
     let login = format!("*2\r\n$4\r\nAUTH\r\n$10000\r\n{password}\r\n");
@@ -403,18 +403,18 @@ fn logins_that_are_under_way_count_and_go_with_those_who_wait_for_them() {
     }
     // Twice as it was sent, and once for the check that both share.
     assert!(held(&desk) >= 30_000, "{}", held(&desk));
-    assert!(desk.engine.census().totals_agree);
+    assert!(desk.engine.survey().census().totals_agree);
     desk.engine.client_gone(client, desk.now);
     desk.turn();
     assert_eq!(
-        desk.engine.census().logins,
+        desk.engine.survey().census().logins,
         1,
         "the other still waits for it"
     );
     desk.engine.client_gone(other, desk.now);
     desk.turn();
-    assert_eq!((desk.engine.census().logins, held(&desk)), (0, 0));
-    assert!(desk.engine.census().totals_agree);
+    assert_eq!((desk.engine.survey().census().logins, held(&desk)), (0, 0));
+    assert!(desk.engine.survey().census().totals_agree);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
         settings.clients.memory_bytes_max = 3 * 20_000;
     };
     let mut desk = Desk::one_of(3, 1, bounded, AuthMode::None);
-    let held = |desk: &Desk| desk.engine.snapshot().gauges.buffered_bytes;
+    let held = |desk: &Desk| desk.engine.survey().snapshot().gauges.buffered_bytes;
     let line = || Reply::List(vec![(9, vec![b'x'; 15_000])]);
     let (client, other) = (desk.client(), desk.client());
     for id in [client, other] {
@@ -435,12 +435,12 @@ fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
     let [first, second] = desk.asked[..] else {
         panic!("both ask the other workers: {:?}", desk.asked);
     };
-    desk.engine.answered(first, line(), desk.now);
+    desk.engine.mail(Mail::Answered(first, line()), desk.now);
     assert_eq!(held(&desk), own + 15_000);
-    assert!(desk.engine.census().totals_agree);
+    assert!(desk.engine.survey().census().totals_agree);
     desk.engine.client_gone(client, desk.now);
     desk.turn();
-    assert_eq!(desk.engine.census().gathers, 1);
+    assert_eq!(desk.engine.survey().census().gathers, 1);
     assert!(
         held(&desk) < own,
         "only the other's is left: {}",
@@ -449,12 +449,13 @@ fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
     // More than may be held here: who waits for it is closed, whoever the answer comes from.
     let third = desk.client();
     desk.says(third, "*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
-    desk.engine.answered(second, line(), desk.now);
-    desk.engine.answered(desk.asked[2], line(), desk.now);
+    desk.engine.mail(Mail::Answered(second, line()), desk.now);
+    desk.engine
+        .mail(Mail::Answered(desk.asked[2], line()), desk.now);
     desk.turn();
     assert_eq!(desk.gone.len(), 1, "one of the two is closed");
-    assert_eq!(desk.engine.census().gathers, 1);
-    assert!(desk.engine.census().totals_agree);
+    assert_eq!(desk.engine.survey().census().gathers, 1);
+    assert!(desk.engine.survey().census().totals_agree);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn what_may_have_run_is_unknown_and_all_else_is_asked_of_the_server_that_has_com
     desk.answers(new, replies.as_bytes());
     assert_eq!(desk.hears(clients[0]), "$1\r\ny\r\n");
     assert_eq!(desk.hears(unsent), ":7\r\n");
-    assert!(desk.engine.census().totals_agree);
+    assert!(desk.engine.survey().census().totals_agree);
 }
 
 #[test]
@@ -71,7 +71,10 @@ fn a_dial_that_ends_too_late_opens_nothing_and_says_nothing_of_the_server_that_h
         // Its socket and its permit are the runtime's until the dial has ended.
         let dials = desk.permits.len();
         assert_eq!((desk.closed.as_slice(), dials), (&[old.0][..], 1));
-        assert!(!desk.engine.has_backend(old.0), "its socket is closed");
+        assert!(
+            !desk.engine.survey().has_backend(old.0),
+            "its socket is closed"
+        );
         match succeeds {
             true => desk.engine.dialled(old.0, desk.now),
             false => desk

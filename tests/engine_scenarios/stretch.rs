@@ -190,7 +190,7 @@ fn a_pipeline_goes_the_same_way_however_it_is_cut() {
                 }
             }
             play.until_all_is_quiet();
-            let counters = play.desk.engine.snapshot().counters;
+            let counters = play.desk.engine.survey().snapshot().counters;
             let ways = [Way::Shared, Way::Local, Way::Refused].map(|way| counters.ways(way));
             (play.heard, ways, play.written)
         };

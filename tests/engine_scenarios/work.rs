@@ -22,7 +22,7 @@ fn with_a_pipe(desk: &mut Desk) -> (ClientId, BackendId) {
 
 /// Steps over what waits, while one client asks 100 times and is answered.
 fn steps_of_a_hundred_requests(desk: &mut Desk, (client, pipe): (ClientId, BackendId)) -> u64 {
-    let before = desk.engine.steps();
+    let before = desk.engine.survey().steps();
     for _ in 0..100 {
         desk.now += Duration::from_micros(100);
         desk.says(client, "GET a\r\n");
@@ -30,7 +30,7 @@ fn steps_of_a_hundred_requests(desk: &mut Desk, (client, pipe): (ClientId, Backe
         desk.answers(pipe, b"$1\r\na\r\n");
         assert_eq!(desk.hears(client), "$1\r\na\r\n");
     }
-    desk.engine.steps() - before
+    desk.engine.survey().steps() - before
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_clie
     for client in &waiting {
         desk.says(*client, "WATCH k\r\n");
     }
-    assert_eq!(desk.engine.census().lease_waiters, 4000);
+    assert_eq!(desk.engine.survey().census().lease_waiters, 4000);
     assert_eq!(steps_of_a_hundred_requests(&mut desk, asks), 0);
-    let before = desk.engine.steps();
+    let before = desk.engine.survey().steps();
     let mut holds = holder;
     for next in &waiting[..100] {
         desk.says(holds, "UNWATCH\r\n");
@@ -63,8 +63,8 @@ fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_clie
         assert_eq!(desk.hears(*next), "+OK\r\n");
         holds = *next;
     }
-    assert_eq!(desk.engine.census().lease_waiters, 3900);
-    let steps = desk.engine.steps() - before;
+    assert_eq!(desk.engine.survey().census().lease_waiters, 3900);
+    let steps = desk.engine.survey().steps() - before;
     assert!(steps <= 400, "{steps} steps for 100 leases");
 }
 
@@ -149,19 +149,19 @@ fn dbs_that_do_not_exist_cost_those_who_ask_for_them_and_are_forgotten() {
         assert!(heard.starts_with("-ERR DB index"), "{heard}");
         desk.now += Duration::from_millis(20);
         // Those of the last second, and what came since they were looked at.
-        let contexts = desk.engine.census().contexts;
+        let contexts = desk.engine.survey().census().contexts;
         assert!(contexts < 200, "{contexts} contexts");
     }
     // What nobody wants any more is seen by the first one.
     asks(&mut desk, &mut server, client, "GET a\r\n");
-    let before = desk.engine.steps();
+    let before = desk.engine.survey().steps();
     for _ in 0..100 {
         assert_eq!(
             asks(&mut desk, &mut server, client, "GET a\r\n"),
             "$1\r\na\r\n"
         );
     }
-    assert_eq!(desk.engine.steps() - before, 0);
+    assert_eq!(desk.engine.survey().steps() - before, 0);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn two_hundred_contexts_in_use_are_kept_and_cost_nothing() {
         );
     }
     asks(&mut desk, &mut server, client, "GET a\r\n");
-    assert_eq!(desk.engine.census().contexts, 201);
-    let before = desk.engine.steps();
+    assert_eq!(desk.engine.survey().census().contexts, 201);
+    let before = desk.engine.survey().steps();
     for _ in 0..100 {
         desk.sleeps(Duration::from_millis(100));
         assert_eq!(
@@ -190,12 +190,12 @@ fn two_hundred_contexts_in_use_are_kept_and_cost_nothing() {
             "$1\r\na\r\n"
         );
     }
-    let steps = desk.engine.steps() - before;
+    let steps = desk.engine.survey().steps() - before;
     assert!(
         steps < 300,
         "{steps} steps for 100 requests over ten seconds"
     );
-    assert_eq!(desk.engine.census().contexts, 201);
+    assert_eq!(desk.engine.survey().census().contexts, 201);
 }
 
 #[test]
@@ -218,18 +218,18 @@ fn users_that_come_and_go_are_forgotten_with_their_contexts_and_may_come_again()
         );
         desk.engine.client_gone(client, desk.now);
         desk.sleeps(Duration::from_millis(20));
-        let census = desk.engine.census();
+        let census = desk.engine.survey().census();
         most = (census.contexts.max(most.0), census.credentials.max(most.1));
     }
     assert!(most.0 < 100 && most.1 < 100, "{most:?} contexts and users");
     assert!(asks(&mut desk, &mut server, stays, "GET a\r\n").ends_with("$1\r\na\r\n"));
     // Another password makes nobody another user.
-    let before = desk.engine.census().credentials;
+    let before = desk.engine.survey().census().credentials;
     for password in 0..100 {
         let login = format!("AUTH stays {password}\r\n");
         assert_eq!(asks(&mut desk, &mut server, stays, &login), "+OK\r\n");
     }
-    assert!(desk.engine.census().credentials <= before);
+    assert!(desk.engine.survey().census().credentials <= before);
 }
 
 /// What one turn may look at of what waits: the first 32 in vain and as many further behind, and again
@@ -250,7 +250,7 @@ fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_ti
     for (db, other) in (1..).zip(&waiting) {
         desk.says(*other, &format!("SELECT {db}\r\n"));
     }
-    let before = (desk.engine.steps(), desk.turns);
+    let before = (desk.engine.survey().steps(), desk.turns);
     for _ in 0..100 {
         desk.now += Duration::from_micros(100);
         desk.says(client, "GET a\r\n");
@@ -258,7 +258,10 @@ fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_ti
         desk.answers(pipe, b"$1\r\na\r\n");
         assert_eq!(desk.hears(client), "$1\r\na\r\n");
     }
-    let (steps, turns) = (desk.engine.steps() - before.0, desk.turns - before.1);
+    let (steps, turns) = (
+        desk.engine.survey().steps() - before.0,
+        desk.turns - before.1,
+    );
     assert!(steps <= turns * LOOKS_MAX, "{steps} steps in {turns} turns");
     for leaves in waiting.drain(..700) {
         desk.engine.client_gone(leaves, desk.now);
@@ -283,14 +286,17 @@ fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
     let mut desk = Desk::new(4, without_alarms);
     desk.lets_users_log_in();
     let waiting: Vec<ClientId> = (0..2000).map(|_| desk.client()).collect();
-    let before = (desk.engine.steps(), desk.turns);
+    let before = (desk.engine.survey().steps(), desk.turns);
     for (user, client) in waiting.iter().enumerate() {
         desk.says(*client, &format!("AUTH user{} secret\r\n", user / 2));
     }
-    assert_eq!(desk.engine.census().logins, 1000);
+    assert_eq!(desk.engine.survey().census().logins, 1000);
     // No dial comes to anything.
     desk.sleeps(Duration::from_secs(4));
-    let (steps, turns) = (desk.engine.steps() - before.0, desk.turns - before.1);
+    let (steps, turns) = (
+        desk.engine.survey().steps() - before.0,
+        desk.turns - before.1,
+    );
     let told = 2 * waiting.len() as u64;
     assert!(
         steps <= turns * LOOKS_MAX + told,
@@ -299,7 +305,7 @@ fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
     for client in waiting {
         assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
     }
-    assert_eq!(desk.engine.census().logins, 0);
+    assert_eq!(desk.engine.survey().census().logins, 0);
 }
 
 /// How much each of the clients below has sent of a request.
@@ -325,7 +331,7 @@ fn however_many_clients_have_to_go_for_memory_a_turn_looks_at_all_of_them_once()
         sends_a_part(&mut desk, *client, SENT);
     }
     desk.turn();
-    assert_eq!((desk.gone.len(), desk.engine.steps()), (0, 0));
+    assert_eq!((desk.gone.len(), desk.engine.survey().steps()), (0, 0));
     // Each of them is one too many, and one that grows while they come has the most by then.
     let (grows, others) = clients[CLIENTS / 2..].split_first().unwrap();
     for (at, client) in others.iter().enumerate() {
@@ -334,14 +340,14 @@ fn however_many_clients_have_to_go_for_memory_a_turn_looks_at_all_of_them_once()
             sends_a_part(&mut desk, *grows, 4 * SENT);
         }
     }
-    let (steps, turns) = (desk.engine.steps(), desk.turns);
+    let (steps, turns) = (desk.engine.survey().steps(), desk.turns);
     desk.turn();
     assert!(steps <= CLIENTS as u64, "{steps} steps in one turn");
     assert!(desk.gone.contains(grows), "who has the most stays");
     assert_eq!(desk.gone.len(), CLIENTS / 2, "nobody else goes");
-    let held = desk.engine.census().buffered_bytes;
+    let held = desk.engine.survey().census().buffered_bytes;
     assert!(held <= CLIENTS / 2 * SENT, "{held} bytes are held");
-    let steps = desk.engine.steps() - steps;
+    let steps = desk.engine.survey().steps() - steps;
     assert_eq!(steps, 0, "and {} turns after it none", desk.turns - turns);
 }
 

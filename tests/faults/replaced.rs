@@ -11,7 +11,7 @@ use narrows::runtime::settings::{Listen, Settings};
 use narrows::session::Access;
 use narrows::topology::ServerAddress;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc;
 
 use crate::load::UNKNOWN;
 use crate::role::role;
@@ -21,7 +21,7 @@ use crate::support::{Conn, PATIENCE, RedisServer, wait_until};
 fn settings_for(server: &RedisServer) -> Settings {
     Settings {
         listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
-        backend: ServerAddress::Unix(server.socket().into()),
+        backend: ServerAddress::Unix(server.socket()),
         workers: 2,
         ..Settings::default()
     }
@@ -30,14 +30,14 @@ fn settings_for(server: &RedisServer) -> Settings {
 /// narrows in a thread of this process, which is its control thread.
 struct Inside {
     address: String,
-    reloads: UnboundedSender<Settings>,
+    reloads: mpsc::Sender<Settings>,
     thread: JoinHandle<bool>,
 }
 
 impl Inside {
     fn in_front_of(server: &RedisServer) -> Self {
         let settings = settings_for(server);
-        let (reloads, mut asked) = unbounded_channel();
+        let (reloads, mut asked) = mpsc::channel(4);
         let (told, addresses) = channel();
         let live = async move {
             let narrows = runtime::start(settings, rules()).unwrap();
@@ -60,7 +60,7 @@ impl Inside {
 
     /// Another server takes the place of the one there was.
     fn goes_to(&self, server: &RedisServer) {
-        self.reloads.send(settings_for(server)).unwrap();
+        self.reloads.blocking_send(settings_for(server)).unwrap();
     }
 
     /// Whether it has ended with everything done.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use narrows::engine::Rules;
+use narrows::engine::{Mail, Rules};
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, Account, AuthMode};
 
@@ -59,7 +59,7 @@ impl World {
         self.rules = Arc::new(rules);
         for w in 0..self.workers.len() {
             let rules = Arc::clone(&self.rules);
-            self.workers[w].engine.rules_changed(rules, self.now);
+            self.workers[w].engine.mail(Mail::Rules(rules), self.now);
         }
         self.note("another user", &[user]);
     }
@@ -78,7 +78,7 @@ impl World {
                 && link.input.is_empty()
                 && link.out.is_empty()
                 && matches!(link.state, State::Well);
-            let taken_for = self.workers[*w].engine.taken_for(*id);
+            let taken_for = self.workers[*w].engine.survey().taken_for(*id);
             let Some(taken_for) = taken_for.filter(|_| settled) else {
                 continue;
             };

@@ -1,6 +1,7 @@
 //! What follows the storm: calm in which every request has to be answered, and the end, after
 //! which nothing may be left and the data must be what clients were told.
 
+use narrows::engine::Mail;
 use std::time::Duration;
 
 use narrows::telemetry::Undelivered;
@@ -57,7 +58,7 @@ impl World {
             if self.step - began > SWEEPS_MAX {
                 return Err(format!(
                     "it never ends: {:?}",
-                    self.workers[0].engine.census()
+                    self.workers[0].engine.survey().census()
                 ));
             }
             if over(self) {
@@ -100,7 +101,7 @@ impl World {
         self.note("calm", b"");
         for w in 0..self.workers.len() {
             let endpoint = self.topology.endpoint();
-            (self.workers[w].engine).health_checked(endpoint, true, self.now);
+            (self.workers[w].engine).mail(Mail::Health(endpoint, true), self.now);
         }
     }
 
@@ -163,8 +164,8 @@ impl World {
                 "client {} waits for ever for {:?}: {}; {:?}",
                 a.number,
                 a.pending.front(),
-                self.workers[a.worker].engine.how_it_stands(a.key),
-                self.workers[a.worker].engine.census()
+                self.workers[a.worker].engine.survey().how_it_stands(a.key),
+                self.workers[a.worker].engine.survey().census()
             ),
             None => "somebody is not read any more".to_owned(),
         })
@@ -212,7 +213,7 @@ impl World {
     pub fn begin_drain(&mut self) {
         self.draining = true;
         for w in 0..self.workers.len() {
-            self.workers[w].engine.drain(self.now);
+            self.workers[w].engine.mail(Mail::Drain, self.now);
         }
     }
 
@@ -233,7 +234,7 @@ impl World {
             self.workers[w].engine.client_gone(key, self.now);
         }
         let unanswered = |world: &Self| {
-            let in_flight = |w: &super::world::Worker| w.engine.census().in_flight;
+            let in_flight = |w: &super::world::Worker| w.engine.survey().census().in_flight;
             world.workers.iter().map(in_flight).sum::<usize>()
         };
         self.settle(|_| false)?;
@@ -246,7 +247,7 @@ impl World {
         }
         let mut backends = 0;
         for worker in &self.workers {
-            let census = worker.engine.census();
+            let census = worker.engine.survey().census();
             backends += census.backends;
             let left = census.clients
                 + census.in_flight

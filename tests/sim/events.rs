@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use narrows::admission::Permit;
-use narrows::engine::BackendId;
+use narrows::engine::{BackendId, Mail};
 use narrows::topology::EndpointId;
 
 use super::server::State;
-use super::world::{Conn, Mail, World};
+use super::world::{Conn, Letter, World};
 
 /// How a dial ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl World {
             .map(|(key, _)| *key)?;
         let conn = self.conns.get_mut(&(w, id))?;
         let engine = &mut self.workers[w].engine;
-        if !engine.has_backend(id) {
+        if !engine.survey().has_backend(id) {
             self.conns.remove(&(w, id));
         } else if conn.end == DialEnd::Refused || !self.server.accepts() {
             self.conns.remove(&(w, id));
@@ -196,7 +196,7 @@ impl World {
         let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
             return false;
         };
-        link.is_left = self.workers[key.0].engine.is_cleaning(key.1);
+        link.is_left = self.workers[key.0].engine.survey().is_cleaning(key.1);
         self.server.now = self.now;
         let mut executed = 0;
         while executed < most && link.execute(&mut self.server, &mut self.ledger) {
@@ -244,7 +244,7 @@ impl World {
         let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
         self.workers[w].engine.backend_bytes(id, &bytes, self.now);
         self.note(&format!("{w} {id:?} hears"), &bytes);
-        if found_out && self.workers[w].engine.has_backend(id) {
+        if found_out && self.workers[w].engine.survey().has_backend(id) {
             let text = format!("{w} {id:?} is out of step, and the check did not find it");
             self.ledger.offend(text);
         }
@@ -258,11 +258,11 @@ impl World {
         let (_, w, mail) = self.mail.remove(at);
         let engine = &mut self.workers[w].engine;
         match mail {
-            Mail::Commands => engine.commands_learned(now),
-            Mail::PlaceWanted => engine.place_wanted(now),
-            Mail::Answer(ticket, reply) => engine.answered(ticket, reply, now),
-            Mail::Question(asker, ticket, question) => {
-                engine.asked((asker, ticket), &question, now);
+            Letter::Commands => engine.mail(Mail::CommandsLearned, now),
+            Letter::PlaceWanted => engine.mail(Mail::PlaceWanted, now),
+            Letter::Answer(ticket, reply) => engine.mail(Mail::Answered(ticket, reply), now),
+            Letter::Question(asker, ticket, question) => {
+                engine.mail(Mail::Asked((asker, ticket), question), now);
             }
         }
         Some(w)
@@ -270,7 +270,10 @@ impl World {
 
     /// When something will happen by itself.
     pub fn next_moment(&self) -> Option<Duration> {
-        let alarms = self.workers.iter().filter_map(|w| w.engine.alarm());
+        let alarms = self
+            .workers
+            .iter()
+            .filter_map(|w| w.engine.survey().alarm());
         let mail = self.mail.iter().map(|(due, _, _)| *due);
         let dialling = |conn: &&Conn| conn.link.is_none();
         let dials = self.conns.values().filter(dialling).map(|conn| conn.due);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use narrows::engine::BackendId;
+use narrows::engine::{BackendId, Mail};
 use narrows::topology::ServerAddress;
 
 use super::server::{Pause, State};
@@ -80,7 +80,7 @@ impl World {
         self.note("says +OK to nobody", format!("{w} {id:?}").as_bytes());
         let engine = &mut self.workers[w].engine;
         engine.backend_bytes(id, b"+OK\r\n", self.now);
-        if engine.has_backend(id) {
+        if engine.survey().has_backend(id) {
             let text = "a reply to nobody was accepted".to_owned();
             self.ledger.offend(text);
         }
@@ -121,7 +121,8 @@ impl World {
     fn replace(&mut self) {
         self.topology = self.topology.replaced_by(ServerAddress::default());
         for worker in &mut self.workers {
-            worker.engine.topology_changed(&self.topology, self.now);
+            let topology = std::sync::Arc::new(self.topology.clone());
+            worker.engine.mail(Mail::Topology(topology), self.now);
         }
         self.note("replaced", b"");
     }

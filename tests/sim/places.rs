@@ -54,7 +54,7 @@ fn waits_with(actor: &Actor) -> Option<Tag> {
 /// Whether it is this request for which its client stands in line, and not another behind it: what has
 /// been answered is not heard yet.
 fn stands_with(engine: &Engine, actor: &Actor, tag: Tag) -> bool {
-    let (text, request) = (tag.text(), engine.stands_in_line_with(actor.key));
+    let (text, request) = (tag.text(), engine.survey().stands_in_line_with(actor.key));
     request.is_some_and(|request| {
         let mut words = request.split(|byte| *byte == b'\n');
         words.any(|word| word.trim_ascii_end() == text.as_bytes())

@@ -1,7 +1,7 @@
 //! The course of one simulation: a storm of random events and faults, step by step, and then
 //! what `calm` has.
 
-use narrows::engine::BackendId;
+use narrows::engine::{BackendId, Mail};
 
 use super::actor::Actor;
 use super::models::LISTS;
@@ -161,7 +161,7 @@ impl World {
         }
         let w = self.chance.below(self.workers.len());
         let endpoint = self.topology.endpoint();
-        (self.workers[w].engine).health_checked(endpoint, answering, self.now);
+        (self.workers[w].engine).mail(Mail::Health(endpoint, answering), self.now);
     }
 
     /// The operator changes the settings, but for those that the oracle goes by.
@@ -188,7 +188,7 @@ impl World {
         self.rules = std::sync::Arc::new(rules);
         for w in 0..self.workers.len() {
             let rules = std::sync::Arc::clone(&self.rules);
-            self.workers[w].engine.rules_changed(rules, self.now);
+            self.workers[w].engine.mail(Mail::Rules(rules), self.now);
         }
         self.note("new rules", b"");
     }

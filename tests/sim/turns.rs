@@ -43,7 +43,7 @@ impl World {
                         "{tag:?} in {:?} is starved: it waits since {since:?}, now is {:?}; {:?}",
                         actor.setting,
                         self.now,
-                        self.workers[actor.worker].engine.census()
+                        self.workers[actor.worker].engine.survey().census()
                     ));
                 }
             }

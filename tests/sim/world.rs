@@ -39,7 +39,7 @@ pub struct Conn {
 }
 
 /// A message on its way to a worker.
-pub enum Mail {
+pub enum Letter {
     Commands,
     PlaceWanted,
     Question(usize, u64, Question),
@@ -166,7 +166,7 @@ pub struct World {
     pub workers: Vec<Worker>,
     pub conns: BTreeMap<(usize, BackendId), Conn>,
     pub actors: Vec<Actor>,
-    pub mail: Vec<(Duration, usize, Mail)>,
+    pub mail: Vec<(Duration, usize, Letter)>,
     /// No faults any more.
     pub calm: bool,
     /// Step of the last loss of a connection.
@@ -285,7 +285,7 @@ impl World {
         self.ledger.now = self.now;
         for _ in 0..100 {
             self.turn(w);
-            if !self.workers[w].engine.is_unfinished() {
+            if !self.workers[w].engine.survey().is_unfinished() {
                 self.look_at_line(w);
                 return;
             }
@@ -305,8 +305,8 @@ impl World {
         self.write_backends(w);
         self.check_permits();
         self.check_beliefs();
-        if self.step.is_multiple_of(16) && !self.workers[w].engine.census().totals_agree {
-            let census = self.workers[w].engine.census();
+        if self.step.is_multiple_of(16) && !self.workers[w].engine.survey().census().totals_agree {
+            let census = self.workers[w].engine.survey().census();
             self.ledger
                 .offend(format!("totals have drifted: {census:?}"));
         }
@@ -334,25 +334,25 @@ impl World {
                 Effect::LearnCommands => {
                     if self.calm || self.chance.hits(80) {
                         let due = self.now + self.chance.micros(3000);
-                        self.mail.push((due, w, Mail::Commands));
+                        self.mail.push((due, w, Letter::Commands));
                     }
                 }
                 Effect::WantPlace => {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
                         let due = self.now + self.chance.micros(3000);
-                        self.mail.push((due, other, Mail::PlaceWanted));
+                        self.mail.push((due, other, Letter::PlaceWanted));
                     }
                 }
                 Effect::Answer(asker, ticket, reply) => {
                     let due = self.now + self.chance.micros(2000);
                     if self.calm || self.chance.hits(95) {
-                        self.mail.push((due, asker, Mail::Answer(ticket, reply)));
+                        self.mail.push((due, asker, Letter::Answer(ticket, reply)));
                     }
                 }
                 Effect::Ask(ticket, question) => {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
                         let due = self.now + self.chance.micros(3000);
-                        let mail = Mail::Question(w, ticket, question.clone());
+                        let mail = Letter::Question(w, ticket, question.clone());
                         if self.calm || self.chance.hits(90) {
                             self.mail.push((due, other, mail));
                         }

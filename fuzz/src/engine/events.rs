@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use narrows::engine::{Accepted, BackendId, Question, Reply};
-use narrows::topology::ServerAddress;
+use narrows::engine::{Accepted, BackendId, Mail, Question, Reply};
 
 use super::actor::{Actor, TAG_BEGIN};
 use super::rules;
@@ -38,7 +37,7 @@ impl World {
             27 => self.jump(u)?,
             28 => {
                 let endpoint = self.topology.endpoint();
-                (self.engine).health_checked(endpoint, u.arbitrary()?, self.now);
+                (self.engine).mail(Mail::Health(endpoint, u.arbitrary()?), self.now);
             }
             29 => self.post(u)?,
             30 => self.haunt(u)?,
@@ -182,7 +181,7 @@ impl World {
     }
 
     fn opened(&mut self, id: BackendId) {
-        if self.engine.has_backend(id) {
+        if self.engine.survey().has_backend(id) {
             if let Some(conn) = self.conns.get_mut(&id) {
                 conn.link = Some(Link::default());
             }
@@ -286,7 +285,7 @@ impl World {
     /// The clock jumps to the next alarm, or past it, or far.
     fn jump(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let past = *u.choose(&[0, 1, 2_000_000, 86_400_000_000])?;
-        let alarm = self.engine.alarm().unwrap_or(self.now);
+        let alarm = self.engine.survey().alarm().unwrap_or(self.now);
         self.now = self.now.max(alarm) + Duration::from_micros(past);
         Ok(())
     }
@@ -297,19 +296,20 @@ impl World {
         if let Some((ticket, question)) = self.questions.pop_front()
             && !lost
         {
-            self.engine.answered(ticket, reply_to(&question), self.now);
+            self.engine
+                .mail(Mail::Answered(ticket, reply_to(&question)), self.now);
             // The same kind of question from the other side.
-            self.engine.asked((1, 0), &question, self.now);
+            self.engine.mail(Mail::Asked((1, 0), question), self.now);
         }
         if std::mem::take(&mut self.commands_asked) {
-            self.engine.commands_learned(self.now);
+            self.engine.mail(Mail::CommandsLearned, self.now);
         }
         Ok(())
     }
 
     /// Late news of what is gone find nothing.
     fn haunt(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let before = self.engine.census();
+        let before = self.engine.survey().census();
         if let Some(id) = self.closed.last().copied() {
             self.engine.backend_bytes(id, b"+OK\r\n", self.now);
             self.engine.backend_wrote(id, 1, self.now);
@@ -323,8 +323,9 @@ impl World {
         }
         // Of a question that was never put.
         let ticket = u64::MAX - u64::from(u.arbitrary::<u8>()?);
-        self.engine.answered(ticket, Reply::Killed(1), self.now);
-        let after = self.engine.census();
+        self.engine
+            .mail(Mail::Answered(ticket, Reply::Killed(1)), self.now);
+        let after = self.engine.survey().census();
         assert_eq!(
             (before.clients, before.backends, before.in_flight),
             (after.clients, after.backends, after.in_flight)
@@ -335,13 +336,10 @@ impl World {
     /// New rules, or the beginning of the end.
     fn operate(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         if u.ratio(1, 8)? {
-            self.engine.drain(self.now);
-        } else if u.ratio(1, 8)? {
-            self.topology = self.topology.replaced_by(ServerAddress::default());
-            self.engine.topology_changed(&self.topology, self.now);
+            self.engine.mail(Mail::Drain, self.now);
         } else {
             let rules = Arc::new(rules::draw(u)?);
-            self.engine.rules_changed(rules, self.now);
+            self.engine.mail(Mail::Rules(rules), self.now);
         }
         Ok(())
     }
@@ -360,7 +358,7 @@ impl World {
         }
         self.pump();
         self.settle();
-        let census = self.engine.census();
+        let census = self.engine.survey().census();
         let left = census.clients
             + census.in_flight
             + census.waiting_clients
@@ -371,9 +369,9 @@ impl World {
             + census.gathers;
         assert_eq!(left, 0, "something is left: {census:?}");
         assert_eq!(census.backends, self.conns.len());
-        self.engine.close_backends(self.now);
+        self.engine.mail(Mail::CloseBackends, self.now);
         self.pump();
-        assert_eq!(self.engine.census().backends, 0);
+        assert_eq!(self.engine.survey().census().backends, 0);
         assert_eq!(self.budget.held(), 0, "a permit is not returned");
     }
 
@@ -394,7 +392,7 @@ impl World {
             }
             self.questions.clear();
             if std::mem::take(&mut self.commands_asked) {
-                self.engine.commands_learned(self.now);
+                self.engine.mail(Mail::CommandsLearned, self.now);
             }
             self.pump();
             let unread = |link: &Link| !link.input.is_empty();
@@ -402,7 +400,7 @@ impl World {
                 .conns
                 .values()
                 .any(|conn| conn.link.as_ref().is_some_and(unread));
-            match self.engine.alarm() {
+            match self.engine.survey().alarm() {
                 _ if moved => {}
                 Some(at) if at <= until => self.now = self.now.max(at),
                 _ => return,

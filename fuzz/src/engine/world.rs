@@ -88,12 +88,16 @@ impl World {
     pub fn pump(&mut self) {
         for _ in 0..TURNS_MAX {
             self.turn();
-            let due = self.engine.alarm().is_some_and(|at| at <= self.now);
-            if !due && !self.engine.is_unfinished() {
+            let due = self
+                .engine
+                .survey()
+                .alarm()
+                .is_some_and(|at| at <= self.now);
+            if !due && !self.engine.survey().is_unfinished() {
                 return self.check();
             }
         }
-        panic!("the engine spins: {:?}", self.engine.census());
+        panic!("the engine spins: {:?}", self.engine.survey().census());
     }
 
     fn turn(&mut self) {
@@ -108,7 +112,7 @@ impl World {
     }
 
     fn check(&self) {
-        let census = self.engine.census();
+        let census = self.engine.survey().census();
         assert!(census.totals_agree, "totals have drifted: {census:?}");
         assert!(self.budget.held() <= self.budget.total());
         assert_eq!(self.budget.held() as usize, self.conns.len(), "permits");

@@ -61,7 +61,7 @@ impl LoginCheck {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct LoginChecks {
+pub struct Auth {
     all: SlotMap<LoginId, LoginCheck>,
     by_login: BTreeMap<Arc<BackendLogin>, LoginId>,
     by_age: BTreeSet<(Duration, LoginId)>,
@@ -69,7 +69,7 @@ pub struct LoginChecks {
     bytes: usize,
 }
 
-impl LoginChecks {
+impl Auth {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()
@@ -201,7 +201,7 @@ mod tests {
         let mut keys: SlotMap<ClientId, ()> = SlotMap::with_key();
         let clients: Vec<ClientId> = (0..4).map(|_| keys.insert(())).collect();
         let at = Duration::from_secs;
-        let mut checks = LoginChecks::default();
+        let mut checks = Auth::default();
         let one = checks.begin(login(1), None, at(1));
         let two = checks.begin(login(2), None, at(2));
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
         };
         let mut keys: SlotMap<ClientId, ()> = SlotMap::with_key();
         let at = Duration::from_secs;
-        let mut checks = LoginChecks::default();
+        let mut checks = Auth::default();
         let check = checks.begin(login, None, at(0));
         let clients: Vec<ClientId> = (1..5)
             .map(|since| {

@@ -16,7 +16,7 @@ use super::head::InputHead;
 use super::hold::Ending;
 use super::input::Input;
 use super::outbox::Outbox;
-use super::upload::Stream;
+use super::stream::Stream;
 
 /// See the module.
 #[derive(Debug)]

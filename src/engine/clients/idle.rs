@@ -2,6 +2,8 @@
 //! client is looked at when its time may be over and not before, so ten thousand that are idle
 //! cost nothing until then.
 
+use crate::telemetry::Leave;
+
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
@@ -91,6 +93,37 @@ impl Clients {
     /// How many clients are to be looked at.
     pub fn looks_len(&self) -> usize {
         self.looks.len()
+    }
+
+    /// As in Redis without a word (`clientsCronHandleTimeout`, timeout.c).
+    pub fn close_over(&mut self, cx: &mut Cx, id: ClientId, over: Over) {
+        let Some(client) = self.get(id) else {
+            return;
+        };
+        let (client_id, addr) = (client.session.id, client.address.peer());
+        let why = match over {
+            Over::Login => {
+                let key = "clients.handshake_timeout";
+                tracing::debug!(client_id, addr, key, "client closed: it has not logged in");
+                Leave::Login
+            }
+            Over::Idle => {
+                let key = "clients.idle_timeout";
+                tracing::debug!(client_id, addr, key, "client closed: idle");
+                Leave::Idle
+            }
+            Over::HeldUp => {
+                let key = "clients.output_bytes_max";
+                tracing::warn!(
+                    client_id,
+                    addr,
+                    key,
+                    "client closed: it does not read its replies"
+                );
+                Leave::OutputLimit
+            }
+        };
+        self.close_for(cx, id, why);
     }
 }
 

@@ -11,7 +11,9 @@ use crate::engine::slot::Receiver;
 use crate::resp::{Protocol, Refusal, write};
 use crate::session::settle::{Settling, Unanswered};
 use crate::session::{Mark, exec_reply};
+use crate::telemetry::Leave;
 
+use super::hold::Ending;
 use super::{Client, Clients};
 
 impl Clients {
@@ -117,6 +119,27 @@ impl Clients {
     pub fn hears_what_is_inside(&mut self, id: ClientId, reply: &[u8]) {
         if let Some(told) = exec_reply::pushes(reply) {
             self.reply_with(id, |out| out.extend_from_slice(&told));
+        }
+    }
+
+    pub fn too_far_behind(&mut self, cx: &mut Cx, owner: ClientId, limit_bytes: usize) {
+        let client_id = self.get(owner).map(|client| client.session.id);
+        let key = "clients.output_subscriber_bytes_max";
+        tracing::warn!(
+            client_id,
+            key,
+            limit_bytes,
+            "client closed: it does not read what it has subscribed to"
+        );
+        self.close_for(cx, owner, Leave::OutputLimit);
+    }
+
+    /// The backend of a client's feed is lost: some of it may have been missed, so the client is
+    /// disconnected, as Redis itself would have done. Nothing is said to it any more.
+    pub fn feed_lost(&mut self, cx: &mut Cx, owner: ClientId) {
+        if self.has_live_feed(owner) {
+            self.leaves_for(owner, Leave::BackendLost);
+            self.end(cx, owner, Ending::AfterReplies(Box::default()));
         }
     }
 }

@@ -4,6 +4,7 @@
 mod client;
 mod commands;
 pub mod debtors;
+mod ending;
 mod head;
 pub mod hold;
 mod holds;
@@ -15,6 +16,8 @@ mod local;
 mod outbox;
 mod pauses;
 mod reading;
+mod refuse;
+mod stream;
 mod upload;
 mod users;
 mod view;
@@ -27,6 +30,8 @@ use outbox::BufferStore;
 use slotmap::SlotMap;
 
 use crate::admission::Paused;
+use crate::engine::event::EngineEvent;
+use crate::session::state::NameOf;
 
 use super::cx::Cx;
 use super::key::ClientId;
@@ -36,7 +41,8 @@ use self::debtors::Debtors;
 pub use client::{Accepted, Client};
 pub use idle::Over;
 pub use list::{is_blocked, view};
-pub use upload::{Stream, Target, WINDOW, lookup};
+pub use stream::{Stream, Target};
+pub use upload::{WINDOW, lookup};
 
 /// See the module.
 #[derive(Default)]
@@ -58,12 +64,17 @@ pub struct Clients {
     command_waiters: Vec<(ClientId, Duration)>,
     /// When that was last asked for.
     commands_asked_at: Option<Duration>,
-    pub debtors: Debtors,
+    debtors: Debtors,
     /// When huge requests are judged by their speed.
     streams: BTreeSet<(Duration, ClientId)>,
 }
 
 impl Clients {
+    /// Who holds how much, if that is known.
+    pub fn debtors(&mut self) -> &mut Debtors {
+        &mut self.debtors
+    }
+
     /// A client has come.
     pub fn insert(&mut self, client: Client) -> ClientId {
         self.all.insert(client)
@@ -132,13 +143,23 @@ impl Clients {
         self.buffered_bytes
     }
 
-    /// A client's names are longer or shorter than those of so many bytes that it had. Whether they
-    /// are.
-    pub fn names_changed(&mut self, id: ClientId, bytes_before: usize) -> bool {
+    /// The names of a client are others than those of so many bytes that it had.
+    pub fn renamed(&mut self, cx: &mut Cx, id: ClientId, bytes_before: usize) {
         let names = self.get(id).map(|client| client.session.names_bytes());
         let now = names.unwrap_or_default();
         self.buffered_bytes = (self.buffered_bytes + now).saturating_sub(bytes_before);
-        now != bytes_before
+        if now != bytes_before {
+            cx.events.push_back(EngineEvent::HeldGrew(id));
+        }
+    }
+
+    /// A client is called so from now on.
+    pub fn rename(&mut self, cx: &mut Cx, id: ClientId, name: &[u8]) {
+        if let Some(client) = self.get_mut(id) {
+            let before = client.session.names_bytes();
+            client.session.set_name(NameOf::Client, name);
+            self.renamed(cx, id, before);
+        }
     }
 
     /// A client goes on as soon as what is being dealt with is done.

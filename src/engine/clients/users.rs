@@ -1,5 +1,7 @@
 //! Who a client is, and what its user may.
 
+use std::net::IpAddr;
+
 use crate::command::{Flags, Policy, Spec, Verdict};
 use crate::engine::Rules;
 use crate::engine::cx::Cx;
@@ -7,9 +9,10 @@ use crate::engine::key::ClientId;
 use crate::resp::Refusal;
 use crate::session::client_line::Address;
 use crate::session::{Account, AuthMode, ReplyMode};
-use crate::telemetry::Way;
+use crate::telemetry::door::TurnedAway;
+use crate::telemetry::{Leave, Way};
 
-use super::hold::Outcome;
+use super::hold::{Ending, Outcome};
 use super::{Client, Clients};
 
 impl Clients {
@@ -129,5 +132,60 @@ impl Clients {
             }
             Verdict::Allowed => None,
         }
+    }
+
+    /// Redis' own words for too many clients, and the end.
+    pub fn turn_away(&mut self, cx: &mut Cx, id: ClientId) {
+        let refusal = Refusal::MaxClients;
+        cx.counters.refused("max_clients_of_user");
+        if let Some(client) = self.get(id) {
+            let user = client.session.user().escape_ascii().to_string();
+            let addr = client.address.peer();
+            tracing::warn!(user, addr, "max number of clients of this user reached");
+        }
+        self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::UserLimit);
+        self.end(cx, id, Ending::AfterOutput);
+    }
+
+    /// Redis' own words in protected mode, and the end.
+    pub fn protect_from(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+        let refusal = Refusal::Protected;
+        cx.counters.refused(refusal.label());
+        cx.shared.door.turned_away(TurnedAway::Protected);
+        let (key, peer) = ("listen.allow_open", self.get(id));
+        let peer = peer.map(|client| client.address.peer());
+        tracing::debug!(peer, key, "a client of another machine is turned away");
+        self.reply_with(id, |out| refusal.write(out));
+        self.leaves_for(id, Leave::Refused);
+        self.end(cx, id, Ending::AfterOutput);
+        Outcome::Ended
+    }
+
+    pub fn not_blocked(&mut self, cx: &mut Cx, id: ClientId) -> Result<(), Outcome> {
+        let max = cx.rules.access.failures_max;
+        let address = self.get(id).map(Client::ip);
+        let blocked = |address: IpAddr| cx.shared.failures.is_blocked(address, max, cx.now);
+        match address.is_some_and(blocked) {
+            true => Err(self.refuse(cx, id, &Refusal::TooManyFailures)),
+            false => Ok(()),
+        }
+    }
+
+    /// It was told that it could not be carried out: what it has sent behind may have been meant for
+    /// another user.
+    pub fn not_logged_in(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        outcome: Outcome,
+        matters: bool,
+    ) -> Outcome {
+        if outcome == Outcome::Taken && matters {
+            self.leaves_for(id, Leave::Refused);
+            self.end(cx, id, Ending::AfterOutput);
+            return Outcome::Ended;
+        }
+        outcome
     }
 }

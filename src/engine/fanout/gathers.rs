@@ -8,17 +8,20 @@ use crate::engine::effect::Reply;
 use crate::engine::key::ClientId;
 
 use super::gather::Gather;
+use super::kill::Kill;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Gathers {
+pub struct Fanout {
     all: BTreeMap<u64, Gather>,
     due: BTreeSet<(Duration, u64)>,
     bytes: usize,
     last: u64,
+    /// `SCRIPT KILL` and its like that go before their turn.
+    kills: BTreeMap<ClientId, Kill>,
 }
 
-impl Gathers {
+impl Fanout {
     /// The number of the question that is asked next.
     pub fn number(&mut self) -> u64 {
         self.last += 1;
@@ -74,5 +77,24 @@ impl Gathers {
         let bytes: usize = self.all.values().map(Gather::held_bytes).sum();
         let due = |(ticket, one): (&u64, &Gather)| self.due.contains(&(one.deadline(), *ticket));
         bytes == self.bytes && self.due.len() == self.all.len() && self.all.iter().all(due)
+    }
+
+    /// How far what a client has sent before its turn has come.
+    pub fn kill(&self, id: &ClientId) -> Option<&Kill> {
+        self.kills.get(id)
+    }
+
+    pub fn kill_mut(&mut self, id: &ClientId) -> Option<&mut Kill> {
+        self.kills.get_mut(id)
+    }
+
+    /// What a client has asked for goes before its turn.
+    pub fn set_kill(&mut self, id: ClientId, kill: Kill) {
+        self.kills.insert(id, kill);
+    }
+
+    /// It has had its turn, or its client is gone.
+    pub fn end_kill(&mut self, id: &ClientId) -> Option<Kill> {
+        self.kills.remove(id)
     }
 }

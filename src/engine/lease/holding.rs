@@ -2,11 +2,11 @@
 //! takes the place of another, that none is dropped unseen, and that what is open on one is not
 //! forgotten with it.
 
-use crate::engine::key::BackendId;
+use crate::engine::key::{BackendId, ContextId};
 use crate::engine::planted::{self, Bug};
 use crate::session::LostBracket;
 
-use super::lent::{Clean, Lent};
+use super::lent::Lent;
 
 /// One client's exclusive use of one backend.
 ///
@@ -122,5 +122,27 @@ impl Vacancy<'_> {
             lent,
             ended: false,
         }));
+    }
+}
+
+/// What can be lent, as far as that matters when it comes back.
+pub trait Lendable {
+    /// Nothing is owed and nothing is half sent or half here.
+    fn is_quiet(&self) -> bool;
+    /// The context that it is in.
+    fn context(&self) -> ContextId;
+}
+
+/// Proof that a leased backend carries no trace of its client: nothing is in flight, all
+/// of it was written, no reply is under way, its context is the one it was lent in.
+#[derive(Debug)]
+pub struct Clean(());
+
+impl Clean {
+    /// The proof, if it is so: nothing of its client is left on `backend`, which is in `context`, the
+    /// client's.
+    pub fn prove(lease: &Lease, backend: &impl Lendable, context: ContextId) -> Option<Self> {
+        let clean = backend.is_quiet() && lease.lent.is_clean() && backend.context() == context;
+        clean.then_some(Self(()))
     }
 }

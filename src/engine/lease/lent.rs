@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::admission::Term;
 use crate::command::Pin;
 use crate::engine::context::Setting;
-use crate::engine::key::ContextId;
 use crate::engine::pause::PauseOrder;
 use crate::engine::planted::{self, Bug};
 use crate::engine::slot::Access;
@@ -14,7 +13,6 @@ use crate::session::{Bracket, LostBracket, Pins};
 use crate::telemetry::Way;
 
 use super::feed::Feed;
-use super::holding::Lease;
 use super::wait::Wait;
 
 /// What a backend is lent for. Each has a bound of its own.
@@ -213,27 +211,5 @@ impl Lent {
         let over = self.feed.as_ref().is_none_or(|feed| feed.is_over());
         (!self.is_kept() && !self.bracket.is_in_doubt() && self.switch.is_none() && over)
             || planted::has(Bug::LeaseDirty)
-    }
-}
-
-/// What can be lent, as far as that matters when it comes back.
-pub trait Lendable {
-    /// Nothing is owed and nothing is half sent or half here.
-    fn is_quiet(&self) -> bool;
-    /// The context that it is in.
-    fn context(&self) -> ContextId;
-}
-
-/// Proof that a leased backend carries no trace of its client: nothing is in flight, all
-/// of it was written, no reply is under way, its context is the one it was lent in.
-#[derive(Debug)]
-pub struct Clean(());
-
-impl Clean {
-    /// The proof, if it is so: nothing of its client is left on `backend`, which is in `context`, the
-    /// client's.
-    pub fn prove(lease: &Lease, backend: &impl Lendable, context: ContextId) -> Option<Self> {
-        let clean = backend.is_quiet() && lease.lent.is_clean() && backend.context() == context;
-        clean.then_some(Self(()))
     }
 }

@@ -1,8 +1,9 @@
 //! How many backends are lent for what, and who waits for one.
 
-pub mod counts;
-pub mod lease_line;
+mod counts;
+mod lease_line;
 mod places;
+mod waiting;
 
 use self::counts::LeaseCounts;
 use self::lease_line::LeaseLine;
@@ -11,6 +12,6 @@ use self::lease_line::LeaseLine;
 #[derive(Default)]
 pub struct Leases {
     /// Those who wait.
-    pub line: LeaseLine,
-    pub counts: LeaseCounts,
+    line: LeaseLine,
+    counts: LeaseCounts,
 }

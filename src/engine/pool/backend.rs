@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::engine::context::{Contexts, Within};
 use crate::engine::key::{ClientId, ContextId, CredentialId, EndpointId, LoginId, PoolKey};
-use crate::engine::lease::lent::{LeaseFor, Lendable};
+use crate::engine::lease::holding::Lendable;
+use crate::engine::lease::lent::LeaseFor;
 use crate::engine::planted::{self, Bug};
 use crate::engine::slot::{Access, Receiver, Slot};
 use crate::resp::ReplyScanner;

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use crate::resp::write;
 
-use super::backend::{Backend, Phase, Rotation};
-
 /// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
 /// those that only commands on data get. One that does not know the command by this name, or
 /// with a word, cannot be checked.
@@ -53,20 +51,6 @@ impl Check {
             && self
                 .word
                 .is_some_and(|word| reply.get(5..29) == Some(text(word).as_bytes()))
-    }
-
-    /// When a backend that is never idle is due for one; `None` while one is under way or
-    /// must not be sent.
-    pub fn due(backend: &Backend, interval: Duration) -> Option<Duration> {
-        let shared = matches!(
-            backend.phase,
-            Phase::Pipe {
-                rotation: Rotation::Open,
-                ..
-            }
-        );
-        (shared && backend.check.word.is_none() && !interval.is_zero())
-            .then(|| backend.check.at + interval)
     }
 }
 

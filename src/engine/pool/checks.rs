@@ -1,5 +1,7 @@
 //! Checks of a backend: a `PING` with a word that no other reply holds.
 
+use std::time::Duration;
+
 use crate::engine::cx::Cx;
 use crate::engine::key::BackendId;
 use crate::engine::planted::{self, Bug};
@@ -7,6 +9,7 @@ use crate::engine::slot::Receiver;
 use crate::resp::write;
 
 use super::Pool;
+use super::backend::{Backend, Phase, Rotation};
 use super::check::{Check, is_answer, text};
 
 impl Pool {
@@ -41,5 +44,21 @@ impl Pool {
     pub fn is_in_step(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let word = self.backends.get_mut(id).and_then(|b| b.check.word.take());
         word.is_some_and(|word| is_answer(reply, word)) || planted::has(Bug::WordIgnored)
+    }
+}
+
+impl Backend {
+    /// When a backend that is never idle is due for one; `None` while one is under way or
+    /// must not be sent.
+    pub fn check_due(&self, interval: Duration) -> Option<Duration> {
+        let shared = matches!(
+            self.phase,
+            Phase::Pipe {
+                rotation: Rotation::Open,
+                ..
+            }
+        );
+        (shared && self.check.word.is_none() && !interval.is_zero())
+            .then(|| self.check.at + interval)
     }
 }

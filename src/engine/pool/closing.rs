@@ -11,7 +11,7 @@ use crate::engine::slot::Receiver;
 
 use super::Pool;
 use super::backend::{Backend, Next, Phase, Want};
-use super::due::is_idle;
+use super::idle::is_idle;
 use super::loss::Loss;
 
 /// What owed replies for so long and was lost then was most likely given up by stall detection or by

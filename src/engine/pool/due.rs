@@ -9,8 +9,7 @@ use crate::engine::slot::Slot;
 
 use super::Pool;
 use super::backend::{Backend, Phase, Rotation};
-use super::check::Check;
-use super::idle::Idle;
+use super::idle::{Idle, is_idle};
 use super::loss::Loss;
 
 /// The earliest of some moments.
@@ -103,7 +102,7 @@ impl Pool {
             }
             next.earliest(at);
         }
-        if let Some(at) = Check::due(backend, settings.pool.check_interval) {
+        if let Some(at) = backend.check_due(settings.pool.check_interval) {
             if at <= now {
                 return (Some(Due::Ping), None);
             }
@@ -167,8 +166,3 @@ pub enum Due {
 }
 
 pub const SECOND: Duration = Duration::from_secs(1);
-
-/// Whether a backend is in use by nobody, as far as traffic goes.
-pub fn is_idle(backend: &Backend) -> bool {
-    matches!(backend.phase, Phase::Spare | Phase::Pipe { .. }) && backend.is_quiet()
-}

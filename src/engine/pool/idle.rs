@@ -1,7 +1,10 @@
 //! What is idle, and how much of that is kept.
 
-use super::backend::{Backend, Phase};
-use super::due::is_idle;
+use super::Pool;
+use super::backend::{Backend, Phase, Want};
+use crate::engine::cx::Cx;
+use crate::engine::event::EngineEvent;
+use crate::engine::key::BackendId;
 
 /// The backends of a worker that carry nothing, and how many of them stay however long they do.
 pub struct Idle {
@@ -31,4 +34,45 @@ impl Idle {
 
 pub fn is_spare(backend: &Backend) -> bool {
     matches!(backend.phase, Phase::Spare)
+}
+
+impl Pool {
+    /// A clean backend that nobody holds. One that is kept back, or that was made for somebody, may be
+    /// awaited: that is for others to say.
+    pub fn make_spare(&mut self, cx: &mut Cx, id: BackendId) {
+        let Some(backend) = self.backends.get(id) else {
+            return;
+        };
+        let awaited = matches!(backend.made_for, Some(Want::Kill(_) | Want::Lease(_)));
+        if backend.kept_back || awaited {
+            return cx.events.push_back(EngineEvent::BackendMade(id));
+        }
+        self.is_anybodys(cx, id);
+    }
+
+    /// A clean backend that nobody in particular waits for.
+    pub fn is_anybodys(&mut self, cx: &mut Cx, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(id) else {
+            return;
+        };
+        assert!(
+            backend.is_quiet(),
+            "a backend that owes something is not spare"
+        );
+        backend.phase = Phase::Spare;
+        self.weights.touch_if_known(id);
+        backend.replies.let_pushes_nest(false);
+        backend.made_for = None;
+        backend.used_at = cx.now;
+        if backend.retire_at.is_some_and(|at| at <= cx.now) {
+            return self.retire(cx, id);
+        }
+        self.spares.push(id);
+        cx.wake_at(cx.now);
+    }
+}
+
+/// Whether a backend is in use by nobody, as far as traffic goes.
+pub fn is_idle(backend: &Backend) -> bool {
+    matches!(backend.phase, Phase::Spare | Phase::Pipe { .. }) && backend.is_quiet()
 }

@@ -67,14 +67,64 @@ impl Cancel {
 /// The waits that are being ended, by their backends.
 #[derive(Debug, Default)]
 pub struct Cancels {
-    pub all: BTreeMap<BackendId, Cancel>,
+    all: BTreeMap<BackendId, Cancel>,
     /// One of them has ended since it was last looked whether connections for that are still needed.
-    pub over: bool,
+    over: bool,
     /// What the server was asked and has not answered: on which backend, and of which.
-    pub asked: VecDeque<(BackendId, BackendId)>,
+    asked: VecDeque<(BackendId, BackendId)>,
 }
 
 impl Cancels {
+    /// The wait on this backend is being ended from now on.
+    pub fn begin(&mut self, id: BackendId, cancel: Cancel) {
+        self.all.insert(id, cancel);
+    }
+
+    pub fn get(&self, id: &BackendId) -> Option<&Cancel> {
+        self.all.get(id)
+    }
+
+    pub fn get_mut(&mut self, id: &BackendId) -> Option<&mut Cancel> {
+        self.all.get_mut(id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&BackendId, &Cancel)> {
+        self.all.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&BackendId, &mut Cancel)> {
+        self.all.iter_mut()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Cancel> {
+        self.all.values()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether one has ended since this was last asked.
+    pub fn take_over(&mut self) -> bool {
+        std::mem::take(&mut self.over)
+    }
+
+    /// The server is being asked, on this backend, to end those on these.
+    pub fn asked_on(&mut self, on: BackendId, waits: Vec<BackendId>) {
+        self.asked.extend(waits.into_iter().map(|id| (on, id)));
+    }
+
+    /// The oldest that it was asked about there and has not answered: it has now.
+    pub fn oldest_asked(&mut self, on: BackendId) -> Option<BackendId> {
+        let oldest = self.asked.iter().position(|(asked, _)| *asked == on)?;
+        self.asked.remove(oldest).map(|(_, id)| id)
+    }
+
+    /// Nothing that it was asked there is answered any more.
+    pub fn forget_asked(&mut self, on: BackendId) {
+        self.asked.retain(|(asked, _)| *asked != on);
+    }
+
     pub fn take(&mut self, id: BackendId) -> Option<Cancel> {
         let cancel = self.all.remove(&id)?;
         self.over = true;

@@ -3,19 +3,6 @@
 use crate::engine::slot::Access;
 use crate::session::waiting::Takes;
 
-/// Which request of a try a reply is to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// `MULTI`.
-    Multi,
-    /// The client's command.
-    Command,
-    /// `EXEC`.
-    Exec,
-    /// `XINFO STREAM`: where a stream ends.
-    End,
-}
-
 /// What is asked.
 #[derive(Debug)]
 pub enum What {

@@ -92,8 +92,11 @@ impl Has {
     }
 }
 
+/// What it is called, and how it comes about.
+type State = (&'static str, fn() -> Has);
+
 /// The states, each made anew for each cell, and the number of the next request in them.
-fn states() -> [(&'static str, fn() -> Has); 9] {
+fn states() -> [State; 9] {
     [
         ("nothing is open", Has::default),
         ("watching", || Has::default().ok(Mark::Watch, 1)),

@@ -1,0 +1,188 @@
+//! What other threads tell an engine: control, and the other workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::topology::Topology;
+
+use crate::session::info::{ClientFigures, ClosedClients};
+use crate::telemetry::Leave;
+
+use super::clients::hold::{Hold, Outcome};
+use super::clients::view;
+use super::effect::{Asker, Effect, NOBODY, Question, Reply};
+use super::fanout::gather::{Gather, Purpose};
+use super::key::{ClientId, EndpointId};
+use super::{Engine, Rules};
+
+/// One message.
+#[derive(Debug)]
+pub enum Mail {
+    /// Another worker's question, under its number there. The answer follows, at once or as soon as it
+    /// is known.
+    Asked(Asker, Question),
+    /// Another worker's answer to the question of this number.
+    Answered(u64, Reply),
+    /// Another worker cannot be asked the question of this number: it is answered without that one.
+    NotAsked(u64),
+    /// Another worker waits for a place in the budget.
+    PlaceWanted,
+    /// This server does, or does not, answer narrows' own health check. Told at each check that is
+    /// answered, and once when none is any more.
+    Health(EndpointId, bool),
+    /// The backend's `COMMAND` has been learned, or could not be: [`Mail::Rules`] came before if it was.
+    CommandsLearned,
+    /// The rules are these from now on.
+    Rules(Arc<Rules>),
+    /// The servers are there from now on.
+    Topology(Arc<Topology>),
+    /// Nothing new is begun: clients are closed as soon as they owe and are owed nothing.
+    Drain,
+    /// No client is left, and all backends are closed: replies that are still due would reach nobody.
+    CloseBackends,
+}
+
+/// Longest wait for the server to say whether a wait is ended.
+pub const UNBLOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest wait for the other workers.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Another thread tells this one something.
+    pub fn mail(&mut self, mail: Mail, now: Duration) {
+        self.advance_to(now);
+        match mail {
+            Mail::Asked(asker, Question::Unblock(id, with_error)) => {
+                self.blocking().unblock(id, with_error, asker);
+            }
+            Mail::Asked(asker, question) => {
+                let reply = self.answer(&question, now);
+                self.cx.reply_to(asker, reply);
+            }
+            Mail::Answered(ticket, reply) => self.queries().one_more(ticket, reply),
+            Mail::NotAsked(ticket) => self.queries().one_less(ticket),
+            // Looked at by the next timer.
+            Mail::PlaceWanted => self.cx.wake_at(now),
+            Mail::Health(endpoint, answering) => {
+                self.traffic().health_checked(endpoint, answering);
+            }
+            Mail::Topology(topology) => {
+                self.blocking().topology_changed(&topology);
+                self.dispatch();
+            }
+            Mail::CommandsLearned => self.clients.end_command_waits(),
+            Mail::Rules(rules) => self.blocking().rules_changed(rules),
+            Mail::Drain => self.blocking().drain(),
+            Mail::CloseBackends => self.pool.close_backends(&mut self.cx),
+        }
+    }
+
+    /// Puts `question` to all workers for `client`, whose later requests wait for it.
+    pub(super) fn gather(
+        &mut self,
+        client: ClientId,
+        question: Question,
+        mut purpose: Purpose,
+    ) -> Outcome {
+        let ticket = self.fanout.number();
+        // Before anything is answered: one that kills itself gets its answer first.
+        if let Some(client) = self.clients.get_mut(client) {
+            client.head.hold = Some(Hold::Gather(ticket));
+        }
+        let unblocks = matches!(question, Question::Unblock(..));
+        let patience = match unblocks {
+            true => UNBLOCK_PATIENCE,
+            false => PATIENCE,
+        };
+        let deadline = self.cx.now + patience;
+        let answer = match &mut purpose {
+            // Whether a wait is ended the server has to say, here as on other workers.
+            Purpose::Unblock => Reply::Killed(0),
+            Purpose::Exec(filling) => filling.take_own(),
+            _ => self.answer(&question, self.cx.now),
+        };
+        let missing = self.cx.workers.saturating_sub(usize::from(!unblocks));
+        let gather = Gather {
+            client,
+            bytes: purpose.held_bytes() + answer.held_bytes(),
+            purpose,
+            answer,
+            missing,
+            deadline,
+        };
+        self.fanout.add(ticket, gather);
+        if missing == 0 {
+            self.queries().finish(ticket);
+        } else {
+            let asked = (self.cx.worker, ticket);
+            if let Question::Unblock(id, with_error) = question {
+                self.blocking().unblock(id, with_error, asked);
+            }
+            self.cx.effects.push(Effect::Ask(ticket, question));
+            self.cx.wake_at(deadline);
+        }
+        Outcome::TakenAlone
+    }
+
+    /// This worker's own answer.
+    pub fn answer(&mut self, question: &Question, now: Duration) -> Reply {
+        self.cx.now = now;
+        match question {
+            Question::List(filter) => Reply::List(
+                self.clients
+                    .iter()
+                    .filter(|(_, client)| filter.means(&view(client, now)))
+                    .map(|(_, client)| {
+                        let mut line = Vec::with_capacity(256);
+                        view(client, now).write(&mut line);
+                        line.push(b'\n');
+                        (client.session.id, line)
+                    })
+                    .collect(),
+            ),
+            Question::Kill(filter) => Reply::Killed(self.traffic().kill(filter)),
+            // That takes a while: `asked`. Inside a transaction nobody waits for how it ends.
+            Question::Unblock(id, with_error) => {
+                let found = self.blocking().waiting_client(*id).is_some();
+                self.blocking().unblock(*id, *with_error, NOBODY);
+                Reply::Killed(u64::from(found))
+            }
+            Question::Each(questions) => {
+                let answers = questions.iter().map(|question| self.answer(question, now));
+                Reply::Each(answers.collect())
+            }
+            Question::Figures => Reply::Figures(Box::new(ClientFigures {
+                connected: self.clients.len() as u64,
+                in_flight: self.survey().count_in_flight(),
+                blocked: self.survey().count_blocked(),
+                subscribed: self.survey().lent_clients(|lent| {
+                    (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
+                }),
+                tracking: self
+                    .survey()
+                    .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
+                watching: self
+                    .survey()
+                    .lent_clients(|lent| lent.bracket.is_watching()),
+                waiting: self.pool.endpoint.pools.waiting() as u64,
+                dials: self.cx.counters.dials,
+                dials_failed: self.cx.counters.dials_failed,
+                poisoned: self.cx.counters.poisoned,
+                replays: self.cx.counters.replays,
+                context_switches: self.cx.counters.context_switches,
+                refusals: self.cx.counters.refusals.values().sum(),
+                closed_for_limits: self.cx.counters.leaves(Leave::OutputLimit)
+                    + self.cx.counters.leaves(Leave::MemoryLimit),
+                closed: ClosedClients {
+                    output: self.cx.counters.leaves(Leave::OutputLimit),
+                    memory: self.cx.counters.leaves(Leave::MemoryLimit),
+                    in_transaction: self.cx.counters.leaves(Leave::IdleInTransaction),
+                    idle: self.cx.counters.leaves(Leave::Idle),
+                    login: self.cx.counters.leaves(Leave::Login),
+                },
+                ..ClientFigures::default()
+            })),
+        }
+    }
+}
