@@ -208,6 +208,20 @@ impl Bracket {
         doom.map(|doom| instead_of_exec(Some(doom), protocol))
     }
 
+    /// The connection is gone: what it held is `lost` to its client.
+    pub fn is_lost_to(&self, lost: &mut LostBracket) {
+        self.watches_are_lost_to(lost);
+        if self.queueing {
+            lost.lose_multi();
+        }
+    }
+
+    fn watches_are_lost_to(&self, lost: &mut LostBracket) {
+        if self.watching {
+            lost.lose_watch();
+        }
+    }
+
     fn came(&mut self, mark: Mark) {
         self.under_way = self.under_way.saturating_sub(u32::from(mark.moves()));
     }
@@ -259,7 +273,7 @@ impl Bracket {
                 match known {
                     true => lost.over(),
                     // Nobody knows whether the watches have ended: they are not relied upon.
-                    false => lost.lose_watches(self),
+                    false => self.watches_are_lost_to(lost),
                 }
                 self.over();
                 self.in_doubt = !known;

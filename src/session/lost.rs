@@ -2,8 +2,6 @@
 //! client and to no connection: whatever else the client does meanwhile, on whatever it is lent
 //! for that, neither takes it along nor ends it.
 
-use super::Bracket;
-
 /// See the module. The default: nothing was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LostBracket {
@@ -12,15 +10,14 @@ pub struct LostBracket {
 }
 
 impl LostBracket {
-    /// The connection is gone that held `bracket` for the client.
-    pub fn lose(&mut self, bracket: &Bracket) {
-        self.lose_watches(bracket);
-        self.multi |= bracket.is_queueing();
+    /// Keys were watched for it, and that they are is not relied upon any more.
+    pub(super) fn lose_watch(&mut self) {
+        self.watch = true;
     }
 
-    /// So are its watches, and it is known that nothing is queued.
-    pub(super) fn lose_watches(&mut self, bracket: &Bracket) {
-        self.watch |= bracket.is_watching();
+    /// Its commands were queued, and are no more.
+    pub(super) fn lose_multi(&mut self) {
+        self.multi = true;
     }
 
     /// Whether keys were watched for it: they may have changed, so no `EXEC` may run.

@@ -103,7 +103,7 @@ impl Holding {
             lost.over();
         }
         if !planted::has(Bug::WatchForgotten) {
-            lost.lose(&lease.lent.bracket);
+            lease.lent.bracket.is_lost_to(lost);
         }
         Some(lease)
     }

@@ -59,7 +59,7 @@ fn a_watch_outlives_a_command_that_failed_and_ends_with_unwatch() {
 /// What a client has lost that was watching on a connection that is gone.
 fn lost_watch() -> LostBracket {
     let mut lost = LostBracket::default();
-    lost.lose(&settled(&[(Mark::Watch, "+OK\r\n")]));
+    settled(&[(Mark::Watch, "+OK\r\n")]).is_lost_to(&mut lost);
     lost
 }
 
@@ -119,7 +119,7 @@ fn what_ends_a_transaction_and_is_not_answered_ends_no_watch_but_that_of_an_exec
     ] {
         let (mut lost, mut bracket) = (LostBracket::default(), settled(steps));
         let told = bracket.unanswered(&mut lost, mark, Protocol::Resp2);
-        lost.lose(&bracket);
+        bracket.is_lost_to(&mut lost);
         assert_eq!((lost.watch(), lost.multi()), (watch, false), "{mark:?}");
         assert_eq!(told, None, "{mark:?}");
     }
@@ -138,7 +138,7 @@ fn what_was_sent_in_place_of_an_exec_and_is_not_answered_is_known_not_to_have_ru
         let (mut lost, mut bracket) = (lost_watch(), settled(&open));
         let heard = bracket.unanswered(&mut lost, mark, Protocol::Resp2);
         assert_eq!(heard.as_deref(), Some(told.as_bytes()));
-        lost.lose(&bracket);
+        bracket.is_lost_to(&mut lost);
         assert_eq!((lost.watch(), lost.multi()), (false, false));
     }
 }

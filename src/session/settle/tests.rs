@@ -117,12 +117,14 @@ fn states() -> [State; 9] {
         }),
         ("a watch was lost", || {
             let mut has = Has::default();
-            has.lost.lose(&Has::default().ok(Mark::Watch, 1).bracket);
+            let watching = Has::default().ok(Mark::Watch, 1);
+            watching.bracket.is_lost_to(&mut has.lost);
             has
         }),
         ("a watch was lost, in MULTI", || {
             let mut has = Has::default();
-            has.lost.lose(&Has::default().ok(Mark::Watch, 0).bracket);
+            let watching = Has::default().ok(Mark::Watch, 0);
+            watching.bracket.is_lost_to(&mut has.lost);
             has.ok(Mark::Multi, 1)
         }),
         ("pinned", || {

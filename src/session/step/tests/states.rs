@@ -28,7 +28,7 @@ fn lost(marks: &[Mark]) -> LostBracket {
     for mark in marks {
         bracket.settle(&mut lost, *mark, b"+OK\r\n", Protocol::Resp2);
     }
-    lost.lose(&bracket);
+    bracket.is_lost_to(&mut lost);
     lost
 }
 
