@@ -70,7 +70,7 @@ impl Engine {
         while !rest.is_empty() {
             let Some(on) = feed_on(&mut self.clients, &mut self.pool, id) else {
                 // It was cleaned just now, or is lost: nothing unasked may come any more.
-                return self.replies(id, rules, rest);
+                return self.replies(id, rules, rest.into());
             };
             let (feed, protocol, owes) = (on.feed, on.protocol, on.owes);
             let listening = Listening {
@@ -103,7 +103,7 @@ impl Engine {
                 if begins && owes && (begun || part.first() != Some(&b'-')) {
                     return self.pool.lose(&mut self.cx, id, Loss::OutOfStep);
                 }
-                self.replies(id, rules, part);
+                self.replies(id, rules, part.into());
             } else if advance.complete && feed.held.is_empty() {
                 self.traffic().unasked(id, kind, part);
             } else {
@@ -243,7 +243,7 @@ impl Traffic<'_> {
             _ => {}
         }
         let before = client.out.len();
-        let Some(unread) = self.clients.pass_on(owner, frame) else {
+        let Some(unread) = self.clients.pass_on(owner, frame.into()) else {
             return;
         };
         let settings = &self.cx.rules.settings.clients;

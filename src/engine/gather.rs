@@ -112,8 +112,7 @@ impl Queries<'_> {
             self.cx.counters.went(Way::Local);
         }
         if !silent {
-            self.clients
-                .reply_with(id, |out| out.extend_from_slice(&reply));
+            self.clients.share(id, reply.into());
         }
         self.clients.end_hold(id, Hold::Gather(ticket));
         // One that only sends no more may have sent more before: it is resumed first.

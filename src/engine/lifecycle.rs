@@ -129,8 +129,11 @@ impl Engine {
         }
     }
 
-    /// The first `n` bytes for a client have been written.
+    /// The first `n` bytes for a client have been written: none, when its socket takes no more for now.
     pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
+        if n == 0 {
+            return self.clients.is_full(id);
+        }
         self.advance_to(now);
         let pause_bytes = self.cx.rules.settings.clients.output_pause_bytes;
         self.clients.wrote(id, n, &self.cx);

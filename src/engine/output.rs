@@ -2,6 +2,7 @@
 //! connection comes to its end.
 
 use super::Engine;
+use super::clients::Output;
 use super::key::{BackendId, ClientId};
 
 /// Bytes of requests that are worth a write of their own in the middle of a turn. Measured
@@ -46,7 +47,8 @@ impl Engine {
 
     /// Bytes for a client. They have to be written from the front and
     /// [accounted for](Engine::client_wrote).
-    pub fn client_output(&mut self, id: ClientId) -> &[u8] {
+    #[inline]
+    pub fn client_output(&mut self, id: ClientId) -> Output<'_> {
         self.clients.output(id)
     }
 }

@@ -22,6 +22,7 @@ use super::pool::backend::{Backend, Phase, Rotation};
 use super::pool::loss::Loss;
 use super::pool::run::Run;
 use super::reach::{Lending, Memory, Traffic};
+use super::received::Received;
 use super::slot::{Receiver, Slot, TryRequest};
 use super::{Engine, Rules};
 
@@ -30,7 +31,13 @@ const COLLECT_BYTES_MAX: usize = 1 << 20;
 
 impl Engine {
     /// Bytes have come from a backend.
-    pub fn backend_bytes(&mut self, id: BackendId, bytes: &[u8], now: Duration) {
+    pub fn backend_bytes<'a>(
+        &mut self,
+        id: BackendId,
+        bytes: impl Into<Received<'a>>,
+        now: Duration,
+    ) {
+        let bytes = bytes.into();
         self.advance_to(now);
         let rules = Arc::clone(&self.cx.rules);
         let Some(backend) = self.pool.backends.get_mut(id) else {
@@ -48,22 +55,22 @@ impl Engine {
             _ => false,
         };
         match fed {
-            true => self.feed_bytes(&rules, id, bytes),
+            true => self.feed_bytes(&rules, id, bytes.bytes()),
             false => self.replies(id, &rules, bytes),
         }
         self.after_replies(id, owed);
     }
 
     /// Replies of a backend, and nothing but replies, wherever they are cut.
-    pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: &[u8]) {
+    pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: Received<'_>) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some(backend) = self.pool.backends.get_mut(id) else {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
-            let run = backend.next_run(rest, limits, big);
-            let (part, after) = rest.split_at(run.bytes.min(rest.len()));
+            let run = backend.next_run(rest.bytes(), limits, big);
+            let (part, after) = rest.split_at(run.bytes);
             rest = after;
             match run.receiver {
                 Receiver::Client => self.memory().pass_on(&run, part),
@@ -95,7 +102,7 @@ impl Engine {
                 | Receiver::Cancel { .. }
                 | Receiver::PutBack
                 | Receiver::Tried(_)
-                | Receiver::Handshake(_) => self.collect(id, &run, part),
+                | Receiver::Handshake(_) => self.collect(id, &run, part.bytes()),
             }
             if let Some(trouble) = run.trouble {
                 if trouble == Loss::LeftOpen {
@@ -155,7 +162,7 @@ impl Engine {
                     let endpoint = self.pool.endpoint.id();
                     self.cx.shared.role.changed(endpoint, role, self.cx.now);
                 }
-                self.memory().pass_on(run, &reply);
+                self.memory().pass_on(run, reply[..].into());
             }
             Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
             Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
@@ -242,7 +249,7 @@ impl Engine {
 
 impl Memory<'_> {
     /// Replies, or a part of one, go to their client as they are, at once.
-    fn pass_on(&mut self, run: &Run, part: &[u8]) {
+    fn pass_on(&mut self, run: &Run, part: Received<'_>) {
         if let Some(output_bytes) = self.clients.pass_on(run.client, part) {
             self.clients
                 .settled(self.cx, run.client, run.first, run.ended);
@@ -262,7 +269,7 @@ impl Memory<'_> {
         }
         backend.begun = true;
         let text = std::mem::take(&mut backend.collected);
-        self.pass_on(run, &text);
+        self.pass_on(run, text[..].into());
         self.clients.end_hold(run.client, Hold::Gather(0));
     }
 }

@@ -76,8 +76,7 @@ impl Blocking<'_> {
             Manner::Tried(_) | Manner::Sliced(_) | Manner::Brief(_) | Manner::Whole => {}
         }
         if !silent {
-            self.clients
-                .reply_with(id, |out| out.extend_from_slice(&reply));
+            self.clients.share(id, reply.into());
         }
         self.clients
             .settled(self.cx, run.client, run.first, run.ended);

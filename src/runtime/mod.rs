@@ -18,6 +18,7 @@ mod planted;
 pub mod proxy_protocol;
 mod pulse;
 mod ready;
+mod scratch;
 mod serve;
 pub mod settings;
 pub mod socket_file;

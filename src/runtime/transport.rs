@@ -3,7 +3,7 @@
 //! outside knows what a kind does with the bytes on their way.
 
 use std::future::Future;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -19,6 +19,9 @@ pub enum Transport {
     /// A unix connection.
     Unix(UnixStream),
 }
+
+/// Pieces that one write takes at most.
+const PIECES_MAX: usize = 32;
 
 /// How the other end has ended, as far as can be seen without reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,32 @@ impl Transport {
         match written {
             Ok(n) if n == bytes.len() => Poll::Ready(Ok(n)),
             other => self.written_in_part(cx, bytes, other),
+        }
+    }
+
+    /// Writes these pieces at once, or as many of them as one write takes.
+    #[inline(never)]
+    pub fn poll_write_pieces<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: impl Iterator<Item = &'b [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        let slices = slices.get(..filled).unwrap_or_default();
+        let written = match self {
+            Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::Unix(stream) => stream.try_write_vectored(slices),
+        };
+        match written {
+            Ok(n) if n == slices.iter().map(|slice| slice.len()).sum::<usize>() => {
+                Poll::Ready(Ok(n))
+            }
+            other => self.written_in_part(cx, slices.first().map_or(&[], |first| first), other),
         }
     }
 

@@ -17,7 +17,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Sleep;
 
-use crate::engine::{BackendId, ClientId, Effect, Engine, Mail, Question, Reply};
+use crate::engine::{
+    BackendId, ClientId, Effect, Engine, Mail, Output, Question, Received, Reply, SHARED_BYTES_MIN,
+};
 use crate::telemetry::Cell;
 
 use super::control::Order;
@@ -26,12 +28,10 @@ use super::dial::{self, BackendSocket};
 use super::inbox::{Epoch, Inbox};
 use super::message::{AcceptedSocket, Asker, HealthVerdict, Message, NewClient};
 use super::ready::{ReadyQueue, Token};
+use super::scratch::Scratch;
 use super::sockets::{ClientSocket, poll_send};
 use super::transport::{End, Transport};
 use super::{drain, planted};
-
-/// One read takes at most this many bytes.
-const SCRATCH_BYTES: usize = 256 << 10;
 
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
@@ -73,7 +73,7 @@ pub struct Worker {
     tokens: Vec<Token>,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
-    scratch: Box<[u8]>,
+    scratch: Scratch,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Duration>,
     /// The time of this turn: read at its beginning, and when its first requests have gone out.
@@ -98,7 +98,7 @@ impl Worker {
             tokens: Vec::new(),
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: Scratch::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_at: None,
             now: Duration::ZERO,
@@ -198,7 +198,7 @@ impl Worker {
             let Some(socket) = self.clients.get_mut(id) else {
                 return;
             };
-            match socket.poll_read(&mut self.scratch) {
+            match socket.poll_read(self.scratch.room()) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) => {
                     return self.engine.client_eof(id, self.now);
@@ -237,14 +237,21 @@ impl Worker {
             };
             let mut cx = Context::from_waker(&backend.waker);
             let transport = &mut backend.socket.transport;
-            match transport.poll_read(&mut cx, &mut self.scratch) {
+            match transport.poll_read(&mut cx, self.scratch.room()) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
                     return self.engine.backend_gone(id, self.now);
                 }
+                Poll::Ready(Ok(bytes)) if bytes.len() < SHARED_BYTES_MIN => {
+                    self.engine
+                        .backend_bytes(id, Received::from(bytes), self.now);
+                }
                 Poll::Ready(Ok(bytes)) => {
-                    self.engine.backend_bytes(id, bytes, self.now);
+                    let (n, now, engine) = (bytes.len(), self.now, &mut self.engine);
+                    self.scratch.lend(n, |bytes| {
+                        engine.backend_bytes(id, Received::lent(bytes, SHARED_BYTES_MIN), now);
+                    });
                 }
             }
         }
@@ -392,11 +399,17 @@ impl Worker {
             let Some(socket) = self.clients.get_mut(id) else {
                 return;
             };
-            let bytes = self.engine.client_output(id);
-            match poll_send(&mut socket.transport, &socket.waker, bytes) {
+            let sent = match self.engine.client_output(id) {
+                Output::One(bytes) => poll_send(&mut socket.transport, &socket.waker, bytes),
+                Output::Many(pieces) => {
+                    let mut cx = Context::from_waker(&socket.waker);
+                    socket.transport.poll_write_pieces(&mut cx, pieces)
+                }
+            };
+            match sent {
                 Poll::Pending => {
                     socket.blocked = true;
-                    return;
+                    return self.engine.client_wrote(id, 0, self.now);
                 }
                 Poll::Ready(Ok(0)) => return,
                 Poll::Ready(Ok(n)) => self.engine.client_wrote(id, n, self.now),

@@ -7,7 +7,7 @@ use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::Settings;
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Rules, Setup, Shared,
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Output, Rules, Setup, Shared,
 };
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, AuthMode};
@@ -206,10 +206,13 @@ impl Desk {
     }
 
     pub fn hears(&mut self, client: ClientId) -> String {
-        let text = String::from_utf8_lossy(self.engine.client_output(client)).into_owned();
-        self.engine.client_wrote(client, text.len(), self.now);
+        let bytes = match self.engine.client_output(client) {
+            Output::One(bytes) => bytes.to_vec(),
+            Output::Many(pieces) => pieces.flatten().copied().collect(),
+        };
+        self.engine.client_wrote(client, bytes.len(), self.now);
         self.turn();
-        text
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The dial under way comes to a connection whose handshake goes well.

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use narrows::admission::Permit;
-use narrows::engine::{BackendId, Mail};
+use narrows::engine::{BackendId, Mail, Received};
 use narrows::topology::EndpointId;
 
 use super::server::State;
@@ -242,13 +243,27 @@ impl World {
         let bytes: Vec<u8> = link.out.drain(..n).collect();
         conn.closes_after = conn.closes_after.map(|left| left - n);
         let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
-        self.workers[w].engine.backend_bytes(id, &bytes, self.now);
-        self.note(&format!("{w} {id:?} hears"), &bytes);
+        let read = Bytes::from(bytes);
+        let lent = Received::lent(&read, 1 + self.step as usize % 60);
+        self.workers[w].engine.backend_bytes(id, lent, self.now);
+        self.note(&format!("{w} {id:?} hears"), &read);
+        self.reads.push((w, read));
         if found_out && self.workers[w].engine.survey().has_backend(id) {
             let text = format!("{w} {id:?} is out of step, and the check did not find it");
             self.ledger.offend(text);
         }
         true
+    }
+
+    /// What was written or not taken stands in no read any more.
+    pub fn check_reads(&mut self, w: usize) {
+        let (read, others) = self.reads.drain(..).partition(|(worker, _)| *worker == w);
+        self.reads = others;
+        let read: Vec<(usize, Bytes)> = read;
+        if !read.iter().all(|(_, bytes)| bytes.is_unique()) {
+            let text = format!("{w} has written all there was and holds a part of a read");
+            self.ledger.offend(text);
+        }
     }
 
     /// The first message that is due arrives. Where.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{BackendId, ClientId, Effect, Engine, Question, Reply, Rules, Setup, Shared};
 use narrows::topology::Topology;
@@ -158,6 +159,7 @@ pub struct World {
     pub in_turns: bool,
     pub now: Duration,
     pub step: u64,
+    pub reads: Vec<(usize, Bytes)>,
     pub rules: Arc<Rules>,
     pub budget: Arc<Budget>,
     pub topology: Topology,
@@ -230,6 +232,7 @@ impl World {
             in_turns,
             now: Duration::from_secs(1),
             step: 0,
+            reads: Vec::new(),
             budget,
             topology: Topology::default(),
             server,
@@ -457,10 +460,11 @@ impl World {
         for id in ids {
             match self.actor(w, id) {
                 Some(actor) => self.write_client(actor),
-                None if self.workers[w].engine.client_output(id).is_empty() => {}
+                None if self.workers[w].engine.client_output(id).first().is_empty() => {}
                 None => self.workers[w].engine.client_gone(id, self.now),
             }
         }
+        self.check_reads(w);
     }
 
     pub fn write_client(&mut self, at: usize) {
@@ -472,14 +476,14 @@ impl World {
                 return;
             }
             let engine = &mut self.workers[actor.worker].engine;
-            let bytes = engine.client_output(actor.key);
+            let bytes = engine.client_output(actor.key).first();
             if bytes.is_empty() {
                 return;
             }
             let n = bytes.len().min(actor.takes_now());
             actor.blocked = n == 0;
             if n == 0 {
-                return;
+                return engine.client_wrote(actor.key, 0, self.now);
             }
             let bytes = bytes[..n].to_vec();
             actor.appetite -= if actor.appetite == usize::MAX { 0 } else { n };

@@ -213,14 +213,14 @@ impl World {
     pub fn write_client(&mut self, at: usize) {
         let actor = &mut self.actors[at];
         while !actor.gone {
-            let bytes = self.engine.client_output(actor.key);
+            let bytes = self.engine.client_output(actor.key).first();
             if bytes.is_empty() {
                 return;
             }
             let n = bytes.len().min(actor.appetite);
             actor.blocked = n == 0;
             if n == 0 {
-                return;
+                return self.engine.client_wrote(actor.key, 0, self.now);
             }
             actor.appetite = match actor.appetite {
                 usize::MAX => usize::MAX,

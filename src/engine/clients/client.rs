@@ -162,3 +162,14 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_client_is_small() {
+        assert!(size_of::<Client>() <= 304, "{}", size_of::<Client>());
+        assert_eq!(size_of::<Outbox>(), 16);
+    }
+}

@@ -25,8 +25,9 @@ mod view;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use input::Taken;
-use outbox::BufferStore;
+use outbox::{BufferStore, Kept};
 use slotmap::SlotMap;
 
 use crate::admission::Paused;
@@ -35,12 +36,14 @@ use crate::session::state::NameOf;
 
 use super::cx::Cx;
 use super::key::ClientId;
+use super::received::Received;
 
 use self::debtors::Debtors;
 
 pub use client::{Accepted, Client};
 pub use idle::Over;
 pub use list::{is_blocked, view};
+pub use outbox::{Output, Pieces, SHARED_BYTES_MIN};
 pub use stream::{Stream, Target};
 pub use upload::{WINDOW, lookup};
 
@@ -189,13 +192,14 @@ impl Clients {
     }
 
     /// Bytes for a client.
-    pub fn output(&mut self, id: ClientId) -> &[u8] {
+    #[inline]
+    pub fn output(&mut self, id: ClientId) -> Output<'_> {
         match self.all.get_mut(id) {
             Some(client) => {
                 client.dirty = false;
                 client.out.unsent()
             }
-            None => &[],
+            None => Output::One(&[]),
         }
     }
 
@@ -208,11 +212,23 @@ impl Clients {
         }
     }
 
+    /// The socket of a client takes no more for now.
+    pub fn is_full(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(id) {
+            client.out.keep();
+        }
+    }
+
     /// These bytes go to a client as they are. How many it has not been sent then; `None`: it is gone.
     #[inline]
-    pub fn pass_on(&mut self, id: ClientId, bytes: &[u8]) -> Option<usize> {
+    pub fn pass_on(&mut self, id: ClientId, bytes: Received<'_>) -> Option<usize> {
         let client = self.all.get_mut(id)?;
-        client.out.tail(&mut self.store).extend_from_slice(bytes);
+        match bytes.handle() {
+            None => client.out.copy(bytes.bytes(), &mut self.store),
+            Some(handle) => client
+                .out
+                .share(handle, Kept::UntilWritten, &mut self.store),
+        }
         let unsent = client.out.len();
         if !client.dirty {
             client.dirty = true;
@@ -227,10 +243,20 @@ impl Clients {
         let Some(client) = self.all.get_mut(id) else {
             return;
         };
-        let out = client.out.tail(&mut self.store);
-        let before = out.len();
-        write(out);
-        self.buffered_bytes += out.len() - before;
+        self.buffered_bytes += client.out.write(write, &mut self.store);
+        self.mark(id);
+    }
+
+    /// These bytes go to a client, and where they are many they stay what and where they are.
+    pub fn share(&mut self, id: ClientId, bytes: Bytes) {
+        let Some(client) = self.all.get_mut(id) else {
+            return;
+        };
+        self.buffered_bytes += bytes.len();
+        match bytes.len() < SHARED_BYTES_MIN {
+            true => client.out.copy(&bytes, &mut self.store),
+            false => client.out.share(bytes, Kept::AsTheyAre, &mut self.store),
+        }
         self.mark(id);
     }
 
