@@ -17,6 +17,8 @@ mod rooms;
 mod routes;
 #[path = "tidy/rules.rs"]
 mod rules;
+#[path = "tidy/signatures.rs"]
+mod signatures;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -206,6 +208,7 @@ fn the_repository_is_tidy() {
         sources.push(source);
     }
     rooms::check_engine(&sources, &mut offences);
+    signatures::check(&sources, &mut offences);
     rooms::check_fields(&sources, &mut offences);
     if let Ok(text) = std::fs::read_to_string(root.join("config/narrows.toml")) {
         check_keys("config/narrows.toml", &text, &mut offences);

@@ -202,7 +202,7 @@ impl Budget {
     }
 
     /// One that is lent is lent for another term from now on, if it may be.
-    pub fn lend_on(&self, worker: usize, (from, to): (Term, Term)) -> bool {
+    pub fn lend_on(&self, worker: usize, from: Term, to: Term) -> bool {
         if from == to {
             return true;
         }

@@ -28,6 +28,17 @@ pub(super) struct Resolving<'a> {
     pub(super) warnings: &'a mut Vec<String>,
 }
 
+/// A value and the key that it was given under.
+#[derive(Clone, Copy)]
+struct Keyed<T> {
+    key: &'static str,
+    value: T,
+}
+
+fn keyed<T>(key: &'static str, value: T) -> Keyed<T> {
+    Keyed { key, value }
+}
+
 impl Resolving<'_> {
     /// Fills in the server and the credentials and checks the whole. `password` is the value
     /// of its variable.
@@ -270,12 +281,12 @@ impl Resolving<'_> {
             &self.draft.config.engine.backend,
             &self.draft.config.runtime,
         );
-        let first = ("backend.backoff_min", engine.backoff_min);
-        let last = ("backend.backoff_max", engine.backoff_max);
-        let health = ("backend.health_interval", runtime.health_interval);
-        let stall = ("backend.stall_timeout", engine.stall_timeout);
+        let first = keyed("backend.backoff_min", engine.backoff_min);
+        let last = keyed("backend.backoff_max", engine.backoff_max);
+        let health = keyed("backend.health_interval", runtime.health_interval);
+        let stall = keyed("backend.stall_timeout", engine.stall_timeout);
         let answering = engine.stall_timeout_answering;
-        let answering = ("backend.stall_timeout_answering", answering);
+        let answering = keyed("backend.stall_timeout_answering", answering);
         for (low, high) in [(first, last), (health, stall), (stall, answering)] {
             self.ordered(low, high, show_duration);
         }
@@ -286,46 +297,41 @@ impl Resolving<'_> {
             &self.draft.config.engine.clients,
             &self.draft.config.engine.pool,
         );
-        let pause = (
+        let pause = keyed(
             "clients.output_pause_bytes",
             wide(clients.output_pause_bytes),
         );
-        let output = ("clients.output_bytes_max", wide(clients.output_bytes_max));
-        let soft = (
+        let output = keyed("clients.output_bytes_max", wide(clients.output_bytes_max));
+        let soft = keyed(
             "clients.output_subscriber_soft_bytes",
             wide(clients.output_subscriber_soft_bytes),
         );
-        let hard = (
+        let hard = keyed(
             "clients.output_subscriber_bytes_max",
             wide(clients.output_subscriber_bytes_max),
         );
-        let big = ("clients.big_request_bytes", clients.big_request_bytes);
-        let memory = ("clients.memory_bytes_max", wide(clients.memory_bytes_max));
-        let pipe = ("pool.pipe_bytes_max", wide(pool.pipe_bytes_max));
+        let big = keyed("clients.big_request_bytes", clients.big_request_bytes);
+        let memory = keyed("clients.memory_bytes_max", wide(clients.memory_bytes_max));
+        let pipe = keyed("pool.pipe_bytes_max", wide(pool.pipe_bytes_max));
         for (low, high) in [(pause, output), (soft, hard), (big, memory), (big, pipe)] {
             self.ordered(low, high, show_bytes);
         }
     }
 
     /// A mistake if the value of `low` is above that of `high`.
-    fn ordered<T: PartialOrd>(
-        &mut self,
-        low: (&'static str, T),
-        high: (&'static str, T),
-        show: fn(T) -> String,
-    ) {
-        if low.1 <= high.1 {
+    fn ordered<T: PartialOrd>(&mut self, low: Keyed<T>, high: Keyed<T>, show: fn(T) -> String) {
+        if low.value <= high.value {
             return;
         }
         let text = format!(
             "{} ({}) must not be above {}, which is {} ({})",
-            show(low.1),
-            self.place(low.0),
-            high.0,
-            show(high.1),
-            self.place(high.0),
+            show(low.value),
+            self.place(low.key),
+            high.key,
+            show(high.value),
+            self.place(high.key),
         );
-        self.contradiction(&[low.0, high.0], text);
+        self.contradiction(&[low.key, high.key], text);
     }
 
     /// Where the value of `key` was set, in short.

@@ -83,8 +83,9 @@ impl Blocking<'_> {
             }
             _ => {
                 let wait = self.clients.lent(id).and_then(|lent| lent.wait.as_ref());
-                let what = wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
-                self.begin_cancel(backend, Some((id, why)), what);
+                let (takes, short) =
+                    wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
+                self.begin_cancel(backend, Some((id, why)), takes, short);
             }
         }
     }
@@ -93,7 +94,8 @@ impl Blocking<'_> {
         &mut self,
         id: BackendId,
         owner: Option<(ClientId, Why)>,
-        (takes, short): (Takes, bool),
+        takes: Takes,
+        short: bool,
     ) {
         let now = self.cx.now;
         let Some(backend) = self.pool.backends.get_mut(id) else {
@@ -276,7 +278,7 @@ impl Blocking<'_> {
         };
         self.cx.wake_at(self.cx.now);
         match owner {
-            Some((owner, why)) => self.deliver_after_cancel(id, (owner, why), &came, ended),
+            Some((owner, why)) => self.deliver_after_cancel(id, owner, why, &came, ended),
             None => self.lending().undelivered(id, takes, &came.reply),
         }
     }
@@ -285,15 +287,16 @@ impl Blocking<'_> {
     fn deliver_after_cancel(
         &mut self,
         id: BackendId,
-        (owner, why): (ClientId, Why),
+        owner: ClientId,
+        why: Why,
         came: &Came,
         ended: bool,
     ) {
-        let heard = (&came.reply[..], came.first, came.silent);
+        let (heard, first) = (came.heard(), came.first);
         match why {
             Why::Unblocked { with_error, asker } => {
                 self.clients
-                    .hears_after_cancel(self.cx, owner, heard, ended && with_error);
+                    .hears_after_cancel(self.cx, owner, first, heard, ended && with_error);
                 self.cx.reply_to(asker, Reply::Killed(u64::from(ended)));
             }
             Why::Drained if ended => {
@@ -302,7 +305,7 @@ impl Blocking<'_> {
             }
             Why::Drained | Why::Left => self
                 .clients
-                .hears_after_cancel(self.cx, owner, heard, false),
+                .hears_after_cancel(self.cx, owner, first, heard, false),
         }
         self.wait_over(id, owner);
         self.lending().end_lease_if_done(owner);
@@ -323,7 +326,8 @@ impl Blocking<'_> {
                     self.clients.hears_after_cancel(
                         self.cx,
                         owner,
-                        (&came.reply, came.first, came.silent),
+                        came.first,
+                        came.heard(),
                         false,
                     );
                 }

@@ -8,7 +8,7 @@ use crate::admission::{Jitter, Paused};
 use crate::telemetry::Counters;
 
 use super::busy::SCRIPT_AFTER;
-use super::effect::{Asker, Effect, Reply};
+use super::effect::{AnswerTo, Effect, Reply};
 use super::event::EngineEvent;
 use super::lease::lent::LeaseFor;
 use super::pause::PauseOrder;
@@ -96,13 +96,14 @@ impl Cx {
     }
 
     /// Gives a worker the answer that it waits for.
-    pub fn reply_to(&mut self, (worker, ticket): Asker, reply: Reply) {
-        match worker {
+    pub fn reply_to(&mut self, to: AnswerTo, reply: Reply) {
+        let ticket = to.ticket;
+        match to.worker {
             usize::MAX => {}
             own if own == self.worker => {
                 self.events.push_back(EngineEvent::Answered(ticket, reply))
             }
-            _ => self.effects.push(Effect::Answer(worker, ticket, reply)),
+            _ => self.effects.push(Effect::Answer(to.worker, ticket, reply)),
         }
     }
 

@@ -96,8 +96,17 @@ impl Reply {
     }
 }
 
-/// A worker, and the number of its question there.
-pub type Asker = (usize, u64);
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerTo {
+    /// A worker.
+    pub worker: usize,
+    /// The number of its question there.
+    pub ticket: u64,
+}
 
 /// Nobody waits for the answer.
-pub const NOBODY: Asker = (usize::MAX, 0);
+pub const NOBODY: AnswerTo = AnswerTo {
+    worker: usize::MAX,
+    ticket: 0,
+};

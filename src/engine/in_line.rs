@@ -9,7 +9,7 @@ use crate::telemetry::{Leave, Way};
 
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
-use super::effect::{Asker, Reply};
+use super::effect::{AnswerTo, Reply};
 use super::key::ClientId;
 use super::lease::lent::LeaseFor;
 use super::lease::wait::UNBLOCKED;
@@ -77,8 +77,11 @@ impl Blocking<'_> {
         let outcome = client.hold(Hold::Lease(LeaseFor::Blocking));
         let spots = Spot::all_of(client.session.db, waiting.on, bytes);
         let one = InLine::new(
-            (client.session.id, client.credential, spots),
-            (since, until),
+            client.session.id,
+            client.credential,
+            spots,
+            since,
+            until,
             Void::of(&spec.name),
             waiting.on.may_be_tried(),
         );
@@ -116,7 +119,7 @@ impl Blocking<'_> {
     }
 
     /// Another has ended the wait of a client in line.
-    pub fn unblock_in_line(&mut self, id: ClientId, with_error: bool, asker: Asker) {
+    pub fn unblock_in_line(&mut self, id: ClientId, with_error: bool, asker: AnswerTo) {
         let tried = self.waits.is_tried(id);
         let void = match self.waits.line_mut().get_mut(id) {
             Some(one) if tried => {

@@ -20,9 +20,10 @@ impl Blocking<'_> {
     /// A client may be another user's: where it waits it stands among that one's, as if it always had.
     pub fn user_changed(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get(id) {
-            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
-            self.waits.line_mut().becomes(id, user.0);
-            self.leases.becomes(number, user);
+            let (number, user) = (client.session.id, client.credential);
+            let last_turn = self.pool.last_turn_of(user);
+            self.waits.line_mut().becomes(id, user);
+            self.leases.becomes(number, user, last_turn);
         }
     }
 
@@ -68,8 +69,9 @@ impl Lending<'_> {
     /// A client waits for a lease, from the moment that its request first had to wait.
     pub fn joins_line(&mut self, id: ClientId, since: Duration, purpose: LeaseFor) {
         if let Some(client) = self.clients.get(id) {
-            let (number, user) = (client.session.id, self.pool.turn_of(client.credential));
-            self.leases.joins((number, id), (since, purpose), user);
+            let (number, user) = (client.session.id, client.credential);
+            let last_turn = self.pool.last_turn_of(user);
+            (self.leases).joins(number, id, since, purpose, user, last_turn);
         }
     }
 

@@ -151,7 +151,7 @@ impl Lending<'_> {
         };
         let budget = &self.cx.shared.budget;
         let may_last = match (was.term(), purpose.term()) {
-            (Some(from), Some(to)) => budget.lend_on(self.cx.worker, (from, to)),
+            (Some(from), Some(to)) => budget.lend_on(self.cx.worker, from, to),
             _ => self.traffic().may_last(purpose),
         };
         if may_last && let Some(lent) = self.clients.lent(id) {

@@ -357,7 +357,7 @@ impl Engine {
             self.cx.steps += 1;
             match self.provide_for(want, &mut starved) {
                 Provided::Done => {}
-                Provided::Waits => self.pool.wants.waits_on(&mut look, (place, want)),
+                Provided::Waits => self.pool.wants.waits_on(&mut look, place, want),
             }
         }
         if !self.pool.wants.is_empty() && self.pool.wants.has_more() {

@@ -95,7 +95,7 @@ impl Engine {
                 protocol,
                 name,
                 login,
-            } => self.gate().hello(id, spec, (protocol, name, login)),
+            } => self.gate().hello(id, spec, protocol, name, login),
             Answer::LogIn(login) => match self.gate().log_in(id, login) {
                 Ok(()) => self
                     .clients
@@ -183,7 +183,9 @@ impl Gate<'_> {
         &mut self,
         id: ClientId,
         spec: &Spec,
-        (protocol, name, login): (Protocol, Option<Box<[u8]>>, Option<BackendLogin>),
+        protocol: Protocol,
+        name: Option<Box<[u8]>>,
+        login: Option<BackendLogin>,
     ) -> Outcome {
         let logged_in = match login {
             Some(login) => self.log_in(id, login).err(),

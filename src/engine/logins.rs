@@ -136,7 +136,7 @@ impl Gate<'_> {
                 ..Context::default()
             });
             if let Some(backend) = self.pool.backends.get_mut(id) {
-                backend.is_now_of(credential, (&mut self.pool.contexts, context));
+                backend.is_now_of(credential, &mut self.pool.contexts, context);
             }
         }
         self.pool.endpoint.backoff.succeeded();

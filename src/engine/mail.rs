@@ -10,7 +10,7 @@ use crate::telemetry::Leave;
 
 use super::clients::hold::{Hold, Outcome};
 use super::clients::view;
-use super::effect::{Asker, Effect, NOBODY, Question, Reply};
+use super::effect::{AnswerTo, Effect, NOBODY, Question, Reply};
 use super::fanout::gather::{Gather, Purpose};
 use super::key::{ClientId, EndpointId};
 use super::{Engine, Rules};
@@ -20,7 +20,7 @@ use super::{Engine, Rules};
 pub enum Mail {
     /// Another worker's question, under its number there. The answer follows, at once or as soon as it
     /// is known.
-    Asked(Asker, Question),
+    Asked(AnswerTo, Question),
     /// Another worker's answer to the question of this number.
     Answered(u64, Reply),
     /// Another worker cannot be asked the question of this number: it is answered without that one.
@@ -115,7 +115,8 @@ impl Engine {
         if missing == 0 {
             self.queries().finish(ticket);
         } else {
-            let asked = (self.cx.worker, ticket);
+            let worker = self.cx.worker;
+            let asked = AnswerTo { worker, ticket };
             if let Question::Unblock(id, with_error) = question {
                 self.blocking().unblock(id, with_error, asked);
             }

@@ -96,7 +96,7 @@ use self::waits::Waits;
 
 pub use census::Census;
 pub use clients::{Accepted, Output, Pieces, SHARED_BYTES_MIN};
-pub use effect::{Effect, Question, Reply};
+pub use effect::{AnswerTo, Effect, Question, Reply};
 pub use key::{BackendId, ClientId};
 pub use mail::Mail;
 pub use pool::handshake::Identity;

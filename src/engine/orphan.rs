@@ -45,8 +45,9 @@ impl Blocking<'_> {
             }
             None => {
                 let wait = lent.wait.as_ref();
-                let what = wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
-                self.begin_cancel(id, None, what);
+                let (takes, short) =
+                    wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
+                self.begin_cancel(id, None, takes, short);
             }
         }
         self.cx.watch_replies();

@@ -197,8 +197,12 @@ impl Engine {
             }
             position = at;
         };
+        if outcome == Outcome::Ended {
+            return bytes.len();
+        }
+        let partial = bytes.get(at..position).unwrap_or_default();
         self.blocking()
-            .walked(id, &rules, bytes, (at, position), scanner, outcome)
+            .walked(id, &rules, at, partial, scanner, outcome)
     }
 
     /// An inline request goes on in canonical form, as any other.
@@ -234,27 +238,23 @@ impl Memory<'_> {
 }
 
 impl Blocking<'_> {
-    /// `bytes` have been walked up to `position`, and requests dealt with up to `at`. How many
-    /// bytes are done with.
+    /// The requests in the first `at` bytes have been dealt with, and `partial` behind them has been
+    /// walked. How many bytes are done with.
     fn walked(
         &mut self,
         id: ClientId,
         rules: &Rules,
-        bytes: &[u8],
-        (at, position): (usize, usize),
+        at: usize,
+        partial: &[u8],
         scanner: RequestScanner,
         outcome: Outcome,
     ) -> usize {
-        if outcome == Outcome::Ended {
-            return bytes.len();
-        }
         if outcome == Outcome::Taken && scanner.in_frame() {
-            let partial = bytes.get(at..position).unwrap_or_default();
             if self.begin_stream(id, rules, partial, &scanner) {
-                return position;
+                return at + partial.len();
             }
             if let Some(client) = self.clients.get_mut(id) {
-                client.input.stopped(scanner, position - at);
+                client.input.stopped(scanner, partial.len());
             }
         }
         // A held request is walked again from its beginning.

@@ -12,6 +12,34 @@ use super::pool::backend::Backend;
 use super::reach::Traffic;
 use super::slot::{Fate, Receiver, Slot};
 
+/// What is expected of a request that leaves, and what may be done for it.
+pub(super) struct Expected {
+    /// Who is meant by its reply.
+    pub(super) receiver: Receiver,
+    /// What may be done for it if its reply does not come.
+    pub(super) fate: Fate,
+    /// What its reply can be.
+    pub(super) shape: Shape,
+}
+
+impl Expected {
+    /// Of a request of this kind. Unless it is `checked`, its reply may be anything.
+    #[inline]
+    fn of(spec: &Spec, receiver: Receiver, fate: Fate, checked: bool) -> Self {
+        let shape = match fate {
+            _ if !checked => Shape::ANY,
+            // In a transaction it is queued; it runs at once if the server has refused MULTI.
+            Fate::Block => spec.shape.or(Shape::STATUS),
+            _ => spec.shape,
+        };
+        Self {
+            receiver,
+            fate,
+            shape,
+        }
+    }
+}
+
 impl Traffic<'_> {
     /// Sends a request of a client.
     pub fn send(
@@ -51,12 +79,6 @@ impl Traffic<'_> {
             other => other,
         };
         let checked = client.lease.is_none() && cx.rules.settings.pool.check_kinds;
-        let shape = match fate {
-            _ if !checked => Shape::ANY,
-            // In a transaction it is queued; it runs at once if the server has refused MULTI.
-            Fate::Block => spec.shape.or(Shape::STATUS),
-            _ => spec.shape,
-        };
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.
             client.head.hold = Some(Hold::Gather(0));
@@ -68,7 +90,8 @@ impl Traffic<'_> {
             Some(_) if replayed => {}
             Some(lease) => cx.counters.went(lease.lent.purpose.way()),
         }
-        client.send((id, carrier), backend, bytes, (receiver, fate, shape), now);
+        let expected = Expected::of(spec, receiver, fate, checked);
+        client.send(id, carrier, backend, bytes, expected, now);
         if client.lease.is_some() {
             pool.weights.touch(carrier);
         }
@@ -85,15 +108,21 @@ impl Client {
     #[inline(always)]
     pub(super) fn send(
         &mut self,
-        (id, carrier): (ClientId, BackendId),
+        id: ClientId,
+        carrier: BackendId,
         backend: &mut Backend,
         bytes: &[u8],
-        (receiver, fate, shape): (Receiver, Fate, Shape),
+        expected: Expected,
         now: Duration,
     ) {
         let sequence = self.take_sequence();
         self.carrier = carrier;
         self.in_flight += 1;
+        let Expected {
+            receiver,
+            fate,
+            shape,
+        } = expected;
         let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
         planted::expect(carrier, backend, slot, now);
         backend.out.push(bytes);

@@ -15,6 +15,7 @@ use super::key::ClientId;
 use super::pool::backend::Backend;
 use super::reach::Traffic;
 use super::request::name_of;
+use super::send::Expected;
 use super::slot::{Access, Fate, Receiver};
 
 impl Traffic<'_> {
@@ -67,9 +68,13 @@ impl Traffic<'_> {
                 true => spec.shape,
                 false => Shape::ANY,
             };
-            let slot = (Receiver::Client, Fate::of(spec), shape);
-            scripts |= slot.1 == Fate::Script;
-            client.send((id, carrier), backend, request, slot, now);
+            let expected = Expected {
+                receiver: Receiver::Client,
+                fate: Fate::of(spec),
+                shape,
+            };
+            scripts |= expected.fate == Fate::Script;
+            client.send(id, carrier, backend, request, expected, now);
             done += request.len();
             sent += 1;
             last = Some((name, spec));

@@ -100,7 +100,7 @@ impl Blocking<'_> {
         };
         self.waits.begin_try(id, one);
         for (step, request) in steps {
-            self.traffic().send_step(id, pipe, &rules, (step, &request));
+            self.traffic().send_step(id, pipe, &rules, step, &request);
         }
         self.pool.mark_backend(pipe);
     }
@@ -346,7 +346,8 @@ impl Traffic<'_> {
         id: ClientId,
         pipe: BackendId,
         rules: &Rules,
-        (step, request): (TryRequest, &[u8]),
+        step: TryRequest,
+        request: &[u8],
     ) {
         let now = self.cx.now;
         let renamed = self.clients.policy(id, rules).renames().sent(request);

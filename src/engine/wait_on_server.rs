@@ -114,7 +114,7 @@ impl Blocking<'_> {
 
     /// Ends the wait of the client with this `CLIENT ID`, with the nil of a timeout or an error, and
     /// tells the one who asks whether it has.
-    pub fn unblock(&mut self, number: u64, with_error: bool, asker: super::effect::Asker) {
+    pub fn unblock(&mut self, number: u64, with_error: bool, asker: super::effect::AnswerTo) {
         match self.waiting_client(number) {
             Some((id, true)) => {
                 self.unblock_in_line(id, with_error, asker);

@@ -40,7 +40,8 @@ impl Observer {
     /// One for the workers behind `inboxes`, whose clock began at `epoch`.
     pub(super) fn new(
         inboxes: &[Arc<Inbox>],
-        (current, shared): (&Arc<Current>, &Shared),
+        current: &Arc<Current>,
+        shared: &Shared,
         epoch: Instant,
     ) -> Self {
         let workers = inboxes.iter().cloned();

@@ -104,7 +104,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     let room = Arc::default();
     let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();
     let epoch = Instant::now();
-    let observer = Arc::new(Observer::new(&inboxes, (&current, &shared), epoch));
+    let observer = Arc::new(Observer::new(&inboxes, &current, &shared, epoch));
     let working = TaskTracker::new();
     for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
@@ -138,7 +138,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     };
     let control = tokio::spawn(control.run());
     let clients = Arc::new(AtomicUsize::new(0));
-    let acceptor = acceptor_for(&observer, (&inboxes, room), &clients, (&current, &shared));
+    let acceptor = acceptor_for(&observer, &inboxes, room, &clients, &current, &shared);
     let addresses = listeners.iter().map(Listener::name).collect();
     for listener in listeners {
         acceptor.begin(listener);
@@ -171,9 +171,11 @@ fn open_all(settings: &Settings) -> Result<Vec<Listener>, RunError> {
 /// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
     observer: &Observer,
-    (inboxes, room): (&[Arc<Inbox>], Arc<Notify>),
+    inboxes: &[Arc<Inbox>],
+    room: Arc<Notify>,
     clients: &Arc<AtomicUsize>,
-    (current, shared): (&Arc<Current>, &Shared),
+    current: &Arc<Current>,
+    shared: &Shared,
 ) -> Acceptor {
     let worker = |inbox: &Arc<Inbox>| {
         let load = Load {

@@ -18,7 +18,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Sleep;
 
 use crate::engine::{
-    BackendId, ClientId, Effect, Engine, Mail, Output, Question, Received, Reply, SHARED_BYTES_MIN,
+    AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Output, Question, Received, Reply,
+    SHARED_BYTES_MIN,
 };
 use crate::telemetry::Cell;
 
@@ -125,8 +126,11 @@ impl Worker {
             Message::Question(asker, question) => {
                 self.questions_next += 1;
                 self.questions.insert(self.questions_next, asker);
-                let number = (asker.worker, self.questions_next);
-                self.engine.mail(Mail::Asked(number, question), now);
+                let to = AnswerTo {
+                    worker: asker.worker,
+                    ticket: self.questions_next,
+                };
+                self.engine.mail(Mail::Asked(to, question), now);
             }
             Message::Answer { ticket, reply } => {
                 self.engine.mail(Mail::Answered(ticket, reply), now)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use narrows::admission::Permit;
-use narrows::engine::{BackendId, Mail, Received};
+use narrows::engine::{AnswerTo, BackendId, Mail, Received};
 use narrows::topology::EndpointId;
 
 use super::server::State;
@@ -277,7 +277,11 @@ impl World {
             Letter::PlaceWanted => engine.mail(Mail::PlaceWanted, now),
             Letter::Answer(ticket, reply) => engine.mail(Mail::Answered(ticket, reply), now),
             Letter::Question(asker, ticket, question) => {
-                engine.mail(Mail::Asked((asker, ticket), question), now);
+                let to = AnswerTo {
+                    worker: asker,
+                    ticket,
+                };
+                engine.mail(Mail::Asked(to, question), now);
             }
         }
         Some(w)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use narrows::engine::{Accepted, BackendId, Mail, Question, Reply};
+use narrows::engine::{Accepted, AnswerTo, BackendId, Mail, Question, Reply};
 
 use super::actor::{Actor, TAG_BEGIN};
 use super::rules;
@@ -299,7 +299,11 @@ impl World {
             self.engine
                 .mail(Mail::Answered(ticket, reply_to(&question)), self.now);
             // The same kind of question from the other side.
-            self.engine.mail(Mail::Asked((1, 0), question), self.now);
+            let to = AnswerTo {
+                worker: 1,
+                ticket: 0,
+            };
+            self.engine.mail(Mail::Asked(to, question), self.now);
         }
         if std::mem::take(&mut self.commands_asked) {
             self.engine.mail(Mail::CommandsLearned, self.now);

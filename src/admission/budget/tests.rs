@@ -116,11 +116,11 @@ fn what_is_lent_changes_its_term_where_there_is_room_for_that() {
         assert!(budget.lend(0, Term::Lasting));
     }
     assert!(budget.lend(0, Term::Waiting));
-    assert!(!budget.lend_on(0, (Term::Waiting, Term::Lasting)));
+    assert!(!budget.lend_on(0, Term::Waiting, Term::Lasting));
     assert!(!budget.lend(0, Term::Waiting), "it is still lent");
-    assert!(budget.lend_on(0, (Term::Lasting, Term::Waiting)));
+    assert!(budget.lend_on(0, Term::Lasting, Term::Waiting));
     assert!(!budget.lend(0, Term::Waiting));
-    assert!(budget.lend_on(0, (Term::Waiting, Term::Lasting)));
+    assert!(budget.lend_on(0, Term::Waiting, Term::Lasting));
 }
 
 #[test]

@@ -95,16 +95,18 @@ impl Clients {
         mark.acknowledges() && wait.is_some_and(|wait| wait.was_in_vain(reply))
     }
 
-    /// What the client hears whose wait was being ended, with this reply of the server.
+    /// What the client hears whose wait was being ended, where the server has answered so; `None`: it
+    /// has asked for silence.
     pub fn hears_after_cancel(
         &mut self,
         cx: &mut Cx,
         id: ClientId,
-        (reply, first, silent): (&[u8], u32, bool),
+        first: u32,
+        heard: Option<&[u8]>,
         error: bool,
     ) {
         let void = self.wait_is_void(id, Mark::Wait);
-        if !silent {
+        if let Some(reply) = heard {
             self.reply_with(id, |out| match (error, void) {
                 (true, _) => write::error(out, UNBLOCKED),
                 (false, Some(void)) => out.extend_from_slice(&void),

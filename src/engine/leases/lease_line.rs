@@ -136,9 +136,12 @@ impl LeaseLine {
     /// A client waits behind all others of its user, which had its last turn then.
     pub fn joins(
         &mut self,
-        (number, id): (u64, ClientId),
-        (since, purpose): (Duration, LeaseFor),
-        (user, last_turn): (CredentialId, u64),
+        number: u64,
+        id: ClientId,
+        since: Duration,
+        purpose: LeaseFor,
+        user: CredentialId,
+        last_turn: u64,
     ) {
         self.leaves(number);
         self.arrivals += 1;
@@ -177,7 +180,7 @@ impl LeaseLine {
     }
 
     /// A client is another user's now, which had its last turn then. It stands where it stood.
-    pub fn becomes(&mut self, number: u64, (user, last_turn): (CredentialId, u64)) {
+    pub fn becomes(&mut self, number: u64, user: CredentialId, last_turn: u64) {
         let Some(member) = self.members.get_mut(&number) else {
             return;
         };
@@ -292,6 +295,18 @@ mod tests {
         (LeaseLine::default(), clients.collect(), users)
     }
 
+    fn joins(line: &mut LeaseLine, client: (u64, ClientId), user: CredentialId, last_turn: u64) {
+        let (number, id) = client;
+        line.joins(
+            number,
+            id,
+            Duration::ZERO,
+            LeaseFor::Bracket,
+            user,
+            last_turn,
+        );
+    }
+
     fn turns(line: &mut LeaseLine, room: &Room) -> Vec<u64> {
         std::iter::from_fn(|| line.next(room).map(|turn| turn.number)).collect()
     }
@@ -299,12 +314,11 @@ mod tests {
     #[test]
     fn users_take_turns_and_each_users_clients_are_served_as_they_came() {
         let (mut line, clients, [alice, bob]) = line(6);
-        let waits = (Duration::ZERO, LeaseFor::Bracket);
         for client in &clients[..4] {
-            line.joins(*client, waits, (alice, 5));
+            joins(&mut line, *client, alice, 5);
         }
         for client in &clients[4..] {
-            line.joins(*client, waits, (bob, 3));
+            joins(&mut line, *client, bob, 3);
         }
         line.turns = 5;
         assert_eq!(turns(&mut line, &BRACKETS), [5, 1, 6, 2]);
@@ -317,12 +331,11 @@ mod tests {
     #[test]
     fn a_crowd_that_is_asked_for_in_vain_keeps_no_other_user_out() {
         let (mut line, clients, [alice, bob]) = line(6);
-        let waits = (Duration::ZERO, LeaseFor::Bracket);
         for client in &clients[..5] {
-            line.joins(*client, waits, (alice, 0));
+            joins(&mut line, *client, alice, 0);
         }
         assert_eq!(turns(&mut line, &BRACKETS), [1, 2, 3, 4]);
-        line.joins(clients[5], waits, (bob, 0));
+        joins(&mut line, clients[5], bob, 0);
         assert_eq!(turns(&mut line, &BRACKETS), [6]);
         // One that has not come to its lease is the first of its user again.
         line.stays(2);
@@ -333,14 +346,13 @@ mod tests {
     #[test]
     fn whoever_becomes_another_users_stands_where_it_stood() {
         let (mut line, clients, [alice, bob]) = line(4);
-        let waits = (Duration::ZERO, LeaseFor::Bracket);
         for client in &clients[..3] {
-            line.joins(*client, waits, (alice, 5));
+            joins(&mut line, *client, alice, 5);
         }
         assert_eq!(turns(&mut line, &[0, 1, 0, 0, 0, 0]), [1]);
-        line.joins(clients[3], waits, (bob, 3));
+        joins(&mut line, clients[3], bob, 3);
         for (number, _) in &clients {
-            line.becomes(*number, (bob, 3));
+            line.becomes(*number, bob, 3);
         }
         assert_eq!(line.queues[LeaseFor::Bracket as usize].users.len(), 1);
         assert_eq!(turns(&mut line, &BRACKETS), [2, 3, 4]);
@@ -356,7 +368,7 @@ mod tests {
         for (number, id) in &clients {
             let purpose = LeaseFor::ALL[*number as usize % 6];
             let since = Duration::from_secs(200 - number);
-            line.joins((*number, *id), (since, purpose), (alice, 0));
+            line.joins(*number, *id, since, purpose, alice, 0);
         }
         assert_eq!(
             line.oldest(),

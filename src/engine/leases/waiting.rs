@@ -33,11 +33,14 @@ impl Leases {
     /// A client waits behind all others of its user, which had its last turn then.
     pub fn joins(
         &mut self,
-        client: (u64, ClientId),
-        what: (Duration, LeaseFor),
-        user: (CredentialId, u64),
+        number: u64,
+        id: ClientId,
+        since: Duration,
+        purpose: LeaseFor,
+        user: CredentialId,
+        last_turn: u64,
     ) {
-        self.line.joins(client, what, user);
+        (self.line).joins(number, id, since, purpose, user, last_turn);
     }
 
     /// A client waits no more.
@@ -46,8 +49,8 @@ impl Leases {
     }
 
     /// A client is another user's now, which had its last turn then. It stands where it stood.
-    pub fn becomes(&mut self, number: u64, user: (CredentialId, u64)) {
-        self.line.becomes(number, user);
+    pub fn becomes(&mut self, number: u64, user: CredentialId, last_turn: u64) {
+        self.line.becomes(number, user, last_turn);
     }
 
     /// For whom a backend is to be asked now. It has been, from then on.

@@ -256,7 +256,8 @@ impl Backend {
     pub fn is_now_of(
         &mut self,
         credential: CredentialId,
-        (contexts, context): (&mut Contexts, ContextId),
+        contexts: &mut Contexts,
+        context: ContextId,
     ) {
         assert!(
             self.credential == CredentialId::PENDING,

@@ -14,10 +14,10 @@ use super::credential::{Credential, Standing};
 pub const SELECT_REFUSED: Duration = Duration::from_secs(60);
 
 impl Pool {
-    /// A user, and when it had its last turn.
-    pub fn turn_of(&self, user: CredentialId) -> (CredentialId, u64) {
+    /// When a user had its last turn.
+    pub fn last_turn_of(&self, user: CredentialId) -> u64 {
         let known = self.credentials.get(user);
-        (user, known.map_or(0, |known| known.asked_for_at))
+        known.map_or(0, |known| known.asked_for_at)
     }
 
     /// As whom the commands of a user of the configuration run.

@@ -141,7 +141,7 @@ impl Wants {
     }
 
     /// It waits on, at its place.
-    pub fn waits_on(&mut self, look: &mut Look, (place, want): (u64, Want)) {
+    pub fn waits_on(&mut self, look: &mut Look, place: u64, want: Want) {
         look.in_vain += 1;
         self.remove(want);
         self.put(place, want);
@@ -181,7 +181,7 @@ mod tests {
             };
             seen.push(context);
             if !served.contains(&context) {
-                wants.waits_on(&mut look, (place, want));
+                wants.waits_on(&mut look, place, want);
             }
         }
         seen

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::engine::effect::Asker;
+use crate::engine::effect::AnswerTo;
 use crate::engine::key::{BackendId, ClientId, CredentialId};
 use crate::session::waiting::Takes;
 
@@ -15,7 +15,7 @@ pub enum Why {
         /// The one that waits hears an error, not the nil of a timeout.
         with_error: bool,
         /// Who is to be told whether it was ended.
-        asker: Asker,
+        asker: AnswerTo,
     },
     /// narrows ends.
     Drained,
@@ -42,6 +42,13 @@ pub struct Came {
     pub reply: Vec<u8>,
     pub first: u32,
     pub silent: bool,
+}
+
+impl Came {
+    /// What its client hears of it; `None`: it has asked for silence.
+    pub fn heard(&self) -> Option<&[u8]> {
+        (!self.silent).then_some(&self.reply)
+    }
 }
 
 /// One wait that is being ended.

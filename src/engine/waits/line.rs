@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::time::Duration;
 
-use crate::engine::effect::Asker;
+use crate::engine::effect::AnswerTo;
 use crate::engine::key::{ClientId, ContextId, CredentialId};
 use crate::engine::planted::{self, Bug};
 use crate::session::waited_keys::{Family, On};
@@ -66,7 +66,7 @@ pub enum Void {
 #[derive(Debug, Clone, Copy)]
 pub struct Unblocked {
     pub with_error: bool,
-    pub asker: Asker,
+    pub asker: AnswerTo,
 }
 
 /// One that stands in line.
@@ -99,8 +99,11 @@ pub struct InLine {
 
 impl InLine {
     pub fn new(
-        (number, user, spots): (u64, CredentialId, Box<[Spot]>),
-        (since, until): (Duration, Option<Duration>),
+        number: u64,
+        user: CredentialId,
+        spots: Box<[Spot]>,
+        since: Duration,
+        until: Option<Duration>,
         void: Void,
         may_be_tried: bool,
     ) -> Self {

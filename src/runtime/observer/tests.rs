@@ -28,7 +28,7 @@ fn observer(count: usize) -> (Observer, Vec<End>) {
         access: Access::default(),
     };
     let current = Arc::new(Current::new(Settings::default(), rules));
-    let observer = Observer::new(&inboxes, (&current, &shared), epoch);
+    let observer = Observer::new(&inboxes, &current, &shared, epoch);
     let ends = inboxes.into_iter().enumerate();
     let ends = ends
         .map(|(worker, end)| (observer.cell(worker), end))

@@ -32,8 +32,8 @@ impl Scene {
         let id = self.keys.insert(());
         let until = Some(self.now + Duration::from_secs(9));
         let number = self.line.arrivals;
-        let one = (number, self.users[user], spots);
-        let one = InLine::new(one, (self.now, until), Void::Nil, true);
+        let user = self.users[user];
+        let one = InLine::new(number, user, spots, self.now, until, Void::Nil, true);
         self.line.join(id, one, self.now);
         id
     }
