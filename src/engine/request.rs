@@ -186,16 +186,14 @@ impl Engine {
                 strict = self.clients.limits_of(id, &rules);
             }
             at += length;
-            if outcome == Outcome::TakenAlone {
-                position = at;
-                break outcome;
-            }
-            if at < bytes.len() {
-                at += self
-                    .traffic()
-                    .follow(id, &rules, bytes.get(at..).unwrap_or_default());
+            let rest = bytes.get(at..).unwrap_or_default();
+            if !rest.is_empty() && outcome != Outcome::TakenAlone {
+                at += self.traffic().follow(id, &rules, rest);
             }
             position = at;
+            if outcome == Outcome::TakenAlone {
+                break outcome;
+            }
         };
         if outcome == Outcome::Ended {
             return bytes.len();
