@@ -73,7 +73,7 @@ format: ## Check the formatting
 
 .PHONY: lint
 lint: ## Clippy, warnings denied
-	cargo clippy --workspace --features narrows/planted --all-targets -- -D warnings
+	cargo clippy --workspace --features narrows/fault_injection --all-targets -- -D warnings
 
 .PHONY: dependencies
 dependencies: ## Licences, duplicates and advisories of what narrows depends on

@@ -48,7 +48,7 @@ fn way(route: Route) -> &'static str {
         Route::Shared | Route::Unpins(_) => "shared",
         Route::Info => "rewritten",
         Route::Local(_) => "local",
-        Route::Bracket(_) => "transaction",
+        Route::Transaction(_) => "transaction",
         Route::Blocking => "waits",
         Route::Subscriber => "subscription",
         Route::Pinned(_) => "pinned",

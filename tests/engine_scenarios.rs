@@ -13,20 +13,20 @@ mod cleaning;
 mod desk;
 #[path = "engine_scenarios/figures.rs"]
 mod figures;
+#[path = "engine_scenarios/forward_batch.rs"]
+mod forward_batch;
 #[path = "engine_scenarios/idle.rs"]
 mod idle;
 #[path = "engine_scenarios/leaving.rs"]
 mod leaving;
-#[path = "engine_scenarios/lent.rs"]
-mod lent;
 #[path = "engine_scenarios/line.rs"]
 mod line;
+#[path = "engine_scenarios/on_lease.rs"]
+mod on_lease;
 #[path = "engine_scenarios/places.rs"]
 mod places;
 #[path = "engine_scenarios/replaced.rs"]
 mod replaced;
-#[path = "engine_scenarios/stretch.rs"]
-mod stretch;
 #[path = "engine_scenarios/warm.rs"]
 mod warm;
 #[path = "engine_scenarios/work.rs"]

@@ -12,7 +12,7 @@
 mod crash;
 #[path = "faults/load.rs"]
 mod load;
-#[cfg(feature = "planted")]
+#[cfg(feature = "fault_injection")]
 #[path = "faults/panic.rs"]
 mod panic;
 #[path = "faults/refusal.rs"]

@@ -20,12 +20,12 @@ mod cancels;
 mod census;
 #[path = "leases/crowd.rs"]
 mod crowd;
-#[path = "leases/errands.rs"]
-mod errands;
 #[path = "leases/leavers.rs"]
 mod leavers;
 #[path = "leases/loss.rs"]
 mod loss;
+#[path = "leases/errands.rs"]
+mod own_connections;
 #[path = "leases/pauses.rs"]
 mod pauses;
 #[path = "leases/places.rs"]

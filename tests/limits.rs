@@ -14,7 +14,7 @@ mod door;
 #[path = "limits/figures.rs"]
 mod figures;
 #[path = "limits/lent.rs"]
-mod lent;
+mod lease_state;
 #[path = "limits/proxy_header.rs"]
 mod proxy_header;
 #[path = "faults/setup.rs"]

@@ -1,6 +1,6 @@
-//! The proof of the simulation's oracle: bugs that other proxies and clients have had are planted
+//! The proof of the simulation's oracle: bugs that other proxies and clients have had are injected
 //! one by one, and the simulation finds each of them within a bounded number of seeds. The seed
-//! that finds one passes when nothing is planted. `NARROWS_SIM_TRACE=1` shows how each looks, and
+//! that finds one passes when nothing is injected. `NARROWS_SIM_TRACE=1` shows how each looks, and
 //! `NARROWS_SIM_FIRST=5000` begins the searches there.
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@
 #[path = "sim/mod.rs"]
 mod sim;
 
-use narrows::engine::planted::{Bug, forget, plant};
+use narrows::engine::fault_injection::{Bug, forget, plant};
 use sim::{Made, Plan, Worlds, explain, is_of, outcome, replays};
 
 /// Where three searches for each bug begin: if nothing is said, within what an ordinary run plays. That
@@ -23,7 +23,7 @@ fn starts() -> [u64; 3] {
     [first, first + 2000, first + 4000]
 }
 
-/// Plays one seed with this bug. Nothing is planted afterwards.
+/// Plays one seed with this bug. Nothing is injected afterwards.
 fn with(bug: Bug, plan: &Plan) -> Result<(), String> {
     forget();
     plant(Some(bug));
@@ -70,7 +70,7 @@ fn finds(bug: Bug, seeds_max: usize, worlds: Worlds) {
     }
 }
 
-macro_rules! planted {
+macro_rules! fault_injection {
     ($($name:ident: $bug:ident, $seeds_max:expr, $worlds:expr;)*) => {
         $(
             #[test]
@@ -81,7 +81,7 @@ macro_rules! planted {
     };
 }
 
-planted! {
+fault_injection! {
     an_orphaned_slot_that_is_dropped_is_found: OrphanDropped, 300, Worlds::All;
     a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 300, Worlds::Made(Made::Late);
     a_queue_kept_over_a_reconnect_is_found: QueueKept, 100, Worlds::All;
@@ -104,21 +104,21 @@ planted! {
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Worlds::Transacting;
     a_watch_that_is_forgotten_is_found: WatchForgotten, 100, Worlds::Made(Made::Watching);
     an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Worlds::Transacting;
-    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::Listening;
-    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::Listening;
-    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::Listening;
-    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Listening;
-    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::Listening;
-    a_connection_of_an_errand_that_is_shared_is_found: ErrandShared, 400, Worlds::All;
-    a_block_with_a_select_on_a_pipe_is_found: BlockWithSelect, 400, Worlds::Transacting;
+    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::PushContext;
+    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::PushContext;
+    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::PushContext;
+    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::PushContext;
+    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::PushContext;
+    a_connection_of_an_own_connection_that_is_shared_is_found: OwnConnectionShared, 400, Worlds::All;
+    a_block_with_a_select_on_a_pipe_is_found: TransactionWithSelect, 400, Worlds::Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 100, Worlds::Transacting;
     a_context_that_is_forgotten_while_somebody_is_in_it_is_found: ContextForgotten, 100, Worlds::All;
     a_wait_without_a_place_that_ends_when_others_do_is_found: DeadlineOfOthers, 100, Worlds::Transacting;
-    a_block_that_is_torn_is_found: BlockTorn, 100, Worlds::Made(Made::Blocks);
+    a_block_that_is_torn_is_found: TransactionTorn, 100, Worlds::Made(Made::Blocks);
     a_lost_watch_that_is_taken_along_is_found: LostWatchTaken, 300, Worlds::Made(Made::Watching);
     watches_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Made(Made::Watching);
     a_lent_connection_that_is_taken_for_another_users_is_found:
-        LentMovedAsClient, 100, Worlds::Made(Made::Reloading);
+        LeaseMovedAsClient, 100, Worlds::Made(Made::Reloading);
     a_wait_that_is_ended_by_closing_its_connection_is_found:
         WaitBroken, 100, Worlds::Made(Made::Waiting);
     a_line_that_is_overtaken_is_found: LineOvertaken, 100, Worlds::Made(Made::Waiting);

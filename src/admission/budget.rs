@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
-use super::planted::{self, Bug};
+use super::fault_injection::{self, Bug};
 
 /// The smallest budget that keeps a place back.
 const KEEPS_BACK_FROM: u32 = 4;
@@ -55,7 +55,7 @@ struct State {
     /// Permits held, by worker.
     held: Vec<u32>,
     /// Those of them whose connections are lent to clients for as long as they like.
-    lent: Vec<Lent>,
+    lent: Vec<LentTerms>,
 }
 
 /// For how long a connection is lent that does not come back by itself. What does (a transaction, an
@@ -70,12 +70,12 @@ pub enum Term {
 
 /// Connections of one worker that are lent, by [`Term`].
 #[derive(Debug, Clone, Copy, Default)]
-struct Lent {
+struct LentTerms {
     waiting: u32,
     lasting: u32,
 }
 
-impl Lent {
+impl LentTerms {
     fn of(&mut self, term: Term) -> &mut u32 {
         match term {
             Term::Waiting => &mut self.waiting,
@@ -111,7 +111,7 @@ impl Budget {
                 control: false,
                 reserve: false,
                 held: vec![0; workers],
-                lent: vec![Lent::default(); workers],
+                lent: vec![LentTerms::default(); workers],
             }),
             wanting: AtomicU32::new(0),
             server: Mutex::new(None),
@@ -380,11 +380,13 @@ impl State {
         Some(held.saturating_sub(self.lent.get(worker)?.total()))
     }
 
-    fn lent_in_all(&self) -> Lent {
-        self.lent.iter().fold(Lent::default(), |all, lent| Lent {
-            waiting: all.waiting + lent.waiting,
-            lasting: all.lasting + lent.lasting,
-        })
+    fn lent_in_all(&self) -> LentTerms {
+        self.lent
+            .iter()
+            .fold(LentTerms::default(), |all, lent| LentTerms {
+                waiting: all.waiting + lent.waiting,
+                lasting: all.lasting + lent.lasting,
+            })
     }
 
     /// Permits beyond each worker's first that is not lent.
@@ -416,7 +418,8 @@ impl Drop for Permit {
             Claim::Reserve => state.reserve = false,
             Claim::Worker(worker) => {
                 if let Some(held) = state.held.get_mut(worker) {
-                    *held = held.saturating_sub(1 + u32::from(planted::has(Bug::PermitTwice)));
+                    *held =
+                        held.saturating_sub(1 + u32::from(fault_injection::has(Bug::PermitTwice)));
                 }
             }
         }

@@ -4,12 +4,12 @@
 pub mod backoff;
 pub mod budget;
 pub mod failures;
+pub mod fault_injection;
 pub mod jitter;
 pub mod pause;
-pub mod planted;
 pub mod rate;
-pub mod seats;
 pub mod sources;
+pub mod user_quota;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Claim, Permit, Term};
@@ -17,5 +17,5 @@ pub use failures::Failures;
 pub use jitter::Jitter;
 pub use pause::{Paused, ServerPause};
 pub use rate::DialRate;
-pub use seats::{Seat, Seats};
 pub use sources::{Source, SourcePlace, Sources};
+pub use user_quota::{UserQuota, UserQuotas};

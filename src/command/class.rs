@@ -12,9 +12,9 @@ pub enum Route {
     Info,
     /// Answered from the client's virtual session.
     Local(Local),
-    /// Begins, ends or undoes a bracket: needs an exclusive backend from its first command to its
+    /// Begins, ends or undoes a transaction: needs an exclusive backend from its first command to its
     /// last.
-    Bracket(Bracket),
+    Transaction(TransactionVerb),
     /// May keep its connection waiting on the server.
     Blocking,
     /// Changes what the client is subscribed to.
@@ -127,12 +127,12 @@ impl Local {
 
 /// The commands of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bracket {
-    /// `WATCH` opens a bracket before its `MULTI`.
+pub enum TransactionVerb {
+    /// `WATCH` opens a transaction before its `MULTI`.
     Watch,
     /// `UNWATCH` closes one that `WATCH` opened.
     Unwatch,
-    /// `MULTI` opens a bracket.
+    /// `MULTI` opens a transaction.
     Multi,
     /// `EXEC` closes it and runs what was queued.
     Exec,

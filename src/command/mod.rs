@@ -16,7 +16,7 @@ mod shape;
 mod spec;
 mod table;
 
-pub use class::{Bracket, Local, Pin, Route};
+pub use class::{Local, Pin, Route, TransactionVerb};
 pub use flags::Flags;
 pub use keys::{KeyRule, Keys, keys};
 pub use learn::LearnError;

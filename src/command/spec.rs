@@ -2,7 +2,7 @@
 //! subcommand. It holds facts and the few questions that the facts and the arguments answer alone;
 //! it decides nothing.
 
-use super::class::{Bracket, Local, Pin, Route};
+use super::class::{Local, Pin, Route, TransactionVerb};
 use super::flags::Flags;
 use super::keys::{KeyRule, waits_for_streams};
 use super::shape::Shape;
@@ -98,7 +98,7 @@ impl Spec {
 
     /// Whether it is `MULTI`.
     pub fn opens_transaction(&self) -> bool {
-        self.route == Route::Bracket(Bracket::Multi)
+        self.route == Route::Transaction(TransactionVerb::Multi)
     }
 
     /// Whether a server that has paused writes holds it up: it writes, or runs or replicates what

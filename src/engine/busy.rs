@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::clients::Client;
 use super::key::{BackendId, ClientId, EndpointId};
-use super::pool::backend::{Backend, Rotation};
+use super::pool::backend::{Backend, PipeState};
 use super::reach::Traffic;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Receiver, RetryClass, Slot};
 
 /// How long a script may be the oldest request of a pipe that says nothing before others are
 /// preferred to it.
@@ -28,7 +28,7 @@ pub const PAUSED_AFTER: Duration = Duration::from_millis(500);
 impl Backend {
     /// When this pipe begins to stand behind a script, if its oldest request is one.
     pub(super) fn script_due(&self, now: Duration) -> Option<Duration> {
-        let open = self.rotation() == Some(Rotation::Open);
+        let open = self.state() == Some(PipeState::Open);
         let front = self
             .in_flight
             .front()
@@ -44,7 +44,7 @@ impl Traffic<'_> {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
-        backend.turn_to(Rotation::Script);
+        backend.turn_to(PipeState::Script);
         if self.cx.shared.busy.says(self.cx.now).is_some() {
             self.ask_elsewhere(id);
         }
@@ -62,7 +62,7 @@ impl Traffic<'_> {
 
     /// Asks again elsewhere what stands behind scripts, since it is known that the server is busy.
     pub fn go_around_scripts(&mut self) {
-        let behind = |b: &Backend| b.rotation() == Some(Rotation::Script);
+        let behind = |b: &Backend| b.state() == Some(PipeState::Script);
         let stuck = self.pool.backends.iter().filter(|(_, b)| behind(b));
         let stuck: Vec<BackendId> = stuck.map(|(id, _)| id).collect();
         for id in stuck {
@@ -157,14 +157,14 @@ impl Traffic<'_> {
         for (id, backend) in &mut self.pool.backends {
             let silent = self.cx.now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
-            if silent && owes && backend.rotation() == Some(Rotation::Open) {
+            if silent && owes && backend.state() == Some(PipeState::Open) {
                 if backend.owes_despite_a_pause() {
                     // A read or a ping: it is this connection that says nothing.
                     tracing::info!("the server answers others: a connection says nothing");
-                    backend.turn_to(Rotation::Rested);
+                    backend.turn_to(PipeState::Quarantined);
                 } else {
                     tracing::info!("the server answers others: writes seem to be paused");
-                    backend.turn_to(Rotation::Writes);
+                    backend.turn_to(PipeState::WritesOnly);
                     lanes.push(id);
                 }
             }
@@ -178,12 +178,15 @@ impl Traffic<'_> {
 impl Slot {
     /// Whether the request may run what its client has written for as long as that takes.
     pub(super) fn is_script(&self) -> bool {
-        matches!(self.fate(), Fate::Script | Fate::BlockRuns)
+        matches!(
+            self.retry_class(),
+            RetryClass::Script | RetryClass::TransactionRuns
+        )
     }
 
     /// Whether it is a client's, and may be asked again.
     fn is_plain_read(&self) -> bool {
         !self.receiver().is_client()
-            || (self.receiver() == Receiver::Client && self.fate() == Fate::Replayable)
+            || (self.receiver() == Receiver::Client && self.retry_class() == RetryClass::Replayable)
     }
 }

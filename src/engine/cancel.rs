@@ -17,14 +17,14 @@ use std::time::Duration;
 use crate::admission::Paused;
 use crate::session::put_back::{is_nil, put_back};
 use crate::session::waiting::Takes;
-use crate::telemetry::{Leave, Undelivered};
+use crate::telemetry::{ClientCloseReason, Undelivered};
 
 use super::clients::Client;
 use super::effect::Reply;
+use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
-use super::planted::{self, Bug};
-use super::pool::backend::{Backend, Phase, Want};
-use super::pool::loss::Loss;
+use super::pool::backend::{AcquireRequest, Backend, Phase};
+use super::pool::loss::CloseReason;
 use super::reach::Blocking;
 use super::waits::cancels::{AGAIN, Asked, Came, Cancel, PATIENCE, Why};
 
@@ -42,7 +42,7 @@ impl Blocking<'_> {
 
     /// Whether the server can be asked to end the wait on a backend, as soon as it has it.
     fn can_be_asked_to_end(&self, id: BackendId) -> bool {
-        if planted::has(Bug::WaitBroken) {
+        if fault_injection::has(Bug::WaitBroken) {
             return false;
         }
         let known = |backend: &Backend| backend.server_id.is_some();
@@ -62,7 +62,9 @@ impl Blocking<'_> {
             // It stands in line. What it is being tried for decides first.
             return match self.waits.is_tried(id) {
                 true => {}
-                false => self.clients.close_for(self.cx, id, Leave::Drained),
+                false => self
+                    .clients
+                    .close_for(self.cx, id, ClientCloseReason::Drained),
             };
         };
         let backend = lease.backend();
@@ -82,7 +84,10 @@ impl Blocking<'_> {
                 self.lending().end_by_closing(id, why);
             }
             _ => {
-                let wait = self.clients.lent(id).and_then(|lent| lent.wait.as_ref());
+                let wait = self
+                    .clients
+                    .lease_state(id)
+                    .and_then(|lease_state| lease_state.wait.as_ref());
                 let (takes, short) =
                     wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
                 self.begin_cancel(backend, Some((id, why)), takes, short);
@@ -121,7 +126,7 @@ impl Blocking<'_> {
         };
         self.waits.cancels_mut().begin(id, cancel);
         match credential {
-            Some(credential) => self.pool.want(Want::Cancel(credential)),
+            Some(credential) => self.pool.request(AcquireRequest::Cancel(credential)),
             None => self.let_run_out(id),
         }
         self.cx.wake_at(now);
@@ -143,7 +148,7 @@ impl Blocking<'_> {
                 cancel.asked = Asked::At(self.cx.now + AGAIN);
                 let credential = cancel.credential;
                 self.cx.wake_at(self.cx.now + AGAIN);
-                return self.pool.want(Want::Cancel(credential));
+                return self.pool.request(AcquireRequest::Cancel(credential));
             }
             None => return self.cancel_refused(id, reply),
         }
@@ -189,7 +194,7 @@ impl Blocking<'_> {
                 cancel.credential = other;
                 cancel.asked = Asked::At(self.cx.now + pause);
                 self.cx.wake_at(self.cx.now + pause);
-                self.pool.want(Want::Cancel(other));
+                self.pool.request(AcquireRequest::Cancel(other));
             }
             None => self.let_run_out(id),
         }
@@ -218,7 +223,9 @@ impl Blocking<'_> {
                 self.lending().end_by_closing(owner, why);
             }
             // Its client hears what has come.
-            _ => self.pool.lose(self.cx, id, Loss::ClientGone),
+            _ => self
+                .pool
+                .close_backend(self.cx, id, CloseReason::ClientGone),
         }
     }
 
@@ -301,7 +308,9 @@ impl Blocking<'_> {
             }
             Why::Drained if ended => {
                 self.wait_over(id, owner);
-                return self.clients.close_for(self.cx, owner, Leave::Drained);
+                return self
+                    .clients
+                    .close_for(self.cx, owner, ClientCloseReason::Drained);
             }
             Why::Drained | Why::Left => self
                 .clients
@@ -376,12 +385,12 @@ impl Blocking<'_> {
         for id in late {
             match self.waits.cancels().get(&id).map(|cancel| cancel.asked) {
                 // Then it is asked again on another, or what has come counts.
-                Some(Asked::On(on)) => self.pool.lose(self.cx, on, Loss::Stalled),
+                Some(Asked::On(on)) => self.pool.close_backend(self.cx, on, CloseReason::Stalled),
                 _ => self.give_up(id),
             }
         }
         for credential in due {
-            self.pool.want(Want::Cancel(credential));
+            self.pool.request(AcquireRequest::Cancel(credential));
         }
         if let Some(at) = next {
             self.cx.wake_at(at);

@@ -8,44 +8,48 @@ use crate::session::put_back::is_nil;
 
 use super::context::Context;
 use super::key::{BackendId, CredentialId};
-use super::pool::backend::{Backend, Phase, Want};
-use super::pool::provided::Provided;
+use super::pool::allocation::Allocation;
+use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::reach::Blocking;
 use super::slot::Receiver;
 use super::waits::cancels::{AGAIN, Asked};
 
 impl Blocking<'_> {
     /// A connection for ending waits as `credential`.
-    pub fn provide_canceller(&mut self, credential: CredentialId, starved: &mut bool) -> Provided {
-        let want = Want::Cancel(credential);
+    pub fn allocate_canceller(
+        &mut self,
+        credential: CredentialId,
+        starved: &mut bool,
+    ) -> Allocation {
+        let request = AcquireRequest::Cancel(credential);
         if !self.waits.cancels().any_as(credential) {
-            return Provided::Done;
+            return Allocation::Done;
         }
         let cancels = |b: &Backend| matches!(b.phase, Phase::Cancelling);
         let mut there = self.pool.backends.iter();
         let there = there.find(|(_, b)| cancels(b) && b.credential() == credential);
         if let Some((id, _)) = there {
             self.ask_to_end(id);
-            return Provided::Done;
+            return Allocation::Done;
         }
         if !self.waits.cancels().any_due_as(credential, self.cx.now) {
             // Wanted again in time: `expire_cancels`.
-            return Provided::Done;
+            return Allocation::Done;
         }
         if let Some(id) = self
             .pool
             .quiet_spare(|spare| spare.credential() == credential)
         {
             self.become_canceller(id);
-            return Provided::Done;
+            return Allocation::Done;
         }
         if self
             .pool
             .backends
             .values()
-            .any(|b| b.made_for == Some(want))
+            .any(|b| b.made_for == Some(request))
         {
-            return Provided::Waits;
+            return Allocation::Waits;
         }
         let context = self.pool.contexts.key(Context {
             credential,
@@ -54,12 +58,12 @@ impl Blocking<'_> {
         let key = self.pool.key_of(context);
         let dialled = [Claim::Reserve, Claim::Worker(self.cx.worker)]
             .into_iter()
-            .any(|claim| self.traffic().dial_with(claim, want, key).is_some());
+            .any(|claim| self.traffic().dial_with(claim, request, key).is_some());
         if !dialled && self.pool.endpoint.dial_at <= self.cx.now {
             *starved = true;
-            self.pool.make_place(self.cx, want, context);
+            self.pool.make_place(self.cx, request, context);
         }
-        Provided::Waits
+        Allocation::Waits
     }
 
     /// A quiet backend ends waits from now on.
@@ -152,7 +156,7 @@ impl Blocking<'_> {
             self.finish_if_both(id);
         }
         for credential in again {
-            self.pool.want(Want::Cancel(credential));
+            self.pool.request(AcquireRequest::Cancel(credential));
         }
     }
 

@@ -7,9 +7,9 @@ use crate::resp::Protocol;
 
 use super::clients::Client;
 use super::clients::hold::Hold;
-use super::errand::is_for_errand;
 use super::key::{BackendId, ClientId};
-use super::pool::backend::{Backend, Phase, Want};
+use super::own_connection::is_own_connection;
+use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::reach::Survey;
 use super::slot::{Receiver, Slot};
 
@@ -46,7 +46,7 @@ pub struct Census {
     /// Bytes in the clients' inputs and outboxes.
     pub buffered_bytes: usize,
     /// Questions to other workers without an answer yet.
-    pub gathers: usize,
+    pub fan_outs: usize,
     /// Logins that the server is to check.
     pub logins: usize,
     /// Contexts known.
@@ -76,7 +76,7 @@ impl Survey<'_> {
             Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
         );
         let context = self.pool.contexts.get(backend.context())?;
-        let used = used && !is_for_errand(self.clients, self.pool, id) && !backend.kept_back;
+        let used = used && !is_own_connection(self.clients, self.pool, id) && !backend.kept_back;
         let login = self
             .pool
             .credentials
@@ -131,7 +131,7 @@ impl Survey<'_> {
             .pool
             .backends
             .values()
-            .filter(|b| b.phase.is_lent())
+            .filter(|b| b.phase.is_leased())
             .count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
         let (within, in_lines) = (self.pool.contexts.count(), self.pool.endpoint.pools.count());
@@ -145,7 +145,7 @@ impl Survey<'_> {
             leases,
             uploads: self.clients.values().filter(|c| c.stream.is_some()).count(),
             buffered_bytes,
-            gathers: self.fanout.len(),
+            fan_outs: self.fanout.len(),
             logins: self.auth.len(),
             contexts: self.pool.contexts.len(),
             credentials: self.pool.credentials.len(),
@@ -158,15 +158,16 @@ impl Survey<'_> {
                 && within == self.clients.len() + self.pool.backends.len()
                 && held(|hold| matches!(hold, Hold::Lease(_)))
                     == self.leases.waiting() + self.waits.line().len()
-                && (self.leases.asked()).all(|id| self.pool.wants.contains(Want::Lease(id)))
+                && (self.leases.asked())
+                    .all(|id| self.pool.acquire_queue.contains(AcquireRequest::Lease(id)))
                 && self.auth.is_sound()
                 && held(|hold| matches!(hold, Hold::Login(_))) == self.auth.waiting()
                 && self.fanout.are_sound()
-                && self.clients.looks_len()
+                && self.clients.idle_timers_len()
                     == self
                         .clients
                         .values()
-                        .filter(|c| c.look_at.is_some())
+                        .filter(|c| c.idle_timer.is_some())
                         .count(),
         }
     }

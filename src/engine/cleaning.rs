@@ -8,69 +8,73 @@
 //! ```
 
 use crate::resp::{Protocol, write};
-use crate::session::Mark;
-use crate::session::feed::{Kind, Verb};
+use crate::session::StateChange;
+use crate::session::push_stream::{Kind, SubscribeVerb};
 
 use super::clients::Client;
 use super::clients::hold::{Hold, Outcome};
+use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
-use super::lease::feed::Feed;
 use super::lease::holding::Lease;
-use super::lease::lent::Lent;
-use super::planted::{self, Bug};
+use super::lease::push_stream::PushStream;
+use super::lease::state::LeaseState;
 use super::pool::backend::Phase;
 use super::pool::cleaning::Cleaning;
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::reach::Lending;
 use super::slot::Receiver;
 
 /// What is asked of the server, in this order, and what each answer is about.
-type Steps = Vec<(Mark, &'static [&'static [u8]])>;
+type Steps = Vec<(StateChange, &'static [&'static [u8]])>;
 
-impl Lent {
+impl LeaseState {
     /// Whether what its client has left on it is known, once nothing is in flight.
     pub(super) fn is_known(&self) -> bool {
-        let between = |feed: &Feed| feed.is_between_frames();
+        let between = |push_stream: &PushStream| push_stream.is_between_frames();
         !self.waits()
-            && !self.bracket.is_in_doubt()
+            && !self.transaction.is_in_doubt()
             && self.switch.is_none()
             && self.pause.is_none()
-            && self.feed.as_deref().is_none_or(between)
+            && self.push_stream.as_deref().is_none_or(between)
             && !self.purpose.is_one_request()
     }
 
     /// Whether something is left on it that nothing takes back.
     fn is_for_good(&self) -> bool {
-        let monitors = |feed: &Feed| feed.monitoring;
-        self.pins.any() || self.feed.as_deref().is_some_and(monitors)
+        let monitors = |push_stream: &PushStream| push_stream.monitoring;
+        self.pins.any() || self.push_stream.as_deref().is_some_and(monitors)
     }
 
     /// How what its client has left on it is taken back.
     fn steps_to_clean(&mut self) -> Steps {
         let mut steps = Steps::new();
-        if planted::has(Bug::LeftUncleaned) {
-            self.feed = None;
+        if fault_injection::has(Bug::LeftUncleaned) {
+            self.push_stream = None;
             return steps;
         }
         // Inside MULTI nothing else would be done at once, and while RESP2 is subscribed nothing
         // else may be asked.
-        if self.bracket.is_queueing() {
-            steps.push((Mark::Discard, &[b"DISCARD"]));
+        if self.transaction.is_queueing() {
+            steps.push((StateChange::Discard, &[b"DISCARD"]));
         }
-        if let Some(feed) = &mut self.feed {
+        if let Some(push_stream) = &mut self.push_stream {
             for (kind, step) in UNSUBSCRIBING {
-                if feed.subscriptions.of(kind) > 0 {
-                    steps.push((Mark::Subscribe, step));
+                if push_stream.subscriptions.of(kind) > 0 {
+                    steps.push((StateChange::Subscribe, step));
                     let begins = false;
-                    feed.asked(Verb { kind, begins }, 0);
+                    push_stream.asked(SubscribeVerb { kind, begins }, 0);
                 }
             }
         }
-        if self.bracket.is_watching() && !self.bracket.is_queueing() {
-            steps.push((Mark::Unwatch, &[b"UNWATCH"]));
+        if self.transaction.is_watching() && !self.transaction.is_queueing() {
+            steps.push((StateChange::Unwatch, &[b"UNWATCH"]));
         }
-        if self.feed.as_deref().is_some_and(|feed| feed.tracking) {
-            steps.push((Mark::TrackingOff, &[b"CLIENT", b"TRACKING", b"OFF"]));
+        if self
+            .push_stream
+            .as_deref()
+            .is_some_and(|push_stream| push_stream.tracking)
+        {
+            steps.push((StateChange::TrackingOff, &[b"CLIENT", b"TRACKING", b"OFF"]));
         }
         steps
     }
@@ -85,7 +89,7 @@ impl Lending<'_> {
         };
         let awaited = self.leave(lease, Some(id));
         self.traffic().enter_context(id);
-        match awaited && !planted::has(Bug::LeftTooEarly) {
+        match awaited && !fault_injection::has(Bug::LeftTooEarly) {
             true => self.clients.hold(id, Hold::Leaving),
             false => Outcome::Taken,
         }
@@ -93,16 +97,16 @@ impl Lending<'_> {
 
     /// A lease whose client is gone, or goes on without it. True when it is being cleaned.
     pub fn leave(&mut self, mut lease: Lease, awaited_by: Option<ClientId>) -> bool {
-        let fed = lease.lent.feed.as_ref();
-        let subscribed = fed.is_some_and(|feed| feed.subscriptions.any());
-        let closes = lease.lent.is_for_good();
+        let had_push_stream = lease.state.push_stream.as_ref();
+        let subscribed = had_push_stream.is_some_and(|push_stream| push_stream.subscriptions.any());
+        let closes = lease.state.is_for_good();
         // Of what is closed in the end only subscriptions matter: others count them.
         if !self.pool.can_be_cleaned(&lease) || (closes && !subscribed) {
             self.break_lease(lease);
             return false;
         }
-        let steps = lease.lent.steps_to_clean();
-        let (id, lent) = lease.orphaned();
+        let steps = lease.state.steps_to_clean();
+        let (id, lease_state) = lease.orphaned();
         self.pool.weights.touch_if_known(id);
         let now = self.cx.now;
         let Some(backend) = self.pool.backends.get_mut(id) else {
@@ -111,19 +115,19 @@ impl Lending<'_> {
         let context = self.pool.contexts.get(backend.context());
         backend.phase = Phase::Cleaning(Box::new(Cleaning {
             since: now,
-            purpose: lent.purpose,
+            purpose: lease_state.purpose,
             protocol: context.map_or(Protocol::Resp2, |context| context.protocol),
-            feed: lent.feed,
+            push_stream: lease_state.push_stream,
             closes,
             awaited_by,
         }));
         let renames = self.cx.rules.renames();
-        for (mark, words) in steps {
+        for (change, words) in steps {
             let mut request = Vec::with_capacity(40);
             write::request(&mut request, words);
             let renamed = renames.sent(&request);
             let request = renamed.as_deref().unwrap_or(&request);
-            backend.send_own(Receiver::Undone(mark), request, now);
+            backend.send_own(Receiver::Undone(change), request, now);
         }
         self.pool.ping(self.cx, id);
         self.pool.mark_backend(id);
@@ -140,9 +144,14 @@ impl Lending<'_> {
         let Phase::Cleaning(cleaning) = &backend.phase else {
             return;
         };
-        let over = cleaning.feed.as_deref().is_none_or(Feed::is_over);
+        let over = cleaning
+            .push_stream
+            .as_deref()
+            .is_none_or(PushStream::is_over);
         if !over || cleaning.closes || !backend.is_quiet() {
-            return self.pool.lose(self.cx, id, Loss::ClientGone);
+            return self
+                .pool
+                .close_backend(self.cx, id, CloseReason::ClientGone);
         }
         let (purpose, awaited_by) = (cleaning.purpose, cleaning.awaited_by);
         self.leases.place_is_free(self.cx, purpose);

@@ -8,8 +8,8 @@ use slotmap::SlotMap;
 use crate::command::Spec;
 use crate::resp::Protocol;
 
+use super::fault_injection::{self, Bug};
 use super::key::{ContextId, CredentialId};
-use super::planted::{self, Bug};
 
 /// User, protocol and db. A backend has exactly one context while anything is in flight on it, and
 /// one user for as long as it lives.
@@ -142,7 +142,7 @@ impl Contexts {
         let all = &mut self.known;
         self.by_context.retain(|_, id| {
             let kept = all.get(*id).is_some_and(|known| {
-                (known.within > 0 && !planted::has(Bug::ContextForgotten)) || is_needed(*id)
+                (known.within > 0 && !fault_injection::has(Bug::ContextForgotten)) || is_needed(*id)
             });
             if !kept {
                 all.remove(*id);

@@ -10,7 +10,7 @@ use crate::telemetry::Counters;
 use super::busy::SCRIPT_AFTER;
 use super::effect::{AnswerTo, Effect, Reply};
 use super::event::EngineEvent;
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::pause::PauseOrder;
 use super::rules::Setup;
 use super::slot::Access;

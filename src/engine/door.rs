@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::command::Policy;
 use crate::resp::{Frame, ProtocolError, Refusal};
-use crate::session::{Account, AuthMode, Standing};
-use crate::telemetry::Leave;
+use crate::session::{Account, AuthMode, AuthState};
+use crate::telemetry::ClientCloseReason;
 
 use super::clients::Client;
 use super::clients::hold::Outcome;
@@ -18,7 +18,7 @@ use super::{Engine, Rules};
 impl Engine {
     /// A name that the table does not have: the server is not asked for those who have not logged
     /// in, unless it turns out that this one need not.
-    pub(super) fn unknown_to_strangers(
+    pub(super) fn unknown_unauthenticated(
         &mut self,
         id: ClientId,
         rules: &Rules,
@@ -32,7 +32,7 @@ impl Engine {
                 &Refusal::UnknownCommand { frame: bytes },
             );
         }
-        match self.gate().stranger(id, &Refusal::NoAuth, false) {
+        match self.gate().unauthenticated(id, &Refusal::NoAuth, false) {
             Some(outcome) => outcome,
             None => self.unknown(id, rules, bytes, frame),
         }
@@ -42,28 +42,30 @@ impl Engine {
 impl Gate<'_> {
     /// A request that is none, of a client that has not logged in. `None`: it is one, since this
     /// client need not.
-    pub fn strangers_error(&mut self, id: ClientId, error: ProtocolError) -> Option<Outcome> {
+    pub fn unauthenticated_error(&mut self, id: ClientId, error: ProtocolError) -> Option<Outcome> {
         let client = self.clients.get(id);
-        let unknown = client.is_some_and(|client| client.session.standing == Standing::Unknown);
-        if !unknown || !error.is_for_strangers() || self.pool.strangers_refused(self.cx) {
+        let unknown = client.is_some_and(|client| client.session.auth_state == AuthState::Unknown);
+        if !unknown || !error.is_for_unauthenticated() || self.pool.unauthenticated_refused(self.cx)
+        {
             return Some(self.clients.protocol_error(self.cx, id, error));
         }
-        self.ask_for_strangers(id, &Refusal::NoAuth, true).err()
+        self.ask_for_unauthenticated(id, &Refusal::NoAuth, true)
+            .err()
     }
 
     /// What a client that has not logged in gets for a command that needs that. `None`: this one
     /// need not, as it turns out.
-    pub fn stranger(
+    pub fn unauthenticated(
         &mut self,
         id: ClientId,
         refusal: &Refusal<'_>,
         matters: bool,
     ) -> Option<Outcome> {
-        let standing = self.clients.get(id)?.session.standing;
+        let standing = self.clients.get(id)?.session.auth_state;
         match standing {
-            Standing::In => None,
-            Standing::Stranger => Some(self.clients.refuse(self.cx, id, refusal)),
-            Standing::Unknown => self.ask_for_strangers(id, refusal, matters).err(),
+            AuthState::Authenticated => None,
+            AuthState::Unauthenticated => Some(self.clients.refuse(self.cx, id, refusal)),
+            AuthState::Unknown => self.ask_for_unauthenticated(id, refusal, matters).err(),
         }
     }
 }
@@ -90,14 +92,16 @@ impl Blocking<'_> {
         let own = self.pool.credentials.own();
         match (rules.access.mode, client.session.account.clone()) {
             (AuthMode::None, _) => {
-                client.session.standing = Standing::In;
+                client.session.auth_state = AuthState::Authenticated;
                 client.session.account = None;
                 client.credential = own;
             }
             (AuthMode::Local, Some(account)) => {
                 let Some(now) = rules.access.users.get(&account.name).cloned() else {
                     tracing::info!("client closed: its user is not configured any more");
-                    return self.clients.close_for(self.cx, id, Leave::UserRefused);
+                    return self
+                        .clients
+                        .close_for(self.cx, id, ClientCloseReason::UserRefused);
                 };
                 let credential = self.pool.credential_of(Some(&now));
                 if let Some(client) = self.clients.get_mut(id) {
@@ -122,28 +126,32 @@ impl Blocking<'_> {
 impl Traffic<'_> {
     /// A client that has just connected, or that has said `RESET`, is whoever clients are that have
     /// not logged in.
-    pub fn place_stranger(&mut self, id: ClientId) {
+    pub fn begin_unauthenticated(&mut self, id: ClientId) {
         let rules = Arc::clone(&self.cx.rules);
-        let (standing, account, credential) = match rules.access.of_strangers() {
+        let (standing, account, credential) = match rules.access.of_unauthenticated() {
             Some(account) => {
                 let credential = self.pool.credential_of(account.as_deref());
-                (Standing::In, account, credential)
+                (AuthState::Authenticated, account, credential)
             }
             None if rules.access.mode == AuthMode::Passthrough => {
-                (Standing::Unknown, None, CredentialId::ANONYMOUS)
+                (AuthState::Unknown, None, CredentialId::ANONYMOUS)
             }
-            None => (Standing::Stranger, None, self.pool.credentials.own()),
+            None => (
+                AuthState::Unauthenticated,
+                None,
+                self.pool.credentials.own(),
+            ),
         };
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        client.session.standing = standing;
+        client.session.auth_state = standing;
         client.session.account = account.clone();
         client.credential = credential;
-        client.seat = None;
+        client.user_quota = None;
         self.enter_context(id);
         if let Some(account) = account
-            && !self.clients.take_seat(self.cx, id, &account)
+            && !self.clients.take_user_quota(self.cx, id, &account)
         {
             self.clients.turn_away(self.cx, id);
         }
@@ -165,13 +173,13 @@ impl Traffic<'_> {
         if client.lease.is_some() && !same {
             return Err(self.clients.refuse(self.cx, id, &Refusal::LoginOnLease));
         }
-        let same = client.seat.is_some() && client.session.user() == &*account.name;
-        if !same && !self.clients.take_seat(self.cx, id, &account) {
+        let same = client.user_quota.is_some() && client.session.user() == &*account.name;
+        if !same && !self.clients.take_user_quota(self.cx, id, &account) {
             self.clients.turn_away(self.cx, id);
             return Err(Outcome::Ended);
         }
         if let Some(client) = self.clients.get_mut(id) {
-            client.session.standing = Standing::In;
+            client.session.auth_state = AuthState::Authenticated;
             client.session.account = Some(account);
             client.credential = credential;
         }
@@ -183,10 +191,11 @@ impl Traffic<'_> {
     /// backend run as that one is logged in until it is given back, whoever the client is by then.
     pub fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
-            let lent = client.lease.as_ref().map(|lease| lease.backend());
-            let lent = lent.and_then(|lent| self.pool.backends.get(lent));
+            let lease_state = client.lease.as_ref().map(|lease| lease.backend());
+            let lease_state =
+                lease_state.and_then(|lease_state| self.pool.backends.get(lease_state));
             let context = self.pool.contexts.key(Context {
-                credential: lent.map_or(client.credential, Backend::credential),
+                credential: lease_state.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
@@ -205,8 +214,8 @@ impl Client {
 
     /// Whether it may use commands.
     #[inline]
-    pub(super) fn is_in(&self) -> bool {
-        self.session.standing == Standing::In
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.session.auth_state == AuthState::Authenticated
     }
 }
 

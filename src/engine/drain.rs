@@ -7,7 +7,7 @@ use super::clients::Client;
 use super::event::EngineEvent;
 use super::key::ClientId;
 use super::lease::holding::Lease;
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::pool::backend::Backend;
 use super::reach::Blocking;
 use super::waits::cancels::Why;
@@ -53,7 +53,7 @@ fn closed(backend: &mut Backend) -> Option<Term> {
 
 /// For how long the backend was lent that goes with its engine.
 fn broken(lease: Lease) -> Option<Term> {
-    let term = lease.lent.purpose.term();
+    let term = lease.state.purpose.term();
     let _ = lease.broken();
     term
 }

@@ -30,7 +30,7 @@ pub enum Effect {
     /// Answered by [`commands_learned`](super::Engine::commands_learned).
     LearnCommands,
     /// Put a question to all other workers.
-    Ask(u64, Question),
+    Ask(u64, WorkerQuery),
     /// This worker waits for a place in the budget: all others are to look whether they hold more
     /// than their share, by [`place_wanted`](super::Engine::place_wanted).
     WantPlace,
@@ -40,7 +40,7 @@ pub enum Effect {
 
 /// A question about the clients of all workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum WorkerQuery {
     /// Their lines of `CLIENT LIST`.
     List(ClientFilter),
     /// Close those that the filter means; how many were there?

@@ -6,13 +6,13 @@ use super::effect::Reply;
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::pool::backend::Backend;
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 
 /// See the module.
 #[derive(Debug)]
 pub enum EngineEvent {
     /// A backend is lost: what was expected of it is to be settled.
-    BackendLost(BackendId, Box<Backend>, Loss),
+    BackendLost(BackendId, Box<Backend>, CloseReason),
     /// A backend is clean that is kept back or was made for somebody, who may wait for just this one.
     BackendMade(BackendId),
     /// A backend has nothing left to be asked before it is in its context.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::key::{ContextId, CredentialId, PoolKey};
 use super::local::REFUSED_DB;
-use super::pool::backend::{Phase, Want};
+use super::pool::backend::{AcquireRequest, Phase};
 use super::reach::Blocking;
 
 impl Blocking<'_> {
@@ -22,11 +22,11 @@ impl Blocking<'_> {
             _ => None,
         });
         let targets: BTreeSet<ContextId> = targets.collect();
-        let (wants, endpoint) = (&self.pool.wants, self.pool.endpoint.id());
+        let (requests, endpoint) = (&self.pool.acquire_queue, self.pool.endpoint.id());
         let (pools, now) = (&self.pool.endpoint.pools, self.cx.now);
         let is_needed = |context| {
             targets.contains(&context)
-                || wants.contains(Want::Pipe(PoolKey { endpoint, context }))
+                || requests.contains(AcquireRequest::Pipe(PoolKey { endpoint, context }))
                 || pools.need(context, now, REFUSED_DB)
         };
         self.pool.contexts.forget_unused(is_needed);

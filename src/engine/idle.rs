@@ -11,10 +11,10 @@ impl Gate<'_> {
         while let Some(id) = self.clients.next_to_look_at(self.cx) {
             match self.clients.over(self.cx, id) {
                 Some(Over::Login) if self.need_not_log_in(id) => {
-                    self.clients.look_later(self.cx, id)
+                    self.clients.set_idle_timer(self.cx, id)
                 }
                 Some(over) => self.clients.close_over(self.cx, id, over),
-                None => self.clients.look_later(self.cx, id),
+                None => self.clients.set_idle_timer(self.cx, id),
             }
         }
     }

@@ -5,16 +5,16 @@
 use crate::command::Spec;
 use crate::resp::{NotExecuted, Protocol, Refusal, write};
 use crate::session::waiting::{Timeout, Waiting};
-use crate::telemetry::{Leave, Way};
+use crate::telemetry::{ClientCloseReason, Way};
 
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::effect::{AnswerTo, Reply};
+use super::fault_injection::{self, Bug};
 use super::key::ClientId;
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::lease::wait::UNBLOCKED;
-use super::planted::{self, Bug};
-use super::pool::backend::{Backend, Phase, Want};
+use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::reach::{Blocking, Lending};
 use super::waits::cancels::Why;
 use super::waits::line::{InLine, Spot, Unblocked, Void};
@@ -59,15 +59,15 @@ impl Blocking<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.in_flight > 0 && !planted::has(Bug::LeaseTooEarly) {
+        if client.in_flight > 0 && !fault_injection::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);
         }
-        if client.head.is_overdue() {
-            return self.traffic().overdue(id);
+        if client.head.has_queue_timed_out() {
+            return self.traffic().queue_timed_out(id);
         }
         let since = client.head.waits(now);
         let until = match waiting.timeout {
-            Timeout::After(_) if planted::has(Bug::DeadlineOfOthers) => {
+            Timeout::After(_) if fault_injection::has(Bug::DeadlineOfOthers) => {
                 Some(since + self.cx.rules.settings.pool.queue_timeout)
             }
             Timeout::After(length) => Some(since + length),
@@ -106,7 +106,7 @@ impl Blocking<'_> {
             if self.clients.awaited_lease(id) != Some(LeaseFor::Blocking) {
                 self.waits.leave_line(self.cx, id);
             } else if !self.waits.is_decided_by_try(id) {
-                self.pool.want(Want::Lease(id));
+                self.pool.request(AcquireRequest::Lease(id));
             }
         }
     }
@@ -152,7 +152,9 @@ impl Blocking<'_> {
         }
         if self.cx.draining {
             self.waits.leave_line(self.cx, id);
-            return self.clients.close_for(self.cx, id, Leave::Drained);
+            return self
+                .clients
+                .close_for(self.cx, id, ClientCloseReason::Drained);
         }
         if self.clients.has_left(id) {
             // It would have to wait: as in Redis that is its end, and nothing behind it is looked at.
@@ -271,11 +273,11 @@ impl Blocking<'_> {
     /// A client in line is told why it cannot be served.
     pub fn refuse_in_line(&mut self, id: ClientId) {
         self.waits.leave_line(self.cx, id);
-        let refusal = Refusal::NotExecuted(self.pool.why_not(self.cx));
+        let refusal = Refusal::NotExecuted(self.pool.unavailable_reason(self.cx));
         let (label, mut text) = (refusal.label(), Vec::new());
         refusal.write(&mut text);
-        let hears = |client: &Client| !client.session.reply_mode.is_silent();
-        if !self.clients.get(id).is_some_and(hears) {
+        let reply_override = |client: &Client| !client.session.reply_mode.is_silent();
+        if !self.clients.get(id).is_some_and(reply_override) {
             self.clients.cannot_be_told(self.cx, id);
             return;
         }
@@ -296,11 +298,13 @@ impl Lending<'_> {
         };
         let Some((_, length)) = client.input.first(limits) else {
             // The limits have been lowered below what it has sent.
-            return self.clients.close_for(self.cx, id, Leave::ProtocolError);
+            return self
+                .clients
+                .close_for(self.cx, id, ClientCloseReason::ProtocolError);
         };
         self.leases.leaves(client.session.id);
         // What it asks for next has a place of its own among those who want something.
-        self.pool.wants.remove(Want::Lease(id));
+        self.pool.acquire_queue.remove(AcquireRequest::Lease(id));
         self.clients.replace_first(id, length, &[]);
         let Some(client) = self.clients.get_mut(id) else {
             return;

@@ -9,11 +9,11 @@ use crate::resp::Refusal;
 use super::clients::hold::{Hold, Outcome};
 use super::fanout::kill::Kill;
 use super::key::{BackendId, ClientId};
-use super::pool::backend::{Next, Phase, Want};
-use super::pool::loss::Loss;
-use super::pool::provided::Provided;
+use super::pool::allocation::Allocation;
+use super::pool::backend::{AcquireRequest, Next, Phase};
+use super::pool::loss::CloseReason;
 use super::reach::Queries;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Receiver, RetryClass, Slot};
 
 impl Queries<'_> {
     /// What becomes of such a request, the client's next one, if it does not go the common way.
@@ -26,7 +26,7 @@ impl Queries<'_> {
         refused: bool,
     ) -> Option<Outcome> {
         let client = self.clients.get(id)?;
-        let (its_turn, carrier) = (client.in_flight == 0, client.carrier);
+        let (its_turn, current_backend) = (client.in_flight == 0, client.current_backend);
         match self.fanout.kill(&id) {
             Some(_) if !its_turn => Some(self.clients.hold(id, Hold::Replies)),
             Some(Kill::Sent) => Some(self.clients.hold(id, Hold::Kill)),
@@ -40,29 +40,32 @@ impl Queries<'_> {
                 self.fanout.end_kill(&id);
                 Some(
                     self.clients
-                        .finish_gather(self.cx, id, spec, |_, out| out.extend_from_slice(&reply)),
+                        .finish_fan_out(self.cx, id, spec, |_, out| out.extend_from_slice(&reply)),
                 )
             }
             None if its_turn => None,
             None => {
                 let own = |slot: &Slot| slot.client() == id && slot.is_script();
-                let carrier = self.pool.backends.get(carrier)?;
-                let runs_own = carrier.in_flight.iter().any(own);
+                let current_backend = self.pool.backends.get(current_backend)?;
+                let runs_own = current_backend.in_flight.iter().any(own);
                 if runs_own || refused || !spec.name.ends_with("|kill") {
                     return None;
                 }
                 self.fanout.set_kill(id, Kill::Wanted(bytes.into()));
-                self.pool.want(Want::Kill(id));
+                self.pool.request(AcquireRequest::Kill(id));
                 Some(self.clients.hold(id, Hold::Replies))
             }
         }
     }
 
     /// A connection for it.
-    pub fn provide_kill(&mut self, id: ClientId, starved: &mut bool) -> Provided {
+    pub fn allocate_kill(&mut self, id: ClientId, starved: &mut bool) -> Allocation {
         match self.fanout.kill(&id) {
-            Some(Kill::Wanted(_)) => self.traffic().provide_errand(Want::Kill(id), id, starved),
-            _ => Provided::Done,
+            Some(Kill::Wanted(_)) => {
+                self.traffic()
+                    .allocate_own_connection(AcquireRequest::Kill(id), id, starved)
+            }
+            _ => Allocation::Done,
         }
     }
 
@@ -74,20 +77,27 @@ impl Queries<'_> {
             self.clients.get(client_id),
             self.pool.backends.get_mut(id),
         ) else {
-            return self.pool.lose(self.cx, id, Loss::Retired);
+            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
         // A reload may have changed as whom its commands run.
         let (on, of) = (backend.context(), client.context());
         if !self.pool.contexts.differ_in_db_only(on, of) {
-            return self.pool.lose(self.cx, id, Loss::Retired);
+            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         }
         let renamed = client.policy(&self.cx.rules).renames().sent(request);
         let sent = renamed.as_deref().unwrap_or(request);
         backend.phase = Phase::Draining(Next::Close);
         backend.made_for = None;
         let bytes = sent.len();
-        backend.expect(
-            Slot::new(client_id, 0, now, bytes, Receiver::Kill, Fate::Unknown),
+        backend.push_slot(
+            Slot::new(
+                client_id,
+                0,
+                now,
+                bytes,
+                Receiver::Kill,
+                RetryClass::Unknown,
+            ),
             now,
         );
         backend.out.push(sent);

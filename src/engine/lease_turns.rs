@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::admission::Paused;
 
+use super::allocator::PERMIT_POLL;
 use super::clients::hold::Hold;
 use super::key::ClientId;
-use super::lease::lent::LeaseFor;
-use super::pool::backend::Want;
-use super::provision::PERMIT_POLL;
+use super::lease::state::LeaseFor;
+use super::pool::backend::AcquireRequest;
 use super::reach::{Blocking, Lending};
 
 /// How soon it is looked again for a place for those who may wait for one as long as they like.
@@ -58,7 +58,7 @@ impl Blocking<'_> {
             if let Some(user) = self.pool.credentials.get_mut(user) {
                 user.asked_for_at = number;
             }
-            self.pool.want(Want::Lease(turn.id));
+            self.pool.request(AcquireRequest::Lease(turn.id));
         }
         let room = self.leases.lease_room(self.cx, LeaseFor::Blocking);
         self.want_places(room.saturating_sub(self.leases.waiting_for(LeaseFor::Blocking)));
@@ -91,7 +91,7 @@ impl Lending<'_> {
             if let Some(purpose) = awaited
                 && let Some(client) = self.clients.get_mut(id)
             {
-                client.head.becomes_overdue(client.input.len());
+                client.head.queue_times_out(client.input.len());
                 self.clients.end_hold(id, Hold::Lease(purpose));
             }
         }

@@ -6,13 +6,13 @@ use crate::resp::NotExecuted;
 use super::clients::Client;
 use super::clients::hold::{Hold, Outcome};
 use super::event::EngineEvent;
+use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Clean;
 use super::lease::holding::Lease;
-use super::lease::lent::{LeaseFor, Lent};
-use super::planted::{self, Bug};
+use super::lease::state::{LeaseFor, LeaseState};
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::reach::{Blocking, Lending, Traffic};
 
 impl Blocking<'_> {
@@ -29,11 +29,11 @@ impl Blocking<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.in_flight > 0 && !planted::has(Bug::LeaseTooEarly) {
+        if client.in_flight > 0 && !fault_injection::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);
         }
-        if client.head.is_overdue() {
-            let outcome = self.traffic().overdue(id);
+        if client.head.has_queue_timed_out() {
+            let outcome = self.traffic().queue_timed_out(id);
             return self.clients.refused_lease(self.cx, id, purpose, outcome);
         }
         let since = client.head.waits(now);
@@ -66,7 +66,7 @@ impl Blocking<'_> {
             return self.cx.events.push_back(EngineEvent::BackendFree(id));
         };
         backend.phase = Phase::Leased(client_id);
-        vacancy.fill(id, Lent::new(purpose, self.cx.now));
+        vacancy.fill(id, LeaseState::new(purpose, self.cx.now));
         self.leases.begins(client.session.id, purpose);
         self.waits.line_mut().had_its_turn(client_id);
         self.waits.leave_line(self.cx, client_id);
@@ -80,8 +80,8 @@ impl Lending<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let dirty = planted::has(Bug::LeaseDirty);
-        let kept = |lease: &Lease| client.in_flight > 0 || (lease.lent.is_kept() && !dirty);
+        let dirty = fault_injection::has(Bug::LeaseDirty);
+        let kept = |lease: &Lease| client.in_flight > 0 || (lease.state.is_kept() && !dirty);
         if client.lease.as_ref().is_none_or(kept) {
             return;
         }
@@ -93,21 +93,21 @@ impl Lending<'_> {
             // Answered before it was whole, or given up: nobody waits for the rest.
             stream.swallow_rest();
         }
-        self.leases.lease_over(self.cx, &lease.lent);
+        self.leases.lease_over(self.cx, &lease.state);
         match self.traffic().prove_clean(&lease, id) {
             Some(proof) if !half_sent => {
-                let fed = lease.lent.feed.is_some();
+                let had_push_stream = lease.state.push_stream.is_some();
                 let backend = lease.give_back(proof);
                 self.pool.make_spare(self.cx, backend);
-                if fed {
+                if had_push_stream {
                     // A connection that is still subscribed gives another answer to this, or
                     // something else before it, and nobody gets it before it has answered.
                     self.pool.ping(self.cx, backend);
                 }
             }
             _ => {
-                let errand = lease.lent.purpose == LeaseFor::Errand;
-                if errand {
+                let own_connection = lease.state.purpose == LeaseFor::OwnConnection;
+                if own_connection {
                     // It may have ended a script. If not, that is heard again.
                     self.cx.shared.busy.over(self.cx.now);
                 }
@@ -117,13 +117,13 @@ impl Lending<'_> {
                     .backends
                     .get(backend)
                     .is_some_and(Backend::is_quiet);
-                self.pool.lose(
+                self.pool.close_backend(
                     self.cx,
                     backend,
-                    match errand && quiet {
+                    match own_connection && quiet {
                         // It is in no db, so that nobody else has a use for it.
-                        true => Loss::Retired,
-                        false => Loss::Dirty,
+                        true => CloseReason::Retired,
+                        false => CloseReason::Dirty,
                     },
                 );
             }
@@ -146,7 +146,11 @@ impl Lending<'_> {
     /// A lease is held for something that may last longer from now on. False when there is no room
     /// for that: plain traffic, and what ends by itself, go on beside every such lease.
     pub fn lease_lasts(&mut self, id: ClientId, purpose: LeaseFor) -> bool {
-        let Some(was) = self.clients.lent(id).map(|lent| lent.purpose) else {
+        let Some(was) = self
+            .clients
+            .lease_state(id)
+            .map(|lease_state| lease_state.purpose)
+        else {
             return false;
         };
         let budget = &self.cx.shared.budget;
@@ -154,8 +158,8 @@ impl Lending<'_> {
             (Some(from), Some(to)) => budget.lend_on(self.cx.worker, from, to),
             _ => self.traffic().may_last(purpose),
         };
-        if may_last && let Some(lent) = self.clients.lent(id) {
-            lent.purpose = purpose;
+        if may_last && let Some(lease_state) = self.clients.lease_state(id) {
+            lease_state.purpose = purpose;
             self.leases.turns_to(was, purpose);
         }
         may_last
@@ -169,13 +173,19 @@ impl Lending<'_> {
         };
         // More of the kind may be on its way.
         let alone = client.in_flight <= 1;
-        let Some(lent) = client.lease.as_mut().filter(|_| alone).map(|l| &mut l.lent) else {
+        let Some(lease_state) = client
+            .lease
+            .as_mut()
+            .filter(|_| alone)
+            .map(|l| &mut l.state)
+        else {
             return;
         };
-        let for_good = matches!(lent.purpose, LeaseFor::Pin | LeaseFor::Feed);
-        if for_good && lent.bracket.is_open() && !lent.outlives_its_bracket() {
-            let was = std::mem::replace(&mut lent.purpose, LeaseFor::Bracket);
-            self.leases.turns_to(was, LeaseFor::Bracket);
+        let for_good = matches!(lease_state.purpose, LeaseFor::Pin | LeaseFor::PushStream);
+        if for_good && lease_state.transaction.is_open() && !lease_state.outlives_its_transaction()
+        {
+            let was = std::mem::replace(&mut lease_state.purpose, LeaseFor::Transaction);
+            self.leases.turns_to(was, LeaseFor::Transaction);
             self.cx
                 .shared
                 .budget
@@ -185,9 +195,10 @@ impl Lending<'_> {
 
     /// A client that leaves, or leaves its state behind, breaks its lease.
     pub fn break_lease(&mut self, lease: Lease) {
-        self.leases.lease_over(self.cx, &lease.lent);
+        self.leases.lease_over(self.cx, &lease.state);
         let backend = lease.broken();
-        self.pool.lose(self.cx, backend, Loss::ClientGone);
+        self.pool
+            .close_backend(self.cx, backend, CloseReason::ClientGone);
     }
 }
 

@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use crate::telemetry::Undelivered;
 
+use super::allocator::PERMIT_POLL;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold};
 use super::effect::Effect;
-use super::errand::is_for_errand;
 use super::event::{EngineEvent, Gone};
 use super::key::{BackendId, ClientId};
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::loss::{Lost, Rewound};
-use super::pool::backend::{Backend, Next, Phase, Want};
+use super::own_connection::is_own_connection;
+use super::pool::allocation::Allocation;
+use super::pool::backend::{AcquireRequest, Backend, Next, Phase};
 use super::pool::due::SECOND;
 use super::pool::handshake::{self, Whose};
-use super::pool::loss::Loss;
-use super::pool::provided::Provided;
-use super::provision::PERMIT_POLL;
+use super::pool::loss::CloseReason;
 use super::slot::Receiver;
-use super::{Engine, planted};
+use super::{Engine, fault_injection};
 
 /// How often the other workers are told of that.
 pub const SURPLUS_POLL: Duration = Duration::from_millis(20);
@@ -70,7 +70,7 @@ impl Engine {
     /// What a client held or waited for that is gone is left.
     fn client_is_gone(&mut self, gone: Gone) {
         let id = gone.id;
-        planted::drop_orphans(&mut self.pool.backends, id);
+        fault_injection::drop_orphans(&mut self.pool.backends, id);
         self.fanout.end_kill(&id);
         self.leases.leaves(gone.number);
         self.waits.leave_line(&mut self.cx, id);
@@ -88,7 +88,7 @@ impl Engine {
         match hold {
             Hold::Lease(_) => self.leases.leaves(number),
             Hold::Login(check) => self.gate().waits_no_more(check, id),
-            Hold::Gather(ticket) => drop(self.fanout.remove(ticket)),
+            Hold::FanOut(ticket) => drop(self.fanout.remove(ticket)),
             _ => {}
         }
     }
@@ -101,17 +101,24 @@ impl Engine {
         };
         let target = backend.context();
         let Some(context) = self.pool.contexts.get(target) else {
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self
+                .pool
+                .close_backend(&mut self.cx, id, CloseReason::Retired);
         };
         let login = match backend.made_for {
-            Some(Want::Login(check)) => self.auth.get(check).map(|check| (*check.login).clone()),
+            Some(AcquireRequest::Login(check)) => {
+                self.auth.get(check).map(|check| (*check.login).clone())
+            }
             _ => self.pool.credentials.login(backend.credential()),
         };
         let Some(login) = login else {
             // Nobody waits for it any more.
-            return self.pool.lose(&mut self.cx, id, Loss::Retired);
+            return self
+                .pool
+                .close_backend(&mut self.cx, id, CloseReason::Retired);
         };
-        let whose = match self.pool.is_own(id) && !is_for_errand(&self.clients, &self.pool, id) {
+        let whose = match self.pool.is_own(id) && !is_own_connection(&self.clients, &self.pool, id)
+        {
             true => Whose::Own,
             false if self.pool.may_not_select(&self.cx, context.credential) => Whose::WithoutSelect,
             false => Whose::Clients,
@@ -125,7 +132,8 @@ impl Engine {
         self.advance_to(now);
         if self.pool.backends.contains_key(id) {
             self.pool.dial_ended_badly(&mut self.cx, error);
-            self.pool.lose(&mut self.cx, id, Loss::DialFailed);
+            self.pool
+                .close_backend(&mut self.cx, id, CloseReason::DialFailed);
         }
     }
 
@@ -159,7 +167,7 @@ impl Engine {
             return;
         };
         backend.out.wrote(n);
-        planted::wrote(id);
+        fault_injection::wrote(id);
         if matches!(backend.phase, Phase::Leased(_)) {
             self.pool.weights.touch(id);
         }
@@ -172,7 +180,7 @@ impl Engine {
             let grow_after = self.cx.rules.settings.pool.grow_after;
             if matches!(backend.phase, Phase::Pipe { .. }) {
                 if now.saturating_sub(since) >= grow_after {
-                    self.pool.want(Want::Pipe(key));
+                    self.pool.request(AcquireRequest::Pipe(key));
                     // It is provided for in a turn, and this may have been the last of this one.
                     self.cx.wake_at(now);
                 } else {
@@ -196,14 +204,14 @@ impl Engine {
     /// A backend's socket is gone.
     pub fn backend_gone(&mut self, id: BackendId, now: Duration) {
         self.advance_to(now);
-        self.pool.lose(&mut self.cx, id, Loss::Gone);
+        self.pool.close_backend(&mut self.cx, id, CloseReason::Gone);
     }
 
     /// Settles everything that was expected of a lost backend.
-    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: Loss) {
+    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: CloseReason) {
         self.pool.is_lost(&mut self.cx, &mut backend, loss);
         match &backend.phase {
-            Phase::Leased(owner) => self.clients.feed_lost(&mut self.cx, *owner),
+            Phase::Leased(owner) => self.clients.push_stream_lost(&mut self.cx, *owner),
             Phase::Orphaned(orphan) => self.lending().orphan_lost(*orphan, &backend),
             Phase::Cleaning(cleaning) => self.lending().cleaning_lost(cleaning),
             Phase::Cancelling => self.blocking().canceller_lost(id),
@@ -217,7 +225,7 @@ impl Engine {
     }
 
     /// Everybody who waits for something on a lost backend is told what has come of it.
-    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: Loss) {
+    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: CloseReason) {
         let mut rewound = Rewound::default();
         for request in &lost {
             let id = request.settled.client;
@@ -244,24 +252,24 @@ impl Engine {
     /// A clean backend goes to whom it was made for, or is anybody's.
     pub(super) fn backend_made(&mut self, id: BackendId) {
         let kept_back = self.pool.backends.get(id).is_some_and(|b| b.kept_back);
-        match kept_back || is_for_errand(&self.clients, &self.pool, id) {
+        match kept_back || is_own_connection(&self.clients, &self.pool, id) {
             // A place that is kept back is kept for the next one who needs it.
-            true => self.run_errand(id),
+            true => self.run_on_own_connection(id),
             false => self.pool.is_anybodys(&mut self.cx, id),
         }
     }
 
-    /// A connection for an errand, or one that was dialled to check a login within the place that
-    /// is kept back, has finished its handshake. An errand has no db: any connection of its client's
+    /// A connection for an own connection, or one that was dialled to check a login within the place that
+    /// is kept back, has finished its handshake. An own connection has no db: any connection of its client's
     /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
-    pub(super) fn run_errand(&mut self, id: BackendId) {
+    pub(super) fn run_on_own_connection(&mut self, id: BackendId) {
         let Some(backend) = self.pool.backends.get(id) else {
             return;
         };
         match backend.made_for {
-            Some(Want::Kill(client)) => self.queries().send_kill(id, client),
-            Some(Want::Lease(client))
-                if self.clients.awaited_lease(client) == Some(LeaseFor::Errand)
+            Some(AcquireRequest::Kill(client)) => self.queries().send_kill(id, client),
+            Some(AcquireRequest::Lease(client))
+                if self.clients.awaited_lease(client) == Some(LeaseFor::OwnConnection)
                     && self.clients.get(client).is_some_and(|waiting| {
                         self.pool
                             .contexts
@@ -270,17 +278,19 @@ impl Engine {
             {
                 self.blocking().grant_lease(id, client);
             }
-            Some(Want::Cancel(credential)) if self.waits.cancels().any_as(credential) => {
+            Some(AcquireRequest::Cancel(credential)) if self.waits.cancels().any_as(credential) => {
                 self.blocking().become_canceller(id);
             }
-            _ => self.pool.lose(&mut self.cx, id, Loss::Retired),
+            _ => self
+                .pool
+                .close_backend(&mut self.cx, id, CloseReason::Retired),
         }
     }
 
     /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.advance_to(now);
-        planted::register_slots(&mut self.pool.backends, now);
+        fault_injection::register_slots(&mut self.pool.backends, now);
         if !self.cx.is_due() {
             return;
         }
@@ -296,28 +306,28 @@ impl Engine {
             |engine| engine.lending().expire_lease_waiters(),
             |engine| engine.clients.expire_command_waiters(&mut engine.cx),
             |engine| engine.gate().expire_logins(),
-            |engine| engine.queries().expire_gathers(),
+            |engine| engine.queries().expire_fan_outs(),
             |engine| engine.blocking().expire_cancels(),
             |engine| engine.blocking().expire_line(),
-            |engine| engine.lending().expire_brackets(),
+            |engine| engine.lending().expire_transactions(),
             |engine| engine.gate().expire_clients(),
-            |engine| engine.lending().expire_feeds(),
+            |engine| engine.lending().expire_push_streams(),
             |engine| engine.lending().expire_streams(),
             |engine| engine.pool.give_back_surplus(&mut engine.cx),
             |engine| engine.blocking().forget_contexts(),
         ];
-        for look_at in due {
-            look_at(self);
+        for idle_timer in due {
+            idle_timer(self);
             self.dispatch();
         }
         // Wants set their own alarms again when they are looked at.
-        if !self.pool.wants.is_empty() {
+        if !self.pool.acquire_queue.is_empty() {
             self.cx.wake_at(now + Duration::from_millis(10));
         }
     }
 
     /// Serves wants as far as that is possible now.
-    pub(super) fn provide(&mut self) {
+    pub(super) fn allocate(&mut self) {
         self.blocking().want_leases();
         self.blocking().hand_over_spares();
         if self.clients.any_resumed() {
@@ -325,7 +335,7 @@ impl Engine {
             // next in line would take it away again. The turn goes on with them and comes back.
             return;
         }
-        let starved = self.serve_wants();
+        let starved = self.serve_requests();
         if starved {
             // Permits come back without an event: from other workers, or when the server
             // has closed its end of a connection that was given up.
@@ -345,36 +355,43 @@ impl Engine {
     }
 
     /// Looks at those who wait, one by one. Whether one of them found the budget spent.
-    fn serve_wants(&mut self) -> bool {
-        if self.pool.wants.is_empty() {
+    fn serve_requests(&mut self) -> bool {
+        if self.pool.acquire_queue.is_empty() {
             return false;
         }
         let mut starved = false;
-        let mut look = self.pool.wants.look();
+        let mut look = self.pool.acquire_queue.look();
         // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
         // the clients of a pipe that is being drained.
-        while let Some((place, want)) = self.pool.wants.next(&mut look) {
+        while let Some((place, request)) = self.pool.acquire_queue.next(&mut look) {
             self.cx.steps += 1;
-            match self.provide_for(want, &mut starved) {
-                Provided::Done => {}
-                Provided::Waits => self.pool.wants.waits_on(&mut look, place, want),
+            match self.allocate_for(request, &mut starved) {
+                Allocation::Done => {}
+                Allocation::Waits => self.pool.acquire_queue.waits_on(&mut look, place, request),
             }
         }
-        if !self.pool.wants.is_empty() && self.pool.wants.has_more() {
+        if !self.pool.acquire_queue.is_empty() && self.pool.acquire_queue.has_more() {
             self.cx.wake_at(self.cx.now + PERMIT_POLL);
         }
         starved
     }
 
-    fn provide_for(&mut self, want: Want, starved: &mut bool) -> Provided {
-        match want {
-            Want::Login(check) => self.gate().provide_login(check, starved),
-            Want::Cancel(credential) => self.blocking().provide_canceller(credential, starved),
-            Want::Kill(client) => self.queries().provide_kill(client, starved),
-            Want::Lease(client) if self.clients.awaited_lease(client) == Some(LeaseFor::Errand) => {
-                self.traffic().provide_errand(want, client, starved)
+    fn allocate_for(&mut self, request: AcquireRequest, starved: &mut bool) -> Allocation {
+        match request {
+            AcquireRequest::Login(check) => self.gate().allocate_login(check, starved),
+            AcquireRequest::Cancel(credential) => {
+                self.blocking().allocate_canceller(credential, starved)
             }
-            Want::Lease(_) | Want::Pipe(_) => self.blocking().provide_set(want, starved),
+            AcquireRequest::Kill(client) => self.queries().allocate_kill(client, starved),
+            AcquireRequest::Lease(client)
+                if self.clients.awaited_lease(client) == Some(LeaseFor::OwnConnection) =>
+            {
+                self.traffic()
+                    .allocate_own_connection(request, client, starved)
+            }
+            AcquireRequest::Lease(_) | AcquireRequest::Pipe(_) => {
+                self.blocking().allocate_set(request, starved)
+            }
         }
     }
 
@@ -393,7 +410,7 @@ impl Engine {
                 Some(Phase::Draining(next)) => *next,
                 _ => continue,
             };
-            if let Next::For(Want::Login(check)) = next {
+            if let Next::For(AcquireRequest::Login(check)) = next {
                 match self.gate().is_for(id, check) {
                     true => self.gate().begin_check(id, check),
                     // Another user's: its place is free.
@@ -404,12 +421,12 @@ impl Engine {
             let need = match next {
                 Next::Close => None,
                 // One who does not wait any more leaves the backend to the next in line.
-                Next::For(want) => Some((want, self.blocking().need(want))),
+                Next::For(request) => Some((request, self.blocking().need(request))),
             };
             match need {
                 None => self.pool.retire(&mut self.cx, id),
-                Some((want, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
-                    self.blocking().switch(id, want, key.context);
+                Some((request, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
+                    self.blocking().switch(id, request, key.context);
                 }
                 // The want stays, and dials when the place is free.
                 Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),

@@ -8,16 +8,16 @@ use crate::command::{Local, Spec, Verdict};
 use crate::resp::{Args, Argument, Frame, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
 use crate::session::{self, Answer, ReplyMode};
-use crate::telemetry::{Leave, Way};
+use crate::telemetry::{ClientCloseReason, Way};
 
 use super::Engine;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::context::Context;
-use super::effect::Question;
-use super::fanout::gather::Purpose;
+use super::effect::WorkerQuery;
+use super::fanout::pending::Purpose;
+use super::fault_injection::{self, Bug};
 use super::key::ClientId;
-use super::planted::{self, Bug};
 use super::pool::handshake::hello_for_client;
 use super::reach::{Gate, Traffic};
 
@@ -74,14 +74,14 @@ impl Engine {
             _ => return self.carry_out(id, spec, answer),
         };
         if matches!(answer, Answer::Reset) {
-            self.traffic().place_stranger(id);
+            self.traffic().begin_unauthenticated(id);
         }
         let cx = &mut self.cx;
         let outcome = self.clients.finish_local(cx, id, spec, &reply, silent);
         if !matches!(answer, Answer::Close) {
             return outcome;
         }
-        self.clients.leaves_for(id, Leave::Quit);
+        self.clients.closes_for(id, ClientCloseReason::Quit);
         self.clients.end(&mut self.cx, id, Ending::AfterOutput);
         Outcome::Ended
     }
@@ -99,14 +99,14 @@ impl Engine {
             Answer::LogIn(login) => match self.gate().log_in(id, login) {
                 Ok(()) => self
                     .clients
-                    .finish_gather(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
+                    .finish_fan_out(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
                 Err(outcome) => outcome,
             },
             Answer::Select { db } => self.traffic().select(id, spec, db),
             Answer::Info => self.clients.own_line(&mut self.cx, id, spec),
-            Answer::List(filter) => self.gather(id, Question::List(filter), Purpose::List),
+            Answer::List(filter) => self.fan_out(id, WorkerQuery::List(filter), Purpose::List),
             Answer::Unblock { id: of, with_error } => {
-                self.gather(id, Question::Unblock(of, with_error), Purpose::Unblock)
+                self.fan_out(id, WorkerQuery::Unblock(of, with_error), Purpose::Unblock)
             }
             Answer::Kill(filter, form) => {
                 if let Some(user) = &filter.user
@@ -118,8 +118,8 @@ impl Engine {
                         &Refusal::Argument(Argument::NoSuchUser { user }),
                     );
                 }
-                let question = Question::Kill(filter);
-                self.gather(id, question, Purpose::Kill(form))
+                let question = WorkerQuery::Kill(filter);
+                self.fan_out(id, question, Purpose::Kill(form))
             }
         }
     }
@@ -189,7 +189,7 @@ impl Gate<'_> {
     ) -> Outcome {
         let logged_in = match login {
             Some(login) => self.log_in(id, login).err(),
-            None => self.stranger(id, &Refusal::HelloNoAuth, true),
+            None => self.unauthenticated(id, &Refusal::HelloNoAuth, true),
         };
         if let Some(outcome) = logged_in {
             return outcome;
@@ -278,7 +278,7 @@ impl Traffic<'_> {
         if outcome == Outcome::Taken {
             // It was told that no backend could be had. What it has sent behind was meant for
             // another db or protocol and must not run in this one.
-            self.clients.leaves_for(id, Leave::Refused);
+            self.clients.closes_for(id, ClientCloseReason::Refused);
             self.clients.end(self.cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }
@@ -289,7 +289,7 @@ impl Traffic<'_> {
 impl Client {
     /// Why a request that is answered here has to wait, if it has to.
     fn not_its_turn(&self, output_pause_bytes: usize) -> Option<Hold> {
-        if self.in_flight > 0 && !planted::has(Bug::LocalTooEarly) {
+        if self.in_flight > 0 && !fault_injection::has(Bug::LocalTooEarly) {
             Some(Hold::Replies)
         } else if self.out.len() > output_pause_bytes {
             // A short request can have an answer of megabytes.

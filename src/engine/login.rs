@@ -10,16 +10,16 @@ use std::time::Duration;
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
 use crate::session::client_line::Address;
-use crate::session::{AuthMode, Standing, auth};
+use crate::session::{AuthMode, AuthState, auth};
 
 use super::auth::LoginCheck;
 use super::clients::Client;
 use super::clients::hold::{Hold, Outcome};
 use super::effect::Effect;
+use super::fault_injection::{self, Bug};
 use super::key::{ClientId, CredentialId, LoginId};
-use super::planted::{self, Bug};
-use super::pool::credential::Standing as Known;
-use super::pool::users::STRANGERS_KEPT;
+use super::pool::credential::CredentialState;
+use super::pool::users::UNAUTHENTICATED_KEPT;
 use super::reach::{Gate, Traffic};
 use super::verdict::Verdict;
 
@@ -59,7 +59,7 @@ impl Gate<'_> {
     /// Whether clients may go on without a login. `Err`: they may not, or nobody knows yet.
     /// Where they may not, `refusal` says so. Where nobody can be asked, a client is closed whose
     /// request `matters` to what it has sent behind.
-    pub fn ask_for_strangers(
+    pub fn ask_for_unauthenticated(
         &mut self,
         id: ClientId,
         refusal: &Refusal<'_>,
@@ -67,30 +67,30 @@ impl Gate<'_> {
     ) -> Result<(), Outcome> {
         let known = self.pool.credentials.get(CredentialId::ANONYMOUS);
         let now = self.cx.now;
-        let fresh = |at: Duration| now.saturating_sub(at) < STRANGERS_KEPT;
+        let fresh = |at: Duration| now.saturating_sub(at) < UNAUTHENTICATED_KEPT;
         match known.map(|known| known.standing.clone()) {
-            Some(Known::Accepted(at))
+            Some(CredentialState::Accepted(at))
                 if fresh(at) && self.clients.is_protected_from(self.cx, id) =>
             {
                 Err(self.clients.protect_from(self.cx, id))
             }
-            Some(Known::Accepted(at)) if fresh(at) => {
+            Some(CredentialState::Accepted(at)) if fresh(at) => {
                 if let Some(client) = self.clients.get_mut(id) {
-                    client.session.standing = Standing::In;
+                    client.session.auth_state = AuthState::Authenticated;
                     let account = self.cx.rules.access.users.get(&b"default"[..]);
                     client.session.account = account.cloned();
                 }
                 Ok(())
             }
             // Versions differ in their words.
-            Some(Known::Refused(words, at))
+            Some(CredentialState::Refused(words, at))
                 if fresh(at)
                     && matches!(refusal, Refusal::HelloNoAuth)
                     && words.starts_with(b"-NOAUTH HELLO") =>
             {
                 Err(self.clients.answer_error(self.cx, id, &words))
             }
-            Some(Known::Refused(_, at)) if fresh(at) => {
+            Some(CredentialState::Refused(_, at)) if fresh(at) => {
                 Err(self.clients.refuse(self.cx, id, refusal))
             }
             _ => Err(self.wait_for_login(id, BackendLogin::default(), matters)),
@@ -104,28 +104,31 @@ impl Gate<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let strangers = self.pool.credentials.get(CredentialId::ANONYMOUS);
-        match strangers.map(|strangers| &strangers.standing) {
-            _ if client.session.standing != Standing::Unknown => false,
-            Some(Known::Refused(..)) => false,
-            Some(Known::Accepted(_)) => {
+        let unauthenticated_clients = self.pool.credentials.get(CredentialId::ANONYMOUS);
+        match unauthenticated_clients
+            .map(|unauthenticated_clients| &unauthenticated_clients.standing)
+        {
+            _ if client.session.auth_state != AuthState::Unknown => false,
+            Some(CredentialState::Refused(..)) => false,
+            Some(CredentialState::Accepted(_)) => {
                 client.asked_since = now;
                 true
             }
-            Some(Known::Untried) | None => {
+            Some(CredentialState::Untried) | None => {
                 client.asked_since = now;
-                self.ask_about_strangers();
+                self.ask_about_unauthenticated();
                 true
             }
         }
     }
 
     /// Asks the server whether clients have to log in, for nobody in particular.
-    fn ask_about_strangers(&mut self) {
+    fn ask_about_unauthenticated(&mut self) {
         let nobody = BackendLogin::default();
         if self.auth.find(&nobody).is_none() {
             let check = self.auth.begin(nobody, None, self.cx.now);
-            self.pool.want(super::pool::backend::Want::Login(check));
+            self.pool
+                .request(super::pool::backend::AcquireRequest::Login(check));
             self.cx.wake_at(self.cx.now);
         }
     }
@@ -143,8 +146,8 @@ impl Gate<'_> {
             let outcome = self.clients.refuse(self.cx, id, &Refusal::Cluster);
             return self.clients.not_logged_in(self.cx, id, outcome, matters);
         }
-        if client.head.is_overdue() {
-            let outcome = self.traffic().overdue(id);
+        if client.head.has_queue_timed_out() {
+            let outcome = self.traffic().queue_timed_out(id);
             return self.clients.not_logged_in(self.cx, id, outcome, matters);
         }
         let pool = &self.cx.rules.settings.pool;
@@ -166,7 +169,8 @@ impl Gate<'_> {
             }
         };
         self.auth.waits(check, id, now);
-        self.pool.want(super::pool::backend::Want::Login(check));
+        self.pool
+            .request(super::pool::backend::AcquireRequest::Login(check));
         self.cx.wake_at(now + limit);
         self.clients.hold(id, Hold::Login(check))
     }
@@ -180,7 +184,7 @@ impl Gate<'_> {
             None => CredentialId::ANONYMOUS,
         };
         if let Some(known) = self.pool.credentials.get_mut(credential) {
-            known.standing = Known::Accepted(now);
+            known.standing = CredentialState::Accepted(now);
         }
         if login.password.is_some()
             && !self.cx.rules.access.has_own_login()
@@ -199,14 +203,15 @@ impl Gate<'_> {
         let Some(login) = self.auth.get(check).map(|check| &check.login) else {
             return;
         };
-        if planted::has(Bug::LoginUnchecked) && login.password.is_some() {
+        if fault_injection::has(Bug::LoginUnchecked) && login.password.is_some() {
             self.login_accepted(check);
             return;
         }
         if login.password.is_none()
-            && let Some(strangers) = self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
+            && let Some(unauthenticated_clients) =
+                self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
         {
-            strangers.standing = Known::Refused(reply.into(), self.cx.now);
+            unauthenticated_clients.standing = CredentialState::Refused(reply.into(), self.cx.now);
             return self.login_over(check);
         }
         let waiting = self.auth.get(check).map(|check| check.waiting());
@@ -220,11 +225,11 @@ impl Gate<'_> {
     }
 
     fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
-        let about_strangers = self
+        let about_unauthenticated_clients = self
             .auth
             .get(check)
             .is_some_and(|c| c.login.password.is_none());
-        if !about_strangers && let Some(check_of) = self.auth.get(check) {
+        if !about_unauthenticated_clients && let Some(check_of) = self.auth.get(check) {
             for id in check_of.waiting() {
                 if let Some(client) = self.clients.get_mut(id)
                     && client.head.hold == Some(Hold::Login(check))
@@ -270,7 +275,7 @@ impl Gate<'_> {
             if let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Login(check))
             {
-                client.head.becomes_overdue(client.input.len());
+                client.head.queue_times_out(client.input.len());
                 self.clients.end_hold(id, Hold::Login(check));
             }
         }

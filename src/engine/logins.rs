@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::admission::Claim;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::context::Context;
 use super::key::{BackendId, ClientId, CredentialId, LoginId};
-use super::pool::backend::{Backend, Phase, Rotation, Want};
-use super::pool::credential::Standing;
+use super::pool::allocation::Allocation;
+use super::pool::backend::{AcquireRequest, Backend, Phase, PipeState};
+use super::pool::credential::CredentialState;
 use super::pool::handshake::{self, Step};
-use super::pool::loss::Loss;
-use super::pool::provided::Provided;
+use super::pool::loss::CloseReason;
 use super::pool::users::REFUSED_USER;
 use super::reach::{Gate, Traffic};
 
@@ -20,24 +20,24 @@ const CHECK_PAUSE: Duration = Duration::from_millis(5);
 
 impl Gate<'_> {
     /// A backend for a login to be checked on.
-    pub fn provide_login(&mut self, check: LoginId, starved: &mut bool) -> Provided {
-        let want = Want::Login(check);
+    pub fn allocate_login(&mut self, check: LoginId, starved: &mut bool) -> Allocation {
+        let request = AcquireRequest::Login(check);
         let Some(login) = self.auth.get(check) else {
-            return Provided::Done;
+            return Allocation::Done;
         };
         let (known, asks) = (login.credential, login.login.password.is_some());
         if self
             .pool
             .backends
             .values()
-            .any(|b| b.made_for == Some(want))
+            .any(|b| b.made_for == Some(request))
         {
-            return Provided::Waits;
+            return Allocation::Waits;
         }
         if let Some(credential) = known
             && self.check_on_one_of(credential, check)
         {
-            return Provided::Waits;
+            return Allocation::Waits;
         }
         let nobody = self.pool.contexts.key(Context {
             credential: match asks {
@@ -47,17 +47,17 @@ impl Gate<'_> {
             ..Context::default()
         });
         let key = self.pool.key_of(nobody);
-        if self.traffic().dial(want, key) || self.pool.endpoint.dial_at > self.cx.now {
-            return Provided::Waits;
+        if self.traffic().dial(request, key) || self.pool.endpoint.dial_at > self.cx.now {
+            return Allocation::Waits;
         }
         // Whoever guesses must not push another user's connection out.
         *starved = true;
         if !self.cx.shared.budget.keeps_one_back() {
-            self.pool.make_place(self.cx, want, nobody);
+            self.pool.make_place(self.cx, request, nobody);
         } else {
-            self.traffic().dial_with(Claim::Reserve, want, key);
+            self.traffic().dial_with(Claim::Reserve, request, key);
         }
-        Provided::Waits
+        Allocation::Waits
     }
 
     /// Checks a login on a backend of the same user, if there is one. A pipe is taken out of use
@@ -70,10 +70,10 @@ impl Gate<'_> {
         }
         let of_it = |b: &&Backend| b.credential() == credential;
         let mine = || self.pool.backends.values().filter(of_it);
-        if mine().any(|b| matches!(b.made_for, Some(Want::Login(_)))) {
+        if mine().any(|b| matches!(b.made_for, Some(AcquireRequest::Login(_)))) {
             return true;
         }
-        let open = |b: &Backend| b.rotation() == Some(Rotation::Open);
+        let open = |b: &Backend| b.state() == Some(PipeState::Open);
         let pipes = self
             .pool
             .backends
@@ -96,8 +96,10 @@ impl Gate<'_> {
             return true;
         }
         known.checked_at = Some(now);
-        self.pool
-            .drain_pipe(pipe, super::pool::backend::Next::For(Want::Login(check)));
+        self.pool.drain_pipe(
+            pipe,
+            super::pool::backend::Next::For(AcquireRequest::Login(check)),
+        );
         true
     }
 
@@ -109,7 +111,7 @@ impl Gate<'_> {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
-        backend.made_for = Some(Want::Login(check));
+        backend.made_for = Some(AcquireRequest::Login(check));
         let context = backend.context();
         let mut steps: Vec<_> = handshake::auth(Step::Login, &login).into_iter().collect();
         steps.push((Step::Check, self.pool.check_request(self.cx, id)));
@@ -126,7 +128,9 @@ impl Gate<'_> {
         let Some(credential) = self.login_accepted(check) else {
             // Nobody waits for it any more, and nobody knows whose it is.
             return match before {
-                Some(CredentialId::PENDING) | None => self.pool.lose(self.cx, id, Loss::Retired),
+                Some(CredentialId::PENDING) | None => {
+                    self.pool.close_backend(self.cx, id, CloseReason::Retired)
+                }
                 Some(_) => self.pool.make_spare(self.cx, id),
             };
         };
@@ -179,9 +183,10 @@ impl Traffic<'_> {
                 error = text,
                 "the server refuses this user's credentials"
             );
-            known.standing = Standing::Refused(format!("-{text}\r\n").as_bytes().into(), now);
+            known.standing =
+                CredentialState::Refused(format!("-{text}\r\n").as_bytes().into(), now);
         }
-        self.pool.lose(self.cx, id, Loss::Handshake);
+        self.pool.close_backend(self.cx, id, CloseReason::Handshake);
         if self
             .pool
             .backends
@@ -196,7 +201,8 @@ impl Traffic<'_> {
             .filter(|(_, c)| c.credential == credential);
         let ids: Vec<ClientId> = of_it.map(|(id, _)| id).collect();
         for id in ids {
-            self.clients.close_for(self.cx, id, Leave::UserRefused);
+            self.clients
+                .close_for(self.cx, id, ClientCloseReason::UserRefused);
         }
     }
 }

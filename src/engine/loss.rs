@@ -5,18 +5,18 @@
 use std::collections::BTreeMap;
 
 use crate::resp::Refusal;
-use crate::session::Mark;
+use crate::session::StateChange;
 use crate::session::settle::Unanswered;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::clients::hold::{Ending, Hold};
+use super::fault_injection::{self, Bug};
 use super::key::ClientId;
-use super::planted::{self, Bug};
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::reach::{Lending, Traffic};
 use super::settings::OnUnknownOutcome;
-use super::slot::{Fate, Receiver, Settled};
+use super::slot::{Receiver, RetryClass, Settled};
 
 /// What a client's request on a lost backend comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,11 @@ enum LostAs {
     CutOff,
 }
 
-fn is_in_block(fate: Fate) -> bool {
-    matches!(fate, Fate::Block | Fate::BlockEnds | Fate::BlockRuns) && !planted::has(Bug::BlockTorn)
+fn is_in_transaction(retry_class: RetryClass) -> bool {
+    matches!(
+        retry_class,
+        RetryClass::InTransaction | RetryClass::TransactionEnds | RetryClass::TransactionRuns
+    ) && !fault_injection::has(Bug::TransactionTorn)
 }
 
 /// One request that was on its way.
@@ -58,7 +61,7 @@ impl Lending<'_> {
             && let Some(client) = self.clients.get_mut(owner)
             && let Some(lease) = client.part_with_lease()
         {
-            let refused = lease.lent.bracket.was_refused();
+            let refused = lease.state.transaction.was_refused();
             if let Some(stream) = &mut client.stream
                 && client.in_flight == 0
                 && !stream.is_swallowed()
@@ -71,7 +74,8 @@ impl Lending<'_> {
             if refused {
                 // An error to its MULTI, and then the end: directly it would be disconnected too,
                 // and nothing of what it has sent behind would run.
-                self.clients.leaves_for(owner, Leave::BackendLost);
+                self.clients
+                    .closes_for(owner, ClientCloseReason::BackendLost);
                 self.clients
                     .end(self.cx, owner, Ending::AfterReplies(Box::default()));
             } else if self.cx.draining {
@@ -86,15 +90,15 @@ impl Traffic<'_> {
     ///
     /// Replies and execution keep their order: once a request may have run and cannot be
     /// asked again, no earlier one of the same client is asked again either.
-    pub fn judge(&self, backend: &mut Backend, loss: Loss) -> Vec<Lost> {
+    pub fn judge(&self, backend: &mut Backend, loss: CloseReason) -> Vec<Lost> {
         let replay = self.cx.rules.settings.clients.replay_reads
-            && (!loss.is_poison() || loss == Loss::Stalled);
+            && (!loss.is_poison() || loss == CloseReason::Stalled);
         let mut offset = 0;
         let mut begun = backend.begun;
         // The MULTI of the block that the first slots are in has been answered.
         let mut block_begun = true;
         let mut lost = Vec::with_capacity(backend.in_flight.len());
-        planted::keep_queue(backend);
+        fault_injection::keep_queue(backend);
         for slot in backend.in_flight.drain(..) {
             let settled = slot.fail();
             let sent = backend.out.was_sent_whole(offset, settled.bytes);
@@ -102,7 +106,7 @@ impl Traffic<'_> {
             // one that has given this connection up: it is answered already.
             let client = self.clients.get(settled.client);
             let ending = client.is_some_and(|client| client.is_ending());
-            let given_up = loss == Loss::ClientGone;
+            let given_up = loss == CloseReason::ClientGone;
             // What was not kept cannot be asked again.
             let kept = backend.out.request(offset, settled.bytes).len() == settled.bytes;
             let again = settled.bytes > 0
@@ -111,18 +115,18 @@ impl Traffic<'_> {
                 && !given_up
                 && match settled.receiver {
                     // A block runs as a whole or not at all.
-                    Receiver::Client if settled.fate == Fate::BlockBegins => {
+                    Receiver::Client if settled.retry_class == RetryClass::TransactionBegins => {
                         block_begun = sent;
                         !sent
                     }
-                    Receiver::Client if is_in_block(settled.fate) => !block_begun,
+                    Receiver::Client if is_in_transaction(settled.retry_class) => !block_begun,
                     Receiver::Client
                     | Receiver::ClientInfo { .. }
                     | Receiver::Role(_)
-                    | Receiver::Lent(_) => {
+                    | Receiver::OnLease(_) => {
                         !sent
-                            || (replay && settled.fate == Fate::Replayable)
-                            || planted::has(Bug::WriteRetried)
+                            || (replay && settled.retry_class == RetryClass::Replayable)
+                            || fault_injection::has(Bug::WriteRetried)
                     }
                     _ => false,
                 };
@@ -143,7 +147,7 @@ impl Traffic<'_> {
         for request in lost.iter_mut().rev() {
             let closed = closed.entry(request.settled.client).or_default();
             match request.outcome {
-                LostAs::Again if *closed && !planted::has(Bug::ReadPastWrite) => {
+                LostAs::Again if *closed && !fault_injection::has(Bug::ReadPastWrite) => {
                     request.outcome = LostAs::Unknown
                 }
                 LostAs::Again => {}
@@ -158,7 +162,7 @@ impl Traffic<'_> {
         &mut self,
         backend: &Backend,
         request: &Lost,
-        loss: Loss,
+        loss: CloseReason,
         rewound: &mut Rewound,
     ) {
         let settled = request.settled;
@@ -176,10 +180,12 @@ impl Traffic<'_> {
                 return requests.push(settled);
             }
             LostAs::CutOff => {
-                return self.clients.close_for(self.cx, id, Leave::BackendLost);
+                return self
+                    .clients
+                    .close_for(self.cx, id, ClientCloseReason::BackendLost);
             }
             // The client itself is the reason: it is being closed.
-            LostAs::Unknown if loss == Loss::ClientGone => {}
+            LostAs::Unknown if loss == CloseReason::ClientGone => {}
             LostAs::Unknown => self.outcome_unknown(id, settled, loss),
         }
         self.clients.replies_in(self.cx, id, settled.sequence, 1);
@@ -198,7 +204,7 @@ impl Traffic<'_> {
     }
 
     /// A request may have run: its client is told, or disconnected.
-    fn outcome_unknown(&mut self, id: ClientId, settled: Settled, loss: Loss) {
+    fn outcome_unknown(&mut self, id: ClientId, settled: Settled, loss: CloseReason) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -209,14 +215,14 @@ impl Traffic<'_> {
         if matches!(
             settled.receiver,
             Receiver::ClientInfo { .. }
-                | Receiver::Lent(Mark::ExecFilled)
-                | Receiver::LentSilent(Mark::ExecFilled)
+                | Receiver::OnLease(StateChange::ExecFilled)
+                | Receiver::OnLeaseSilent(StateChange::ExecFilled)
         ) {
             // `INFO` holds what comes behind it, and so does an `EXEC` with one in it.
-            self.clients.end_hold(id, Hold::Gather(0));
+            self.clients.end_hold(id, Hold::FanOut(0));
         }
         let silent = settled.receiver.is_silent();
-        let unclear = match self.clients.bracket_unanswered(id, settled.receiver) {
+        let unclear = match self.clients.transaction_unanswered(id, settled.receiver) {
             Unanswered::Known(told) => {
                 if !silent {
                     self.clients
@@ -231,26 +237,28 @@ impl Traffic<'_> {
             self.cx.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         // A client that asked for silence could not be told: it is disconnected, as
         // Redis itself would have done.
-        if disconnect || silent || self.clients.has_live_feed(id) {
+        if disconnect || silent || self.clients.has_live_push_stream(id) {
             // Nor does it get last words, which it would take for this reply.
             if let Some(client) = self.clients.get_mut(id)
                 && let Ending::AfterReplies(last_words) = &mut client.ending
             {
                 *last_words = Box::default();
             }
-            self.clients.leaves_for(id, Leave::BackendLost);
+            self.clients.closes_for(id, ClientCloseReason::BackendLost);
             self.clients
                 .end(self.cx, id, Ending::AfterReplies(Box::default()));
             return;
         }
         let refusal = match loss {
-            Loss::Malformed(_) | Loss::WrongKind(_) | Loss::OutOfStep => Refusal::BackendProtocol,
+            CloseReason::Malformed(_) | CloseReason::WrongKind(_) | CloseReason::OutOfStep => {
+                Refusal::BackendProtocol
+            }
             _ => Refusal::UnknownOutcome,
         };
         self.cx.counters.refused(refusal.label());
         self.clients.reply_with(id, |out| refusal.write(out));
         if unclear {
-            self.clients.leaves_for(id, Leave::BackendLost);
+            self.clients.closes_for(id, ClientCloseReason::BackendLost);
             self.clients
                 .end(self.cx, id, Ending::AfterReplies(Box::default()));
         }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::topology::Topology;
 
 use crate::session::info::{ClientFigures, ClosedClients};
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::clients::hold::{Hold, Outcome};
 use super::clients::view;
-use super::effect::{AnswerTo, Effect, NOBODY, Question, Reply};
-use super::fanout::gather::{Gather, Purpose};
+use super::effect::{AnswerTo, Effect, NOBODY, Reply, WorkerQuery};
+use super::fanout::pending::{PendingFanOut, Purpose};
 use super::key::{ClientId, EndpointId};
 use super::{Engine, Rules};
 
@@ -20,7 +20,7 @@ use super::{Engine, Rules};
 pub enum Mail {
     /// Another worker's question, under its number there. The answer follows, at once or as soon as it
     /// is known.
-    Asked(AnswerTo, Question),
+    Asked(AnswerTo, WorkerQuery),
     /// Another worker's answer to the question of this number.
     Answered(u64, Reply),
     /// Another worker cannot be asked the question of this number: it is answered without that one.
@@ -53,7 +53,7 @@ impl Engine {
     pub fn mail(&mut self, mail: Mail, now: Duration) {
         self.advance_to(now);
         match mail {
-            Mail::Asked(asker, Question::Unblock(id, with_error)) => {
+            Mail::Asked(asker, WorkerQuery::Unblock(id, with_error)) => {
                 self.blocking().unblock(id, with_error, asker);
             }
             Mail::Asked(asker, question) => {
@@ -79,18 +79,18 @@ impl Engine {
     }
 
     /// Puts `question` to all workers for `client`, whose later requests wait for it.
-    pub(super) fn gather(
+    pub(super) fn fan_out(
         &mut self,
         client: ClientId,
-        question: Question,
+        question: WorkerQuery,
         mut purpose: Purpose,
     ) -> Outcome {
         let ticket = self.fanout.number();
         // Before anything is answered: one that kills itself gets its answer first.
         if let Some(client) = self.clients.get_mut(client) {
-            client.head.hold = Some(Hold::Gather(ticket));
+            client.head.hold = Some(Hold::FanOut(ticket));
         }
-        let unblocks = matches!(question, Question::Unblock(..));
+        let unblocks = matches!(question, WorkerQuery::Unblock(..));
         let patience = match unblocks {
             true => UNBLOCK_PATIENCE,
             false => PATIENCE,
@@ -103,7 +103,7 @@ impl Engine {
             _ => self.answer(&question, self.cx.now),
         };
         let missing = self.cx.workers.saturating_sub(usize::from(!unblocks));
-        let gather = Gather {
+        let fan_out = PendingFanOut {
             client,
             bytes: purpose.held_bytes() + answer.held_bytes(),
             purpose,
@@ -111,13 +111,13 @@ impl Engine {
             missing,
             deadline,
         };
-        self.fanout.add(ticket, gather);
+        self.fanout.add(ticket, fan_out);
         if missing == 0 {
             self.queries().finish(ticket);
         } else {
             let worker = self.cx.worker;
             let asked = AnswerTo { worker, ticket };
-            if let Question::Unblock(id, with_error) = question {
+            if let WorkerQuery::Unblock(id, with_error) = question {
                 self.blocking().unblock(id, with_error, asked);
             }
             self.cx.effects.push(Effect::Ask(ticket, question));
@@ -127,10 +127,10 @@ impl Engine {
     }
 
     /// This worker's own answer.
-    pub fn answer(&mut self, question: &Question, now: Duration) -> Reply {
+    pub fn answer(&mut self, question: &WorkerQuery, now: Duration) -> Reply {
         self.cx.now = now;
         match question {
-            Question::List(filter) => Reply::List(
+            WorkerQuery::List(filter) => Reply::List(
                 self.clients
                     .iter()
                     .filter(|(_, client)| filter.means(&view(client, now)))
@@ -142,30 +142,34 @@ impl Engine {
                     })
                     .collect(),
             ),
-            Question::Kill(filter) => Reply::Killed(self.traffic().kill(filter)),
+            WorkerQuery::Kill(filter) => Reply::Killed(self.traffic().kill(filter)),
             // That takes a while: `asked`. Inside a transaction nobody waits for how it ends.
-            Question::Unblock(id, with_error) => {
+            WorkerQuery::Unblock(id, with_error) => {
                 let found = self.blocking().waiting_client(*id).is_some();
                 self.blocking().unblock(*id, *with_error, NOBODY);
                 Reply::Killed(u64::from(found))
             }
-            Question::Each(questions) => {
+            WorkerQuery::Each(questions) => {
                 let answers = questions.iter().map(|question| self.answer(question, now));
                 Reply::Each(answers.collect())
             }
-            Question::Figures => Reply::Figures(Box::new(ClientFigures {
+            WorkerQuery::Figures => Reply::Figures(Box::new(ClientFigures {
                 connected: self.clients.len() as u64,
                 in_flight: self.survey().count_in_flight(),
                 blocked: self.survey().count_blocked(),
-                subscribed: self.survey().lent_clients(|lent| {
-                    (lent.feed.as_ref()).is_some_and(|feed| feed.subscriptions.any())
+                subscribed: self.survey().leased_clients(|lease_state| {
+                    (lease_state.push_stream.as_ref())
+                        .is_some_and(|push_stream| push_stream.subscriptions.any())
                 }),
-                tracking: self
-                    .survey()
-                    .lent_clients(|lent| lent.feed.as_ref().is_some_and(|feed| feed.tracking)),
+                tracking: self.survey().leased_clients(|lease_state| {
+                    lease_state
+                        .push_stream
+                        .as_ref()
+                        .is_some_and(|push_stream| push_stream.tracking)
+                }),
                 watching: self
                     .survey()
-                    .lent_clients(|lent| lent.bracket.is_watching()),
+                    .leased_clients(|lease_state| lease_state.transaction.is_watching()),
                 waiting: self.pool.endpoint.pools.waiting() as u64,
                 dials: self.cx.counters.dials,
                 dials_failed: self.cx.counters.dials_failed,
@@ -173,14 +177,17 @@ impl Engine {
                 replays: self.cx.counters.replays,
                 context_switches: self.cx.counters.context_switches,
                 refusals: self.cx.counters.refusals.values().sum(),
-                closed_for_limits: self.cx.counters.leaves(Leave::OutputLimit)
-                    + self.cx.counters.leaves(Leave::MemoryLimit),
+                closed_for_limits: self.cx.counters.leaves(ClientCloseReason::OutputLimit)
+                    + self.cx.counters.leaves(ClientCloseReason::MemoryLimit),
                 closed: ClosedClients {
-                    output: self.cx.counters.leaves(Leave::OutputLimit),
-                    memory: self.cx.counters.leaves(Leave::MemoryLimit),
-                    in_transaction: self.cx.counters.leaves(Leave::IdleInTransaction),
-                    idle: self.cx.counters.leaves(Leave::Idle),
-                    login: self.cx.counters.leaves(Leave::Login),
+                    output: self.cx.counters.leaves(ClientCloseReason::OutputLimit),
+                    memory: self.cx.counters.leaves(ClientCloseReason::MemoryLimit),
+                    in_transaction: self
+                        .cx
+                        .counters
+                        .leaves(ClientCloseReason::IdleInTransaction),
+                    idle: self.cx.counters.leaves(ClientCloseReason::Idle),
+                    login: self.cx.counters.leaves(ClientCloseReason::Login),
                 },
                 ..ClientFigures::default()
             })),

@@ -2,12 +2,12 @@
 //! the most is closed, and nobody else.
 //!
 //! What stands in inputs and outboxes is counted as it comes and goes, and so are logins that the
-//! server is asked about and answers that are being gathered. The rest is with backends that are
+//! server is asked about and answers that are being fanned out. The rest is with backends that are
 //! lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`, frames
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
 //! be off by what a turn reads.
 
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::auth::Auth;
 use super::auth::LoginCheck;
@@ -15,16 +15,17 @@ use super::clients::debtors::Debtors;
 use super::clients::hold::Hold;
 use super::clients::{Client, Clients};
 use super::fanout::Fanout;
-use super::fanout::gather::Gather;
+use super::fanout::pending::PendingFanOut;
 use super::key::{BackendId, ClientId};
-use super::lease::lent::Lent;
+use super::lease::state::LeaseState;
 use super::pool::backend::{Backend, Phase};
 use super::reach::{Memory, Survey};
 
-impl Lent {
+impl LeaseState {
     fn held_bytes(&self) -> usize {
-        let feed = self.feed.as_ref();
-        self.bracket.held_bytes() + feed.map_or(0, |feed| feed.held_bytes())
+        let push_stream = self.push_stream.as_ref();
+        self.transaction.held_bytes()
+            + push_stream.map_or(0, |push_stream| push_stream.held_bytes())
     }
 }
 
@@ -40,7 +41,7 @@ impl Backend {
 
 impl Survey<'_> {
     /// Bytes of clients that are with their backends now.
-    pub fn count_lent_bytes(&self) -> usize {
+    pub fn count_leased_bytes(&self) -> usize {
         let backends = self.pool.backends.values();
         backends
             .map(|backend| bytes_with(self.clients, backend))
@@ -50,7 +51,7 @@ impl Survey<'_> {
     /// All that is held of clients, on connections that they share too.
     pub fn held_bytes(&self) -> usize {
         let own = self.clients.buffered_bytes() + aside_bytes(self.auth, self.fanout);
-        own + self.count_lent_bytes() + self.pool.count_shared_bytes()
+        own + self.count_leased_bytes() + self.pool.count_shared_bytes()
     }
 
     /// Whether what is with backends is what they were weighed at, if nothing has happened since.
@@ -74,7 +75,9 @@ impl Memory<'_> {
     fn aside_of(&self, client: &Client) -> usize {
         match client.head.hold {
             Some(Hold::Login(check)) => self.auth.get(check).map_or(0, LoginCheck::held_bytes),
-            Some(Hold::Gather(ticket)) => self.fanout.get(ticket).map_or(0, Gather::held_bytes),
+            Some(Hold::FanOut(ticket)) => {
+                self.fanout.get(ticket).map_or(0, PendingFanOut::held_bytes)
+            }
             _ => 0,
         }
     }
@@ -90,7 +93,7 @@ impl Memory<'_> {
         }
         match client.head.hold {
             Some(Hold::Login(check)) => self.gate().waits_no_more(check, id),
-            Some(Hold::Gather(ticket)) => drop(self.fanout.remove(ticket)),
+            Some(Hold::FanOut(ticket)) => drop(self.fanout.remove(ticket)),
             _ => {}
         }
     }
@@ -99,8 +102,8 @@ impl Memory<'_> {
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
         let backend = backend.and_then(|id| self.pool.backends.get(id));
-        let lent = backend.map_or(0, |backend| bytes_with(self.clients, backend));
-        client.buffered_bytes() + lent + self.aside_of(client)
+        let lease_state = backend.map_or(0, |backend| bytes_with(self.clients, backend));
+        client.buffered_bytes() + lease_state + self.aside_of(client)
     }
 
     /// A turn begins: what is with backends is weighed.
@@ -179,7 +182,8 @@ impl Memory<'_> {
                 "client closed: out of memory for buffers"
             );
             self.end_debt(id);
-            self.clients.close_for(self.cx, id, Leave::MemoryLimit);
+            self.clients
+                .close_for(self.cx, id, ClientCloseReason::MemoryLimit);
         }
     }
 
@@ -209,11 +213,11 @@ fn bytes_with(clients: &Clients, backend: &Backend) -> usize {
     let Some(owner) = backend.owner().and_then(|owner| clients.get(owner)) else {
         return 0;
     };
-    let lent = owner
+    let lease_state = owner
         .lease
         .as_ref()
-        .map_or(0, |lease| lease.lent.held_bytes());
-    backend.out.unanswered_len() + backend.collected.len() + lent
+        .map_or(0, |lease| lease.state.held_bytes());
+    backend.out.unanswered_len() + backend.collected.len() + lease_state
 }
 
 /// What is held for clients neither with them nor with a backend.

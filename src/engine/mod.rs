@@ -6,9 +6,8 @@
 //!
 //! `request.rs` is the way in, `reply.rs` the way out: read those two first.
 
+mod allocator;
 mod auth;
-mod block;
-mod bracket;
 mod busy;
 mod cancel;
 mod canceller;
@@ -20,12 +19,12 @@ mod cx;
 mod door;
 mod drain;
 mod effect;
-mod errand;
 mod event;
+mod fan_out;
 mod fanout;
-mod feed;
+pub mod fault_injection;
 mod forget;
-mod gather;
+mod forward_batch;
 mod idle;
 mod in_line;
 mod key;
@@ -34,24 +33,24 @@ mod lease;
 mod lease_turns;
 mod leases;
 mod lending;
-mod lent;
 mod lifecycle;
-mod listen;
 mod local;
 mod login;
 mod logins;
 mod loss;
 mod mail;
+mod marked_reply;
 mod memory;
 mod offset;
+mod on_lease;
 mod opening;
 mod orphan;
 mod output;
+mod own_connection;
 mod pause;
 mod permission;
-pub mod planted;
 mod pool;
-mod provision;
+mod push_frames;
 mod queued;
 mod reach;
 mod received;
@@ -67,7 +66,7 @@ pub mod settings;
 mod slot;
 mod snapshot;
 mod stand_in;
-mod stretch;
+mod subscribe;
 mod timers;
 mod tries;
 mod upload;
@@ -76,6 +75,7 @@ mod wait;
 mod wait_on_server;
 mod waits;
 mod warm;
+mod whole_transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,11 +96,11 @@ use self::waits::Waits;
 
 pub use census::Census;
 pub use clients::{Accepted, Output, Pieces, SHARED_BYTES_MIN};
-pub use effect::{AnswerTo, Effect, Question, Reply};
+pub use effect::{AnswerTo, Effect, Reply, WorkerQuery};
 pub use key::{BackendId, ClientId};
 pub use mail::Mail;
 pub use pool::handshake::Identity;
-pub use pool::loss::Loss;
+pub use pool::loss::CloseReason;
 pub use received::Received;
 pub use rules::{Rules, Setup, Shared};
 pub use server_busy::ServerBusy;
@@ -132,7 +132,10 @@ impl Engine {
             waits: Waits::default(),
             fanout: Fanout::default(),
             identity: Arc::clone(&setup.identity),
-            cx: Cx::new(setup, Counters::new(Refusal::LABELS, &Loss::labels())),
+            cx: Cx::new(
+                setup,
+                Counters::new(Refusal::LABELS, &CloseReason::labels()),
+            ),
             clients: Clients::default(),
             inline_frame: Vec::new(),
         }
@@ -149,8 +152,8 @@ impl Engine {
         let within = self.pool.contexts.enter(context);
         let client = Client::new(accepted, within, self.cx.initial_db, now);
         let id = self.clients.insert(client);
-        self.traffic().place_stranger(id);
-        self.clients.look_later(&mut self.cx, id);
+        self.traffic().begin_unauthenticated(id);
+        self.clients.set_idle_timer(&mut self.cx, id);
         id
     }
 
@@ -173,7 +176,7 @@ impl Engine {
                 self.resume(id);
                 self.dispatch();
             }
-            self.provide();
+            self.allocate();
             self.dispatch();
             // More of those who wait, as long as those before them got through.
             if !self.clients.any_resumed() && self.pool.endpoint.pools.waiting() < waiting {

@@ -5,7 +5,7 @@
 
 use crate::command::Spec;
 use crate::resp::write;
-use crate::session::{Mark, own_channel};
+use crate::session::{StateChange, own_channel};
 
 use super::Rules;
 use super::clients::hold::Outcome;
@@ -25,23 +25,23 @@ impl Traffic<'_> {
     ) -> Outcome {
         let now = self.cx.now;
         let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
-        let Some(carrier) = lease.map(|lease| lease.backend()) else {
+        let Some(current_backend) = lease.map(|lease| lease.backend()) else {
             return Outcome::Ended;
         };
         let mut publish = Vec::with_capacity(64);
         write::request(&mut publish, &[b"PUBLISH", own_channel::OFFSET, b""]);
-        let mark = match &*spec.name {
-            "waitaof" => Mark::WaitAof,
-            _ => Mark::Wait,
+        let change = match &*spec.name {
+            "waitaof" => StateChange::WaitAof,
+            _ => StateChange::Wait,
         };
-        if let Some(outcome) = self.no_room_to_lend(id, rules) {
+        if let Some(outcome) = self.no_room_to_send(id, rules) {
             return outcome;
         }
-        if let Some(backend) = self.pool.backends.get_mut(carrier) {
+        if let Some(backend) = self.pool.backends.get_mut(current_backend) {
             backend.send_own(Receiver::Offset, &publish, now);
         }
-        self.pool.mark_backend(carrier);
-        self.lend(id, rules, bytes, spec, Receiver::Lent(mark))
+        self.pool.mark_backend(current_backend);
+        self.send_on_lease(id, rules, bytes, spec, Receiver::OnLease(change))
     }
 
     /// The server's answer to the publication.
@@ -50,8 +50,8 @@ impl Traffic<'_> {
             Some(super::pool::backend::Phase::Leased(owner)) => *owner,
             _ => return,
         };
-        if let Some(lent) = self.clients.lent(owner) {
-            lent.offset_unmoved = reply.first() != Some(&b':');
+        if let Some(lease_state) = self.clients.lease_state(owner) {
+            lease_state.offset_unmoved = reply.first() != Some(&b':');
         }
     }
 }

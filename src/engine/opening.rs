@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::event::EngineEvent;
+use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ContextId, LoginId};
-use super::planted::{self, Bug};
-use super::pool::backend::{Phase, Want};
+use super::pool::backend::{AcquireRequest, Phase};
 use super::pool::handshake::{self, Failure, Handshake, Step, Verdict};
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::reach::{Blocking, Gate, Traffic};
 use super::server_role::Role;
 use super::slot::Receiver;
@@ -20,17 +20,19 @@ impl Gate<'_> {
     /// One reply of a handshake has come, whole.
     pub fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
         if step == Step::Check && !self.pool.is_in_step(id, reply) {
-            return self.pool.lose(self.cx, id, Loss::OutOfStep);
+            return self.pool.close_backend(self.cx, id, CloseReason::OutOfStep);
         }
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         let endpoint = backend.endpoint();
         let Phase::Handshake(handshake) = &mut backend.phase else {
-            return self.pool.lose(self.cx, id, Loss::Unsolicited);
+            return self
+                .pool
+                .close_backend(self.cx, id, CloseReason::Unsolicited);
         };
         let Some(target) = self.pool.contexts.get(handshake.target) else {
-            return self.pool.lose(self.cx, id, Loss::Retired);
+            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
         let verdict = match step {
@@ -80,7 +82,7 @@ impl Gate<'_> {
         };
         let (target, failure) = (handshake.target, handshake.failure.take());
         let checked = match backend.made_for {
-            Some(Want::Login(check)) => Some(check),
+            Some(AcquireRequest::Login(check)) => Some(check),
             _ => None,
         };
         let Some(failure) = failure else {
@@ -107,20 +109,16 @@ impl Gate<'_> {
             Failure::Protocol(reply) | Failure::DbBefore(reply) => {
                 self.pool.context_refused(target, reply, now);
                 self.traffic().wake_all(target);
-                self.pool.lose(self.cx, id, Loss::Handshake);
+                self.pool.close_backend(self.cx, id, CloseReason::Handshake);
             }
             Failure::Cluster => self.is_a_cluster(id),
-            Failure::Login(reply) => {
-                if let Some(check) = checked {
-                    self.login_refused(check, &reply);
-                }
-                self.pool.make_spare(self.cx, id);
-            }
+            Failure::Login(reply) => self.login_not_taken(id, checked, &reply),
             Failure::Credentials(text) if checked.is_some() => {
                 if let Some(check) = checked {
                     self.login_refused(check, format!("-{text}\r\n").as_bytes());
                 }
-                self.pool.lose(self.cx, id, Loss::LoginRefused);
+                self.pool
+                    .close_backend(self.cx, id, CloseReason::LoginRefused);
             }
             Failure::Credentials(text) if !self.pool.is_own(id) => {
                 self.traffic().user_refused(id, &text)
@@ -130,15 +128,23 @@ impl Gate<'_> {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
                 }
                 self.pool.dial_ended_badly(self.cx, text);
-                self.pool.lose(self.cx, id, Loss::Handshake);
+                self.pool.close_backend(self.cx, id, CloseReason::Handshake);
             }
             Failure::Refused(text) => {
                 tracing::warn!(error = text, "the server refuses the connection");
                 self.pool.dial_ended_badly(self.cx, text);
-                self.pool.lose(self.cx, id, Loss::Handshake);
+                self.pool.close_backend(self.cx, id, CloseReason::Handshake);
             }
         }
         self.cx.wake_at(now);
+    }
+
+    /// The server does not take a login, and leaves the connection as it was.
+    fn login_not_taken(&mut self, id: BackendId, checked: Option<LoginId>, reply: &[u8]) {
+        if let Some(check) = checked {
+            self.login_refused(check, reply);
+        }
+        self.pool.make_spare(self.cx, id);
     }
 
     fn is_a_cluster(&mut self, id: BackendId) {
@@ -146,7 +152,7 @@ impl Gate<'_> {
         self.pool.endpoint.cluster = true;
         self.pool
             .dial_ended_badly(self.cx, "the backend is a Redis Cluster node".to_owned());
-        self.pool.lose(self.cx, id, Loss::Handshake);
+        self.pool.close_backend(self.cx, id, CloseReason::Handshake);
         self.traffic().wake_everyone();
         let checks: Vec<LoginId> = self.auth.ids().collect();
         for check in checks {
@@ -156,23 +162,23 @@ impl Gate<'_> {
 }
 
 impl Blocking<'_> {
-    /// Sets a quiet backend to `context` for `want`.
-    pub fn switch(&mut self, id: BackendId, want: Want, context: ContextId) {
+    /// Sets a quiet backend to `context` for `request`.
+    pub fn switch(&mut self, id: BackendId, request: AcquireRequest, context: ContextId) {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
-        backend.made_for = Some(want);
+        backend.made_for = Some(request);
         let from = self.pool.contexts.get(backend.context());
         let to = self.pool.contexts.get(context);
         let (Some(from), Some(to)) = (from, to) else {
-            return self.pool.lose(self.cx, id, Loss::Retired);
+            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
             steps.push((Step::Check, self.pool.check_request(self.cx, id)));
         }
-        if planted::has(Bug::SwitchNotAwaited) {
-            return self.switch_without_waiting(id, want, context, steps);
+        if fault_injection::has(Bug::SwitchNotAwaited) {
+            return self.switch_without_waiting(id, request, context, steps);
         }
         self.traffic().begin_handshake(id, context, steps, false);
     }
@@ -232,7 +238,7 @@ impl Traffic<'_> {
         let previous = self.pool.contexts.get(backend.context());
         let aimed_at = self.pool.contexts.get(target);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
-            return self.pool.lose(self.cx, id, Loss::Retired);
+            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
         let reached = super::context::Context {
             credential: aimed_at.credential,

@@ -9,7 +9,7 @@ use super::effect::Reply;
 use super::key::BackendId;
 use super::lease::holding::Lease;
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::pool::orphan::Orphan;
 use super::reach::{Blocking, Lending};
 use super::settings::Undeliverable;
@@ -19,11 +19,11 @@ use super::waits::cancels::Why;
 impl Blocking<'_> {
     /// The backend of a client that has left while it waits.
     pub fn orphan(&mut self, lease: Lease) {
-        let (id, lent) = lease.orphaned();
+        let (id, lease_state) = lease.orphaned();
         self.pool.weights.touch_if_known(id);
         let orphan = Orphan {
-            purpose: lent.purpose,
-            clean: lent.is_clean(),
+            purpose: lease_state.purpose,
+            clean: lease_state.is_clean(),
         };
         if let Some(backend) = self.pool.backends.get_mut(id) {
             backend.phase = Phase::Orphaned(orphan);
@@ -44,7 +44,7 @@ impl Blocking<'_> {
                 self.finish_if_both(id);
             }
             None => {
-                let wait = lent.wait.as_ref();
+                let wait = lease_state.wait.as_ref();
                 let (takes, short) =
                     wait.map_or((Takes::Nothing, false), |w| (w.takes, w.is_short()));
                 self.begin_cancel(id, None, takes, short);
@@ -104,7 +104,9 @@ impl Lending<'_> {
             return;
         };
         if !orphan.clean || !backend.is_quiet() {
-            return self.pool.lose(self.cx, id, Loss::ClientGone);
+            return self
+                .pool
+                .close_backend(self.cx, id, CloseReason::ClientGone);
         }
         self.leases.place_is_free(self.cx, orphan.purpose);
         self.pool.make_spare(self.cx, id);

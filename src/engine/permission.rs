@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::command::{Local, Spec};
 use crate::resp::write;
 use crate::session::AuthMode;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::Rules;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::ClientId;
 use super::reach::Traffic;
-use super::slot::{Access, Fate, Receiver, Slot};
+use super::slot::{Access, Receiver, RetryClass, Slot};
 use super::verdict::Verdict;
 
 /// How long a right is believed without asking again.
@@ -47,8 +47,8 @@ impl Traffic<'_> {
         let mut request = Vec::new();
         write::request(&mut request, harmless);
         let (context, lease) = (client.context(), client.lease.as_ref());
-        let carrier = match lease.map(|lease| lease.backend()) {
-            Some(carrier) => carrier,
+        let current_backend = match lease.map(|lease| lease.backend()) {
+            Some(current_backend) => current_backend,
             None => match self.pool.pick(
                 self.cx,
                 self.pool.key_of(context),
@@ -64,14 +64,14 @@ impl Traffic<'_> {
             },
         };
         let now = self.cx.now;
-        let backend = self.pool.backends.get_mut(carrier)?;
+        let backend = self.pool.backends.get_mut(current_backend)?;
         let receiver = Receiver::Permission;
-        backend.expect(
-            Slot::new(id, 0, now, request.len(), receiver, Fate::Unknown),
+        backend.push_slot(
+            Slot::new(id, 0, now, request.len(), receiver, RetryClass::Unknown),
             now,
         );
         backend.out.push(&request);
-        self.pool.mark_backend(carrier);
+        self.pool.mark_backend(current_backend);
         if let Some(client) = self.clients.get_mut(id) {
             client
                 .head
@@ -85,7 +85,7 @@ impl Traffic<'_> {
     fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> Outcome {
         let outcome = self.wait_for_pipe(id, rules);
         if outcome == Outcome::Taken && local.matters_to_what_follows() {
-            self.clients.leaves_for(id, Leave::Refused);
+            self.clients.closes_for(id, ClientCloseReason::Refused);
             self.clients.end(self.cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }

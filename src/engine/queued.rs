@@ -4,16 +4,16 @@
 
 use crate::command::{Lookup, Spec};
 use crate::resp::{Args, Argument, Refusal, write};
-use crate::session::bracket::Place;
 use crate::session::settle::Fills;
 use crate::session::step::QueueAs;
+use crate::session::transaction::Place;
 use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
 
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
-use super::effect::Question;
-use super::fanout::gather::Filling;
-use super::fanout::gather::Purpose;
+use super::effect::WorkerQuery;
+use super::fanout::pending::Filling;
+use super::fanout::pending::Purpose;
 use super::key::{BackendId, ClientId};
 use super::reach::Traffic;
 use super::slot::Receiver;
@@ -22,7 +22,7 @@ use super::{Engine, Rules};
 /// What comes of a queued command whose turn has come.
 enum Queued {
     Text(Vec<u8>),
-    Ask(Question, Purpose),
+    Ask(WorkerQuery, Purpose),
 }
 
 impl Engine {
@@ -79,15 +79,15 @@ impl Engine {
     /// asked for; `filling` is to go to the client, unless it is `silent`.
     pub(super) fn fill_the_rest(&mut self, id: ClientId, filling: Option<Filling>, silent: bool) {
         let Some(mut filling) = filling else {
-            return self.clients.end_hold(id, Hold::Gather(0));
+            return self.clients.end_hold(id, Hold::FanOut(0));
         };
         filling.silent = silent;
         let questions = filling
             .asked
             .iter()
             .map(|(_, question, _)| question.clone());
-        let question = Question::Each(questions.collect());
-        self.gather(id, question, Purpose::Exec(Box::new(filling)));
+        let question = WorkerQuery::Each(questions.collect());
+        self.fan_out(id, question, Purpose::Exec(Box::new(filling)));
     }
 }
 
@@ -117,12 +117,12 @@ impl Traffic<'_> {
             true => bytes,
             false => &place,
         };
-        let outcome = self.lend(id, rules, sent, spec, Receiver::Client);
+        let outcome = self.send_on_lease(id, rules, sent, spec, Receiver::Client);
         if outcome == Outcome::Taken
             && let Some(filled) = filled_by(queue_as, bytes)
-            && let Some(lent) = self.clients.lent(id)
+            && let Some(lease_state) = self.clients.lease_state(id)
         {
-            lent.bracket.fill(sequence, filled);
+            lease_state.transaction.fill(sequence, filled);
         }
         outcome
     }
@@ -132,7 +132,7 @@ impl Traffic<'_> {
             && element == b"+OK\r\n"
         {
             let protocol = client.session.protocol;
-            self.move_lent(backend, id, Setting { protocol, db });
+            self.move_leased(backend, id, Setting { protocol, db });
         }
     }
 
@@ -140,7 +140,7 @@ impl Traffic<'_> {
         match info::text_of(element) {
             Some(text) => {
                 let text = text.into();
-                Queued::Ask(Question::Figures, Purpose::Info { text, section })
+                Queued::Ask(WorkerQuery::Figures, Purpose::Info { text, section })
             }
             // The server's own refusal.
             None => Queued::Text(element.to_vec()),
@@ -174,16 +174,16 @@ impl Traffic<'_> {
                 write::verbatim(&mut reply, &text, client.session.protocol);
             }
             Ok(Answer::List(filter)) => {
-                return Queued::Ask(Question::List(filter), Purpose::List);
+                return Queued::Ask(WorkerQuery::List(filter), Purpose::List);
             }
             Ok(Answer::Kill(filter, form)) => match &filter.user {
                 Some(user) if !rules.access.knows(user) => {
                     Refusal::Argument(Argument::NoSuchUser { user }).write(&mut reply);
                 }
-                _ => return Queued::Ask(Question::Kill(filter), Purpose::Kill(form)),
+                _ => return Queued::Ask(WorkerQuery::Kill(filter), Purpose::Kill(form)),
             },
             Ok(Answer::Unblock { id, with_error }) => {
-                return Queued::Ask(Question::Unblock(id, with_error), Purpose::Unblock);
+                return Queued::Ask(WorkerQuery::Unblock(id, with_error), Purpose::Unblock);
             }
             Ok(_) => {}
             Err(refusal) => refusal.write(&mut reply),

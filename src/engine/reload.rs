@@ -28,7 +28,7 @@ impl Blocking<'_> {
             (clients.idle_timeout, clients.handshake_timeout)
         };
         if looks(&before) != looks(&self.cx.rules) {
-            self.clients.look_anew(self.cx);
+            self.clients.reset_idle_timers(self.cx);
         }
         // Every deadline is reckoned anew.
         self.cx.wake_at(self.cx.now);

@@ -12,15 +12,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::{Mark, info};
+use crate::session::{StateChange, info};
 
 use super::clients::hold::Hold;
-use super::effect::Question;
-use super::fanout::gather::Purpose;
+use super::effect::WorkerQuery;
+use super::fanout::pending::Purpose;
 use super::key::{BackendId, ClientId};
-use super::pool::backend::{Backend, Phase, Rotation};
-use super::pool::loss::Loss;
-use super::pool::run::Run;
+use super::pool::backend::{Backend, Phase, PipeState};
+use super::pool::loss::CloseReason;
+use super::pool::reply_batch::ReplyBatch;
 use super::reach::{Lending, Memory, Traffic};
 use super::received::Received;
 use super::slot::{Receiver, Slot, TryRequest};
@@ -45,17 +45,17 @@ impl Engine {
         };
         backend.heard_at = now;
         let owed = backend.in_flight.len();
-        let fed = match &backend.phase {
+        let had_push_stream = match &backend.phase {
             Phase::Leased(owner) => {
                 let owner = *owner;
                 self.pool.weights.touch(id);
-                self.clients.has_feed(owner)
+                self.clients.has_push_stream(owner)
             }
-            Phase::Cleaning(cleaning) => cleaning.feed.is_some(),
+            Phase::Cleaning(cleaning) => cleaning.push_stream.is_some(),
             _ => false,
         };
-        match fed {
-            true => self.feed_bytes(&rules, id, bytes.bytes()),
+        match had_push_stream {
+            true => self.push_stream_bytes(&rules, id, bytes.bytes()),
             false => self.replies(id, &rules, bytes),
         }
         self.after_replies(id, owed);
@@ -69,30 +69,31 @@ impl Engine {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
-            let run = backend.next_run(rest.bytes(), limits, big);
-            let (part, after) = rest.split_at(run.bytes);
+            let batch = backend.next_batch(rest.bytes(), limits, big);
+            let (part, after) = rest.split_at(batch.bytes);
             rest = after;
-            match run.receiver {
-                Receiver::Client => self.memory().pass_on(&run, part),
+            match batch.receiver {
+                Receiver::Client => self.memory().pass_on(&batch, part),
                 Receiver::Silent | Receiver::Tombstone => {
                     self.clients
-                        .settled(&mut self.cx, run.client, run.first, run.ended)
+                        .settled(&mut self.cx, batch.client, batch.first, batch.ended)
                 }
-                Receiver::Lent(mark) if self.pool.streams(id, mark) => {
-                    self.memory().pass_on(&run, part);
-                    self.lending().stream_came(&run, mark);
+                Receiver::OnLease(change) if self.pool.streams(id, change) => {
+                    self.memory().pass_on(&batch, part);
+                    self.lending().stream_came(&batch, change);
                 }
-                Receiver::LentSilent(mark)
-                    if self.pool.streams(id, mark) && !self.clients.may_hear_inside(run.client) =>
+                Receiver::OnLeaseSilent(change)
+                    if self.pool.streams(id, change)
+                        && !self.clients.may_hear_inside(batch.client) =>
                 {
                     self.clients
-                        .settled(&mut self.cx, run.client, run.first, run.ended);
-                    self.lending().stream_came(&run, mark);
+                        .settled(&mut self.cx, batch.client, batch.first, batch.ended);
+                    self.lending().stream_came(&batch, change);
                 }
                 Receiver::ClientInfo { .. }
                 | Receiver::Role(_)
-                | Receiver::Lent(_)
-                | Receiver::LentSilent(_)
+                | Receiver::OnLease(_)
+                | Receiver::OnLeaseSilent(_)
                 | Receiver::Permission
                 | Receiver::Kill
                 | Receiver::Undone(_)
@@ -102,26 +103,26 @@ impl Engine {
                 | Receiver::Cancel { .. }
                 | Receiver::PutBack
                 | Receiver::Tried(_)
-                | Receiver::Handshake(_) => self.collect(id, &run, part.bytes()),
+                | Receiver::Handshake(_) => self.collect(id, &batch, part.bytes()),
             }
-            if let Some(trouble) = run.trouble {
-                if trouble == Loss::LeftOpen {
-                    self.pool.blocks_need_leases(id);
+            if let Some(error) = batch.error {
+                if error == CloseReason::LeftOpen {
+                    self.pool.transactions_need_leases(id);
                 }
-                return self.pool.lose(&mut self.cx, id, trouble);
+                return self.pool.close_backend(&mut self.cx, id, error);
             }
             self.dispatch();
         }
     }
 
-    fn collect(&mut self, id: BackendId, run: &Run, part: &[u8]) {
+    fn collect(&mut self, id: BackendId, batch: &ReplyBatch, part: &[u8]) {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
         backend.collected.extend_from_slice(part);
-        let limit = match run.receiver {
-            Receiver::Lent(Mark::ExecFilled)
-            | Receiver::LentSilent(Mark::Exec | Mark::ExecFilled)
+        let limit = match batch.receiver {
+            Receiver::OnLease(StateChange::ExecFilled)
+            | Receiver::OnLeaseSilent(StateChange::Exec | StateChange::ExecFilled)
             | Receiver::Waited { .. } => self.cx.rules.settings.clients.output_bytes_max,
             Receiver::Tried(step) if step != TryRequest::End => {
                 self.cx.rules.settings.clients.output_bytes_max
@@ -129,46 +130,48 @@ impl Engine {
             _ => COLLECT_BYTES_MAX,
         };
         // One that is whole has been taken from the queue: its client gets it.
-        if run.ended == 0 && backend.collected.len() > limit {
-            return match run.receiver {
-                Receiver::ClientInfo { .. } => self.memory().pass_info_on(id, run),
-                Receiver::Tried(step) => self.blocking().try_too_long(id, run.client, step),
-                _ => self.pool.lose(&mut self.cx, id, Loss::Oversized),
+        if batch.ended == 0 && backend.collected.len() > limit {
+            return match batch.receiver {
+                Receiver::ClientInfo { .. } => self.memory().pass_info_on(id, batch),
+                Receiver::Tried(step) => self.blocking().try_too_long(id, batch.client, step),
+                _ => self
+                    .pool
+                    .close_backend(&mut self.cx, id, CloseReason::Oversized),
             };
         }
-        if run.ended == 0 {
+        if batch.ended == 0 {
             return;
         }
         let reply = std::mem::take(&mut backend.collected);
-        match run.receiver {
+        match batch.receiver {
             Receiver::Handshake(step) => self.gate().handshake_reply(id, step, &reply),
             Receiver::Ping => self.lending().pinged(id, &reply),
-            Receiver::Undone(mark) => self.pool.undone(&mut self.cx, id, mark, &reply),
+            Receiver::Undone(change) => self.pool.undone(&mut self.cx, id, change, &reply),
             Receiver::Offset => self.traffic().offset_moved(id, &reply),
-            Receiver::Permission => self.traffic().permission_came(run.client, &reply),
-            Receiver::Kill => self.queries().kill_answered(run.client, Some(&reply)),
-            Receiver::Waited { silent } => self.blocking().wait_answered(id, run, reply, silent),
+            Receiver::Permission => self.traffic().permission_came(batch.client, &reply),
+            Receiver::Kill => self.queries().kill_answered(batch.client, Some(&reply)),
+            Receiver::Waited { silent } => self.blocking().wait_answered(id, batch, reply, silent),
             Receiver::Cancel { last: false } => {}
             Receiver::Cancel { last: true } => self.blocking().cancel_answered(id, &reply),
             Receiver::PutBack => self.lending().was_put_back(id, &reply),
-            Receiver::Tried(step) => self.blocking().tried(id, run.client, step, reply),
+            Receiver::Tried(step) => self.blocking().tried(id, batch.client, step, reply),
             Receiver::ClientInfo { section } => {
                 self.clients
-                    .settled(&mut self.cx, run.client, run.first, run.ended);
-                self.info_reply(run.client, &reply, section);
+                    .settled(&mut self.cx, batch.client, batch.first, batch.ended);
+                self.info_reply(batch.client, &reply, section);
             }
             Receiver::Role(role) => {
                 if reply.starts_with(b"+OK") {
                     let endpoint = self.pool.endpoint.id();
                     self.cx.shared.role.changed(endpoint, role, self.cx.now);
                 }
-                self.memory().pass_on(run, reply[..].into());
+                self.memory().pass_on(batch, reply[..].into());
             }
-            Receiver::Lent(mark) => self.marked_reply(id, run, mark, &reply, false),
-            Receiver::LentSilent(mark) => self.marked_reply(id, run, mark, &reply, true),
+            Receiver::OnLease(change) => self.marked_reply(id, batch, change, &reply, false),
+            Receiver::OnLeaseSilent(change) => self.marked_reply(id, batch, change, &reply, true),
             Receiver::Client | Receiver::Silent | Receiver::Tombstone => {
                 self.clients
-                    .settled(&mut self.cx, run.client, run.first, run.ended)
+                    .settled(&mut self.cx, batch.client, batch.first, batch.ended)
             }
         }
     }
@@ -178,10 +181,10 @@ impl Engine {
         let Some(text) = info::text_of(reply) else {
             self.clients
                 .reply_with(id, |out| out.extend_from_slice(reply));
-            return self.clients.end_hold(id, Hold::Gather(0));
+            return self.clients.end_hold(id, Hold::FanOut(0));
         };
         let text = text.into();
-        self.gather(id, Question::Figures, Purpose::Info { text, section });
+        self.fan_out(id, WorkerQuery::Figures, Purpose::Info { text, section });
     }
 
     /// What the replies of one batch have made possible, before which `owed` were expected.
@@ -193,7 +196,7 @@ impl Engine {
         };
         let context = backend.context();
         let replies = owed.saturating_sub(backend.in_flight.len());
-        if let Some(took) = backend.probe.passed(replies, self.cx.now) {
+        if let Some(took) = backend.latency_sample.passed(replies, self.cx.now) {
             self.cx.counters.round_trip.observe(took);
         }
         let busy = backend.busy.take();
@@ -202,10 +205,10 @@ impl Engine {
         }
         let script = backend.in_flight.front().is_some_and(Slot::is_script);
         match backend.phase {
-            Phase::Pipe { rotation, .. } => {
+            Phase::Pipe { state, .. } => {
                 let passed = !backend.replies.in_reply() && !expects_ping(backend);
-                let script_passed = rotation == Rotation::Script && replies > 0;
-                if script_passed || (rotation != Rotation::Open && passed) {
+                let script_passed = state == PipeState::Script && replies > 0;
+                if script_passed || (state != PipeState::Open && passed) {
                     self.traffic().reopen(id);
                 } else if backend.in_flight.len() <= in_flight_max / 4 * 3 {
                     self.traffic().wake_waiters(context);
@@ -225,11 +228,12 @@ impl Engine {
                     backend.out.stream(false);
                 }
                 if answered && unfinished {
-                    self.pool.lose(&mut self.cx, id, Loss::Early);
+                    self.pool
+                        .close_backend(&mut self.cx, id, CloseReason::Early);
                 } else if !self
                     .clients
-                    .lent(client)
-                    .is_some_and(|lent| lent.errand_to_come)
+                    .lease_state(client)
+                    .is_some_and(|lease_state| lease_state.own_command_due)
                 {
                     // One that was lent just now, by the last reply of its handshake, is not done.
                     self.lending().end_lease_if_done(client);
@@ -249,18 +253,19 @@ impl Engine {
 
 impl Memory<'_> {
     /// Replies, or a part of one, go to their client as they are, at once.
-    fn pass_on(&mut self, run: &Run, part: Received<'_>) {
-        if let Some(output_bytes) = self.clients.pass_on(run.client, part) {
+    fn pass_on(&mut self, batch: &ReplyBatch, part: Received<'_>) {
+        if let Some(output_bytes) = self.clients.pass_on(batch.client, part) {
             self.clients
-                .settled(self.cx, run.client, run.first, run.ended);
-            self.clients.bound_output(self.cx, run.client, output_bytes);
-            self.shed_memory(run.client);
+                .settled(self.cx, batch.client, batch.first, batch.ended);
+            self.clients
+                .bound_output(self.cx, batch.client, output_bytes);
+            self.shed_memory(batch.client);
         }
     }
 
     /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
     /// others wait behind it.
-    fn pass_info_on(&mut self, id: BackendId, run: &Run) {
+    fn pass_info_on(&mut self, id: BackendId, batch: &ReplyBatch) {
         let Some(backend) = self.pool.backends.get_mut(id) else {
             return;
         };
@@ -269,8 +274,8 @@ impl Memory<'_> {
         }
         backend.begun = true;
         let text = std::mem::take(&mut backend.collected);
-        self.pass_on(run, text[..].into());
-        self.clients.end_hold(run.client, Hold::Gather(0));
+        self.pass_on(batch, text[..].into());
+        self.clients.end_hold(batch.client, Hold::FanOut(0));
     }
 }
 
@@ -278,7 +283,7 @@ impl Lending<'_> {
     /// The answer to a check of a backend has come.
     fn pinged(&mut self, id: BackendId, reply: &[u8]) {
         if !self.pool.is_in_step(id, reply) {
-            return self.pool.lose(self.cx, id, Loss::OutOfStep);
+            return self.pool.close_backend(self.cx, id, CloseReason::OutOfStep);
         }
         // It may be idle from now on: the next one is due in time.
         let interval = self.cx.rules.settings.pool.ping_interval;
@@ -296,7 +301,7 @@ impl Traffic<'_> {
         if let Some(backend) = self.pool.backends.get_mut(id)
             && matches!(backend.phase, Phase::Pipe { .. })
         {
-            backend.turn_to(Rotation::Open);
+            backend.turn_to(PipeState::Open);
             let context = backend.context();
             self.wake_waiters(context);
         }

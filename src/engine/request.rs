@@ -17,10 +17,10 @@ use crate::command::Spec;
 use crate::resp::{Frame, ProtocolError, RequestEvent, RequestScanner, inline};
 
 use super::clients::hold::{Ending, Hold, Outcome};
+use super::fault_injection::{self, Bug};
 use super::key::ClientId;
-use super::planted::{self, Bug};
 use super::reach::{Blocking, Memory, Traffic};
-use super::slot::{Fate, Receiver, access_of};
+use super::slot::{Receiver, RetryClass, access_of};
 use super::{Engine, Rules};
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
     /// on behind a command that waits.
     pub fn client_hung_up(&mut self, id: ClientId, now: Duration) {
         self.advance_to(now);
-        if planted::has(Bug::HangUpMissed) {
+        if fault_injection::has(Bug::HangUpMissed) {
             return;
         }
         let Some(client) = self.clients.get_mut(id) else {
@@ -153,7 +153,7 @@ impl Engine {
             let limits = strict.as_ref().unwrap_or(&rules.settings.limits);
             let advance = match scanner.advance(rest, limits) {
                 Ok(advance) => advance,
-                Err(error) => match self.gate().strangers_error(id, error) {
+                Err(error) => match self.gate().unauthenticated_error(id, error) {
                     // Walked again, by the limits of those who need not log in.
                     None => {
                         (scanner, position, strict) = (RequestScanner::default(), at, None);
@@ -171,36 +171,35 @@ impl Engine {
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
             let (outcome, length) = match outcome {
-                Outcome::Block => {
-                    let rest = bytes.get(at..).unwrap_or_default();
-                    self.blocking().block(id, &rules, rest, whole.len())
+                Outcome::WholeTransaction => {
+                    let (rest, first) = (bytes.get(at..).unwrap_or_default(), whole.len());
+                    self.blocking().whole_transaction(id, &rules, rest, first)
                 }
                 other => (other, whole.len()),
             };
             if matches!(outcome, Outcome::Held | Outcome::Ended) {
                 break outcome;
             }
-            let is_in = self.clients.passed(&mut self.cx, id, length);
+            let is_authenticated = self.clients.passed(&mut self.cx, id, length);
             // A login lifts them, a RESET brings them back.
-            if strict.is_some() || !is_in {
+            if strict.is_some() || !is_authenticated {
                 strict = self.clients.limits_of(id, &rules);
             }
             at += length;
             let rest = bytes.get(at..).unwrap_or_default();
             if !rest.is_empty() && outcome != Outcome::TakenAlone {
-                at += self.traffic().follow(id, &rules, rest);
+                at += self.traffic().forward_batch(id, &rules, rest);
             }
             position = at;
             if outcome == Outcome::TakenAlone {
                 break outcome;
             }
         };
-        if outcome == Outcome::Ended {
-            return bytes.len();
-        }
         let partial = bytes.get(at..position).unwrap_or_default();
-        self.blocking()
-            .walked(id, &rules, at, partial, scanner, outcome)
+        match outcome {
+            Outcome::Ended => bytes.len(),
+            outcome => (self.blocking()).walked(id, &rules, at, partial, scanner, outcome),
+        }
     }
 
     /// An inline request goes on in canonical form, as any other.
@@ -282,8 +281,9 @@ impl Traffic<'_> {
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
         }
-        let (context, in_flight, carrier) = (client.context(), client.in_flight, client.carrier);
-        let carrier = if in_flight == 0 {
+        let (context, in_flight, current_backend) =
+            (client.context(), client.in_flight, client.current_backend);
+        let current_backend = if in_flight == 0 {
             let key = self.pool.key_of(context);
             match self
                 .pool
@@ -297,13 +297,20 @@ impl Traffic<'_> {
             }
         } else if self
             .pool
-            .goes_on(context, carrier, access, bytes.len(), pool)
+            .goes_on(context, current_backend, access, bytes.len(), pool)
         {
-            carrier
+            current_backend
         } else {
             return self.clients.hold(id, Hold::Replies);
         };
-        self.send(id, carrier, bytes, spec, receiver, Fate::of(spec));
+        self.send(
+            id,
+            current_backend,
+            bytes,
+            spec,
+            receiver,
+            RetryClass::of(spec),
+        );
         Outcome::Taken
     }
 }

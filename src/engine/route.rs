@@ -65,8 +65,8 @@ impl Engine {
             Lookup::Unknown if self.clients.policy(id, rules).renames().hides(name) => self
                 .clients
                 .refuse_queued(&mut self.cx, id, &Refusal::UnknownCommand { frame: bytes }),
-            Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_in) => {
-                self.unknown_to_strangers(id, rules, bytes, frame)
+            Lookup::Unknown if !self.clients.get(id).is_none_or(Client::is_authenticated) => {
+                self.unknown_unauthenticated(id, rules, bytes, frame)
             }
             Lookup::Unknown => self.unknown(id, rules, bytes, frame),
         }
@@ -135,7 +135,10 @@ impl Engine {
             Step::Hold(Until::PauseEnds) => self.clients.hold_for_pause(&mut self.cx, id),
             Step::Refuse(refusal) => self.clients.refuse_queued(&mut self.cx, id, &refusal),
             Step::AskWhoMay { refusal, matters } => {
-                return self.gate().ask_for_strangers(id, &refusal, matters).err();
+                return self
+                    .gate()
+                    .ask_for_unauthenticated(id, &refusal, matters)
+                    .err();
             }
             Step::Forward(reply) => {
                 let receiver = Receiver::of(reply, bytes);
@@ -144,22 +147,24 @@ impl Engine {
             }
             Step::SendOnLease(reply) => {
                 let receiver = Receiver::of(reply, bytes);
-                let outcome = self.traffic().lend(id, rules, bytes, spec, receiver);
+                let outcome = self
+                    .traffic()
+                    .send_on_lease(id, rules, bytes, spec, receiver);
                 self.clients.alone_if_held(id, outcome)
             }
             Step::Lease(need) => self.blocking().wait_for_lease(id, need.into()),
             Step::StandInLine(waiting) => self.blocking().stand_in_line(id, bytes, spec, waiting),
             Step::WaitOnLease => self.lending().wait_on_lease(id, rules, bytes, spec),
-            Step::OwnConnection { refusal } => self.errand(id, rules, bytes, spec, refusal),
-            Step::WholeTransaction => Outcome::Block,
-            Step::Transact(mark) => self.traffic().transact(id, rules, bytes, spec, mark),
+            Step::OwnConnection { refusal } => self.own_connection(id, rules, bytes, spec, refusal),
+            Step::WholeTransaction => Outcome::WholeTransaction,
+            Step::Transact(change) => self.traffic().transact(id, rules, bytes, spec, change),
             Step::Queue(queue_as) => self.traffic().queue(id, rules, bytes, spec, queue_as),
             Step::Local(local) => self.local(id, bytes, spec, local),
-            Step::Leave(local) => self.leave_with(id, bytes, spec, local),
-            Step::Switch(local) => self.switch_lent(id, rules, bytes, spec, local),
+            Step::ClientCloseReason(local) => self.leave_with(id, bytes, spec, local),
+            Step::Switch(local) => self.switch_leased(id, rules, bytes, spec, local),
             Step::Subscribe(verb) => self.lending().subscribe(id, rules, bytes, spec, verb),
-            Step::PushStream(mark) => self.lending().begin(id, rules, bytes, spec, mark),
-            Step::Pin(mark) => self.lending().pin(id, rules, bytes, spec, mark),
+            Step::PushStream(change) => self.lending().begin(id, rules, bytes, spec, change),
+            Step::Pin(change) => self.lending().pin(id, rules, bytes, spec, change),
             Step::EndLost(end) => return self.traffic().end_lost(id, spec, end),
         })
     }

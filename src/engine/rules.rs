@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::topology::Topology;
 
-use crate::admission::{Budget, DialRate, Failures, Seats, ServerPause};
+use crate::admission::{Budget, DialRate, Failures, ServerPause, UserQuotas};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::session::Access;
 use crate::telemetry::door::DoorCounts;
@@ -47,7 +47,7 @@ pub struct Shared {
     /// Connections that never became clients.
     pub door: Arc<DoorCounts>,
     /// How many clients each user has.
-    pub seats: Arc<Seats>,
+    pub user_quotas: Arc<UserQuotas>,
     /// Failed logins, by address.
     pub failures: Arc<Failures>,
     /// For how long clients have paused the server.
@@ -67,7 +67,7 @@ impl Shared {
             budget,
             dials: Arc::new(dials),
             door: Arc::default(),
-            seats: Arc::default(),
+            user_quotas: Arc::default(),
             failures: Arc::default(),
             pause: Arc::default(),
             busy: Arc::default(),

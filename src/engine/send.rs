@@ -6,18 +6,18 @@ use crate::command::{Flags, Shape, Spec};
 
 use super::clients::Client;
 use super::clients::hold::Hold;
+use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
-use super::planted::{self, Bug};
 use super::pool::backend::Backend;
 use super::reach::Traffic;
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Receiver, RetryClass, Slot};
 
 /// What is expected of a request that leaves, and what may be done for it.
 pub(super) struct Expected {
     /// Who is meant by its reply.
     pub(super) receiver: Receiver,
     /// What may be done for it if its reply does not come.
-    pub(super) fate: Fate,
+    pub(super) retry_class: RetryClass,
     /// What its reply can be.
     pub(super) shape: Shape,
 }
@@ -25,16 +25,16 @@ pub(super) struct Expected {
 impl Expected {
     /// Of a request of this kind. Unless it is `checked`, its reply may be anything.
     #[inline]
-    fn of(spec: &Spec, receiver: Receiver, fate: Fate, checked: bool) -> Self {
-        let shape = match fate {
+    fn of(spec: &Spec, receiver: Receiver, retry_class: RetryClass, checked: bool) -> Self {
+        let shape = match retry_class {
             _ if !checked => Shape::ANY,
             // In a transaction it is queued; it runs at once if the server has refused MULTI.
-            Fate::Block => spec.shape.or(Shape::STATUS),
+            RetryClass::InTransaction => spec.shape.or(Shape::STATUS),
             _ => spec.shape,
         };
         Self {
             receiver,
-            fate,
+            retry_class,
             shape,
         }
     }
@@ -45,15 +45,16 @@ impl Traffic<'_> {
     pub fn send(
         &mut self,
         id: ClientId,
-        carrier: BackendId,
+        current_backend: BackendId,
         bytes: &[u8],
         spec: &Spec,
         receiver: Receiver,
-        fate: Fate,
+        retry_class: RetryClass,
     ) {
         let Traffic { cx, clients, pool } = self;
         let now = cx.now;
-        let (Some(client), Some(backend)) = (clients.get_mut(id), pool.backends.get_mut(carrier))
+        let (Some(client), Some(backend)) =
+            (clients.get_mut(id), pool.backends.get_mut(current_backend))
         else {
             return;
         };
@@ -65,7 +66,7 @@ impl Traffic<'_> {
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
             pool.contexts.fit(backend.context(), client.context(), spec)
-                || planted::has(Bug::ErrandShared),
+                || fault_injection::has(Bug::OwnConnectionShared),
             "a command runs as its client's user and in its db"
         );
         let receiver = if client.session.reply_mode.begin_command() {
@@ -74,30 +75,33 @@ impl Traffic<'_> {
             receiver
         };
         let replayed = client.head.takes_replay();
-        let fate = match fate {
-            Fate::Replayable if replayed => Fate::Unknown,
+        let retry_class = match retry_class {
+            RetryClass::Replayable if replayed => RetryClass::Unknown,
             other => other,
         };
         let checked = client.lease.is_none() && cx.rules.settings.pool.check_kinds;
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             // Its reply takes a way round by the other workers; no later one may overtake it.
-            client.head.hold = Some(Hold::Gather(0));
+            client.head.hold = Some(Hold::FanOut(0));
         }
         client.served(now, &spec.name);
         match client.lease.as_ref() {
             // What is sent again has been counted.
             None => cx.counters.shared += u64::from(!replayed),
             Some(_) if replayed => {}
-            Some(lease) => cx.counters.went(lease.lent.purpose.way()),
+            Some(lease) => cx.counters.went(lease.state.purpose.way()),
         }
-        let expected = Expected::of(spec, receiver, fate, checked);
-        client.send(id, carrier, backend, bytes, expected, now);
+        let expected = Expected::of(spec, receiver, retry_class, checked);
+        client.send(id, current_backend, backend, bytes, expected, now);
         if client.lease.is_some() {
-            pool.weights.touch(carrier);
+            pool.weights.touch(current_backend);
         }
         pool.unflushed += bytes.len();
-        pool.mark_backend(carrier);
-        if matches!(fate, Fate::Script | Fate::BlockRuns) {
+        pool.mark_backend(current_backend);
+        if matches!(
+            retry_class,
+            RetryClass::Script | RetryClass::TransactionRuns
+        ) {
             cx.watch_script();
         }
     }
@@ -109,22 +113,22 @@ impl Client {
     pub(super) fn send(
         &mut self,
         id: ClientId,
-        carrier: BackendId,
+        current_backend: BackendId,
         backend: &mut Backend,
         bytes: &[u8],
         expected: Expected,
         now: Duration,
     ) {
         let sequence = self.take_sequence();
-        self.carrier = carrier;
+        self.current_backend = current_backend;
         self.in_flight += 1;
         let Expected {
             receiver,
-            fate,
+            retry_class,
             shape,
         } = expected;
-        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, fate).shaped(shape);
-        planted::expect(carrier, backend, slot, now);
+        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, retry_class).shaped(shape);
+        fault_injection::push_slot(current_backend, backend, slot, now);
         backend.out.push(bytes);
     }
 
@@ -136,7 +140,7 @@ impl Client {
     }
 }
 
-impl Fate {
+impl RetryClass {
     /// What may be done for a request on its client's own backend, which is not asked again.
     pub(super) fn alone(spec: &Spec) -> Self {
         match Self::of(spec) {

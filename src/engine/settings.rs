@@ -37,7 +37,7 @@ pub struct PoolSettings {
     pub pipe_in_flight_max: usize,
     /// Most bytes of requests in flight on one pipe.
     pub pipe_bytes_max: usize,
-    /// A reply that announces more takes its pipe out of rotation until it has passed, in bytes.
+    /// A reply that announces more takes its pipe out of use until it has passed, in bytes.
     pub big_reply_bytes: u64,
     /// Most leases (exclusive backends) of one worker at a time for what ends by itself, and as many
     /// again for what may last. Zero: what the budget leaves.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::command::{Shape, Spec};
-use crate::session::Mark;
+use crate::session::StateChange;
 use crate::session::step::ReplyUse;
 
 use super::key::ClientId;
@@ -25,9 +25,9 @@ pub enum Receiver {
     /// A client that asked for silence: the reply is swallowed.
     Silent,
     /// The client, on a backend of its own whose state the reply changes.
-    Lent(Mark),
+    OnLease(StateChange),
     /// The same for a client that asked for silence.
-    LentSilent(Mark),
+    OnLeaseSilent(StateChange),
     /// The client, whose command may wait: the whole reply decides what it hears, and what becomes of
     /// what was taken for it. If the client is gone, narrows itself.
     Waited {
@@ -51,7 +51,7 @@ pub enum Receiver {
     /// narrows itself: the reply to a client's `SCRIPT KILL` that was sent before its turn.
     Kill,
     /// narrows itself: what a client that is gone has left behind is taken back.
-    Undone(Mark),
+    Undone(StateChange),
     /// narrows itself: a health check.
     Ping,
     /// narrows itself: what moves a connection behind all that was written before.
@@ -62,20 +62,20 @@ pub enum Receiver {
 
 /// What may be done for the command when the backend is lost after the command was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum RetryClass {
     /// It may have run: its client is told so.
     Unknown,
     /// A read that has not been replayed yet: it can be asked again.
     Replayable,
     /// The `MULTI` of a block that was sent as a whole.
-    BlockBegins,
+    TransactionBegins,
     /// A command in a block. It has run only if the end of the block has left.
-    Block,
+    InTransaction,
     /// The `EXEC` or `DISCARD` of a block.
-    BlockEnds,
+    TransactionEnds,
     /// The `EXEC` of a block with a script in it.
-    BlockRuns,
-    /// A script, which runs for as long as it likes: otherwise as [`Fate::Unknown`].
+    TransactionRuns,
+    /// A script, which runs for as long as it likes: otherwise as [`RetryClass::Unknown`].
     Script,
 }
 
@@ -86,7 +86,7 @@ impl Receiver {
             ReplyUse::AsIs => Self::Client,
             ReplyUse::Info { section } => Self::ClientInfo { section },
             ReplyUse::Role => Self::Role(Role::asked_for(request)),
-            ReplyUse::Marked(mark) => Self::Lent(mark),
+            ReplyUse::Marked(change) => Self::OnLease(change),
         }
     }
 
@@ -97,8 +97,8 @@ impl Receiver {
             | Self::ClientInfo { .. }
             | Self::Role(_)
             | Self::Silent
-            | Self::Lent(_)
-            | Self::LentSilent(_)
+            | Self::OnLease(_)
+            | Self::OnLeaseSilent(_)
             | Self::Waited { .. } => true,
             Self::Tombstone
             | Self::Permission
@@ -117,14 +117,14 @@ impl Receiver {
     pub fn is_silent(self) -> bool {
         matches!(
             self,
-            Self::Silent | Self::LentSilent(_) | Self::Waited { silent: true }
+            Self::Silent | Self::OnLeaseSilent(_) | Self::Waited { silent: true }
         )
     }
 
     /// The same for a client that asked for silence.
     pub fn silenced(self) -> Self {
         match self {
-            Self::Lent(mark) => Self::LentSilent(mark),
+            Self::OnLease(change) => Self::OnLeaseSilent(change),
             Self::Waited { .. } => Self::Waited { silent: true },
             _ => Self::Silent,
         }
@@ -145,7 +145,7 @@ pub struct Slot {
     at_ms: u32,
     bytes: u32,
     receiver: Receiver,
-    fate: Fate,
+    retry_class: RetryClass,
     shape: Shape,
 }
 
@@ -163,8 +163,8 @@ pub struct Settled {
     pub bytes: usize,
     /// Who gets the reply.
     pub receiver: Receiver,
-    /// See [`Fate`].
-    pub fate: Fate,
+    /// See [`RetryClass`].
+    pub retry_class: RetryClass,
 }
 
 impl Slot {
@@ -176,7 +176,7 @@ impl Slot {
         now: Duration,
         bytes: usize,
         receiver: Receiver,
-        fate: Fate,
+        retry_class: RetryClass,
     ) -> Self {
         Self {
             shape: Shape::ANY,
@@ -185,7 +185,7 @@ impl Slot {
             at_ms: millis(now),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             receiver,
-            fate,
+            retry_class,
         }
     }
 
@@ -203,7 +203,14 @@ impl Slot {
 
     /// A slot for a request of narrows' own.
     pub fn own(receiver: Receiver, now: Duration, bytes: usize) -> Self {
-        Self::new(ClientId::default(), 0, now, bytes, receiver, Fate::Unknown)
+        Self::new(
+            ClientId::default(),
+            0,
+            now,
+            bytes,
+            receiver,
+            RetryClass::Unknown,
+        )
     }
 
     /// Who gets the reply.
@@ -228,12 +235,15 @@ impl Slot {
 
     /// Whether it is for the `EXEC` or `DISCARD` of a block.
     pub fn ends_block(&self) -> bool {
-        matches!(self.fate, Fate::BlockEnds | Fate::BlockRuns)
+        matches!(
+            self.retry_class,
+            RetryClass::TransactionEnds | RetryClass::TransactionRuns
+        )
     }
 
-    /// See [`Fate`].
-    pub fn fate(&self) -> Fate {
-        self.fate
+    /// See [`RetryClass`].
+    pub fn retry_class(&self) -> RetryClass {
+        self.retry_class
     }
 
     /// Its number among its client's requests, wrapping.
@@ -253,7 +263,7 @@ impl Slot {
     /// ping. One that has been replayed, or that narrows' own table does not know, may be a
     /// read without our knowing.
     pub fn ignores_a_pause(&self) -> bool {
-        self.fate == Fate::Replayable || self.receiver == Receiver::Ping
+        self.retry_class == RetryClass::Replayable || self.receiver == Receiver::Ping
     }
 
     /// Whether the request was enqueued at least `limit` before `now`. Right for ages
@@ -307,7 +317,7 @@ impl Slot {
             sequence: self.sequence,
             bytes: self.bytes(),
             receiver: self.receiver,
-            fate: self.fate,
+            retry_class: self.retry_class,
         };
         std::mem::forget(self);
         settled
@@ -371,7 +381,7 @@ mod tests {
             now,
             30,
             Receiver::Client,
-            Fate::Replayable,
+            RetryClass::Replayable,
         )
     }
 

@@ -5,7 +5,7 @@ use crate::command::Pin;
 use crate::telemetry::{Counters, Gauges, Labelled, Snapshot};
 
 use super::Engine;
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::pool::backend::Phase;
 use super::reach::Survey;
 
@@ -81,10 +81,10 @@ impl Survey<'_> {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(lease) = self.clients.get(owner).and_then(|c| c.lease.as_ref())
             {
-                let lent = &lease.lent;
-                gauges.blocked += u64::from(lent.waits());
-                let age = self.cx.now.saturating_sub(lent.since).as_secs();
-                for reason in lent.reasons() {
+                let lease_state = &lease.state;
+                gauges.blocked += u64::from(lease_state.waits());
+                let age = self.cx.now.saturating_sub(lease_state.since).as_secs();
+                for reason in lease_state.reasons() {
                     add(&mut gauges.pins, reason, 1);
                     let oldest = gauges.pin_age_seconds.entry(reason).or_default();
                     *oldest = age.max(*oldest);
@@ -109,8 +109,8 @@ impl Survey<'_> {
         add(&mut gauges.pool_in_use, "shared", shared as u64);
         let in_all = u64::from(self.cx.shared.budget.total());
         for (purpose, bound) in [
-            (LeaseFor::Bracket, pool.leases_bound()),
-            (LeaseFor::Feed, pool.leases_bound()),
+            (LeaseFor::Transaction, pool.leases_bound()),
+            (LeaseFor::PushStream, pool.leases_bound()),
             (LeaseFor::Blocking, pool.blocking_bound()),
         ] {
             add(

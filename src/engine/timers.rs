@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::admission::Paused;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
+use super::fault_injection;
 use super::key::{BackendId, ClientId};
-use super::lease::lent::LeaseFor;
-use super::planted;
+use super::lease::state::LeaseFor;
 use super::pool::backend::Phase;
 use super::pool::due::Due;
-use super::pool::loss::Loss;
+use super::pool::loss::CloseReason;
 use super::reach::{Lending, Traffic};
 use super::slot::Receiver;
 
@@ -34,7 +34,7 @@ impl Lending<'_> {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(client) = self.clients.get(owner)
                 && let Some(lease) = client.lease.as_ref()
-                && lease.lent.purpose != LeaseFor::Upload
+                && lease.state.purpose != LeaseFor::Upload
             {
                 // What it holds for its client would not be known any more.
                 let oldest = backend.in_flight.front();
@@ -70,9 +70,9 @@ impl Lending<'_> {
             }
         }
         for id in given_up {
-            self.pool.lose(self.cx, id, Loss::TimedOut);
+            self.pool.close_backend(self.cx, id, CloseReason::TimedOut);
         }
-        planted::drop_tombstones(&mut self.pool.backends);
+        fault_injection::drop_tombstones(&mut self.pool.backends);
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
         }
@@ -96,7 +96,7 @@ impl Lending<'_> {
         }
         if matches!(receiver, Receiver::ClientInfo { .. }) {
             self.clients
-                .end_hold(id, super::clients::hold::Hold::Gather(0));
+                .end_hold(id, super::clients::hold::Hold::FanOut(0));
         }
         self.clients.replies_in(self.cx, id, sequence, 1);
         // A lease with a reply still to come cannot go back.
@@ -105,7 +105,7 @@ impl Lending<'_> {
 
     /// Clients that sit in a transaction without a word are closed: others wait for what they
     /// hold.
-    pub fn expire_brackets(&mut self) {
+    pub fn expire_transactions(&mut self) {
         let limit = self.cx.rules.settings.clients.idle_in_transaction;
         if limit.is_zero() || self.leases.total() == 0 {
             return;
@@ -117,7 +117,8 @@ impl Lending<'_> {
             let client = self.clients.get(owner)?;
             let idle = client.in_flight == 0 && client.head.hold.is_none();
             let lease = client.lease.as_ref().filter(|_| idle)?;
-            let sits = lease.lent.bracket.is_open() && !self.clients.has_live_feed(owner);
+            let sits =
+                lease.state.transaction.is_open() && !self.clients.has_live_push_stream(owner);
             sits.then_some((owner, client.active_at + limit))
         });
         let owners: Vec<(ClientId, Duration)> = owners.collect();
@@ -134,7 +135,7 @@ impl Lending<'_> {
                 "client closed: idle in a transaction for too long"
             );
             self.clients
-                .close_for(self.cx, id, Leave::IdleInTransaction);
+                .close_for(self.cx, id, ClientCloseReason::IdleInTransaction);
         }
     }
 }
@@ -159,13 +160,13 @@ impl Traffic<'_> {
         for (id, what) in due {
             match what {
                 Due::Lose(loss) => {
-                    if loss == Loss::HandshakeTimeout {
+                    if loss == CloseReason::HandshakeTimeout {
                         self.pool.dial_ended_badly(
                             self.cx,
                             "no answer to the handshake in time".to_owned(),
                         );
                     }
-                    self.pool.lose(self.cx, id, loss);
+                    self.pool.close_backend(self.cx, id, loss);
                 }
                 Due::Script => {
                     self.stands_behind_script(id);

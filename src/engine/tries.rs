@@ -16,18 +16,18 @@ use crate::resp::{Args, Refusal, write};
 use crate::session::put_back::is_nil;
 use crate::session::waited_keys::{On, last_generated_id};
 use crate::session::waiting::{Takes, Waiting};
-use crate::telemetry::{Leave, Undelivered};
+use crate::telemetry::{ClientCloseReason, Undelivered};
 
 use super::Rules;
 use super::clients::hold::Ending;
 use super::effect::Reply;
 use super::key::{BackendId, ClientId, ContextId};
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::local::REFUSED_DB;
-use super::pool::backend::Want;
+use super::pool::backend::AcquireRequest;
 use super::reach::{Blocking, Traffic};
 use super::settings::OnUnknownOutcome;
-use super::slot::{Fate, Receiver, Slot, TryRequest};
+use super::slot::{Receiver, RetryClass, Slot, TryRequest};
 use super::waits::line::Unblocked;
 use super::waits::tries::{Try, What};
 
@@ -58,7 +58,7 @@ impl Blocking<'_> {
             true => Vec::new(),
             false => waiting.on.from_their_ends(&request),
         };
-        let may_begin = self.pool.may_begin_block(context);
+        let may_begin = self.pool.may_begin_transaction(context);
         if may_begin == Some(false) && ends.is_empty() {
             return self.waits.line_mut().is_not_tried(id);
         }
@@ -118,7 +118,8 @@ impl Blocking<'_> {
         }
         self.waits.line_mut().try_later(id, now);
         self.waits.line_mut().call(context, id);
-        self.pool.want(Want::Pipe(self.pool.key_of(context)));
+        self.pool
+            .request(AcquireRequest::Pipe(self.pool.key_of(context)));
         self.cx.wake_at(now);
     }
 
@@ -190,7 +191,7 @@ impl Blocking<'_> {
             return;
         };
         if matches!(one.what, What::Block) {
-            return self.block_answered(on, id, one.refused.as_deref(), &reply);
+            return self.begin_answered(on, id, one.refused.as_deref(), &reply);
         }
         if one.refused.is_some() {
             self.pool.may_not_begin_blocks(on);
@@ -231,7 +232,7 @@ impl Blocking<'_> {
     }
 
     /// Whether the server lets the user of a pipe begin a block.
-    fn block_answered(
+    fn begin_answered(
         &mut self,
         on: BackendId,
         id: ClientId,
@@ -297,7 +298,8 @@ impl Blocking<'_> {
             self.cx.counters.undelivered(Undelivered::Lost);
         }
         self.waits.leave_line(self.cx, id);
-        self.clients.close_for(self.cx, id, Leave::OutputLimit);
+        self.clients
+            .close_for(self.cx, id, ClientCloseReason::OutputLimit);
     }
 
     /// A step of a try was on a backend that is lost. `sent`: it had left.
@@ -328,7 +330,7 @@ impl Blocking<'_> {
             self.cx.rules.settings.clients.on_unknown_outcome == OnUnknownOutcome::Disconnect;
         let silent = |client: &super::Client| client.session.reply_mode.is_silent();
         if disconnect || self.clients.get(id).is_some_and(silent) {
-            self.clients.leaves_for(id, Leave::BackendLost);
+            self.clients.closes_for(id, ClientCloseReason::BackendLost);
             return self
                 .clients
                 .end(self.cx, id, Ending::AfterReplies(Box::default()));
@@ -352,16 +354,16 @@ impl Traffic<'_> {
         let now = self.cx.now;
         let renamed = self.clients.policy(id, rules).renames().sent(request);
         let request = renamed.as_deref().unwrap_or(request);
-        let fate = match step {
-            TryRequest::Multi => Fate::BlockBegins,
-            TryRequest::Command => Fate::Block,
-            TryRequest::Exec => Fate::BlockEnds,
-            TryRequest::End => Fate::Replayable,
+        let retry_class = match step {
+            TryRequest::Multi => RetryClass::TransactionBegins,
+            TryRequest::Command => RetryClass::InTransaction,
+            TryRequest::Exec => RetryClass::TransactionEnds,
+            TryRequest::End => RetryClass::Replayable,
         };
         if let Some(backend) = self.pool.backends.get_mut(pipe) {
             let length = request.len();
-            let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), fate);
-            backend.expect(slot, now);
+            let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), retry_class);
+            backend.push_slot(slot, now);
             backend.out.push(request);
             self.pool.unflushed += length;
         }

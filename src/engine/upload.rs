@@ -6,15 +6,15 @@ use crate::command::{Lookup, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use crate::session::ReplyMode;
 use crate::session::step::refusal_of_huge;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::Rules;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::clients::{Client, Stream, Target, WINDOW, lookup};
 use super::key::ClientId;
-use super::lease::lent::LeaseFor;
+use super::lease::state::LeaseFor;
 use super::reach::{Blocking, Lending, Traffic};
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Receiver, RetryClass, Slot};
 
 /// Bytes of a huge request that must be here before a backend is taken for it.
 pub(super) const FIRST_BYTES: usize = 64 << 10;
@@ -36,9 +36,9 @@ impl Blocking<'_> {
         scanner: &RequestScanner,
     ) -> bool {
         // Of one that has not logged in it is bounded, and nothing of it runs before it is whole.
-        let is_in = self.clients.get(id).is_none_or(Client::is_in);
+        let is_authenticated = self.clients.get(id).is_none_or(Client::is_authenticated);
         let huge = scanner.announced() > rules.settings.clients.big_request_bytes;
-        if !is_in || !huge || partial.len() < FIRST_BYTES {
+        if !is_authenticated || !huge || partial.len() < FIRST_BYTES {
             return false;
         }
         let Some(client) = self.clients.get_mut(id) else {
@@ -54,22 +54,22 @@ impl Blocking<'_> {
             Refusal::InLostTransaction.write(&mut reply);
             reply
         });
-        let waited = client.head.is_overdue();
+        let waited = client.head.has_queue_timed_out();
         let leased = client.lease.is_some();
         if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
             return self.clients.cannot_be_told(self.cx, id) == Outcome::Ended;
         }
         let queueing = self
             .clients
-            .lent(id)
-            .is_some_and(|lent| lent.bracket.is_queueing());
+            .lease_state(id)
+            .is_some_and(|lease_state| lease_state.transaction.is_queueing());
         let refused = || {
             let forbidden = |spec| self.clients.forbidden(id, rules, spec);
             refusal_of(rules, partial, scanner, queueing, forbidden)
         };
         if let Some(reply) = lost.or_else(refused) {
-            if let Some(lent) = self.clients.lent(id) {
-                lent.bracket.refused();
+            if let Some(lease_state) = self.clients.lease_state(id) {
+                lease_state.transaction.refused();
             }
             self.clients.has_begun(self.cx, id, rules, partial, scanner);
             return self
@@ -78,7 +78,7 @@ impl Blocking<'_> {
         }
         if !leased && waited {
             let mut reply = Vec::new();
-            let refusal = Refusal::NotExecuted(self.pool.why_not(self.cx));
+            let refusal = Refusal::NotExecuted(self.pool.unavailable_reason(self.cx));
             refusal.write(&mut reply);
             let label = refusal.label();
             return self
@@ -121,20 +121,21 @@ impl Lending<'_> {
             // Half a request has gone out: the lease is broken with the client.
             let mut last_words = Vec::new();
             Refusal::Protocol(error).write(&mut last_words);
-            self.clients.leaves_for(id, Leave::ProtocolError);
+            self.clients
+                .closes_for(id, ClientCloseReason::ProtocolError);
             self.end_broken(id, last_words);
             return &[];
         }
         stream.window_bytes += used as u64;
         let (part, rest) = bytes.split_at(used.min(bytes.len()));
-        let carrier = client.carrier;
+        let current_backend = client.current_backend;
         if matches!(stream.target, Target::Lease)
-            && let Some(backend) = self.pool.backends.get_mut(carrier)
+            && let Some(backend) = self.pool.backends.get_mut(current_backend)
         {
             backend.out.push(part);
             stream.full = backend.out.unsent_len() > UNSENT_BYTES_MAX;
-            self.pool.mark_backend(carrier);
-            self.pool.weights.touch(carrier);
+            self.pool.mark_backend(current_backend);
+            self.pool.weights.touch(current_backend);
         }
         if !ended {
             if let Some(client) = self.clients.get_mut(id) {
@@ -214,7 +215,7 @@ impl Lending<'_> {
             if !answered {
                 Refusal::UploadTooSlow.write(&mut last_words);
             }
-            self.clients.leaves_for(id, Leave::Refused);
+            self.clients.closes_for(id, ClientCloseReason::Refused);
             self.end_broken(id, last_words);
         }
     }
@@ -230,8 +231,8 @@ impl Traffic<'_> {
         let Some(lease) = client.lease.as_ref() else {
             return false;
         };
-        let (carrier, way) = (lease.backend(), lease.lent.purpose.way());
-        let Some(backend) = self.pool.backends.get_mut(carrier) else {
+        let (current_backend, way) = (lease.backend(), lease.state.purpose.way());
+        let Some(backend) = self.pool.backends.get_mut(current_backend) else {
             return false;
         };
         assert_eq!(
@@ -245,14 +246,14 @@ impl Traffic<'_> {
             false => Receiver::Client,
         };
         let sequence = client.take_sequence();
-        client.carrier = carrier;
+        client.current_backend = current_backend;
         client.in_flight += 1;
         client.active_at = now;
         if let Some(since) = client.head.waits_no_more() {
             self.cx.counters.waited(now.saturating_sub(since));
         }
-        backend.expect(
-            Slot::new(id, sequence, now, 0, receiver, Fate::Unknown),
+        backend.push_slot(
+            Slot::new(id, sequence, now, 0, receiver, RetryClass::Unknown),
             now,
         );
         backend.out.stream(true);
@@ -266,8 +267,8 @@ impl Traffic<'_> {
             window_bytes: 0,
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
         }));
-        self.pool.mark_backend(carrier);
-        self.pool.weights.touch(carrier);
+        self.pool.mark_backend(current_backend);
+        self.pool.weights.touch(current_backend);
         self.clients.watch_stream(self.cx, id, now + WINDOW);
         true
     }
@@ -295,10 +296,10 @@ impl Traffic<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let carrier = client.carrier;
+        let current_backend = client.current_backend;
         if let Some(stream) = &mut client.stream
             && stream.full
-            && let Some(backend) = self.pool.backends.get(carrier)
+            && let Some(backend) = self.pool.backends.get(current_backend)
             && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
         {
             stream.full = false;

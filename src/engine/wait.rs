@@ -11,7 +11,7 @@ use super::Rules;
 use super::clients::hold::{Hold, Outcome};
 use super::key::{ClientId, ContextId};
 use super::local::REFUSED_DB;
-use super::pool::backend::{Backend, Want};
+use super::pool::backend::{AcquireRequest, Backend};
 use super::reach::Traffic;
 use super::slot::Access;
 
@@ -26,15 +26,15 @@ impl Traffic<'_> {
             return Outcome::Ended;
         };
         let context = client.context();
-        let overdue = client.head.is_overdue();
+        let queue_timed_out = client.head.has_queue_timed_out();
         // Asked again after a pause: there may be another server by then.
         if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
             return self
                 .clients
                 .refuse(self.cx, id, &crate::resp::Refusal::Cluster);
         }
-        if overdue {
-            return self.overdue(id);
+        if queue_timed_out {
+            return self.queue_timed_out(id);
         }
         let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
             let fresh = |(_, at): &(Vec<u8>, Duration)| now.saturating_sub(*at) < REFUSED_DB;
@@ -60,15 +60,16 @@ impl Traffic<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return Outcome::Ended;
         };
-        if client.head.is_overdue() {
-            return self.overdue(id);
+        if client.head.has_queue_timed_out() {
+            return self.queue_timed_out(id);
         }
         let since = client.head.waits(now);
         let outcome = client.hold(Hold::Pipe);
         // A client that has waited before keeps its place before those who came later.
         let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
         if pools.waits(context, contexts, id, since) {
-            self.pool.want(Want::Pipe(self.pool.key_of(context)));
+            self.pool
+                .request(AcquireRequest::Pipe(self.pool.key_of(context)));
             self.cx
                 .wake_at(since + self.cx.rules.settings.pool.queue_timeout);
         }
@@ -76,8 +77,8 @@ impl Traffic<'_> {
     }
 
     /// The request at the head of the input has waited as long as it may.
-    pub fn overdue(&mut self, id: ClientId) -> Outcome {
-        let why = self.pool.why_not(self.cx);
+    pub fn queue_timed_out(&mut self, id: ClientId) -> Outcome {
+        let why = self.pool.unavailable_reason(self.cx);
         // The text borrows from the server's state, which refusing does not touch.
         let mut reply = Vec::new();
         crate::resp::Refusal::NotExecuted(why).write(&mut reply);
@@ -113,7 +114,7 @@ impl Traffic<'_> {
     fn wake_who_fits(&mut self) {
         let plenty = self.cx.rules.settings.pool.pipe_in_flight_max / 4 * 3;
         // Backends are few, contexts may be many.
-        let roomy = |b: &&Backend| b.rotation().is_some() && b.in_flight.len() <= plenty;
+        let roomy = |b: &&Backend| b.state().is_some() && b.in_flight.len() <= plenty;
         let roomy = self
             .pool
             .backends
@@ -191,7 +192,7 @@ impl Traffic<'_> {
                 && let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Pipe)
             {
-                client.head.becomes_overdue(client.input.len());
+                client.head.queue_times_out(client.input.len());
                 client.head.hold = None;
                 self.clients.resume(id);
             }

@@ -13,12 +13,12 @@ use super::clients::Client;
 use super::clients::hold::{Ending, Hold, Outcome};
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
-use super::lease::lent::{LeaseFor, Lent};
+use super::lease::state::{LeaseFor, LeaseState};
 use super::lease::wait::{Manner, SLICE, Slices, UNBLOCKED, Wait};
 use super::pool::backend::Phase;
-use super::pool::run::Run;
+use super::pool::reply_batch::ReplyBatch;
 use super::reach::{Blocking, Lending, Traffic};
-use super::slot::{Fate, Receiver, Slot};
+use super::slot::{Receiver, RetryClass, Slot};
 use super::waits::cancels::Why;
 
 impl Client {
@@ -29,13 +29,13 @@ impl Client {
 
     /// Whether it is in a command that waits on the server.
     pub(super) fn waits_on_server(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.lent.waits())
+        self.lease.as_ref().is_some_and(|lease| lease.state.waits())
     }
 
     /// What it waits in on the server.
     pub(super) fn waits_with(&self) -> Option<&Wait> {
         let lease = self.lease.as_ref()?;
-        lease.lent.wait.as_deref()
+        lease.state.wait.as_deref()
     }
 
     /// Whether the command that it waits in goes on though it has left.
@@ -43,7 +43,7 @@ impl Client {
         let wait = self
             .lease
             .as_mut()
-            .and_then(|lease| lease.lent.wait.as_mut());
+            .and_then(|lease| lease.state.wait.as_mut());
         wait.is_some_and(|wait| wait.goes_on_without_client())
     }
 
@@ -54,24 +54,34 @@ impl Client {
 
 impl Blocking<'_> {
     /// The whole reply of a wait.
-    pub fn wait_answered(&mut self, backend: BackendId, run: &Run, reply: Vec<u8>, silent: bool) {
+    pub fn wait_answered(
+        &mut self,
+        backend: BackendId,
+        batch: &ReplyBatch,
+        reply: Vec<u8>,
+        silent: bool,
+    ) {
         if self.waits.cancels().is_under_way(backend) {
-            return self.answered_while_ending(backend, reply, run.first, silent);
+            return self.answered_while_ending(backend, reply, batch.first, silent);
         }
-        let id = run.client;
+        let id = batch.client;
         let (nil, now) = (is_nil(&reply), self.cx.now);
-        let Some(wait) = self.clients.lent(id).and_then(|lent| lent.wait.as_ref()) else {
+        let Some(wait) = self
+            .clients
+            .lease_state(id)
+            .and_then(|lease_state| lease_state.wait.as_ref())
+        else {
             return self
                 .clients
-                .settled(self.cx, run.client, run.first, run.ended);
+                .settled(self.cx, batch.client, batch.first, batch.ended);
         };
         if wait.was_in_vain(&reply) {
-            return self.waits_in_vain(backend, run);
+            return self.waits_in_vain(backend, batch);
         }
         match &wait.manner {
             Manner::Sliced(slices) if nil && slices.until.is_none_or(|until| until > now) => {
                 let request = slices.request.clone();
-                return self.traffic().wait_on(backend, run, &request, silent);
+                return self.traffic().wait_on(backend, batch, &request, silent);
             }
             Manner::Tried(_) | Manner::Sliced(_) | Manner::Brief(_) | Manner::Whole => {}
         }
@@ -79,32 +89,32 @@ impl Blocking<'_> {
             self.clients.share(id, reply.into());
         }
         self.clients
-            .settled(self.cx, run.client, run.first, run.ended);
+            .settled(self.cx, batch.client, batch.first, batch.ended);
     }
 
     /// A client that has left would have to wait: as in Redis that is its end.
-    pub fn waits_in_vain(&mut self, backend: BackendId, run: &Run) {
-        self.wait_over(backend, run.client);
+    pub fn waits_in_vain(&mut self, backend: BackendId, batch: &ReplyBatch) {
+        self.wait_over(backend, batch.client);
         // Nothing that it has sent behind is dealt with.
-        self.clients.end(self.cx, run.client, Ending::AfterOutput);
+        self.clients.end(self.cx, batch.client, Ending::AfterOutput);
         self.clients
-            .settled(self.cx, run.client, run.first, run.ended);
-        self.lending().end_lease_if_done(run.client);
+            .settled(self.cx, batch.client, batch.first, batch.ended);
+        self.lending().end_lease_if_done(batch.client);
     }
 
     /// Nothing is in flight any more on a client's own backend: it waits no more.
     pub fn wait_over(&mut self, backend: BackendId, owner: ClientId) {
         if !self.waits.cancels().is_under_way(backend)
-            && let Some(lent) = self.clients.lent(owner)
+            && let Some(lease_state) = self.clients.lease_state(owner)
         {
-            lent.wait = None;
+            lease_state.wait = None;
         }
     }
 
     /// A client is gone, and leaves this behind. If it waits, an element may be on its way to it:
     /// the wait is ended first.
     pub fn leave_lease_behind(&mut self, lease: Lease) {
-        match lease.lent.waits() && self.may_end_wait(lease.backend()) {
+        match lease.state.waits() && self.may_end_wait(lease.backend()) {
             true => self.orphan(lease),
             false => {
                 self.lending().leave(lease, None);
@@ -153,7 +163,7 @@ impl Lending<'_> {
         if self.cx.draining {
             // It would not be there to be served.
             self.clients
-                .close_for(self.cx, id, crate::telemetry::Leave::Drained);
+                .close_for(self.cx, id, crate::telemetry::ClientCloseReason::Drained);
             return Outcome::Ended;
         }
         if !self.cx.all_is_read {
@@ -163,8 +173,8 @@ impl Lending<'_> {
         }
         // It may do so for longer than what it was lent for, and counts among those that wait where
         // there is room for one more; where there is none it waits where it is.
-        let ends = |lent: &mut Lent| lent.purpose.term().is_none();
-        if self.clients.lent(id).is_some_and(ends) {
+        let ends = |lease_state: &mut LeaseState| lease_state.purpose.term().is_none();
+        if self.clients.lease_state(id).is_some_and(ends) {
             self.lease_lasts(id, LeaseFor::Blocking);
         }
         let (wait, limited) = self.traffic().manner_of_waiting(id, bytes, spec);
@@ -172,13 +182,17 @@ impl Lending<'_> {
         let bytes = limited.as_deref().unwrap_or(bytes);
         let outcome = match (spec.waits_for_own_writes(), wait.is_short()) {
             (true, _) => self.traffic().wait_for_writes(id, rules, bytes, spec),
-            (false, true) => {
+            (false, true) => self.traffic().send_on_lease(
+                id,
+                rules,
+                bytes,
+                spec,
+                Receiver::Waited { silent: false },
+            ),
+            (false, false) => {
                 self.traffic()
-                    .lend(id, rules, bytes, spec, Receiver::Waited { silent: false })
+                    .send_on_lease(id, rules, bytes, spec, Receiver::Client)
             }
-            (false, false) => self
-                .traffic()
-                .lend(id, rules, bytes, spec, Receiver::Client),
         };
         if outcome != Outcome::Taken {
             return outcome;
@@ -201,24 +215,30 @@ impl Lending<'_> {
         let (with_error, asker) = match why {
             Why::Unblocked { with_error, asker } => (with_error, asker),
             Why::Drained => {
-                return self
-                    .clients
-                    .close_for(self.cx, id, crate::telemetry::Leave::Drained);
+                return self.clients.close_for(
+                    self.cx,
+                    id,
+                    crate::telemetry::ClientCloseReason::Drained,
+                );
             }
             Why::Left => return self.clients.close_now(self.cx, id),
         };
         let Some(lease) = client.part_with_lease() else {
             return;
         };
-        let fed = lease.lent.feed.as_ref().is_some_and(|feed| feed.is_live());
-        let (protocol, carrier) = (client.session.protocol, client.carrier);
+        let had_push_stream = lease
+            .state
+            .push_stream
+            .as_ref()
+            .is_some_and(|push_stream| push_stream.is_live());
+        let (protocol, current_backend) = (client.session.protocol, client.current_backend);
         let slots = self
             .pool
             .backends
-            .get(carrier)
+            .get(current_backend)
             .map(|backend| &backend.in_flight);
         let silent = slots.is_some_and(|slots| slots.iter().any(|slot| slot.is_silent()));
-        let acknowledged = self.pool.nothing_acknowledged(carrier);
+        let acknowledged = self.pool.nothing_acknowledged(current_backend);
         if !silent {
             self.clients
                 .reply_with(id, |out| match (with_error, acknowledged) {
@@ -229,10 +249,10 @@ impl Lending<'_> {
         }
         self.break_lease(lease);
         self.traffic().enter_context(id);
-        if fed {
-            // What it is sent unasked has ended with the connection, which it would not know.
+        if had_push_stream {
+            // What it is pushed has ended with the connection, which it would not know.
             self.clients
-                .leaves_for(id, crate::telemetry::Leave::BackendLost);
+                .closes_for(id, crate::telemetry::ClientCloseReason::BackendLost);
             self.clients
                 .end(self.cx, id, Ending::AfterReplies(Box::default()));
         }
@@ -318,29 +338,36 @@ impl Traffic<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let carrier = client.carrier;
+        let current_backend = client.current_backend;
         if let Some(lease) = client.lease.as_mut() {
-            lease.lent.wait = Some(Box::new(wait));
+            lease.state.wait = Some(Box::new(wait));
         }
-        if let Some(backend) = self.pool.backends.get_mut(carrier) {
+        if let Some(backend) = self.pool.backends.get_mut(current_backend) {
             backend.patient = true;
         }
     }
 
     /// One more slice, in the place of the one before it.
-    fn wait_on(&mut self, id: BackendId, run: &Run, request: &[u8], silent: bool) {
+    fn wait_on(&mut self, id: BackendId, batch: &ReplyBatch, request: &[u8], silent: bool) {
         let now = self.cx.now;
         let receiver = Receiver::Waited { silent };
         let renamed = self
             .clients
-            .policy(run.client, &self.cx.rules)
+            .policy(batch.client, &self.cx.rules)
             .renames()
             .sent(request);
         let request = renamed.as_deref().unwrap_or(request);
         if let Some(backend) = self.pool.backends.get_mut(id) {
             let length = request.len();
-            let slot = Slot::new(run.client, run.first, now, length, receiver, Fate::Unknown);
-            backend.expect(slot, now);
+            let slot = Slot::new(
+                batch.client,
+                batch.first,
+                now,
+                length,
+                receiver,
+                RetryClass::Unknown,
+            );
+            backend.push_slot(slot, now);
             backend.out.push(request);
         }
         self.pool.mark_backend(id);

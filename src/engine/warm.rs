@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::admission::Term;
 
-use super::errand::is_for_errand;
 use super::key::{BackendId, ContextId};
-use super::pool::backend::{Backend, Phase, Want};
+use super::own_connection::is_own_connection;
+use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::pool::idle::is_idle;
 use super::pool::idle::{Idle, is_spare};
 use super::reach::Traffic;
@@ -34,7 +34,8 @@ impl Traffic<'_> {
     pub fn keep_warm(&mut self) {
         let now = self.cx.now;
         let enough = self.pool.spares.len() >= self.cx.rules.settings.pool.min_idle_leases;
-        let waits = !self.pool.wants.is_empty() || self.pool.endpoint.backoff.failures() > 0;
+        let waits =
+            !self.pool.acquire_queue.is_empty() || self.pool.endpoint.backoff.failures() > 0;
         let waits = waits || !self.pool.endpoint.answering;
         if enough || waits || self.pool.endpoint.dial_at > now || self.pool.warm_at > now {
             return;
@@ -58,7 +59,7 @@ impl Traffic<'_> {
         let others_wait = budget.wanting() || budget.is_exceeded();
         let refused = others_wait || self.pool.is_refused_user(self.cx, context);
         let key = self.pool.key_of(context);
-        if refused || !self.dial(Want::Pipe(key), key) {
+        if refused || !self.dial(AcquireRequest::Pipe(key), key) {
             self.pool.warm_at = now + AGAIN;
         }
     }
@@ -69,10 +70,10 @@ impl Traffic<'_> {
         let in_use = |(id, backend): &(BackendId, &Backend)| {
             let stays = backend.retire_at.is_none_or(|at| at > self.cx.now) && !backend.kept_back;
             let used = matches!(backend.phase, Phase::Pipe { .. } | Phase::Leased(_));
-            used && stays && !is_for_errand(self.clients, self.pool, *id)
+            used && stays && !is_own_connection(self.clients, self.pool, *id)
         };
         let used = self.pool.backends.iter().filter(in_use);
-        let last = used.max_by_key(|(_, backend)| (backend.phase.is_lent(), backend.used_at));
+        let last = used.max_by_key(|(_, backend)| (backend.phase.is_leased(), backend.used_at));
         last.map(|(_, backend)| backend.context())
     }
 }

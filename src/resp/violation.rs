@@ -62,7 +62,7 @@ impl ProtocolError {
     }
 
     /// Whether the same request would be none only for a client that has not logged in.
-    pub fn is_for_strangers(&self) -> bool {
+    pub fn is_for_unauthenticated(&self) -> bool {
         matches!(
             self,
             Self::UnauthenticatedMultibulkLength | Self::UnauthenticatedBulkLength

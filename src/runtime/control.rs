@@ -117,7 +117,7 @@ impl Control {
                     let mut socket = Some(socket);
                     let error = self.serve(&mut socket, &mut told).await;
                     if let Some(socket) = socket {
-                        dial::take_leave(socket).await;
+                        dial::close_gracefully(socket).await;
                     }
                     // It may be another server next time, which nobody has paused.
                     self.pause.end(self.epoch.elapsed());
@@ -172,7 +172,7 @@ impl Control {
                     return Err(error);
                 }
                 // It was a client's, and is not right any more.
-                dial::take_leave(socket).await;
+                dial::close_gracefully(socket).await;
                 continue;
             }
             let name = self.name.clone();
@@ -341,7 +341,7 @@ impl Control {
                 *line = Some(socket);
             }
             Err(_) => {
-                dial::take_leave(socket).await;
+                dial::close_gracefully(socket).await;
                 *line = Some(self.connect().await?);
             }
         }
@@ -355,7 +355,7 @@ impl Control {
             return Ok(());
         }
         if let Some(socket) = line.take() {
-            dial::take_leave(socket).await;
+            dial::close_gracefully(socket).await;
         }
         self.busy.offer_place();
         let until = Instant::now() + PLACE_LENT;
@@ -395,7 +395,7 @@ impl Control {
         };
         if other {
             if let Some(socket) = line.take() {
-                dial::take_leave(socket).await;
+                dial::close_gracefully(socket).await;
             }
             *line = Some(self.connect().await?);
         } else if self.asks_nothing() {

@@ -77,7 +77,7 @@ pub fn tune(stream: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
 
 /// Ends a connection: the server is told, and the permit goes back when it has closed
 /// its end too, so that it never counts more of our connections than the budget has.
-pub async fn take_leave(mut socket: BackendSocket) {
+pub async fn close_gracefully(mut socket: BackendSocket) {
     let goodbye = async {
         socket.transport.shutdown().await?;
         let mut rest = [0u8; 4096];

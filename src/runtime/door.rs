@@ -1,4 +1,4 @@
-//! Who may come in: the bounds on clients, and whether strangers may at all. Each that is turned
+//! Who may come in: the bounds on clients, and whether unauthenticated clients may at all. Each that is turned
 //! away is counted by its reason, and told to the log now and then. Knows nothing of sockets.
 
 use std::net::SocketAddr;

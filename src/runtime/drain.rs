@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Engine, Question, Reply};
+use crate::engine::{Engine, Reply, WorkerQuery};
 use crate::session::ClientFilter;
 use crate::session::info::ClientFigures;
 
@@ -68,7 +68,7 @@ async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
         clients: Vec::new(),
     };
     // What has not been said by then is counted as missing.
-    let heard = timeout(LAST_WORDS, gather(&mut from, &mut all)).await;
+    let heard = timeout(LAST_WORDS, fan_out(&mut from, &mut all)).await;
     let figures = &all.figures;
     tracing::warn!(
         clients = figures.connected,
@@ -84,7 +84,7 @@ async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
     }
 }
 
-async fn gather(from: &mut Receiver<Straggling>, all: &mut Straggling) {
+async fn fan_out(from: &mut Receiver<Straggling>, all: &mut Straggling) {
     while let Some(more) = from.recv().await {
         all.figures.add(&more.figures);
         all.clients.extend(more.clients);
@@ -93,11 +93,11 @@ async fn gather(from: &mut Receiver<Straggling>, all: &mut Straggling) {
 
 /// What the worker of `engine` says of those it still has.
 pub fn straggling(engine: &mut Engine, now: Duration) -> Straggling {
-    let figures = match engine.answer(&Question::Figures, now) {
+    let figures = match engine.answer(&WorkerQuery::Figures, now) {
         Reply::Figures(figures) => *figures,
         Reply::List(_) | Reply::Killed(_) | Reply::Each(_) => ClientFigures::default(),
     };
-    let lines = match engine.answer(&Question::List(ClientFilter::default()), now) {
+    let lines = match engine.answer(&WorkerQuery::List(ClientFilter::default()), now) {
         Reply::List(lines) => lines,
         Reply::Figures(_) | Reply::Killed(_) | Reply::Each(_) => Vec::new(),
     };

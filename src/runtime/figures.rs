@@ -35,11 +35,11 @@ impl Control {
         }
         if let Some((connected, max)) = figures {
             self.budget.server_said(connected as u64, max as u64);
-            let mark = max * self.current.settings().maxclients_high_water;
+            let change = max * self.current.settings().maxclients_high_water;
             let others = connected - f64::from(self.budget.held());
             // A figure below zero or above all becomes the nearest there is.
-            self.budget.limit_growth((mark - others.max(0.0)) as u32);
-            let near = connected >= mark;
+            self.budget.limit_growth((change - others.max(0.0)) as u32);
+            let near = connected >= change;
             if near && !self.budget.growth_stopped() {
                 tracing::warn!(connected, max, "near the server's maxclients: no growth");
             }

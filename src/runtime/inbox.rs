@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 
-use crate::admission::planted::{Bug, has};
-use crate::engine::{BackendId, Question, Reply, Rules};
+use crate::admission::fault_injection::{Bug, has};
+use crate::engine::{BackendId, Reply, Rules, WorkerQuery};
 use crate::topology::Topology;
 
 use super::dial::BackendSocket;
+use super::heartbeat::Heartbeat;
 use super::message::{Asker, HealthVerdict, Message, NewClient, Straggling};
-use super::pulse::Pulse;
 
 /// Pieces of mail that a worker takes in one turn.
 const TAKEN_MAX: usize = 256;
@@ -71,7 +71,7 @@ struct News {
     topology: Option<Arc<Topology>>,
     commands_learned: bool,
     health: Option<HealthVerdict>,
-    beat: Option<(Pulse, u64)>,
+    beat: Option<(Heartbeat, u64)>,
     place_wanted: bool,
     publish: bool,
     drain: bool,
@@ -126,7 +126,7 @@ impl Inbox {
             };
             match mail {
                 Message::Client(_) => state.clients -= 1,
-                Message::Question(..) => state.questions -= 1,
+                Message::WorkerQuery(..) => state.questions -= 1,
                 Message::Answer { .. } => state.answers -= 1,
                 _ => {}
             }
@@ -192,8 +192,8 @@ impl Inbox {
     }
 
     /// Puts a question; false: it will not be answered.
-    pub fn ask(&self, asker: Asker, question: Question) -> bool {
-        self.put(Message::Question(asker, question), |state| {
+    pub fn ask(&self, asker: Asker, question: WorkerQuery) -> bool {
+        self.put(Message::WorkerQuery(asker, question), |state| {
             let room = state.questions < QUESTIONS_MAX;
             state.questions += usize::from(room);
             room
@@ -231,8 +231,8 @@ impl Inbox {
     }
 
     /// Is the worker alive?
-    pub fn beat(&self, pulse: Pulse, beat: u64) {
-        self.tell(|news| news.beat = Some((pulse, beat)));
+    pub fn beat(&self, heartbeat: Heartbeat, beat: u64) {
+        self.tell(|news| news.beat = Some((heartbeat, beat)));
     }
 
     /// Another worker waits for a place in the budget.
@@ -297,7 +297,7 @@ impl News {
         into.extend(self.topology.take().map(Message::Topology));
         into.extend(self.health.take().map(Message::Health));
         let beat = self.beat.take();
-        into.extend(beat.map(|(pulse, beat)| Message::Beat { pulse, beat }));
+        into.extend(beat.map(|(heartbeat, beat)| Message::Beat { heartbeat, beat }));
         let learned = std::mem::take(&mut self.commands_learned);
         into.extend(learned.then_some(Message::CommandsLearned));
         let wanted = std::mem::take(&mut self.place_wanted);

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::Sender;
 
 use crate::admission::SourcePlace;
-use crate::engine::{Accepted, BackendId, Question, Reply, Rules};
+use crate::engine::{Accepted, BackendId, Reply, Rules, WorkerQuery};
 use crate::session::info::ClientFigures;
 use crate::topology::{EndpointId, Topology};
 
 use super::dial::BackendSocket;
+use super::heartbeat::Heartbeat;
 use super::inbox::Epoch;
-use super::pulse::Pulse;
 
 /// A message to a worker, as it takes it.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum Message {
     /// A dial of this engine has ended.
     Dialled(BackendId, Result<BackendSocket, String>),
     /// Another worker asks.
-    Question(Asker, Question),
+    WorkerQuery(Asker, WorkerQuery),
     /// Another worker's answer.
     Answer {
         /// This engine's number for the question.
@@ -39,7 +39,7 @@ pub enum Message {
     /// Is this worker alive?
     Beat {
         /// Where it says so.
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         /// What it says.
         beat: u64,
     },

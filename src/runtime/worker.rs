@@ -13,13 +13,12 @@ use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio::time::Sleep;
 
 use crate::engine::{
-    AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Output, Question, Received, Reply,
-    SHARED_BYTES_MIN,
+    AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Output, Received, Reply, SHARED_BYTES_MIN,
+    WorkerQuery,
 };
 use crate::telemetry::Cell;
 
@@ -32,7 +31,7 @@ use super::ready::{ReadyQueue, Token};
 use super::scratch::Scratch;
 use super::sockets::{ClientSocket, poll_send};
 use super::transport::{End, Transport};
-use super::{drain, planted};
+use super::{drain, fault_injection};
 
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
@@ -120,10 +119,10 @@ impl Worker {
             }) => self.engine.mail(Mail::Health(endpoint, answering), now),
             Message::Topology(topology) => self.engine.mail(Mail::Topology(topology), now),
             Message::Rules(rules) => self.engine.mail(Mail::Rules(rules), now),
-            Message::Beat { pulse, beat } => pulse.answer(beat),
+            Message::Beat { heartbeat, beat } => heartbeat.answer(beat),
             Message::PlaceWanted => self.engine.mail(Mail::PlaceWanted, now),
             Message::CommandsLearned => self.engine.mail(Mail::CommandsLearned, now),
-            Message::Question(asker, question) => {
+            Message::WorkerQuery(asker, question) => {
                 self.questions_next += 1;
                 self.questions.insert(self.questions_next, asker);
                 let to = AnswerTo {
@@ -163,7 +162,7 @@ impl Worker {
                 return;
             }
         };
-        planted::came(client.accepted.id);
+        fault_injection::came(client.accepted.id);
         let id = self.engine.client_connected(client.accepted, now);
         let token = Token::Client(id);
         let socket = ClientSocket::new(transport, self.ready.waker(token), client.place);
@@ -188,7 +187,7 @@ impl Worker {
                 self.engine.dialled(id, now);
             }
             Ok(socket) => {
-                tokio::spawn(dial::take_leave(socket));
+                tokio::spawn(dial::close_gracefully(socket));
             }
             Err(error) => self.engine.dial_failed(id, error, now),
         }
@@ -254,7 +253,11 @@ impl Worker {
                 Poll::Ready(Ok(bytes)) => {
                     let (n, now, engine) = (bytes.len(), self.now, &mut self.engine);
                     self.scratch.lend(n, |bytes| {
-                        engine.backend_bytes(id, Received::lent(bytes, SHARED_BYTES_MIN), now);
+                        engine.backend_bytes(
+                            id,
+                            Received::lease_state(bytes, SHARED_BYTES_MIN),
+                            now,
+                        );
                     });
                 }
             }
@@ -285,8 +288,7 @@ impl Worker {
     }
 
     fn effects(&mut self) {
-        let effects: Vec<Effect> = self.engine.effects().collect();
-        for effect in effects {
+        for effect in self.engine.effects().collect::<Vec<Effect>>() {
             match effect {
                 Effect::Dial {
                     endpoint,
@@ -302,7 +304,7 @@ impl Worker {
                 }
                 Effect::CloseBackend(id) => {
                     if let Some(backend) = self.backends.remove(id) {
-                        tokio::spawn(dial::take_leave(backend.socket));
+                        tokio::spawn(dial::close_gracefully(backend.socket));
                     }
                 }
                 Effect::CloseClient(id) => {
@@ -329,15 +331,14 @@ impl Worker {
     }
 
     fn answer(&mut self, number: u64, reply: Reply) {
-        let Some(asker) = self.questions.remove(&number) else {
-            return;
-        };
-        if let Some(inbox) = self.links.inboxes.get(asker.worker) {
+        if let Some(asker) = self.questions.remove(&number)
+            && let Some(inbox) = self.links.inboxes.get(asker.worker)
+        {
             inbox.answer(asker.epoch, asker.ticket, reply);
         }
     }
 
-    fn ask_others(&mut self, ticket: u64, question: &Question) {
+    fn ask_others(&mut self, ticket: u64, question: &WorkerQuery) {
         let (worker, epoch) = (self.links.worker, self.links.life);
         let asker = Asker {
             worker,
@@ -352,8 +353,7 @@ impl Worker {
     }
 
     fn others(&self) -> impl Iterator<Item = &Arc<Inbox>> {
-        let worker = self.links.worker;
-        let all = self.links.inboxes.iter().enumerate();
+        let (worker, all) = (self.links.worker, self.links.inboxes.iter().enumerate());
         all.filter_map(move |(other, inbox)| (other != worker).then_some(inbox))
     }
 
@@ -443,7 +443,7 @@ impl Worker {
                 self.now = self.links.epoch.elapsed();
             }
         }
-        planted::strike();
+        fault_injection::strike();
         tokens.append(&mut self.tokens);
         self.tokens = tokens;
         let now = self.now;
@@ -482,16 +482,14 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let worker = self.get_mut();
         worker.turn(cx);
-        if worker.draining
-            && worker.engine.survey().clients_len() == 0
-            && !worker.engine.survey().is_tidying()
-        {
+        let survey = worker.engine.survey();
+        if worker.draining && survey.clients_len() == 0 && !survey.is_tidying() {
             worker.engine.mail(Mail::CloseBackends, worker.now);
             return Poll::Ready(());
         }
-        let due = worker.arm(cx);
-        let unwritten = worker.engine.survey().has_unwritten();
-        if due || unwritten || !worker.tokens.is_empty() || worker.engine.survey().is_unfinished() {
+        let due = worker.arm(cx) || !worker.tokens.is_empty();
+        let survey = worker.engine.survey();
+        if due || survey.has_unwritten() || survey.is_unfinished() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -330,7 +330,7 @@ impl Access {
 
     /// What clients are that have not logged in, where narrows itself can tell: `Some(None)`
     /// means that nothing is asked of them.
-    pub fn of_strangers(&self) -> Option<Option<Arc<Account>>> {
+    pub fn of_unauthenticated(&self) -> Option<Option<Arc<Account>>> {
         match self.mode {
             AuthMode::None => Some(None),
             AuthMode::Local => {
@@ -347,9 +347,9 @@ impl Access {
     }
 
     /// Whether narrows or the server asks whoever comes in for a login. With `passthrough` the
-    /// server does, or lets strangers in as it has been told to.
+    /// server does, or lets unauthenticated clients in as it has been told to.
     pub fn asks_for_login(&self) -> bool {
-        self.of_strangers().is_none()
+        self.of_unauthenticated().is_none()
     }
 
     /// Whether there may be a user of this name.
@@ -408,19 +408,19 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_let_in_only_where_that_is_configured() {
+    fn unauthenticated_clients_are_let_in_only_where_that_is_configured() {
         let mut access = Access::default();
-        assert!(matches!(access.of_strangers(), Some(None)));
+        assert!(matches!(access.of_unauthenticated(), Some(None)));
         access.mode = AuthMode::Local;
-        assert!(access.of_strangers().is_none());
+        assert!(access.of_unauthenticated().is_none());
         let open = Account {
             nopass: true,
             ..account("default", &[])
         };
         access.users.insert(b"default"[..].into(), Arc::new(open));
-        assert!(matches!(access.of_strangers(), Some(Some(_))));
+        assert!(matches!(access.of_unauthenticated(), Some(Some(_))));
         access.mode = AuthMode::Passthrough;
-        assert!(access.of_strangers().is_none());
+        assert!(access.of_unauthenticated().is_none());
     }
 
     #[test]

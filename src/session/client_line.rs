@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use crate::resp::Protocol;
 
 use super::Session;
-use super::feed::Subscriptions;
+use super::push_stream::Subscriptions;
 use super::state::NameOf;
 
 /// Where a client comes from and where it came in.

@@ -54,7 +54,7 @@ pub fn seen(reply: &[u8], mut see: impl FnMut(u32, &[u8])) -> Option<u32> {
     Some(count)
 }
 
-/// The pushes that stand in the reply, however deep: what a client is sent unasked, and hears though
+/// The pushes that stand in the reply, however deep: what a client is pushed, and hears though
 /// it has asked for silence. `None` where the bytes are no whole reply.
 pub fn pushes(reply: &[u8]) -> Option<Vec<u8>> {
     let mut pushes = Vec::new();

@@ -4,12 +4,12 @@
 
 /// See the module. The default: nothing was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LostBracket {
+pub struct LostTransaction {
     watch: bool,
     multi: bool,
 }
 
-impl LostBracket {
+impl LostTransaction {
     /// Keys were watched for it, and that they are is not relied upon any more.
     pub(super) fn lose_watch(&mut self) {
         self.watch = true;

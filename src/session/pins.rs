@@ -3,7 +3,7 @@
 
 use crate::command::Pin;
 
-use super::Mark;
+use super::StateChange;
 
 /// See the module. The default: nothing stays.
 #[derive(Debug, Default)]
@@ -22,23 +22,23 @@ impl Pins {
 
     /// The reply to a marked request has come: at least its head, or all of it if it is one line.
     /// What stays from now on and did not before.
-    pub fn settle(&mut self, mark: Mark, reply: &[u8]) -> Option<Pin> {
+    pub fn settle(&mut self, change: StateChange, reply: &[u8]) -> Option<Pin> {
         let refused = |pin| match matches!(reply.first(), Some(b'-' | b'!')) {
             // Of a command that narrows does not know, an error tells only what Redis says before it
             // runs one (`processCommand`, server.c).
             true if is_unknown(pin) => NOT_RUN.iter().any(|text| reply.starts_with(text)),
             refused => refused,
         };
-        match mark {
+        match change {
             // What they say is the state of a connection that nothing was done on.
-            Mark::Pin(Pin::ReadWrite) => self.undone(Pin::ReadOnly, reply),
-            Mark::TouchesAgain => self.undone(Pin::NoTouch, reply),
-            Mark::ImportsNoMore => self.undone(Pin::ImportSource, reply),
+            StateChange::Pin(Pin::ReadWrite) => self.undone(Pin::ReadOnly, reply),
+            StateChange::TouchesAgain => self.undone(Pin::NoTouch, reply),
+            StateChange::ImportsNoMore => self.undone(Pin::ImportSource, reply),
             // It tells how many names it has undone.
-            Mark::HimportsNoMore if reply.starts_with(b":") => {
+            StateChange::HimportsNoMore if reply.starts_with(b":") => {
                 self.0.retain(|one| *one != Pin::Himport);
             }
-            Mark::Pin(pin) if !refused(pin) && !self.0.contains(&pin) => {
+            StateChange::Pin(pin) if !refused(pin) && !self.0.contains(&pin) => {
                 self.0.push(pin);
                 return Some(pin);
             }
@@ -81,65 +81,74 @@ mod tests {
     use super::*;
 
     /// Marked requests with their replies, and what stays of them.
-    type Case<'a> = (&'a [(Mark, &'a str)], &'a [Pin]);
+    type Case<'a> = (&'a [(StateChange, &'a str)], &'a [Pin]);
 
     #[test]
     fn what_stays_follows_from_the_reply() {
         let cases: &[Case<'_>] = &[
-            (&[(Mark::Pin(Pin::ReadOnly), "-ERR no cluster\r\n")], &[]),
             (
-                &[(Mark::Pin(Pin::ReadOnly), "+QUEUED\r\n")],
+                &[(StateChange::Pin(Pin::ReadOnly), "-ERR no cluster\r\n")],
+                &[],
+            ),
+            (
+                &[(StateChange::Pin(Pin::ReadOnly), "+QUEUED\r\n")],
                 &[Pin::ReadOnly],
             ),
-            (&[(Mark::Pin(Pin::ReadOnly), "+OK\r\n")], &[Pin::ReadOnly]),
+            (
+                &[(StateChange::Pin(Pin::ReadOnly), "+OK\r\n")],
+                &[Pin::ReadOnly],
+            ),
             (
                 &[
-                    (Mark::Pin(Pin::ReadOnly), "+OK\r\n"),
-                    (Mark::Pin(Pin::NoTouch), "+OK\r\n"),
-                    (Mark::Pin(Pin::ReadWrite), "-ERR no\r\n"),
-                    (Mark::TouchesAgain, "+OK\r\n"),
+                    (StateChange::Pin(Pin::ReadOnly), "+OK\r\n"),
+                    (StateChange::Pin(Pin::NoTouch), "+OK\r\n"),
+                    (StateChange::Pin(Pin::ReadWrite), "-ERR no\r\n"),
+                    (StateChange::TouchesAgain, "+OK\r\n"),
                 ],
                 &[Pin::ReadOnly],
             ),
             (
                 &[
-                    (Mark::Pin(Pin::ReadOnly), "+OK\r\n"),
-                    (Mark::Pin(Pin::ReadWrite), "+OK\r\n"),
+                    (StateChange::Pin(Pin::ReadOnly), "+OK\r\n"),
+                    (StateChange::Pin(Pin::ReadWrite), "+OK\r\n"),
                 ],
                 &[],
             ),
             (
                 &[(
-                    Mark::Pin(Pin::UnknownCommand),
+                    StateChange::Pin(Pin::UnknownCommand),
                     "-ERR unknown command 'x'\r\n",
                 )],
                 &[],
             ),
             (
                 &[
-                    (Mark::Pin(Pin::Himport), "+OK\r\n"),
-                    (Mark::HimportsNoMore, "+QUEUED\r\n"),
-                    (Mark::HimportsNoMore, "-LOADING\r\n"),
+                    (StateChange::Pin(Pin::Himport), "+OK\r\n"),
+                    (StateChange::HimportsNoMore, "+QUEUED\r\n"),
+                    (StateChange::HimportsNoMore, "-LOADING\r\n"),
                 ],
                 &[Pin::Himport],
             ),
             (
                 &[
-                    (Mark::Pin(Pin::Himport), "+OK\r\n"),
-                    (Mark::HimportsNoMore, ":1\r\n"),
+                    (StateChange::Pin(Pin::Himport), "+OK\r\n"),
+                    (StateChange::HimportsNoMore, ":1\r\n"),
                 ],
                 &[],
             ),
             // It may have run as far as that.
             (
-                &[(Mark::Pin(Pin::UnknownCommand), "-ERR no such index\r\n")],
+                &[(
+                    StateChange::Pin(Pin::UnknownCommand),
+                    "-ERR no such index\r\n",
+                )],
                 &[Pin::UnknownCommand],
             ),
         ];
         for (steps, left) in cases {
             let mut pins = Pins::default();
-            for (mark, reply) in *steps {
-                pins.settle(*mark, reply.as_bytes());
+            for (change, reply) in *steps {
+                pins.settle(*change, reply.as_bytes());
             }
             assert_eq!(pins.iter().collect::<Vec<_>>(), *left, "{steps:?}");
         }

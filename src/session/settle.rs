@@ -5,14 +5,14 @@
 use crate::command::Pin;
 use crate::resp::Protocol;
 
-use super::bracket::Place;
-use super::{Bracket, Hears, LostBracket, Mark, Pins};
+use super::transaction::Place;
+use super::{LostTransaction, Pins, ReplyOverride, StateChange, Transaction};
 
 /// The reply to a marked request: at least its head, or all of it if it is one line.
 #[derive(Debug, Clone, Copy)]
 pub struct MarkedReply<'r> {
     /// What the request was about.
-    pub mark: Mark,
+    pub change: StateChange,
     /// Its number among its client's requests.
     pub sequence: u32,
     /// What has come.
@@ -23,11 +23,11 @@ pub struct MarkedReply<'r> {
 #[derive(Debug)]
 pub struct Settling<'s> {
     /// The transaction on the client's own backend.
-    pub bracket: &'s mut Bracket,
+    pub transaction: &'s mut Transaction,
     /// Why the client keeps that.
     pub pins: &'s mut Pins,
     /// What the client has lost of a transaction.
-    pub lost: &'s mut LostBracket,
+    pub lost: &'s mut LostTransaction,
     /// The client's.
     pub protocol: Protocol,
 }
@@ -36,10 +36,10 @@ pub struct Settling<'s> {
 #[derive(Debug)]
 pub struct ReplyEffect {
     /// What the client hears of it.
-    pub hears: Hears,
+    pub reply_override: ReplyOverride,
     /// The client keeps its backend for this from now on.
     pub pinned: Option<Pin>,
-    /// What is different about what the server sends unasked.
+    /// What is different about what the server pushes.
     pub stream: Option<StreamChange>,
     /// The backend is set to what its client has asked for, and so is the client.
     pub switches: bool,
@@ -56,7 +56,7 @@ pub struct Fills {
     pub queued: Option<u32>,
 }
 
-/// What a reply changes about what the server sends unasked.
+/// What a reply changes about what the server pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamChange {
     /// The oldest command that is to change subscriptions was refused as a whole.
@@ -85,59 +85,59 @@ impl Settling<'_> {
     /// The reply to a marked request has come.
     pub fn settle(self, reply: MarkedReply<'_>) -> ReplyEffect {
         let MarkedReply {
-            mark,
+            change,
             sequence,
             text,
         } = reply;
-        let places = match mark {
-            Mark::ExecFilled => self.bracket.take_places(),
+        let places = match change {
+            StateChange::ExecFilled => self.transaction.take_places(),
             _ => Vec::new(),
         };
-        self.bracket.count(mark, sequence);
-        let queued = self.bracket.queued(sequence);
+        self.transaction.count(change, sequence);
+        let queued = self.transaction.queued(sequence);
         let has_run = text.starts_with(b"*") && text != b"*-1\r\n";
         let fills = Fills { places, queued };
         ReplyEffect {
-            hears: (self.bracket).settle(self.lost, mark, text, self.protocol),
-            pinned: self.pins.settle(mark, text),
-            stream: StreamChange::by(mark, text),
-            switches: mark == Mark::Switch && text.first() != Some(&b'-'),
+            reply_override: (self.transaction).settle(self.lost, change, text, self.protocol),
+            pinned: self.pins.settle(change, text),
+            stream: StreamChange::by(change, text),
+            switches: change == StateChange::Switch && text.first() != Some(&b'-'),
             fills: (has_run && !fills.places.is_empty()).then_some(fills),
         }
     }
 
     /// There will be no reply.
-    pub fn unanswered(self, mark: Mark) -> Unanswered {
+    pub fn unanswered(self, change: StateChange) -> Unanswered {
         // Which db its client would be in then nobody knows.
-        let moves = mark == Mark::ExecFilled && self.bracket.moves();
-        if let Some(told) = (self.bracket).unanswered(self.lost, mark, self.protocol) {
+        let moves = change == StateChange::ExecFilled && self.transaction.moves();
+        if let Some(told) = (self.transaction).unanswered(self.lost, change, self.protocol) {
             return Unanswered::Known(told);
         }
         match moves {
             true => Unanswered::Unclear,
-            false => Unanswered::of(mark),
+            false => Unanswered::of(change),
         }
     }
 }
 
 impl Unanswered {
     /// That of a request with this mark, whatever there is on its client's backend.
-    pub fn of(mark: Mark) -> Self {
-        match mark {
-            Mark::Multi | Mark::Watch | Mark::Switch => Self::Unclear,
+    pub fn of(change: StateChange) -> Self {
+        match change {
+            StateChange::Multi | StateChange::Watch | StateChange::Switch => Self::Unclear,
             _ => Self::Unknown,
         }
     }
 }
 
 impl StreamChange {
-    fn by(mark: Mark, reply: &[u8]) -> Option<Self> {
-        let change = match mark {
+    fn by(change: StateChange, reply: &[u8]) -> Option<Self> {
+        let change = match change {
             // What is confirmed has no reply.
-            Mark::Subscribe => return Some(Self::Refused),
-            Mark::Monitor => Self::Monitors,
-            Mark::TrackingOn => Self::Tracks,
-            Mark::TrackingOff => Self::TracksNoMore,
+            StateChange::Subscribe => return Some(Self::Refused),
+            StateChange::Monitor => Self::Monitors,
+            StateChange::TrackingOn => Self::Tracks,
+            StateChange::TrackingOff => Self::TracksNoMore,
             _ => return None,
         };
         (reply == b"+OK\r\n").then_some(change)

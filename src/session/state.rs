@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resp::Protocol;
 
-use super::{Account, LostBracket, ReplyMode};
+use super::{Account, LostTransaction, ReplyMode};
 
 /// One client's virtual connection state. An idle client costs this and little else,
 /// so what few clients set lives behind one pointer.
@@ -21,23 +21,23 @@ pub struct Session {
     /// `CLIENT NO-EVICT`: remembered for `CLIENT LIST`; narrows evicts by its own rules.
     pub no_evict: bool,
     /// Whether it has to log in.
-    pub standing: Standing,
+    pub auth_state: AuthState,
     /// Its user; `None`: the default one, of which nothing is configured.
     pub account: Option<Arc<Account>>,
     /// What it has lost of a transaction.
-    pub lost: LostBracket,
+    pub lost: LostTransaction,
     names: Option<Box<Names>>,
     initial_db: u32,
 }
 
 /// What a client may do as far as logging in goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum AuthState {
     /// It has logged in, or need not.
     #[default]
-    In,
+    Authenticated,
     /// It has to log in.
-    Stranger,
+    Unauthenticated,
     /// It has not logged in, and only the server can say whether it has to.
     Unknown,
 }
@@ -73,9 +73,9 @@ impl Session {
             db: initial_db,
             reply_mode: ReplyMode::On,
             no_evict: false,
-            standing: Standing::In,
+            auth_state: AuthState::Authenticated,
             account: None,
-            lost: LostBracket::default(),
+            lost: LostTransaction::default(),
             names: None,
             initial_db,
         }

@@ -7,19 +7,19 @@
 mod meaning;
 mod view;
 
-use crate::command::{Bracket as Verb, Flags, Local, Pin, Route, Spec};
+use crate::command::{Flags, Local, Pin, Route, Spec, TransactionVerb};
 use crate::resp::{Args, Protocol, Refusal, integer};
 
-use super::feed::{self, is_redirected};
+use super::push_stream::{self, is_redirected};
 use super::waiting::Waiting;
-use super::{Mark, Standing, info};
+use super::{AuthState, StateChange, info};
 
 pub use meaning::{LeaseNeed, LostEnd, QueueAs, ReplyUse, Step, TransactionPart, Until};
 pub use view::{Incoming, OnLease, PausedFor, View};
 
 /// What is to be done with a request.
 pub fn decide<'r>(view: &View, incoming: Incoming<'r>) -> Step<'r> {
-    if view.standing != Standing::In
+    if view.standing != AuthState::Authenticated
         && let Some(step) = before_login(view.standing, &incoming)
     {
         return step;
@@ -45,7 +45,7 @@ pub fn decide<'r>(view: &View, incoming: Incoming<'r>) -> Step<'r> {
 }
 
 /// A request of a client that has not logged in. `None`: that does not matter.
-fn before_login<'r>(standing: Standing, incoming: &Incoming<'r>) -> Option<Step<'r>> {
+fn before_login<'r>(standing: AuthState, incoming: &Incoming<'r>) -> Option<Step<'r>> {
     let spec = incoming.spec;
     // In the order of `processCommand`, server.c.
     let wrong = incoming.refusal();
@@ -62,15 +62,15 @@ fn before_login<'r>(standing: Standing, incoming: &Incoming<'r>) -> Option<Step<
         | Route::Info
         | Route::Blocking
         | Route::OwnConnection => (Refusal::NoAuth, false),
-        Route::Bracket(Verb::Exec) => (Refusal::ExecNoAuth, true),
-        Route::Bracket(_) | Route::Subscriber | Route::Pinned(_) | Route::NotForwarded => {
+        Route::Transaction(TransactionVerb::Exec) => (Refusal::ExecNoAuth, true),
+        Route::Transaction(_) | Route::Subscriber | Route::Pinned(_) | Route::NotForwarded => {
             (Refusal::NoAuth, true)
         }
     };
     match standing {
-        Standing::In => None,
-        Standing::Stranger => Some(Step::Refuse(refusal)),
-        Standing::Unknown => Some(Step::AskWhoMay { refusal, matters }),
+        AuthState::Authenticated => None,
+        AuthState::Unauthenticated => Some(Step::Refuse(refusal)),
+        AuthState::Unknown => Some(Step::AskWhoMay { refusal, matters }),
     }
 }
 
@@ -83,7 +83,9 @@ fn is_held_up(view: &View, incoming: &Incoming<'_>) -> bool {
         // What ends a pause must not wait for its end; the server itself decides.
         Route::OwnConnection => return false,
         // By what it runs.
-        Route::Bracket(Verb::Exec) => view.lease.is_some_and(|lease| lease.queues_writes),
+        Route::Transaction(TransactionVerb::Exec) => {
+            view.lease.is_some_and(|lease| lease.queues_writes)
+        }
         _ => spec.may_write(),
     };
     writes || view.paused == PausedFor::Everything
@@ -103,14 +105,20 @@ fn without_lease<'r>(view: &View, incoming: &Incoming<'r>) -> Step<'r> {
         Route::Local(Local::ClientHelp) => Step::Forward(ReplyUse::AsIs),
         Route::Local(local) => incoming.or_refused(Step::Local(local)),
         Route::NotForwarded => incoming.or_refused(incoming.not_forwarded()),
-        Route::Bracket(Verb::Multi) if spec.accepts(incoming.argc) => Step::WholeTransaction,
-        Route::Bracket(Verb::Watch | Verb::Multi) => incoming.lease(LeaseNeed::Transaction),
+        Route::Transaction(TransactionVerb::Multi) if spec.accepts(incoming.argc) => {
+            Step::WholeTransaction
+        }
+        Route::Transaction(TransactionVerb::Watch | TransactionVerb::Multi) => {
+            incoming.lease(LeaseNeed::Transaction)
+        }
         // What it does to a watch that was lost its reply tells.
-        Route::Bracket(Verb::Unwatch) if view.lost.watch() => {
+        Route::Transaction(TransactionVerb::Unwatch) if view.lost.watch() => {
             incoming.lease(LeaseNeed::Transaction)
         }
         // Nothing is open: the server says so, on any connection.
-        Route::Bracket(Verb::Exec | Verb::Discard | Verb::Unwatch) => Step::Forward(ReplyUse::AsIs),
+        Route::Transaction(
+            TransactionVerb::Exec | TransactionVerb::Discard | TransactionVerb::Unwatch,
+        ) => Step::Forward(ReplyUse::AsIs),
         Route::Blocking => incoming.lease(LeaseNeed::Waiting),
         Route::Subscriber | Route::Pinned(Pin::Monitor) => incoming.lease(LeaseNeed::PushStream),
         Route::Pinned(Pin::Tracking) if is_redirected(Args::new(bytes)) => {
@@ -130,10 +138,10 @@ fn in_lost_transaction<'r>(view: &View, incoming: &Incoming<'r>) -> Step<'r> {
         return Step::Hold(Until::Replies);
     }
     match incoming.spec.route {
-        Route::Bracket(Verb::Exec) => Step::EndLost(LostEnd::Executed),
-        Route::Bracket(Verb::Discard) => Step::EndLost(LostEnd::Discarded),
+        Route::Transaction(TransactionVerb::Exec) => Step::EndLost(LostEnd::Executed),
+        Route::Transaction(TransactionVerb::Discard) => Step::EndLost(LostEnd::Discarded),
         // Nobody nests them on purpose: this client has given the lost one up.
-        Route::Bracket(Verb::Multi) => Step::EndLost(LostEnd::Replaced),
+        Route::Transaction(TransactionVerb::Multi) => Step::EndLost(LostEnd::Replaced),
         Route::Local(Local::Reset | Local::Quit) => Step::EndLost(LostEnd::Left),
         _ => Step::Refuse(Refusal::InLostTransaction),
     }
@@ -149,12 +157,12 @@ fn on_lease<'r>(view: &View, lease: &OnLease, incoming: &Incoming<'r>) -> Step<'
     match route {
         // The server refuses what is wrong in its own words, and aborts what it is in. An EXEC of
         // those ends its transaction.
-        Route::Bracket(verb) if incoming.is_wrong() => transact(view, lease, verb, incoming),
+        Route::Transaction(verb) if incoming.is_wrong() => transact(view, lease, verb, incoming),
         Route::Local(_) if incoming.is_wrong() && !lease.queueing => {
             incoming.or_refused(Step::SendOnLease(ReplyUse::AsIs))
         }
         _ if incoming.is_wrong() => Step::SendOnLease(ReplyUse::AsIs),
-        Route::Bracket(verb) if lease.queueing => transact(view, lease, verb, incoming),
+        Route::Transaction(verb) if lease.queueing => transact(view, lease, verb, incoming),
         _ if lease.queueing => inside_multi(view, incoming, route),
         _ => outside_multi(view, lease, incoming, route),
     }
@@ -169,7 +177,7 @@ fn is_judged_by_replies(lease: &OnLease, route: Route) -> bool {
         || match route {
             // What narrows answers itself depends on all of them.
             Route::Local(_) => true,
-            Route::Shared | Route::Restricted | Route::Bracket(_) => false,
+            Route::Shared | Route::Restricted | Route::Transaction(_) => false,
             // Or on whether it is queued.
             _ => !lease.is_settled,
         }
@@ -195,7 +203,7 @@ fn inside_multi<'r>(view: &View, incoming: &Incoming<'r>, route: Route) -> Step<
         Route::NotForwarded | Route::Pinned(_) if incoming.is_never_in_multi => {
             Step::SendOnLease(ReplyUse::AsIs)
         }
-        Route::Pinned(_) | Route::Subscriber | Route::Bracket(_) => not_inside,
+        Route::Pinned(_) | Route::Subscriber | Route::Transaction(_) => not_inside,
         Route::NotForwarded => incoming.not_forwarded(),
         Route::OwnConnection => incoming.not_on_lease(),
     }
@@ -206,7 +214,7 @@ fn local_inside_multi<'r>(incoming: &Incoming<'r>, local: Local) -> Step<'r> {
     match local {
         Local::ClientHelp => Step::SendOnLease(ReplyUse::AsIs),
         // As in Redis: at once.
-        Local::Reset | Local::Quit => Step::Leave(local),
+        Local::Reset | Local::Quit => Step::ClientCloseReason(local),
         Local::Select => {
             let db = Args::new(incoming.bytes).nth(1).and_then(integer);
             // A db that is no number is refused by the server in its own words.
@@ -242,18 +250,18 @@ fn outside_multi<'r>(
     let command = &*spec.name;
     let is_restricted = lease.subscribed && view.protocol == Protocol::Resp2;
     match route {
-        Route::Subscriber => match feed::Verb::named(command.as_bytes()) {
+        Route::Subscriber => match push_stream::SubscribeVerb::named(command.as_bytes()) {
             Some(verb) => Step::Subscribe(verb),
             None => incoming.not_forwarded(),
         },
-        Route::Local(local @ (Local::Reset | Local::Quit)) => Step::Leave(local),
+        Route::Local(local @ (Local::Reset | Local::Quit)) => Step::ClientCloseReason(local),
         // It must never be asked to make the connection another user's.
         Route::Local(Local::Auth | Local::Hello) if is_restricted => {
             Step::Refuse(Refusal::Subscribed { command })
         }
         // The server says in its own words what may be asked then.
         _ if is_restricted => Step::SendOnLease(ReplyUse::AsIs),
-        Route::Bracket(verb) => transact(view, lease, verb, incoming),
+        Route::Transaction(verb) => transact(view, lease, verb, incoming),
         Route::Shared => Step::SendOnLease(ReplyUse::AsIs),
         Route::Restricted => Step::SendOnLease(incoming.use_of_restricted()),
         Route::Unpins(pin) => Step::SendOnLease(use_of_undoing(pin)),
@@ -269,18 +277,20 @@ fn outside_multi<'r>(
         }
         Route::Local(local @ (Local::Select | Local::Hello)) => Step::Switch(local),
         Route::Local(local) => Step::Local(local),
-        Route::Pinned(Pin::Monitor) => Step::PushStream(Mark::Monitor),
+        Route::Pinned(Pin::Monitor) => Step::PushStream(StateChange::Monitor),
         Route::Pinned(Pin::Tracking) if is_redirected(Args::new(bytes)) => {
             Step::Refuse(Refusal::TrackingRedirect)
         }
-        Route::Pinned(Pin::Tracking) if incoming.says_off() => Step::PushStream(Mark::TrackingOff),
-        Route::Pinned(Pin::Tracking) => Step::PushStream(Mark::TrackingOn),
+        Route::Pinned(Pin::Tracking) if incoming.says_off() => {
+            Step::PushStream(StateChange::TrackingOff)
+        }
+        Route::Pinned(Pin::Tracking) => Step::PushStream(StateChange::TrackingOn),
         // Without tracking it is an error, with it tracking holds the connection.
         Route::Pinned(Pin::Caching) => Step::SendOnLease(ReplyUse::AsIs),
         Route::Pinned(pin @ (Pin::NoTouch | Pin::ImportSource)) if incoming.says_off() => {
-            Step::Pin(Mark::undoing(pin).unwrap_or(Mark::Pin(pin)))
+            Step::Pin(StateChange::undoing(pin).unwrap_or(StateChange::Pin(pin)))
         }
-        Route::Pinned(pin) => Step::Pin(Mark::Pin(pin)),
+        Route::Pinned(pin) => Step::Pin(StateChange::Pin(pin)),
         Route::NotForwarded => incoming.not_forwarded(),
         Route::OwnConnection => incoming.not_on_lease(),
     }
@@ -288,23 +298,28 @@ fn outside_multi<'r>(
 
 /// What becomes of the reply to a command that undoes what has pinned its client.
 fn use_of_undoing(pin: Pin) -> ReplyUse {
-    Mark::undoing(pin).map_or(ReplyUse::AsIs, ReplyUse::Marked)
+    StateChange::undoing(pin).map_or(ReplyUse::AsIs, ReplyUse::Marked)
 }
 
 /// A command of a transaction, on its client's own backend.
-fn transact<'r>(view: &View, lease: &OnLease, verb: Verb, incoming: &Incoming<'r>) -> Step<'r> {
+fn transact<'r>(
+    view: &View,
+    lease: &OnLease,
+    verb: TransactionVerb,
+    incoming: &Incoming<'r>,
+) -> Step<'r> {
     let is_due = view.replies_due && !lease.is_settled;
     Step::Transact(match verb {
-        Verb::Exec if lease.judges_exec && is_due => return Step::Hold(Until::Replies),
-        Verb::Watch => Mark::Watch,
-        Verb::Unwatch => Mark::Unwatch,
-        Verb::Multi => Mark::Multi,
-        Verb::Discard => Mark::Discard,
-        Verb::Exec => match lease.doom {
+        TransactionVerb::Exec if lease.judges_exec && is_due => return Step::Hold(Until::Replies),
+        TransactionVerb::Watch => StateChange::Watch,
+        TransactionVerb::Unwatch => StateChange::Unwatch,
+        TransactionVerb::Multi => StateChange::Multi,
+        TransactionVerb::Discard => StateChange::Discard,
+        TransactionVerb::Exec => match lease.abort_reason {
             // The server does not take an EXEC with arguments, says why, and discards.
-            Some(doom) if incoming.spec.accepts(incoming.argc) => doom.mark(),
-            None if lease.is_to_be_filled => Mark::ExecFilled,
-            _ => Mark::Exec,
+            Some(abort_reason) if incoming.spec.accepts(incoming.argc) => abort_reason.change(),
+            None if lease.is_to_be_filled => StateChange::ExecFilled,
+            _ => StateChange::Exec,
         },
     })
 }
@@ -353,8 +368,10 @@ pub fn part_of_transaction(incoming: &Incoming<'_>, first: bool) -> Option<Trans
     let is_fit = !incoming.is_wrong() && incoming.forbidden.is_none();
     match incoming.spec.route_of(incoming.bytes) {
         _ if !is_fit => None,
-        Route::Bracket(Verb::Multi) if first => Some(TransactionPart::Begins),
-        Route::Bracket(Verb::Exec | Verb::Discard) => Some(TransactionPart::Ends),
+        Route::Transaction(TransactionVerb::Multi) if first => Some(TransactionPart::Begins),
+        Route::Transaction(TransactionVerb::Exec | TransactionVerb::Discard) => {
+            Some(TransactionPart::Ends)
+        }
         _ if incoming.spec.waits_for_own_writes() || incoming.is_dedicated => None,
         Route::Shared | Route::Unpins(_) => Some(TransactionPart::Inside),
         _ => None,

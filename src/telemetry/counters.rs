@@ -23,12 +23,12 @@ pub enum Way {
     /// Answered by narrows.
     Local,
     /// On a connection lent for a transaction.
-    Bracket,
+    Transaction,
     /// On a connection lent for a command that may wait on the server.
     Blocking,
     /// On a connection lent for what it leaves there.
     Pinned,
-    /// On a connection lent for what the server sends unasked.
+    /// On a connection lent for what the server pushes.
     Subscriber,
     /// On a connection lent for one huge request.
     Upload,
@@ -43,7 +43,7 @@ impl Way {
     pub const ALL: [Self; 9] = [
         Self::Shared,
         Self::Local,
-        Self::Bracket,
+        Self::Transaction,
         Self::Blocking,
         Self::Pinned,
         Self::Subscriber,
@@ -57,7 +57,7 @@ impl Way {
         match self {
             Self::Shared => "shared",
             Self::Local => "local",
-            Self::Bracket => "bracket",
+            Self::Transaction => "bracket",
             Self::Blocking => "blocking",
             Self::Pinned => "pinned",
             Self::Subscriber => "subscriber",
@@ -70,7 +70,7 @@ impl Way {
 
 /// Why a client's connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum ClientCloseReason {
     /// The client closed it, or its socket broke.
     Client,
     /// It said `QUIT`.
@@ -102,7 +102,7 @@ pub enum Leave {
     Drained,
 }
 
-impl Leave {
+impl ClientCloseReason {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 14] = [
         Self::Client,
@@ -186,8 +186,8 @@ pub struct Counters {
     pub shared: u64,
     /// The others, by [`Way`].
     ways: [u64; Way::ALL.len()],
-    /// Clients that are gone, by [`Leave`].
-    leaves: [u64; Leave::ALL.len()],
+    /// Clients that are gone, by [`ClientCloseReason`].
+    leaves: [u64; ClientCloseReason::ALL.len()],
     /// Elements that reached nobody, by [`Undelivered`].
     undelivered: [u64; Undelivered::ALL.len()],
     /// Connections to the server that were begun.
@@ -252,14 +252,14 @@ impl Counters {
     }
 
     /// One more client is gone.
-    pub fn left(&mut self, why: Leave) {
+    pub fn left(&mut self, why: ClientCloseReason) {
         if let Some(count) = self.leaves.get_mut(why as usize) {
             *count += 1;
         }
     }
 
     /// How many clients are gone for this reason.
-    pub fn leaves(&self, why: Leave) -> u64 {
+    pub fn leaves(&self, why: ClientCloseReason) -> u64 {
         self.leaves.get(why as usize).copied().unwrap_or_default()
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn ways_and_leaves_stand_at_the_place_of_their_number() {
         let ways = Way::ALL.iter().enumerate();
         assert!(ways.into_iter().all(|(at, way)| *way as usize == at));
-        let leaves = Leave::ALL.iter().enumerate();
+        let leaves = ClientCloseReason::ALL.iter().enumerate();
         assert!(leaves.into_iter().all(|(at, leave)| *leave as usize == at));
     }
 
@@ -356,12 +356,12 @@ mod tests {
         let mut two = one.clone();
         one.went(Way::Shared);
         two.went(Way::Shared);
-        two.left(Leave::Quit);
+        two.left(ClientCloseReason::Quit);
         two.backend_lost("retired", false);
         one.refused("arity");
         one.add(&two);
         assert_eq!((one.ways(Way::Shared), one.ways(Way::Local)), (2, 0));
-        assert_eq!((one.leaves(Leave::Quit), one.poisoned), (1, 0));
+        assert_eq!((one.leaves(ClientCloseReason::Quit), one.poisoned), (1, 0));
         assert_eq!(one.refusals, Labelled::from([("arity", 1)]));
         assert_eq!(one.losses, Labelled::from([("retired", 1), ("stalled", 0)]));
         assert_eq!(one.poisons, Labelled::from([("stalled", 0)]));

@@ -11,7 +11,7 @@ use prometheus::proto::{
 
 use super::catalog::{self, Metric, MetricKind};
 use super::cells::Snapshot;
-use super::counters::{Labelled, Leave, Undelivered, Way};
+use super::counters::{ClientCloseReason, Labelled, Undelivered, Way};
 use super::histogram::Histogram;
 use super::process::ProcessFigures;
 use super::server::{Health, ServerFigures};
@@ -102,7 +102,7 @@ impl Page {
         self.by_worker(&catalog::CLIENTS, picture, connected);
         self.one(&catalog::CLIENTS_MAX, gauges.clients_max);
         self.map(&catalog::CLIENTS_REFUSED, &picture.clients_refused);
-        let closed = Leave::ALL.map(|why| (why.label(), counters.leaves(why)));
+        let closed = ClientCloseReason::ALL.map(|why| (why.label(), counters.leaves(why)));
         self.labelled(&catalog::CLIENTS_CLOSED, closed);
         self.one(&catalog::LOGINS_FAILED, counters.logins_failed);
         self.one(&catalog::CLIENTS_WAITING, gauges.waiting);

@@ -16,7 +16,7 @@ mod server;
 pub mod settings;
 
 pub use cells::{Cell, Gauges, Snapshot};
-pub use counters::{Counters, Labelled, Leave, Undelivered, Way};
+pub use counters::{ClientCloseReason, Counters, Labelled, Undelivered, Way};
 pub use histogram::Histogram;
 pub use process::ProcessFigures;
 pub use server::{Health, Server, ServerFigures};

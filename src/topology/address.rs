@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum ServerAddress {
     /// Host name or address, and port.
     Tcp {
-        /// Name or address, without brackets.
+        /// Name or address, without transactions.
         host: String,
         /// TCP port.
         port: u16,

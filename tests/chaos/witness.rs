@@ -41,7 +41,7 @@ pub(crate) struct Witnesses {
 
 /// What became of what was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
+enum RetryClass {
     Done,
     NotRun,
     MayHaveRun,
@@ -50,7 +50,7 @@ enum Fate {
 /// Pieces of work by their number, and what became of each.
 #[derive(Default)]
 struct Fates {
-    of: BTreeMap<u64, Fate>,
+    of: BTreeMap<u64, RetryClass>,
     offences: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ impl Client {
         Some(replies)
     }
 
-    /// The next thing that comes unasked, if it comes within `patience`.
+    /// The next thing that is pushed, if it comes within `patience`.
     fn next(&mut self, patience: Duration) -> Option<Reply> {
         let outcome = self.conn.as_mut()?.try_reply_within(patience);
         match outcome {
@@ -164,7 +164,7 @@ impl Client {
     }
 }
 
-impl Fate {
+impl RetryClass {
     /// By the last reply of what was asked.
     fn of(replies: Option<&[Reply]>) -> Self {
         let Some(reply) = replies.and_then(<[Reply]>::last) else {
@@ -184,8 +184,11 @@ impl Fates {
         self.offences.extend(other.offences);
     }
 
-    fn count(&self, fate: Fate) -> usize {
-        self.of.values().filter(|found| **found == fate).count()
+    fn count(&self, retry_class: RetryClass) -> usize {
+        self.of
+            .values()
+            .filter(|found| **found == retry_class)
+            .count()
     }
 
     /// Whether `found` is what these fates allow: all that was done once, what may have run at most
@@ -197,20 +200,26 @@ impl Fates {
         }
         for (number, times) in &times {
             if *times > 1 || !self.may_have_run(*number) {
-                let fate = self.of.get(number);
+                let retry_class = self.of.get(number);
                 offences.push(format!(
-                    "{what}: {number} ({fate:?}) is there {times} times"
+                    "{what}: {number} ({retry_class:?}) is there {times} times"
                 ));
             }
         }
-        let done = self.of.iter().filter(|(_, fate)| **fate == Fate::Done);
+        let done = self
+            .of
+            .iter()
+            .filter(|(_, retry_class)| **retry_class == RetryClass::Done);
         for (number, _) in done.filter(|(number, _)| !times.contains_key(number)) {
             offences.push(format!("{what}: {number} was acknowledged and is lost"));
         }
     }
 
     fn may_have_run(&self, number: u64) -> bool {
-        matches!(self.of.get(&number), Some(Fate::Done | Fate::MayHaveRun))
+        matches!(
+            self.of.get(&number),
+            Some(RetryClass::Done | RetryClass::MayHaveRun)
+        )
     }
 }
 

@@ -158,9 +158,9 @@ impl Direct<'_> {
         if let Some(conn) = &mut self.conns[client] {
             let _ = match step.ending {
                 Ending::HalfClose => conn.try_send_last(&bytes),
-                Ending::Open | Ending::Leave => conn.try_send(&bytes),
+                Ending::Open | Ending::ClientCloseReason => conn.try_send(&bytes),
             };
-            if step.ending == Ending::Leave {
+            if step.ending == Ending::ClientCloseReason {
                 self.conns[client] = None;
             }
         }
@@ -170,8 +170,8 @@ impl Direct<'_> {
         heard[client].is_cut_short &= step.ending == Ending::HalfClose;
         let mut lines = self.lines.iter().zip(tracked);
         self.has_tracked |= lines.any(|(line, tracked)| tracked && !tracks(line));
-        let (words, speechless) = self.mark(client, &was_blocked)?;
-        if step.ending == Ending::Leave {
+        let (words, speechless) = self.change(client, &was_blocked)?;
+        if step.ending == Ending::ClientCloseReason {
             self.states[client] = State::default();
         }
         Ok(Some(Scene {
@@ -314,7 +314,7 @@ impl Direct<'_> {
 
     /// Clients that may be silent say a word that is heard at the server: all that they have sent is
     /// done then.
-    fn mark(
+    fn change(
         &mut self,
         client: usize,
         was_blocked: &[bool],

@@ -150,7 +150,7 @@ impl Author {
             }
             3 => {
                 step.requests.clear();
-                step.ending = Ending::Leave;
+                step.ending = Ending::ClientCloseReason;
             }
             _ => {}
         }

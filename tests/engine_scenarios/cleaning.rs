@@ -5,7 +5,7 @@ use std::time::Duration;
 use narrows::engine::BackendId;
 
 use crate::desk::{Desk, without_alarms};
-use crate::lent::subscriber;
+use crate::on_lease::subscriber;
 
 /// A subscriber that has left, and what its connection was asked then.
 fn left(desk: &mut Desk) -> BackendId {

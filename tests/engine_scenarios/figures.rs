@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use narrows::telemetry::{Leave, Way};
+use narrows::telemetry::{ClientCloseReason, Way};
 
 use crate::desk::{Desk, without_alarms};
 
@@ -84,7 +84,10 @@ fn an_engine_that_follows_one_that_panicked_counts_on() {
     first.says(client, "QUIT\r\n");
     first.hears(client);
     let left = first.engine.survey().snapshot().counters;
-    assert_eq!((left.leaves(Leave::Quit), left.ways(Way::Local)), (1, 1));
+    assert_eq!(
+        (left.leaves(ClientCloseReason::Quit), left.ways(Way::Local)),
+        (1, 1)
+    );
     let mut second = Desk::new(1, without_alarms);
     second.engine.count_on_from(&left);
     let client = second.client();
@@ -92,7 +95,10 @@ fn an_engine_that_follows_one_that_panicked_counts_on() {
     second.hears(client);
     let both = second.engine.survey().snapshot();
     assert_eq!(
-        (both.counters.leaves(Leave::Quit), both.gauges.clients),
+        (
+            both.counters.leaves(ClientCloseReason::Quit),
+            both.gauges.clients
+        ),
         (2, 0)
     );
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use narrows::engine::settings::Settings;
 use narrows::engine::{ClientId, Mail, Rules};
 use narrows::session::AuthMode;
-use narrows::telemetry::Leave;
+use narrows::telemetry::ClientCloseReason;
 
 use crate::desk::{Desk, without_alarms};
 
@@ -34,7 +34,7 @@ fn ten_thousand_idle_clients_are_closed_in_time_and_cost_a_few_looks() {
         5000,
         "those who have said something"
     );
-    assert_eq!(desk.engine.counters().leaves(Leave::Idle), 5000);
+    assert_eq!(desk.engine.counters().leaves(ClientCloseReason::Idle), 5000);
     let later = desk.sleeps(197 * SECOND);
     assert_eq!(desk.engine.survey().clients_len(), 5000);
     let last = desk.sleeps(3 * SECOND);

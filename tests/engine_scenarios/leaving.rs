@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use narrows::engine::planted::{Bug, plant};
+use narrows::engine::fault_injection::{Bug, plant};
 use narrows::engine::{BackendId, ClientId, Mail};
 
 use crate::desk::{Desk, without_alarms};

@@ -1,4 +1,4 @@
-//! What a server sends unasked, each client on a connection of its own.
+//! What a server pushes, each client on a connection of its own.
 
 use std::time::Duration;
 

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, VecDeque};
 use narrows::engine::ClientId;
 use narrows::resp::{Limits, Protocol, ReplyScanner};
 
-use super::brackets::Part;
 use super::ledger::{Ledger, Setting, Tag, Told};
 use super::logins::Login;
 use super::made::Made;
 use super::server::{DATABASES, NOPERM, RESTRICTED};
+use super::transaction_replies::Part;
 use super::world::EARLY;
 
 /// What the next reply has to be.
@@ -118,7 +118,7 @@ pub struct Actor {
     /// There are users, and the server judges their rights.
     pub users: bool,
     /// It has to log in before anything else.
-    pub stranger: bool,
+    pub unauthenticated: bool,
     /// Servers get out of step, which is found on connections that are shared.
     pub slips: bool,
     /// It sends huge requests.
@@ -185,7 +185,7 @@ impl Actor {
             half_closed: false,
             half_close_told: false,
             users: false,
-            stranger: false,
+            unauthenticated: false,
             huge: false,
             transacts: false,
             transacts_percent: 0,
@@ -225,7 +225,7 @@ impl Actor {
             self.frame.extend_from_slice(part);
             if advance.complete {
                 let frame = std::mem::take(&mut self.frame);
-                if self.unasked(&frame, late, ledger) {
+                if self.push_frame(&frame, late, ledger) {
                     continue;
                 }
                 self.reply(&frame, late, ledger);
@@ -324,8 +324,11 @@ impl Actor {
         if self.stranded {
             return Err("answered in a context that it had left");
         }
-        if self.stranger && self.setting.user == 0 && !matches!(pending.expect, Expect::Login(_)) {
-            return self.judge_stranger(pending, frame, ledger);
+        if self.unauthenticated
+            && self.setting.user == 0
+            && !matches!(pending.expect, Expect::Login(_))
+        {
+            return self.judge_unauthenticated(pending, frame, ledger);
         }
         match &pending.expect {
             Expect::Written(_)
@@ -342,7 +345,7 @@ impl Actor {
             | Expect::WatchRefused
             | Expect::Refused
             | Expect::Exec(_)
-            | Expect::Discard(_) => return self.judge_bracket(pending, frame, ledger),
+            | Expect::Discard(_) => return self.judge_transaction(pending, frame, ledger),
             Expect::Login(login) => return self.judge_login(*login, frame, ledger),
             // A right that its user does not have.
             Expect::Exactly(bytes) if self.may_be(RESTRICTED) && is_id(bytes) => {
@@ -369,8 +372,8 @@ impl Actor {
         frame: &[u8],
         not_run: bool,
     ) -> Result<(), &'static str> {
-        let is_lent = self.loose || self.watching;
-        let lost = is_lent && frame.ends_with(b"; the command may have run\r\n");
+        let is_leased = self.loose || self.watching;
+        let lost = is_leased && frame.ends_with(b"; the command may have run\r\n");
         match expect {
             Expect::Exactly(bytes) => {
                 if frame != bytes {

@@ -31,7 +31,7 @@ impl World {
         let before = self.trace;
         let mut moved = false;
         for at in 0..self.actors.len() {
-            moved |= self.feed(at, usize::MAX);
+            moved |= self.push_stream(at, usize::MAX);
             let most = self.chance.one_of(&[5, 100, 1 << 20]);
             moved |= self.send_some(at, most);
         }
@@ -135,7 +135,7 @@ impl World {
             let is_done = |a: &super::actor::Actor| {
                 a.gone
                     || (a.is_content()
-                        && world.ledger.feeds.missing(a.number).is_none()
+                        && world.ledger.push_streams.missing(a.number).is_none()
                         && a.unsent.is_empty()
                         && a.dropped.is_none()
                         && (!a.half_closed || a.half_close_told))
@@ -146,7 +146,7 @@ impl World {
             return self.judge_feeds();
         }
         if let Some(a) = self.actors.iter().find(|a| !a.gone)
-            && let Some(frame) = self.ledger.feeds.missing(a.number)
+            && let Some(frame) = self.ledger.push_streams.missing(a.number)
         {
             return Err(format!("client {} never hears {frame}", a.number));
         }
@@ -257,7 +257,7 @@ impl World {
                 + census.leases
                 + census.uploads
                 + census.buffered_bytes
-                + census.gathers
+                + census.fan_outs
                 + census.logins;
             if left > 0 || !census.totals_agree {
                 return Err(format!("something is left: {census:?}"));

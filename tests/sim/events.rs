@@ -80,7 +80,7 @@ impl World {
     }
 
     /// A client reads again what its socket did not take.
-    pub fn feed(&mut self, at: usize, appetite: usize) -> bool {
+    pub fn push_stream(&mut self, at: usize, appetite: usize) -> bool {
         let actor = &mut self.actors[at];
         actor.appetite = appetite;
         if actor.gone || !actor.blocked || actor.takes_now() == 0 {
@@ -132,8 +132,8 @@ impl World {
             let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
             link.map(|link| link.id)
         });
-        self.ledger.feeds.alive = alive.collect();
-        self.server.hub.retain(&self.ledger.feeds.alive);
+        self.ledger.push_streams.alive = alive.collect();
+        self.server.hub.retain(&self.ledger.push_streams.alive);
     }
 
     /// The oldest dial that is due comes to its end.
@@ -204,7 +204,7 @@ impl World {
             executed += 1;
         }
         if link.is_left {
-            self.ledger.feeds.left(link.id);
+            self.ledger.push_streams.left(link.id);
         }
         self.check_order_of_line();
         executed > 0
@@ -244,8 +244,10 @@ impl World {
         conn.closes_after = conn.closes_after.map(|left| left - n);
         let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
         let read = Bytes::from(bytes);
-        let lent = Received::lent(&read, 1 + self.step as usize % 60);
-        self.workers[w].engine.backend_bytes(id, lent, self.now);
+        let lease_state = Received::lease_state(&read, 1 + self.step as usize % 60);
+        self.workers[w]
+            .engine
+            .backend_bytes(id, lease_state, self.now);
         self.note(&format!("{w} {id:?} hears"), &read);
         self.reads.push((w, read));
         if found_out && self.workers[w].engine.survey().has_backend(id) {
@@ -276,7 +278,7 @@ impl World {
             Letter::Commands => engine.mail(Mail::CommandsLearned, now),
             Letter::PlaceWanted => engine.mail(Mail::PlaceWanted, now),
             Letter::Answer(ticket, reply) => engine.mail(Mail::Answered(ticket, reply), now),
-            Letter::Question(asker, ticket, question) => {
+            Letter::WorkerQuery(asker, ticket, question) => {
                 let to = AnswerTo {
                     worker: asker,
                     ticket,

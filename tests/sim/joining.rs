@@ -26,7 +26,7 @@ impl World {
         actor.transacts = !self.slips && !self.in_turns && self.chance.hits(most);
         actor.waits_much = self.waits_much();
         actor.transacts_percent = if transacting { 80 } else { 12 };
-        actor.stranger = self.server.users.default_is_closed;
+        actor.unauthenticated = self.server.users.default_is_closed;
         actor.users = self.users;
         let most = match (self.listening, self.transacting) {
             (true, _) => 90,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use narrows::engine::Rules;
 use narrows::resp::{Args, Limits, Protocol, RequestEvent, RequestScanner};
 
-use super::feeds::Feeds;
 use super::models::Models;
 use super::places::Places;
+use super::push_streams::Feeds;
 use super::transactions::Transactions;
 
 /// Whose request, and which: unique in one simulation.
@@ -111,8 +111,8 @@ pub struct Ledger {
     pub places: Places,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
-    /// What servers send clients unasked.
-    pub feeds: Feeds,
+    /// What servers send clients by itself.
+    pub push_streams: Feeds,
     /// Clients that narrows knows to have left, and how many executions there were before.
     pub left: BTreeMap<u32, u64>,
     /// Nothing goes wrong with connections.

@@ -2,14 +2,14 @@
 
 use super::actor::{Actor, Expect, Mode, Pending};
 use super::chance::Chance;
-use super::feeds::{Kind, is_unasked};
 use super::ledger::{Ledger, Tag, Told};
+use super::push_streams::{Kind, is_unasked};
 
 /// Channels that all clients share.
 pub const CHANNELS: [&str; 3] = ["ch0", "ch1", "d2"];
 
 impl Actor {
-    /// Something to do with what the server sends unasked.
+    /// Something to do with what the server pushes.
     pub fn listen(&mut self, chance: &mut Chance, tag: Tag) {
         let text = tag.text();
         if self.mode != Mode::On {
@@ -31,7 +31,7 @@ impl Actor {
                 self.listening = false;
             }
             // Who has to log in does not go back to what may do nothing.
-            15 if self.listening && !self.stranger => {
+            15 if self.listening && !self.unauthenticated => {
                 self.name.clear();
                 self.say(tag, &["RESET"], Expect::Reset);
                 self.listening = false;
@@ -80,13 +80,13 @@ impl Actor {
     }
 
     /// A frame that is no reply, if it is none.
-    pub fn unasked(&mut self, frame: &[u8], late: bool, ledger: &mut Ledger) -> bool {
+    pub fn push_frame(&mut self, frame: &[u8], late: bool, ledger: &mut Ledger) -> bool {
         if !is_unasked(frame) {
             return false;
         }
-        let Some(kind) = ledger.feeds.heard(self.number, frame) else {
+        let Some(kind) = ledger.push_streams.heard(self.number, frame) else {
             let (number, frame) = (self.number, frame.escape_ascii());
-            let next = ledger.feeds.next(number);
+            let next = ledger.push_streams.next(number);
             ledger.offend(format!("client {number} hears {frame}; {next} is next"));
             return true;
         };
@@ -131,7 +131,7 @@ impl Actor {
         };
         let unknown = self.users && told == Told::NotRun;
         if matches!(pending.expect, Expect::Tracking) || unknown {
-            // What it has sent behind it must not run untracked, or as a stranger.
+            // What it has sent behind it must not run untracked, or as an unauthenticated client.
             self.loose = true;
         }
         if !matches!(pending.expect, Expect::Tracking) {

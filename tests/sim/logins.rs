@@ -27,14 +27,14 @@ impl Actor {
 
     /// Logs in, if it can hear what comes of it.
     pub fn log_in(&mut self, chance: &mut Chance, users: &Users) {
-        let stranger = self.must_log_in(users);
+        let unauthenticated = self.must_log_in(users);
         let free = self.pending.is_empty() && self.unsent.is_empty();
         // A RESP2 subscriber may not.
-        if self.mode != Mode::On || (stranger && !free) || self.listening {
+        if self.mode != Mode::On || (unauthenticated && !free) || self.listening {
             return;
         }
         let user = 1 + chance.below(usize::from(USERS)) as u8;
-        let right = stranger || chance.hits(85);
+        let right = unauthenticated || chance.hits(85);
         let password = match right {
             true => users.password(user),
             false => chance.one_of(&["wrong", "pw1-0", "pw2-9"]).to_owned(),
@@ -128,7 +128,7 @@ impl Actor {
     }
 
     /// An answer to one that has not logged in where it has to. What it asked has not run.
-    pub fn judge_stranger(
+    pub fn judge_unauthenticated(
         &mut self,
         pending: &Pending,
         frame: &[u8],

@@ -13,12 +13,10 @@
 
 mod actor;
 mod belief;
-mod brackets;
 mod calm;
 mod chance;
 mod events;
 mod faults;
-mod feeds;
 mod joining;
 mod ledger;
 mod listening;
@@ -28,11 +26,13 @@ mod models;
 mod own_keys;
 mod places;
 mod play;
+mod push_streams;
 mod replay;
 mod requests;
 mod rules;
 mod server;
 mod slip;
+mod transaction_replies;
 mod transactions;
 mod turns;
 mod world;

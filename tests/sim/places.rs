@@ -63,7 +63,11 @@ fn stands_with(engine: &Engine, actor: &Actor, tag: Tag) -> bool {
 
 /// Whether it may hold a connection of its own already.
 fn may_hold_one(actor: &Actor) -> bool {
-    actor.watching || actor.loose || actor.listening || actor.subscribed || actor.is_in_bracket()
+    actor.watching
+        || actor.loose
+        || actor.listening
+        || actor.subscribed
+        || actor.is_in_transaction()
 }
 
 impl World {

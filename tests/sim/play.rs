@@ -107,7 +107,7 @@ impl World {
                     .chance
                     .one_of(&[0, 1, 100, 3000, usize::MAX, usize::MAX]);
                 if let Some(at) = self.some_actor() {
-                    self.feed(at, appetite);
+                    self.push_stream(at, appetite);
                 }
             }
             41..43 => self.leave_somehow(),

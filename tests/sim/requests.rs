@@ -156,7 +156,7 @@ impl Actor {
         let hears = self.is_idle()
             && self.pending.is_empty()
             && self.mode == Mode::On
-            && (!self.users || self.setting.user == 0 && !self.stranger);
+            && (!self.users || self.setting.user == 0 && !self.unauthenticated);
         if self.gone || self.done || !hears {
             return None;
         }
@@ -235,7 +235,7 @@ impl Actor {
                 Expect::Beginning("-ERR wrong number"),
             ),
             // Nobody may go back to what may do nothing.
-            _ if self.stranger => {
+            _ if self.unauthenticated => {
                 self.send(chance, tag, &["ECHO", &tag.text()], Expect::Served);
             }
             _ => {

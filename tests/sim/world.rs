@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use narrows::admission::{Budget, DialRate, Permit};
-use narrows::engine::{BackendId, ClientId, Effect, Engine, Question, Reply, Rules, Setup, Shared};
+use narrows::engine::{
+    BackendId, ClientId, Effect, Engine, Reply, Rules, Setup, Shared, WorkerQuery,
+};
 use narrows::topology::Topology;
 
 use super::actor::Actor;
@@ -43,7 +45,7 @@ pub struct Conn {
 pub enum Letter {
     Commands,
     PlaceWanted,
-    Question(usize, u64, Question),
+    WorkerQuery(usize, u64, WorkerQuery),
     Answer(u64, Reply),
 }
 
@@ -355,7 +357,7 @@ impl World {
                 Effect::Ask(ticket, question) => {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
                         let due = self.now + self.chance.micros(3000);
-                        let mail = Letter::Question(w, ticket, question.clone());
+                        let mail = Letter::WorkerQuery(w, ticket, question.clone());
                         if self.calm || self.chance.hits(90) {
                             self.mail.push((due, other, mail));
                         }
@@ -408,7 +410,7 @@ impl World {
             || (actor.users && !settings.handshake_timeout.is_zero())
             || (actor.setting.user > 0 && self.server.users.changes > 0)
             || settings.output_subscriber_bytes_max < 1 << 20
-            || (actor.is_in_bracket() && !settings.idle_in_transaction.is_zero())
+            || (actor.is_in_transaction() && !settings.idle_in_transaction.is_zero())
             || self.lost_at >= actor.waits_since
             || settings.output_bytes_max < 1 << 20
             || settings.memory_bytes_max < 1 << 20

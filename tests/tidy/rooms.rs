@@ -18,7 +18,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("src/engine/auth/login_checks.rs", "Auth"),
     ("src/engine/leases/mod.rs", "Leases"),
     ("src/engine/waits/mod.rs", "Waits"),
-    ("src/engine/fanout/gathers.rs", "Fanout"),
+    ("src/engine/fanout/questions.rs", "Fanout"),
 ];
 
 /// Adds what a part's file says of another part, or of the engine.

@@ -72,7 +72,7 @@ fn what_is_pipelined_behind_a_login_runs_as_that_user() {
 
 /// Whoever goes back to nobody may send no more than nobody may.
 #[test]
-fn a_huge_request_behind_a_reset_is_that_of_a_stranger() {
+fn a_huge_request_behind_a_reset_is_that_of_an_unauthenticated_client() {
     for flavor in Flavor::installed() {
         let server = server_with_users(flavor);
         let narrows = passthrough(&server, "");

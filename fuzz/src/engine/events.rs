@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use narrows::engine::{Accepted, AnswerTo, BackendId, Mail, Question, Reply};
+use narrows::engine::{Accepted, AnswerTo, BackendId, Mail, Reply, WorkerQuery};
 
 use super::actor::{Actor, TAG_BEGIN};
 use super::rules;
@@ -27,7 +27,7 @@ impl World {
             2..8 => self.ask(u)?,
             8..10 => self.send(u)?,
             10 => self.leave(u)?,
-            11 => self.feed(u)?,
+            11 => self.push_stream(u)?,
             12..16 => self.end_dial(u)?,
             16..22 => self.serve(u)?,
             22 => self.lie(u)?,
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// A client reads, or stops reading.
-    fn feed(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+    fn push_stream(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         if let Some(at) = self.some_actor(u)? {
             let actor = &mut self.actors[at];
             actor.appetite = *u.choose(&[0, 1, 100, 3000, usize::MAX])?;
@@ -370,7 +370,7 @@ impl World {
             + census.leases
             + census.uploads
             + census.buffered_bytes
-            + census.gathers;
+            + census.fan_outs;
         assert_eq!(left, 0, "something is left: {census:?}");
         assert_eq!(census.backends, self.conns.len());
         self.engine.mail(Mail::CloseBackends, self.now);
@@ -425,11 +425,11 @@ fn some_bytes(u: &mut Unstructured<'_>) -> Result<usize> {
 }
 
 /// What the other worker answers.
-fn reply_to(question: &Question) -> Reply {
+fn reply_to(question: &WorkerQuery) -> Reply {
     match question {
-        Question::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
-        Question::Kill(_) | Question::Unblock(..) => Reply::Killed(1),
-        Question::Figures => Reply::Figures(Box::default()),
-        Question::Each(questions) => Reply::Each(questions.iter().map(reply_to).collect()),
+        WorkerQuery::List(_) => Reply::List(vec![(900, b"id=900 addr=x\n".to_vec())]),
+        WorkerQuery::Kill(_) | WorkerQuery::Unblock(..) => Reply::Killed(1),
+        WorkerQuery::Figures => Reply::Figures(Box::default()),
+        WorkerQuery::Each(questions) => Reply::Each(questions.iter().map(reply_to).collect()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    BackendId, ClientId, Effect, Engine, Identity, Question, Rules, Setup, Shared,
+    BackendId, ClientId, Effect, Engine, Identity, Rules, Setup, Shared, WorkerQuery,
 };
 use narrows::topology::Topology;
 
@@ -36,7 +36,7 @@ pub struct World {
     pub conns: BTreeMap<BackendId, Conn>,
     pub actors: Vec<Actor>,
     /// Questions to the other worker.
-    pub questions: VecDeque<(u64, Question)>,
+    pub questions: VecDeque<(u64, WorkerQuery)>,
     /// The server's `COMMAND` is asked for.
     pub commands_asked: bool,
     /// Connections that are closed: late news of them find nothing.

@@ -1,7 +1,7 @@
 //! How a row is written: a short builder that runs at compile time, so that one line says
 //! everything about one command and a line that is missing something does not compile.
 
-use crate::command::class::{Bracket, Local, Pin, Route};
+use crate::command::class::{Local, Pin, Route, TransactionVerb};
 use crate::command::flags::Flags;
 use crate::command::keys::KeyRule;
 use crate::command::shape::Shape;
@@ -88,8 +88,8 @@ impl Row {
         self.route(Route::Local(local))
     }
 
-    pub(super) const fn bracket(self, bracket: Bracket) -> Self {
-        self.route(Route::Bracket(bracket))
+    pub(super) const fn transaction(self, transaction: TransactionVerb) -> Self {
+        self.route(Route::Transaction(transaction))
     }
 
     pub(super) const fn pin(self, pin: Pin) -> Self {
@@ -200,9 +200,10 @@ impl Row {
         let apart = match self.route {
             Route::Shared | Route::Info | Route::Blocking | Route::Unpins(_) => false,
             Route::Local(local) => local != Local::Select,
-            Route::Bracket(_) | Route::Subscriber | Route::OwnConnection | Route::Restricted => {
-                true
-            }
+            Route::Transaction(_)
+            | Route::Subscriber
+            | Route::OwnConnection
+            | Route::Restricted => true,
             Route::NotForwarded => !self.name.starts_with("cluster"),
             Route::Pinned(pin) => !matches!(
                 pin,

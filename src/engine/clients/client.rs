@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::admission::Seat;
+use crate::admission::UserQuota;
 use crate::engine::context::Within;
 use crate::engine::key::{BackendId, ContextId, CredentialId};
 use crate::engine::lease::holding::Holding;
 use crate::session::Session;
 use crate::session::client_line::Address;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::head::InputHead;
 use super::hold::Ending;
@@ -28,7 +28,7 @@ pub struct Client {
     /// As whom its commands run on the server.
     pub credential: CredentialId,
     /// Its place among the clients of its user.
-    pub seat: Option<Seat>,
+    pub user_quota: Option<UserQuota>,
     /// Where it comes from.
     pub address: Box<Address>,
     /// Bytes received and not dealt with.
@@ -42,7 +42,7 @@ pub struct Client {
     /// The number of the request whose reply is next.
     pub sequence_due: u32,
     /// The backend that carries what is in flight.
-    pub carrier: BackendId,
+    pub current_backend: BackendId,
     /// What is known of its next request.
     pub head: InputHead,
     /// A backend of its own.
@@ -52,7 +52,7 @@ pub struct Client {
     /// See [`Ending`].
     pub ending: Ending,
     /// Why it ends, if that is not the client's own doing.
-    pub leaving: Option<Leave>,
+    pub leaving: Option<ClientCloseReason>,
     /// It is listed for writing.
     pub dirty: bool,
     /// The runtime does not read it.
@@ -66,7 +66,7 @@ pub struct Client {
     /// When it last sent something, or took something that was sent to it.
     pub active_at: Duration,
     /// When it is next looked at whether it is idle.
-    pub look_at: Option<Duration>,
+    pub idle_timer: Option<Duration>,
     /// Its last command.
     pub last_command: CommandName,
 }
@@ -138,14 +138,14 @@ impl Client {
             session: Session::new(accepted.id, db),
             within,
             credential: CredentialId::default(),
-            seat: None,
+            user_quota: None,
             address: Box::new(accepted.address),
             input: Input::default(),
             out: Outbox::default(),
             in_flight: 0,
             sequence_next: 0,
             sequence_due: 0,
-            carrier: BackendId::default(),
+            current_backend: BackendId::default(),
             head: InputHead::default(),
             lease: Holding::default(),
             stream: None,
@@ -157,7 +157,7 @@ impl Client {
             connected_at: now,
             asked_since: now,
             active_at: now,
-            look_at: None,
+            idle_timer: None,
             last_command: CommandName::default(),
         }
     }

@@ -6,7 +6,7 @@ use crate::engine::effect::Effect;
 use crate::engine::event::{EngineEvent, Gone};
 use crate::engine::key::ClientId;
 use crate::engine::lease::holding::Lease;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::Clients;
 use super::hold::{Ending, Hold};
@@ -19,11 +19,11 @@ impl Clients {
         {
             client.ending = ending;
             // Its next request is not dealt with, so it waits for nothing; an answer that
-            // is being gathered still comes.
+            // is being fanned out still comes.
             let hold = client
                 .head
                 .hold
-                .take_if(|hold| !matches!(hold, Hold::Gather(_)));
+                .take_if(|hold| !matches!(hold, Hold::FanOut(_)));
             let number = client.session.id;
             cx.events
                 .push_back(EngineEvent::ClientWaitsNoMore { id, number, hold });
@@ -33,8 +33,8 @@ impl Clients {
 
     /// Closes a client at once, for this reason.
     #[cold]
-    pub fn close_for(&mut self, cx: &mut Cx, id: ClientId, why: Leave) {
-        self.leaves_for(id, why);
+    pub fn close_for(&mut self, cx: &mut Cx, id: ClientId, why: ClientCloseReason) {
+        self.closes_for(id, why);
         self.close_now(cx, id);
     }
 
@@ -49,8 +49,9 @@ impl Clients {
         let Some(mut client) = self.remove(id) else {
             return;
         };
-        cx.counters.left(client.leaving.unwrap_or(Leave::Client));
-        self.look_no_more(id, &client);
+        cx.counters
+            .left(client.leaving.unwrap_or(ClientCloseReason::Client));
+        self.drop_idle_timer(id, &client);
         let gone = Gone {
             id,
             number: client.session.id,
@@ -81,12 +82,12 @@ impl Clients {
         let answered =
             client.in_flight == 0 && client.stream.is_none() && client.head.hold.is_none();
         // Who is in a transaction may finish it.
-        let open = |lease: &Lease| lease.lent.bracket.is_open();
+        let open = |lease: &Lease| lease.state.transaction.is_open();
         let in_transaction = client.lease.as_ref().is_some_and(open);
         let idle = client.is_quiet() && client.input.is_empty() && !in_transaction;
         match &mut client.ending {
             Ending::No if cx.draining && idle => {
-                client.leaving.get_or_insert(Leave::Drained);
+                client.leaving.get_or_insert(ClientCloseReason::Drained);
                 client.ending = Ending::AfterOutput;
             }
             Ending::No => return,
@@ -140,7 +141,7 @@ impl Clients {
             limit_bytes = limit,
             "client closed: it does not read its replies"
         );
-        self.close_for(cx, id, Leave::OutputLimit);
+        self.close_for(cx, id, ClientCloseReason::OutputLimit);
     }
 
     /// The same of what was put there apart from a reply's way: what is held in all is looked at too.

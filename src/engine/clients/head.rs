@@ -51,12 +51,12 @@ impl InputHead {
     }
 
     /// Whether it has waited as long as it may.
-    pub fn is_overdue(&self) -> bool {
+    pub fn has_queue_timed_out(&self) -> bool {
         self.overdue_bytes > 0
     }
 
     /// It has waited as long as it may, and so has all that stands behind it: `bytes` in all.
-    pub fn becomes_overdue(&mut self, bytes: usize) {
+    pub fn queue_times_out(&mut self, bytes: usize) {
         self.overdue_bytes = bytes.max(1);
     }
 

@@ -2,7 +2,7 @@
 //! for, and how a client's connection comes to its end.
 
 use crate::engine::key::LoginId;
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 
 /// What became of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Outcome {
     /// It waits; its bytes stay.
     Held,
     /// It is a `MULTI`: what follows it is to be looked at.
-    Block,
+    WholeTransaction,
     /// The client's connection has come to its end; nothing more is read.
     Ended,
 }
@@ -47,7 +47,7 @@ pub enum Hold {
     /// is not known yet.
     Commands,
     /// Other workers are being asked, under this number.
-    Gather(u64),
+    FanOut(u64),
 }
 
 /// How a client's connection comes to its end.

@@ -3,8 +3,8 @@
 use crate::engine::cx::Cx;
 use crate::engine::event::EngineEvent;
 use crate::engine::key::ClientId;
-use crate::engine::lease::lent::LeaseFor;
-use crate::telemetry::Leave;
+use crate::engine::lease::state::LeaseFor;
+use crate::telemetry::ClientCloseReason;
 
 use super::hold::{Ending, Hold, Outcome};
 use super::{Client, Clients};
@@ -20,7 +20,7 @@ impl Clients {
     /// What comes behind an `INFO` that is heard waits for its reply.
     pub fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
         match self.get(id).and_then(|client| client.head.hold) {
-            Some(Hold::Gather(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
+            Some(Hold::FanOut(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
             _ => outcome,
         }
     }
@@ -69,7 +69,7 @@ impl Clients {
     }
 
     /// The client's connection ends for this reason, unless it does already for another.
-    pub fn leaves_for(&mut self, id: ClientId, why: Leave) {
+    pub fn closes_for(&mut self, id: ClientId, why: ClientCloseReason) {
         if let Some(client) = self.get_mut(id) {
             client.leaving.get_or_insert(why);
         }

@@ -2,7 +2,7 @@
 //! client is looked at when its time may be over and not before, so ten thousand that are idle
 //! cost nothing until then.
 
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ const HELD_UP_MAX: Duration = Duration::from_secs(60);
 
 impl Clients {
     /// A client has come, or may be told apart by other limits now: it is looked at in time.
-    pub fn look_later(&mut self, cx: &mut Cx, id: ClientId) {
+    pub fn set_idle_timer(&mut self, cx: &mut Cx, id: ClientId) {
         let settings = &cx.rules.settings.clients;
         let Some(client) = self.all.get_mut(id) else {
             return;
         };
-        if let Some(at) = client.look_at.take() {
-            self.looks.remove(&(at, id));
+        if let Some(at) = client.idle_timer.take() {
+            self.idle_timers.remove(&(at, id));
         }
         let Some((at, over)) = client.time_is_over(settings) else {
             return;
@@ -46,23 +46,23 @@ impl Clients {
             _ => at.max(cx.now),
         };
         let at = rounded(at, settings);
-        client.look_at = Some(at);
-        self.looks.insert((at, id));
+        client.idle_timer = Some(at);
+        self.idle_timers.insert((at, id));
         cx.wake_at(at);
     }
 
     /// A client that is gone is not looked at.
-    pub fn look_no_more(&mut self, id: ClientId, client: &Client) {
-        if let Some(at) = client.look_at {
-            self.looks.remove(&(at, id));
+    pub fn drop_idle_timer(&mut self, id: ClientId, client: &Client) {
+        if let Some(at) = client.idle_timer {
+            self.idle_timers.remove(&(at, id));
         }
     }
 
     /// Other limits hold: everybody is looked at by those.
-    pub fn look_anew(&mut self, cx: &mut Cx) {
+    pub fn reset_idle_timers(&mut self, cx: &mut Cx) {
         let ids: Vec<ClientId> = self.keys().collect();
         for id in ids {
-            self.look_later(cx, id);
+            self.set_idle_timer(cx, id);
         }
     }
 
@@ -78,21 +78,21 @@ impl Clients {
 
     /// The next client whose time may be over.
     pub fn next_to_look_at(&mut self, cx: &mut Cx) -> Option<ClientId> {
-        let (at, id) = self.looks.first().copied()?;
+        let (at, id) = self.idle_timers.first().copied()?;
         if at > cx.now {
             cx.wake_at(at);
             return None;
         }
-        self.looks.remove(&(at, id));
+        self.idle_timers.remove(&(at, id));
         if let Some(client) = self.all.get_mut(id) {
-            client.look_at = None;
+            client.idle_timer = None;
         }
         Some(id)
     }
 
     /// How many clients are to be looked at.
-    pub fn looks_len(&self) -> usize {
-        self.looks.len()
+    pub fn idle_timers_len(&self) -> usize {
+        self.idle_timers.len()
     }
 
     /// As in Redis without a word (`clientsCronHandleTimeout`, timeout.c).
@@ -105,12 +105,12 @@ impl Clients {
             Over::Login => {
                 let key = "clients.handshake_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: it has not logged in");
-                Leave::Login
+                ClientCloseReason::Login
             }
             Over::Idle => {
                 let key = "clients.idle_timeout";
                 tracing::debug!(client_id, addr, key, "client closed: idle");
-                Leave::Idle
+                ClientCloseReason::Idle
             }
             Over::HeldUp => {
                 let key = "clients.output_bytes_max";
@@ -120,7 +120,7 @@ impl Clients {
                     key,
                     "client closed: it does not read its replies"
                 );
-                Leave::OutputLimit
+                ClientCloseReason::OutputLimit
             }
         };
         self.close_for(cx, id, why);
@@ -131,8 +131,8 @@ impl Client {
     /// When its time is over if nothing happens, and why.
     fn time_is_over(&self, settings: &ClientSettings) -> Option<(Duration, Over)> {
         let (login, idle) = (settings.handshake_timeout, settings.idle_timeout);
-        let login =
-            (!login.is_zero() && !self.is_in()).then(|| (self.asked_since + login, Over::Login));
+        let login = (!login.is_zero() && !self.is_authenticated())
+            .then(|| (self.asked_since + login, Over::Login));
         let idle = (!idle.is_zero()).then(|| (self.active_at + idle, Over::Idle));
         let held_up = self
             .is_held_up(settings)
@@ -145,11 +145,12 @@ impl Client {
     /// be an element that somebody else will push, nor while it listens to what others say.
     fn may_be_idle(&self) -> bool {
         let waits = self.head.hold.is_some_and(|hold| hold != Hold::Output);
-        let feed = self
+        let push_stream = self
             .lease
             .as_ref()
-            .and_then(|lease| lease.lent.feed.as_ref());
-        let listens = feed.is_some_and(|feed| feed.subscriptions.any() || feed.monitoring);
+            .and_then(|lease| lease.state.push_stream.as_ref());
+        let listens = push_stream
+            .is_some_and(|push_stream| push_stream.subscriptions.any() || push_stream.monitoring);
         self.in_flight == 0 && self.stream.is_none() && !waits && !listens
     }
 }

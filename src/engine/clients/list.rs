@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 use crate::session::ClientView;
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::hold::Hold;
 use super::{Client, Clients};
@@ -27,9 +27,9 @@ pub fn is_blocked(client: &Client) -> bool {
 }
 
 pub fn view(client: &Client, now: Duration) -> ClientView<'_> {
-    let lent = client.lease.as_ref().map(|lease| &lease.lent);
-    let feed = lent.and_then(|lent| lent.feed.as_ref());
-    let executing = lent.and_then(|lent| lent.executing);
+    let lease_state = client.lease.as_ref().map(|lease| &lease.state);
+    let push_stream = lease_state.and_then(|lease_state| lease_state.push_stream.as_ref());
+    let executing = lease_state.and_then(|lease_state| lease_state.executing);
     ClientView {
         session: &client.session,
         address: &client.address,
@@ -43,17 +43,19 @@ pub fn view(client: &Client, now: Duration) -> ClientView<'_> {
         query_bytes: client.input.len(),
         output_bytes: client.out.len(),
         blocked: is_blocked(client),
-        subscriptions: feed.map(|feed| feed.subscriptions).unwrap_or_default(),
-        monitoring: feed.is_some_and(|feed| feed.monitoring),
-        tracking: feed.is_some_and(|feed| feed.tracking),
-        queued: lent.and_then(|lent| {
-            let queued = lent.bracket.queued(client.sequence_next);
-            lent.executing.or(queued)
+        subscriptions: push_stream
+            .map(|push_stream| push_stream.subscriptions)
+            .unwrap_or_default(),
+        monitoring: push_stream.is_some_and(|push_stream| push_stream.monitoring),
+        tracking: push_stream.is_some_and(|push_stream| push_stream.tracking),
+        queued: lease_state.and_then(|lease_state| {
+            let queued = lease_state.transaction.queued(client.sequence_next);
+            lease_state.executing.or(queued)
         }),
         // One that sends no more is not, in Redis: it is served or gone. Nor is one whose end stands
         // behind what it is still to hear, unless that is its own end.
         closing: client.is_ending()
             && (client.in_flight == 0
-                || (executing.is_some() && client.leaving == Some(Leave::Killed))),
+                || (executing.is_some() && client.leaving == Some(ClientCloseReason::Killed))),
     }
 }

@@ -30,7 +30,7 @@ impl Clients {
     }
 
     /// Writes a local reply that depends on the client's protocol.
-    pub fn finish_gather(
+    pub fn finish_fan_out(
         &mut self,
         cx: &mut Cx,
         id: ClientId,
@@ -50,7 +50,7 @@ impl Clients {
     pub fn own_line(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Outcome {
         let mut text = self.client_line(cx, id);
         text.push(b'\n');
-        self.finish_gather(cx, id, spec, |protocol, out| {
+        self.finish_fan_out(cx, id, spec, |protocol, out| {
             write::verbatim(out, &text, protocol);
         })
     }

@@ -10,7 +10,7 @@ pub mod hold;
 mod holds;
 mod idle;
 mod input;
-mod lent;
+mod leased;
 mod list;
 mod local;
 mod outbox;
@@ -58,8 +58,8 @@ pub struct Clients {
     resumed: VecDeque<ClientId>,
     /// Bytes in all inputs and outboxes, and of names.
     buffered_bytes: usize,
-    /// When clients are looked at whether they are idle: each at most once, at its `look_at`.
-    looks: BTreeSet<(Duration, ClientId)>,
+    /// When clients are looked at whether they are idle: each at most once, at its `idle_timer`.
+    idle_timers: BTreeSet<(Duration, ClientId)>,
     /// Those who wait for the end of a pause, and of which one.
     held_up: Vec<ClientId>,
     held_up_in: Option<Paused>,
@@ -244,7 +244,7 @@ impl Clients {
             return;
         };
         self.buffered_bytes += client.out.write(write, &mut self.store);
-        self.mark(id);
+        self.change(id);
     }
 
     /// These bytes go to a client, and where they are many they stay what and where they are.
@@ -257,11 +257,11 @@ impl Clients {
             true => client.out.copy(&bytes, &mut self.store),
             false => client.out.share(bytes, Kept::AsTheyAre, &mut self.store),
         }
-        self.mark(id);
+        self.change(id);
     }
 
     /// Lists a client for writing.
-    pub fn mark(&mut self, id: ClientId) {
+    pub fn change(&mut self, id: ClientId) {
         if let Some(client) = self.all.get_mut(id)
             && !client.dirty
         {

@@ -17,10 +17,10 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Clients {
     /// What a pause will hold up of a transaction: this is sent on its client's own backend.
     pub fn queues(&mut self, id: ClientId, spec: &Spec) {
-        if let Some(lent) = self.lent(id) {
-            lent.queues = match spec.opens_transaction() {
+        if let Some(lease_state) = self.lease_state(id) {
+            lease_state.queues = match spec.opens_transaction() {
                 true => Access::Read,
-                false => lent.queues.max(access_of(spec)),
+                false => lease_state.queues.max(access_of(spec)),
             };
         }
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 use crate::engine::settings::ClientSettings;
-use crate::engine::{Rules, planted};
+use crate::engine::{Rules, fault_injection};
 use crate::resp::{Limits, ProtocolError, Refusal};
-use crate::telemetry::Leave;
+use crate::telemetry::ClientCloseReason;
 
 use super::hold::{Ending, Hold, Outcome};
 use super::{Client, Clients};
@@ -40,7 +40,7 @@ impl Clients {
         };
         client.unread = !may;
         if !may && client.is_held_up(settings) {
-            self.look_later(cx, id);
+            self.set_idle_timer(cx, id);
         }
         may
     }
@@ -61,7 +61,7 @@ impl Clients {
         if let Some(since) = client.head.passed(bytes) {
             cx.counters.waited(cx.now.saturating_sub(since));
         }
-        client.is_in()
+        client.is_authenticated()
     }
 
     /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
@@ -88,7 +88,9 @@ impl Clients {
             Refusal::Protocol(error).write(&mut last_words);
         }
         client.ending = Ending::AfterReplies(last_words.into());
-        client.leaving.get_or_insert(Leave::ProtocolError);
+        client
+            .leaving
+            .get_or_insert(ClientCloseReason::ProtocolError);
         client.head.hold = None;
         self.close_if_done(cx, id);
         Outcome::Ended
@@ -97,8 +99,8 @@ impl Clients {
     /// What of a client may be said of its requests: less before it has logged in
     /// (`authRequired`, networking.c).
     pub fn limits_of(&self, id: ClientId, rules: &Rules) -> Option<Limits> {
-        let is_in = self.get(id).is_none_or(Client::is_in);
-        (!is_in).then(|| Limits {
+        let is_authenticated = self.get(id).is_none_or(Client::is_authenticated);
+        (!is_authenticated).then(|| Limits {
             authenticated: false,
             ..rules.settings.limits.clone()
         })
@@ -118,7 +120,7 @@ impl Client {
             // Nothing but its reading ends it, and it may read only when it has written all.
             Hold::Output => false,
             Hold::Lease(LeaseFor::Upload) => true,
-            _ => !self.is_in() || self.input.announced() > settings.big_request_bytes,
+            _ => !self.is_authenticated() || self.input.announced() > settings.big_request_bytes,
         };
         match self.head.hold.is_some_and(ends_without_it) {
             true => AHEAD_BYTES,
@@ -130,7 +132,7 @@ impl Client {
     pub fn may_send_more(&self, settings: &ClientSettings) -> bool {
         let held = self.input.len() + self.out.len();
         let may = held < AHEAD_BYTES || held < self.ahead_max(settings);
-        may && !planted::stops_reading(self.out.len(), settings)
+        may && !fault_injection::stops_reading(self.out.len(), settings)
     }
 
     /// Whether nothing moves any more unless it reads: it has sent as much ahead as it may.

@@ -1,11 +1,11 @@
 //! Requests that are not carried: what their clients are told, at the requests' turn.
 
 use crate::engine::cx::Cx;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ClientId;
-use crate::engine::lease::lent::LeaseFor;
-use crate::engine::planted::{self, Bug};
+use crate::engine::lease::state::LeaseFor;
 use crate::resp::{NotExecuted, Refusal};
-use crate::telemetry::{Leave, Way};
+use crate::telemetry::{ClientCloseReason, Way};
 
 use super::Clients;
 use super::hold::{Ending, Hold, Outcome};
@@ -43,7 +43,7 @@ impl Clients {
     /// A request was not carried out, and its client has asked for silence: it learns that by the end
     /// of its connection.
     pub fn cannot_be_told(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
-        self.leaves_for(id, Leave::Refused);
+        self.closes_for(id, ClientCloseReason::Refused);
         self.end(cx, id, Ending::AfterReplies(Box::default()));
         Outcome::Ended
     }
@@ -57,9 +57,9 @@ impl Clients {
     pub fn refuse_queued(&mut self, cx: &mut Cx, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
         let outcome = self.refuse(cx, id, refusal);
         if outcome == Outcome::Taken
-            && let Some(lent) = self.lent(id)
+            && let Some(lease_state) = self.lease_state(id)
         {
-            lent.bracket.refused();
+            lease_state.transaction.refused();
         }
         outcome
     }
@@ -73,9 +73,9 @@ impl Clients {
         purpose: LeaseFor,
         outcome: Outcome,
     ) -> Outcome {
-        let goes_on = planted::has(Bug::MultiRefusedGoesOn);
-        if outcome == Outcome::Taken && purpose.opens_a_bracket() && !goes_on {
-            self.leaves_for(id, Leave::Refused);
+        let goes_on = fault_injection::has(Bug::MultiRefusedGoesOn);
+        if outcome == Outcome::Taken && purpose.opens_a_transaction() && !goes_on {
+            self.closes_for(id, ClientCloseReason::Refused);
             self.end(cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }

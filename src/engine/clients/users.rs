@@ -10,7 +10,7 @@ use crate::resp::Refusal;
 use crate::session::client_line::Address;
 use crate::session::{Account, AuthMode, ReplyMode};
 use crate::telemetry::door::TurnedAway;
-use crate::telemetry::{Leave, Way};
+use crate::telemetry::{ClientCloseReason, Way};
 
 use super::hold::{Ending, Outcome};
 use super::{Client, Clients};
@@ -52,13 +52,16 @@ impl Clients {
     }
 
     /// A place among the clients of the user. False: there are too many.
-    pub fn take_seat(&mut self, cx: &Cx, id: ClientId, account: &Account) -> bool {
-        let seat = cx.shared.seats.take(&account.name, account.max_clients);
+    pub fn take_user_quota(&mut self, cx: &Cx, id: ClientId, account: &Account) -> bool {
+        let user_quota = cx
+            .shared
+            .user_quotas
+            .take(&account.name, account.max_clients);
         let Some(client) = self.get_mut(id) else {
             return true;
         };
-        let taken = seat.is_some();
-        client.seat = seat;
+        let taken = user_quota.is_some();
+        client.user_quota = user_quota;
         taken
     }
 
@@ -84,8 +87,8 @@ impl Clients {
     /// would have run nothing either.
     pub fn answer_busy(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Option<Outcome> {
         // Who asks for silence would not hear it, and the server says it as late as it likes.
-        let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
-        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(hears) {
+        let reply_override = |client: &Client| client.session.reply_mode == ReplyMode::On;
+        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(reply_override) {
             return None;
         }
         let reply = cx.shared.busy.says(cx.now)?;
@@ -144,7 +147,7 @@ impl Clients {
             tracing::warn!(user, addr, "max number of clients of this user reached");
         }
         self.reply_with(id, |out| refusal.write(out));
-        self.leaves_for(id, Leave::UserLimit);
+        self.closes_for(id, ClientCloseReason::UserLimit);
         self.end(cx, id, Ending::AfterOutput);
     }
 
@@ -157,7 +160,7 @@ impl Clients {
         let peer = peer.map(|client| client.address.peer());
         tracing::debug!(peer, key, "a client of another machine is turned away");
         self.reply_with(id, |out| refusal.write(out));
-        self.leaves_for(id, Leave::Refused);
+        self.closes_for(id, ClientCloseReason::Refused);
         self.end(cx, id, Ending::AfterOutput);
         Outcome::Ended
     }
@@ -182,7 +185,7 @@ impl Clients {
         matters: bool,
     ) -> Outcome {
         if outcome == Outcome::Taken && matters {
-            self.leaves_for(id, Leave::Refused);
+            self.closes_for(id, ClientCloseReason::Refused);
             self.end(cx, id, Ending::AfterOutput);
             return Outcome::Ended;
         }

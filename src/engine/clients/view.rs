@@ -15,7 +15,7 @@ impl Clients {
         let held = client.has_session_lease();
         let lease = client.lease.as_ref().filter(|_| held);
         Some(View {
-            standing: client.session.standing,
+            standing: client.session.auth_state,
             protocol: client.session.protocol,
             replies_due: client.in_flight > 0,
             lost,
@@ -24,7 +24,7 @@ impl Clients {
                 Some(Paused::Writes) => PausedFor::Writes,
                 Some(Paused::All) => PausedFor::Everything,
             },
-            lease: lease.map(|lease| lease.lent.view(lost)),
+            lease: lease.map(|lease| lease.state.view(lost)),
         })
     }
 }

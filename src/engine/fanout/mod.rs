@@ -1,7 +1,7 @@
 //! Questions to all workers, and what is asked of the server before its turn.
 
-pub mod gather;
-mod gathers;
 pub mod kill;
+pub mod pending;
+mod questions;
 
-pub use self::gathers::Fanout;
+pub use self::questions::Fanout;

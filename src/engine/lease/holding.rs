@@ -2,11 +2,11 @@
 //! takes the place of another, that none is dropped unseen, and that what is open on one is not
 //! forgotten with it.
 
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ContextId};
-use crate::engine::planted::{self, Bug};
-use crate::session::LostBracket;
+use crate::session::LostTransaction;
 
-use super::lent::Lent;
+use super::state::LeaseState;
 
 /// One client's exclusive use of one backend.
 ///
@@ -19,7 +19,7 @@ use super::lent::Lent;
 pub struct Lease {
     backend: BackendId,
     /// What its client has done on it.
-    pub lent: Lent,
+    pub state: LeaseState,
     ended: bool,
 }
 
@@ -40,10 +40,10 @@ impl Lease {
     }
 
     /// Its client has left in the middle: the engine keeps the backend until that has ended.
-    pub fn orphaned(mut self) -> (BackendId, Lent) {
+    pub fn orphaned(mut self) -> (BackendId, LeaseState) {
         self.ended = true;
-        let none = Lent::new(self.lent.purpose, self.lent.since);
-        (self.backend, std::mem::replace(&mut self.lent, none))
+        let none = LeaseState::new(self.state.purpose, self.state.since);
+        (self.backend, std::mem::replace(&mut self.state, none))
     }
 
     /// The backend is to be closed.
@@ -97,13 +97,13 @@ impl Holding {
 
     /// Takes the lease. What is still open on it is `lost` to its client, who is not to forget that
     /// with it.
-    pub fn part(&mut self, lost: &mut LostBracket) -> Option<Lease> {
+    pub fn part(&mut self, lost: &mut LostTransaction) -> Option<Lease> {
         let lease = *self.0.take()?;
-        if planted::has(Bug::LostWatchTaken) && !lease.lent.bracket.is_open() {
+        if fault_injection::has(Bug::LostWatchTaken) && !lease.state.transaction.is_open() {
             lost.over();
         }
-        if !planted::has(Bug::WatchForgotten) {
-            lease.lent.bracket.is_lost_to(lost);
+        if !fault_injection::has(Bug::WatchForgotten) {
+            lease.state.transaction.is_lost_to(lost);
         }
         Some(lease)
     }
@@ -116,10 +116,10 @@ impl Holding {
 
 impl Vacancy<'_> {
     /// The client holds this backend from now on.
-    pub fn fill(self, backend: BackendId, lent: Lent) {
+    pub fn fill(self, backend: BackendId, state: LeaseState) {
         *self.0 = Some(Box::new(Lease {
             backend,
-            lent,
+            state,
             ended: false,
         }));
     }
@@ -142,7 +142,7 @@ impl Clean {
     /// The proof, if it is so: nothing of its client is left on `backend`, which is in `context`, the
     /// client's.
     pub fn prove(lease: &Lease, backend: &impl Lendable, context: ContextId) -> Option<Self> {
-        let clean = backend.is_quiet() && lease.lent.is_clean() && backend.context() == context;
+        let clean = backend.is_quiet() && lease.state.is_clean() && backend.context() == context;
         clean.then_some(Self(()))
     }
 }

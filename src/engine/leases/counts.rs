@@ -1,6 +1,6 @@
 //! How many leases there are, by what they are for.
 
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 
 /// LeaseCounts held, by what they are for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::key::{ClientId, CredentialId};
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 
 /// How many more there may be, by purpose.
 pub type Room = [usize; LeaseFor::ALL.len()];
@@ -301,7 +301,7 @@ mod tests {
             number,
             id,
             Duration::ZERO,
-            LeaseFor::Bracket,
+            LeaseFor::Transaction,
             user,
             last_turn,
         );
@@ -325,7 +325,7 @@ mod tests {
         // What is free then goes to whoever is next.
         line.leaves(1);
         assert_eq!(turns(&mut line, &BRACKETS), [3]);
-        assert_eq!((line.len(), line.of(LeaseFor::Bracket)), (5, 5));
+        assert_eq!((line.len(), line.of(LeaseFor::Transaction)), (5, 5));
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
         for (number, _) in &clients {
             line.becomes(*number, bob, 3);
         }
-        assert_eq!(line.queues[LeaseFor::Bracket as usize].users.len(), 1);
+        assert_eq!(line.queues[LeaseFor::Transaction as usize].users.len(), 1);
         assert_eq!(turns(&mut line, &BRACKETS), [2, 3, 4]);
         for (number, _) in &clients {
             line.leaves(*number);

@@ -2,17 +2,17 @@
 
 use crate::engine::cx::Cx;
 use crate::engine::lease::holding::Lease;
-use crate::engine::lease::lent::{LeaseFor, Lent};
+use crate::engine::lease::state::{LeaseFor, LeaseState};
 
 use super::Leases;
 
 impl Leases {
-    pub fn lease_over(&mut self, cx: &Cx, lent: &Lent) {
-        for reason in lent.reasons() {
-            let seconds = cx.now.saturating_sub(lent.since).as_secs();
+    pub fn lease_over(&mut self, cx: &Cx, lease_state: &LeaseState) {
+        for reason in lease_state.reasons() {
+            let seconds = cx.now.saturating_sub(lease_state.since).as_secs();
             tracing::debug!(reason, seconds, "a client keeps its connection no more");
         }
-        self.place_is_free(cx, lent.purpose);
+        self.place_is_free(cx, lease_state.purpose);
     }
 
     /// Nothing is lent for `purpose` any more in the place of one lease.
@@ -25,7 +25,7 @@ impl Leases {
 
     /// The lease of a backend that was lost is over.
     pub fn lease_lost(&mut self, cx: &Cx, lease: Lease) {
-        self.lease_over(cx, &lease.lent);
+        self.lease_over(cx, &lease.state);
         let _ = lease.broken();
     }
 
@@ -40,13 +40,15 @@ impl Leases {
             // Uploads get half at most.
             LeaseFor::Upload => {
                 let uploads = left((bound / 2).max(1), &[purpose]);
-                uploads.min(self.lease_room(cx, LeaseFor::Bracket))
+                uploads.min(self.lease_room(cx, LeaseFor::Transaction))
             }
-            LeaseFor::Bracket => left(bound, &[purpose, LeaseFor::Upload]),
+            LeaseFor::Transaction => left(bound, &[purpose, LeaseFor::Upload]),
             // Apart from transactions, which they would keep out for as long as they like.
-            LeaseFor::Pin | LeaseFor::Feed => left(bound, &[LeaseFor::Pin, LeaseFor::Feed]),
+            LeaseFor::Pin | LeaseFor::PushStream => {
+                left(bound, &[LeaseFor::Pin, LeaseFor::PushStream])
+            }
             // There is one place for them in the whole process.
-            LeaseFor::Errand => left(1, &[purpose]),
+            LeaseFor::OwnConnection => left(1, &[purpose]),
             LeaseFor::Blocking => left(pool.blocking_bound(), &[purpose]),
         };
         match purpose.term() {

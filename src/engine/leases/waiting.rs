@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::engine::key::{ClientId, CredentialId};
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 
 use super::Leases;
 use super::lease_line::{Room, Turn};

@@ -5,19 +5,19 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::context::{Contexts, Within};
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{ClientId, ContextId, CredentialId, EndpointId, LoginId, PoolKey};
 use crate::engine::lease::holding::Lendable;
-use crate::engine::lease::lent::LeaseFor;
-use crate::engine::planted::{self, Bug};
+use crate::engine::lease::state::LeaseFor;
 use crate::engine::slot::{Access, Receiver, Slot};
 use crate::resp::ReplyScanner;
 
 use super::check::Check;
 use super::cleaning::Cleaning;
 use super::handshake::Handshake;
+use super::latency_sample::LatencySample;
 use super::orphan::Orphan;
 use super::outgoing::Outgoing;
-use super::probe::Probe;
 
 /// What a backend is used for.
 ///
@@ -40,7 +40,7 @@ pub enum Phase {
         /// When it began to serve its context.
         since: Duration,
         /// What it takes now.
-        rotation: Rotation,
+        state: PipeState,
     },
     /// A pipe that gets no further requests; once empty it goes on to what waits for it.
     Draining(Next),
@@ -67,29 +67,29 @@ impl Phase {
     }
 
     /// Whether it takes the place of a lease.
-    pub fn is_lent(&self) -> bool {
+    pub fn is_leased(&self) -> bool {
         matches!(self, Self::Leased(_)) || self.left_by_its_client().is_some()
     }
 }
 
 /// Which requests a pipe takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rotation {
+pub enum PipeState {
     /// All.
     Open,
     /// None until its oldest reply has passed: that is huge, answers a ping after a long
     /// silence, or is that of a read and does not come while the server answers others.
-    Rested,
+    Quarantined,
     /// Those for which no other pipe is to be had: the oldest is a script that takes long.
     Script,
     /// Only such as may write. The oldest one does, and does not move while the server
     /// answers others: somebody has paused writes, and reads must not stand behind them.
-    Writes,
+    WritesOnly,
 }
 
 /// Who waits for a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Want {
+pub enum AcquireRequest {
     /// The clients of a context: a pipe there.
     Pipe(PoolKey),
     /// One client: a lease.
@@ -106,7 +106,7 @@ pub enum Want {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It is set to the context of the one who waits.
-    For(Want),
+    For(AcquireRequest),
     /// It is closed.
     Close,
 }
@@ -127,7 +127,7 @@ pub struct Backend {
     /// It was dialled within the place of the budget that is kept back: it is used once.
     pub kept_back: bool,
     /// Whom it was dialled or drained for, until it reaches them.
-    pub made_for: Option<Want>,
+    pub made_for: Option<AcquireRequest>,
     /// Expected replies, oldest first.
     pub in_flight: VecDeque<Slot>,
     /// Requests: unsent, and sent without a reply yet.
@@ -149,7 +149,7 @@ pub struct Backend {
     /// Its last check.
     pub check: Check,
     /// The request whose time is taken.
-    pub probe: Probe,
+    pub latency_sample: LatencySample,
     /// It is listed for writing.
     pub dirty: bool,
     /// When it is to be retired.
@@ -198,7 +198,7 @@ impl Backend {
             begun: false,
             patient: false,
             check: Check::new(now),
-            probe: Probe::default(),
+            latency_sample: LatencySample::default(),
             dirty: false,
             retire_at: None,
             heard_at: now,
@@ -247,7 +247,8 @@ impl Backend {
     pub fn assert_own(&self, contexts: &Contexts, context: ContextId) {
         let own = contexts.credential(context) == Some(self.credential);
         assert!(
-            own || planted::has(Bug::UserChanged) || planted::has(Bug::LentMovedAsClient),
+            own || fault_injection::has(Bug::UserChanged)
+                || fault_injection::has(Bug::LeaseMovedAsClient),
             "a backend never changes user"
         );
     }
@@ -273,7 +274,7 @@ impl Backend {
     }
 
     /// Registers an expected reply. **Before** the request's bytes are appended.
-    pub fn expect(&mut self, slot: Slot, now: Duration) {
+    pub fn push_slot(&mut self, slot: Slot, now: Duration) {
         if self.in_flight.is_empty() {
             self.heard_at = now;
         }
@@ -283,30 +284,30 @@ impl Backend {
 
     /// Sends a request of narrows' own.
     pub fn send_own(&mut self, receiver: Receiver, request: &[u8], now: Duration) {
-        self.expect(Slot::own(receiver, now, request.len()), now);
+        self.push_slot(Slot::own(receiver, now, request.len()), now);
         self.out.push(request);
     }
 
     /// What it carries is written now: the time of the last request is taken, unless another's is.
     /// Not of one that is lent, which may wait for as long as its client likes.
     pub fn watch(&mut self, now: Duration) {
-        if self.probe.is_idle() && matches!(self.phase, Phase::Pipe { .. }) {
-            self.probe.begin(self.in_flight.len(), now);
+        if self.latency_sample.is_idle() && matches!(self.phase, Phase::Pipe { .. }) {
+            self.latency_sample.begin(self.in_flight.len(), now);
         }
     }
 
     /// What it takes now, if it is a pipe.
-    pub fn rotation(&self) -> Option<Rotation> {
+    pub fn state(&self) -> Option<PipeState> {
         match self.phase {
-            Phase::Pipe { rotation, .. } => Some(rotation),
+            Phase::Pipe { state, .. } => Some(state),
             _ => None,
         }
     }
 
     /// From now on a pipe takes this.
-    pub fn turn_to(&mut self, to: Rotation) {
-        if let Phase::Pipe { rotation, .. } = &mut self.phase {
-            *rotation = to;
+    pub fn turn_to(&mut self, to: PipeState) {
+        if let Phase::Pipe { state, .. } = &mut self.phase {
+            *state = to;
         }
     }
 
@@ -328,10 +329,10 @@ impl Backend {
         in_flight_max: usize,
         bytes_max: usize,
     ) -> bool {
-        let open = match self.rotation() {
-            Some(Rotation::Open | Rotation::Script) => true,
-            Some(Rotation::Writes) => access == Access::Write,
-            Some(Rotation::Rested) | None => false,
+        let open = match self.state() {
+            Some(PipeState::Open | PipeState::Script) => true,
+            Some(PipeState::WritesOnly) => access == Access::Write,
+            Some(PipeState::Quarantined) | None => false,
         };
         open && self.in_flight.len() < in_flight_max
             && (self.in_flight.is_empty() || self.out.unanswered_len() + bytes <= bytes_max)

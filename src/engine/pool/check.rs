@@ -1,8 +1,8 @@
-//! Proof that a backend lives and is in step: a `PING` with a word that no other reply holds.
+//! Proof that a backend lives and is in step: a `PING` with a token that no other reply holds.
 //!
 //! Everything else here rests on one reply for each request. Should a server ever send one too
 //! many or one too few, every later reply would go to the wrong client and nothing in its bytes
-//! would tell. A backend that does not give the word back, in its turn, is closed.
+//! would tell. A backend that does not give the token back, in its turn, is closed.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::resp::write;
 
 /// Errors with which a server in step may answer a `PING` (`processCommand`, server.c): all but
 /// those that only commands on data get. One that does not know the command by this name, or
-/// with a word, cannot be checked.
+/// with a token, cannot be checked.
 const ERRORS: [&[u8]; 8] = [
     b"-ERR unknown command",
     b"-ERR wrong number of arguments for 'ping'",
@@ -30,8 +30,8 @@ const ANSWER_BYTES: usize = 31;
 pub struct Check {
     /// When the last one was sent.
     pub at: Duration,
-    /// The word that is awaited.
-    pub word: Option<u64>,
+    /// The token that is awaited.
+    pub token: Option<u64>,
 }
 
 impl Check {
@@ -39,30 +39,30 @@ impl Check {
     pub fn new(now: Duration) -> Self {
         Self {
             at: now,
-            word: None,
+            token: None,
         }
     }
 
-    /// Whether a reply that came in one piece gives the awaited word. In any place but its own
+    /// Whether a reply that came in one piece gives the awaited token. In any place but its own
     /// that is the server being out of step, and nobody's data.
     #[inline]
     pub fn is_answered_by(&self, reply: &[u8]) -> bool {
         reply.len() == ANSWER_BYTES
             && self
-                .word
-                .is_some_and(|word| reply.get(5..29) == Some(text(word).as_bytes()))
+                .token
+                .is_some_and(|token| reply.get(5..29) == Some(text(token).as_bytes()))
     }
 }
 
-pub fn text(word: u64) -> String {
-    format!("narrows:{word:016x}")
+pub fn text(token: u64) -> String {
+    format!("narrows:{token:016x}")
 }
 
-/// Whether `reply` is one to a `PING` with `word`. A server that is busy, loads or denies it says
+/// Whether `reply` is one to a `PING` with `token`. A server that is busy, loads or denies it says
 /// so, which is a sign of life too.
-pub fn is_answer(reply: &[u8], word: u64) -> bool {
+pub fn is_answer(reply: &[u8], token: u64) -> bool {
     let mut right = Vec::with_capacity(32);
-    write::bulk(&mut right, text(word).as_bytes());
+    write::bulk(&mut right, text(token).as_bytes());
     reply == right || ERRORS.iter().any(|error| reply.starts_with(error))
 }
 

@@ -1,22 +1,26 @@
-//! Checks of a backend: a `PING` with a word that no other reply holds.
+//! Checks of a backend: a `PING` with a token that no other reply holds.
 
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::BackendId;
-use crate::engine::planted::{self, Bug};
 use crate::engine::slot::Receiver;
 use crate::resp::write;
 
 use super::Pool;
-use super::backend::{Backend, Phase, Rotation};
+use super::backend::{Backend, Phase, PipeState};
 use super::check::{Check, is_answer, text};
 
 impl Pool {
-    /// Asks a backend for a sign of life, with a new word.
+    /// Asks a backend for a sign of life, with a new token.
     pub fn ping(&mut self, cx: &mut Cx, id: BackendId) {
         let now = cx.now;
-        if self.backends.get(id).is_none_or(|b| b.check.word.is_some()) {
+        if self
+            .backends
+            .get(id)
+            .is_none_or(|b| b.check.token.is_some())
+        {
             return;
         }
         let request = self.check_request(cx, id);
@@ -26,24 +30,24 @@ impl Pool {
         }
     }
 
-    /// A request with a new word, which the backend is to give back.
+    /// A request with a new token, which the backend is to give back.
     pub fn check_request(&mut self, cx: &mut Cx, id: BackendId) -> Vec<u8> {
-        let word = cx.jitter.bits();
+        let token = cx.jitter.bits();
         if let Some(backend) = self.backends.get_mut(id) {
             backend.check = Check {
                 at: cx.now,
-                word: Some(word),
+                token: Some(token),
             };
         }
         let mut request = Vec::with_capacity(48);
-        write::request(&mut request, &[b"PING", text(word).as_bytes()]);
+        write::request(&mut request, &[b"PING", text(token).as_bytes()]);
         request
     }
 
     /// Whether `reply` is the answer to the last check.
     pub fn is_in_step(&mut self, id: BackendId, reply: &[u8]) -> bool {
-        let word = self.backends.get_mut(id).and_then(|b| b.check.word.take());
-        word.is_some_and(|word| is_answer(reply, word)) || planted::has(Bug::WordIgnored)
+        let token = self.backends.get_mut(id).and_then(|b| b.check.token.take());
+        token.is_some_and(|token| is_answer(reply, token)) || fault_injection::has(Bug::WordIgnored)
     }
 }
 
@@ -54,11 +58,11 @@ impl Backend {
         let shared = matches!(
             self.phase,
             Phase::Pipe {
-                rotation: Rotation::Open,
+                state: PipeState::Open,
                 ..
             }
         );
-        (shared && self.check.word.is_none() && !interval.is_zero())
+        (shared && self.check.token.is_none() && !interval.is_zero())
             .then(|| self.check.at + interval)
     }
 }

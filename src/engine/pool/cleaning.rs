@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::key::ClientId;
-use crate::engine::lease::feed::Feed;
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::push_stream::PushStream;
+use crate::engine::lease::state::LeaseFor;
 use crate::resp::Protocol;
 
 /// See the module.
@@ -16,8 +16,8 @@ pub struct Cleaning {
     pub purpose: LeaseFor,
     /// The connection's.
     pub protocol: Protocol,
-    /// What the server may still send unasked, until it has confirmed that there is an end.
-    pub feed: Option<Box<Feed>>,
+    /// What the server may still send by itself, until it has confirmed that there is an end.
+    pub push_stream: Option<Box<PushStream>>,
     /// In the end it is closed all the same: what else is left on it nothing takes back.
     pub closes: bool,
     /// Whose next request waits for the end.

@@ -6,13 +6,13 @@ use crate::engine::cx::Cx;
 use crate::engine::effect::Effect;
 use crate::engine::event::EngineEvent;
 use crate::engine::key::{BackendId, CredentialId, PoolKey};
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 use crate::engine::slot::Receiver;
 
 use super::Pool;
-use super::backend::{Backend, Next, Phase, Want};
+use super::backend::{AcquireRequest, Backend, Next, Phase};
 use super::idle::is_idle;
-use super::loss::Loss;
+use super::loss::CloseReason;
 
 /// What owed replies for so long and was lost then was most likely given up by stall detection or by
 /// TCP, which take a second or more: a server that closes a connection by itself has just been heard.
@@ -21,7 +21,7 @@ pub const SILENT: Duration = Duration::from_millis(500);
 impl Pool {
     /// Closes a backend. What was expected of it is settled when what is being dealt with is done:
     /// [`Engine::dispatch`].
-    pub fn lose(&mut self, cx: &mut Cx, id: BackendId, loss: Loss) {
+    pub fn close_backend(&mut self, cx: &mut Cx, id: BackendId, loss: CloseReason) {
         let Some(backend) = self.backends.remove(id) else {
             return;
         };
@@ -29,7 +29,7 @@ impl Pool {
         self.weights.touch_if_known(id);
         cx.counters.backend_lost(loss.label(), loss.is_poison());
         let in_flight = backend.in_flight.len();
-        if loss.is_poison() || (loss == Loss::Gone && in_flight > 0) {
+        if loss.is_poison() || (loss == CloseReason::Gone && in_flight > 0) {
             tracing::warn!(cause = loss.label(), detail = ?loss, in_flight, "backend closed");
         } else {
             tracing::debug!(cause = loss.label(), in_flight, "backend closed");
@@ -43,7 +43,7 @@ impl Pool {
 
     /// Closes a backend with which nothing is wrong.
     pub fn retire(&mut self, cx: &mut Cx, id: BackendId) {
-        self.lose(cx, id, Loss::Retired);
+        self.close_backend(cx, id, CloseReason::Retired);
     }
 
     /// Retires a backend that carries nothing; a pipe is drained first.
@@ -58,8 +58,8 @@ impl Pool {
     /// A backend that is lost after it was silent for long though it owed replies: of the idle ones those
     /// of which nothing has been heard since are as likely dead, and what moves on from this one would
     /// wait there for as long again.
-    pub fn doubt_idle(&mut self, cx: &mut Cx, lost: &Backend, loss: Loss) {
-        let may_be_the_server = matches!(loss, Loss::Gone | Loss::Stalled);
+    pub fn doubt_idle(&mut self, cx: &mut Cx, lost: &Backend, loss: CloseReason) {
+        let may_be_the_server = matches!(loss, CloseReason::Gone | CloseReason::Stalled);
         if !may_be_the_server || lost.in_flight.is_empty() || lost.patient {
             return;
         }
@@ -128,7 +128,7 @@ impl Pool {
         };
         backend.phase = Phase::Draining(next);
         backend.made_for = match next {
-            Next::For(want) => Some(want),
+            Next::For(request) => Some(request),
             Next::Close => None,
         };
         let key = backend.pool_key();
@@ -140,7 +140,7 @@ impl Pool {
         if let Some(pool) = self.endpoint.pool_mut(key) {
             pool.pipes.retain(|pipe| *pipe != id);
             if pool.is_waited_for() {
-                self.want(Want::Pipe(key));
+                self.request(AcquireRequest::Pipe(key));
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::session::access::BackendLogin;
 
 /// What the server last said of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum CredentialState {
     /// It has not been used yet.
     Untried,
     /// It was accepted then.
@@ -25,8 +25,8 @@ pub enum Standing {
 pub struct Credential {
     login: BackendLogin,
     kept: Arc<()>,
-    /// See [`Standing`].
-    pub standing: Standing,
+    /// See [`CredentialState`].
+    pub standing: CredentialState,
     /// What its clients may do and how many they may be, once it has been asked for.
     account: Option<Arc<Account>>,
     /// Commands that narrows answers itself and that the server has allowed it, by when.
@@ -76,7 +76,7 @@ impl Credential {
         Self {
             login,
             kept: Arc::default(),
-            standing: Standing::Untried,
+            standing: CredentialState::Untried,
             account: None,
             rights: BTreeMap::new(),
             asked_for_at: 0,
@@ -96,7 +96,7 @@ impl Credential {
 
     /// Whether the server refused it less than `for_how_long` ago.
     pub fn is_refused(&self, now: Duration, for_how_long: Duration) -> bool {
-        matches!(&self.standing, Standing::Refused(_, at) if now.saturating_sub(*at) < for_how_long)
+        matches!(&self.standing, CredentialState::Refused(_, at) if now.saturating_sub(*at) < for_how_long)
     }
 }
 
@@ -160,7 +160,7 @@ impl Credentials {
     /// The server is another one: what the one before has said of its users is not believed.
     pub fn forget_servers_words(&mut self) {
         for known in self.all.values_mut() {
-            known.standing = Standing::Untried;
+            known.standing = CredentialState::Untried;
             known.rights.clear();
             (known.checked_at, known.select_refused_at) = (None, None);
             known.blocks_stay_open = false;
@@ -182,7 +182,7 @@ impl Credentials {
             && known.login != *login
         {
             known.login = login.clone();
-            known.standing = Standing::Untried;
+            known.standing = CredentialState::Untried;
         }
         id
     }
@@ -222,7 +222,7 @@ impl Credentials {
         if known.login.user == login.user {
             if known.login != *login {
                 known.login = login.clone();
-                known.standing = Standing::Untried;
+                known.standing = CredentialState::Untried;
             }
             return None;
         }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::admission::Paused;
 use crate::engine::cx::Cx;
-use crate::engine::planted::{self, Bug};
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::slot::Slot;
 
 use super::Pool;
-use super::backend::{Backend, Phase, Rotation};
+use super::backend::{Backend, Phase, PipeState};
 use super::idle::{Idle, is_idle};
-use super::loss::Loss;
+use super::loss::CloseReason;
 
 /// The earliest of some moments.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Pool {
         if backend.patient {
             return (None, next.at);
         }
-        if !backend.in_flight.is_empty() && !planted::has(Bug::StallMissed) {
+        if !backend.in_flight.is_empty() && !fault_injection::has(Bug::StallMissed) {
             return self.due_while_owing(cx, backend, next);
         }
         if !is_idle(backend) {
@@ -98,7 +98,7 @@ impl Pool {
         if !self.waits_for_script(cx, backend) {
             let at = self.silent_since(cx, backend) + self.stall_limit(cx, backend);
             if at <= now {
-                return (Some(Due::Lose(Loss::Stalled)), None);
+                return (Some(Due::Lose(CloseReason::Stalled)), None);
             }
             next.earliest(at);
         }
@@ -116,25 +116,25 @@ impl Pool {
     /// How long a backend that owes replies may be silent.
     pub fn stall_limit(&self, cx: &Cx, backend: &Backend) -> Duration {
         let settings = &cx.rules.settings.backend;
-        match (self.endpoint.answering, backend.rotation()) {
+        match (self.endpoint.answering, backend.state()) {
             // Somebody has paused writes: that is no death while the server answers others.
             // A connection that is dead is found by TCP, which misses the acknowledgements;
             // the bound is for what neither explains.
-            (true, Some(Rotation::Writes)) => settings.stall_timeout_answering * 10,
+            (true, Some(PipeState::WritesOnly)) => settings.stall_timeout_answering * 10,
             (true, _) => settings.stall_timeout_answering,
             (false, _) => settings.stall_timeout,
         }
     }
 
     /// Since when a backend is being set to its context, or cleaned, and what it is lost to in the end.
-    pub fn own_work(&self, cx: &Cx, backend: &Backend) -> Option<(Duration, Loss)> {
+    pub fn own_work(&self, cx: &Cx, backend: &Backend) -> Option<(Duration, CloseReason)> {
         let timeout = cx.rules.settings.backend.handshake_timeout;
         match &backend.phase {
             Phase::Handshake(handshake) => {
                 let begun = handshake.deadline.saturating_sub(timeout);
-                Some((begun, Loss::HandshakeTimeout))
+                Some((begun, CloseReason::HandshakeTimeout))
             }
-            Phase::Cleaning(cleaning) => Some((cleaning.since, Loss::ClientGone)),
+            Phase::Cleaning(cleaning) => Some((cleaning.since, CloseReason::ClientGone)),
             _ => None,
         }
     }
@@ -158,7 +158,7 @@ impl Pool {
 
 /// What time has brought a backend to.
 pub enum Due {
-    Lose(Loss),
+    Lose(CloseReason),
     Ping,
     Retire,
     /// It stands behind a script.

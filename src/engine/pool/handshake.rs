@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::engine::context::Context;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ContextId;
-use crate::engine::planted::{self, Bug};
 use crate::resp::{Protocol, integer, write};
 use crate::session::access::BackendLogin;
 
@@ -164,7 +164,7 @@ pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
     if from.protocol != to.protocol {
         steps.push(hello(to.protocol));
     }
-    if from.db != to.db && !planted::has(Bug::SelectLeftOut) {
+    if from.db != to.db && !fault_injection::has(Bug::SelectLeftOut) {
         steps.push(select(Step::Select, to.db));
     }
     steps

@@ -1,7 +1,7 @@
 //! What is idle, and how much of that is kept.
 
 use super::Pool;
-use super::backend::{Backend, Phase, Want};
+use super::backend::{AcquireRequest, Backend, Phase};
 use crate::engine::cx::Cx;
 use crate::engine::event::EngineEvent;
 use crate::engine::key::BackendId;
@@ -43,7 +43,10 @@ impl Pool {
         let Some(backend) = self.backends.get(id) else {
             return;
         };
-        let awaited = matches!(backend.made_for, Some(Want::Kill(_) | Want::Lease(_)));
+        let awaited = matches!(
+            backend.made_for,
+            Some(AcquireRequest::Kill(_) | AcquireRequest::Lease(_))
+        );
         if backend.kept_back || awaited {
             return cx.events.push_back(EngineEvent::BackendMade(id));
         }

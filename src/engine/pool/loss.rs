@@ -10,7 +10,7 @@ use super::handshake::{Failure, Hellos};
 
 /// Why a backend was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub enum CloseReason {
     /// Its socket broke or the server closed it.
     Gone,
     /// It could not be dialled.
@@ -52,7 +52,7 @@ pub enum Loss {
     Retired,
 }
 
-impl Loss {
+impl CloseReason {
     /// The label of this cause in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
@@ -127,12 +127,12 @@ impl Pool {
     pub fn close_backends(&mut self, cx: &mut Cx) {
         let ids: Vec<BackendId> = self.backends.keys().collect();
         for id in ids {
-            self.lose(cx, id, Loss::Retired);
+            self.close_backend(cx, id, CloseReason::Retired);
         }
     }
 
     /// What is believed of the server when a backend is lost.
-    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, loss: Loss) {
+    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, loss: CloseReason) {
         self.doubt_idle(cx, backend, loss);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
@@ -143,7 +143,7 @@ impl Pool {
         };
         match loss {
             // A server that is full says so in one line and closes.
-            Loss::Gone => {
+            CloseReason::Gone => {
                 let text = match handshake.failure.take() {
                     Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
                     _ => "the server closed the connection".to_owned(),

@@ -1,6 +1,8 @@
 //! The backends of a worker: who has which, what each owes, and how they come and go. Knows nothing of
 //! clients but their keys.
 
+pub mod acquire_queue;
+pub mod allocation;
 pub mod backend;
 pub mod check;
 pub mod checks;
@@ -12,17 +14,15 @@ pub mod due;
 pub mod endpoint;
 pub mod handshake;
 pub mod idle;
+pub mod latency_sample;
 pub mod loss;
 pub mod orphan;
 pub mod outgoing;
 pub mod pick;
-pub mod probe;
-pub mod provided;
+pub mod reply_batch;
 pub mod rights;
 pub mod room;
-pub mod run;
 pub mod users;
-pub mod wants;
 pub mod weights;
 pub mod writing;
 
@@ -36,11 +36,11 @@ use crate::engine::context::Contexts;
 use crate::engine::cx::Cx;
 use crate::engine::key::{BackendId, ContextId, EndpointId, PoolKey};
 
+use self::acquire_queue::AcquireQueue;
 use self::backend::Backend;
 use self::credential::Credentials;
 use self::endpoint::Endpoint;
-use self::loss::Loss;
-use self::wants::Wants;
+use self::loss::CloseReason;
 use self::weights::Weights;
 
 /// See the module.
@@ -49,7 +49,7 @@ pub struct Pool {
     pub contexts: Contexts,
     /// As whom backends are logged in.
     pub credentials: Credentials,
-    pub wants: Wants,
+    pub acquire_queue: AcquireQueue,
     /// Backends in phase `Spare`, the last one used last.
     pub spares: Vec<BackendId>,
     /// The server that everything goes to.
@@ -75,7 +75,7 @@ impl Pool {
             backends: SlotMap::with_key(),
             contexts: Contexts::default(),
             credentials: Credentials::new(&rules.access.own),
-            wants: Wants::default(),
+            acquire_queue: AcquireQueue::default(),
             spares: Vec::new(),
             endpoint: Endpoint::new(endpoint, backoff),
             dirty_backends: Vec::new(),
@@ -113,12 +113,12 @@ impl Pool {
     pub fn endpoint_replaced(&mut self, cx: &mut Cx, by: EndpointId) {
         let lost: Vec<BackendId> = self.backends.keys().collect();
         for id in lost {
-            self.lose(cx, id, Loss::EndpointReplaced);
+            self.close_backend(cx, id, CloseReason::EndpointReplaced);
         }
         let backend = &cx.rules.settings.backend;
         let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
         let before = std::mem::replace(&mut self.endpoint, Endpoint::new(by, backoff));
-        self.wants.move_on(before.id(), by);
+        self.acquire_queue.move_on(before.id(), by);
         self.endpoint.pools = before.pools.of_successor();
         self.credentials.forget_servers_words();
         cx.wake_at(cx.now);

@@ -1,6 +1,6 @@
 //! The wait of a client that has left.
 
-use crate::engine::lease::lent::LeaseFor;
+use crate::engine::lease::state::LeaseFor;
 
 /// The wait of a client that has left.
 #[derive(Debug, Clone, Copy)]

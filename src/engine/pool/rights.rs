@@ -3,11 +3,11 @@
 use crate::engine::cx::Cx;
 use crate::engine::key::{BackendId, ContextId};
 use crate::engine::lease::holding::Lease;
-use crate::session::Mark;
+use crate::session::StateChange;
 
 use super::Pool;
 use super::backend::Phase;
-use super::loss::Loss;
+use super::loss::CloseReason;
 
 impl Pool {
     /// Its user is not asked again: each refusal would stand in the server's `ACL LOG`.
@@ -24,11 +24,11 @@ impl Pool {
         };
         let credential = self.credentials.get(backend.credential());
         let refused = credential.is_none_or(|credential| credential.may_not_clean);
-        !refused && backend.is_quiet() && lease.lent.is_known()
+        !refused && backend.is_quiet() && lease.state.is_known()
     }
 
     /// The user of a pipe may begin a block and not end it: its blocks travel alone from now on.
-    pub fn blocks_need_leases(&mut self, pipe: BackendId) {
+    pub fn transactions_need_leases(&mut self, pipe: BackendId) {
         let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential()) else {
             return;
         };
@@ -38,7 +38,7 @@ impl Pool {
     }
 
     /// Whether the user of `context` may begin a block and end it, if that is known.
-    pub fn may_begin_block(&self, context: ContextId) -> Option<bool> {
+    pub fn may_begin_transaction(&self, context: ContextId) -> Option<bool> {
         let credential = self.contexts.credential(context);
         let credential = credential.and_then(|id| self.credentials.get(id))?;
         match credential.blocks_stay_open {
@@ -61,19 +61,19 @@ impl Pool {
     }
 
     /// The whole reply to a command that takes something back.
-    pub fn undone(&mut self, cx: &mut Cx, id: BackendId, mark: Mark, reply: &[u8]) {
+    pub fn undone(&mut self, cx: &mut Cx, id: BackendId, change: StateChange, reply: &[u8]) {
         if reply != b"+OK\r\n" {
             if reply.starts_with(b"-NOPERM ") {
                 self.may_not_clean(id);
             }
             // What it should have taken back is still there.
-            return self.lose(cx, id, Loss::ClientGone);
+            return self.close_backend(cx, id, CloseReason::ClientGone);
         }
-        if mark == Mark::TrackingOff
+        if change == StateChange::TrackingOff
             && let Some(Phase::Cleaning(cleaning)) = self.backends.get_mut(id).map(|b| &mut b.phase)
-            && let Some(feed) = &mut cleaning.feed
+            && let Some(push_stream) = &mut cleaning.push_stream
         {
-            feed.tracking = false;
+            push_stream.tracking = false;
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ContextId, PoolKey};
-use crate::engine::lease::lent::LeaseFor;
-use crate::engine::planted::{self, Bug};
+use crate::engine::lease::state::LeaseFor;
 use crate::resp::NotExecuted;
 
 use super::Pool;
-use super::backend::{Backend, Next, Phase, Want};
+use super::backend::{AcquireRequest, Backend, Next, Phase};
 
 /// Slices that a user keeps its turn on a backend while another user waits: the backend is closed
 /// and another one dialled.
@@ -17,17 +17,17 @@ pub const USER_SLICES: u32 = 5;
 
 impl Pool {
     /// Whether a backend is on its way to whoever wants it so.
-    pub fn is_one_made_for(&self, want: Want) -> bool {
+    pub fn is_one_made_for(&self, request: AcquireRequest) -> bool {
         let mut all = self.backends.values();
-        all.any(|backend| backend.made_for == Some(want))
+        all.any(|backend| backend.made_for == Some(request))
     }
 
     /// The budget is spent: an idle backend of another user gives its place, or one that has had
     /// its turn.
-    pub fn make_place(&mut self, cx: &mut Cx, want: Want, context: ContextId) {
+    pub fn make_place(&mut self, cx: &mut Cx, request: AcquireRequest, context: ContextId) {
         match self.quiet_spare(|_| true) {
             Some(spare) => self.retire(cx, spare),
-            None => self.make_room(cx, want, context),
+            None => self.make_room(cx, request, context),
         }
     }
 
@@ -43,9 +43,9 @@ impl Pool {
     }
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
-    /// that are idle or have had their turn, is drained for `want`.
-    pub fn make_room(&mut self, cx: &mut Cx, want: Want, context: ContextId) {
-        if planted::has(Bug::TurnNotGiven) {
+    /// that are idle or have had their turn, is drained for `request`.
+    pub fn make_room(&mut self, cx: &mut Cx, request: AcquireRequest, context: ContextId) {
+        if fault_injection::has(Bug::TurnNotGiven) {
             return;
         }
         let now = cx.now;
@@ -56,7 +56,7 @@ impl Pool {
             let Phase::Pipe { since, .. } = backend.phase else {
                 continue;
             };
-            if backend.context() == context && matches!(want, Want::Pipe(_)) {
+            if backend.context() == context && matches!(request, AcquireRequest::Pipe(_)) {
                 continue;
             }
             let pool = self.endpoint.pool(backend.pool_key());
@@ -82,7 +82,7 @@ impl Pool {
         }
         if let Some((_, id)) = best {
             cx.counters.context_switches += 1;
-            self.drain_pipe(id, Next::For(want));
+            self.drain_pipe(id, Next::For(request));
         } else if let Some(at) = next_turn {
             cx.wake_at(at);
         }
@@ -91,19 +91,21 @@ impl Pool {
     /// Whether a backend that pipes could use may become a lease for `purpose`: plain traffic
     /// goes on beside every lease that may last. With one backend in all they take turns.
     pub fn spares_one(&self, cx: &Cx, purpose: LeaseFor) -> bool {
-        let lent = |b: &Backend| b.phase.is_lent() || matches!(b.made_for, Some(Want::Lease(_)));
-        let free = self.backends.values().filter(|b| !lent(b)).count();
+        let lease_state = |b: &Backend| {
+            b.phase.is_leased() || matches!(b.made_for, Some(AcquireRequest::Lease(_)))
+        };
+        let free = self.backends.values().filter(|b| !lease_state(b)).count();
         let takes_turns = || self.backends.len() == 1 || cx.shared.budget.is_all_lent();
         free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())
     }
 
     /// Puts a want at the end of the queue, unless it stands there.
-    pub fn want(&mut self, want: Want) {
-        self.wants.push(want);
+    pub fn request(&mut self, request: AcquireRequest) {
+        self.acquire_queue.push(request);
     }
 
     /// What a client is told when no backend could be had.
-    pub fn why_not(&self, cx: &Cx) -> NotExecuted<'_> {
+    pub fn unavailable_reason(&self, cx: &Cx) -> NotExecuted<'_> {
         if cx.draining {
             NotExecuted::Draining
         } else if self.endpoint.credentials_refused {
@@ -147,7 +149,9 @@ impl Pool {
     pub fn spare_for(&mut self, cx: &Cx, key: PoolKey) -> Option<BackendId> {
         let fits = |id: &BackendId| {
             let spare = self.backends.get(*id).filter(|spare| spare.is_quiet());
-            spare.is_some_and(|b| self.can_become(cx, b, key) || planted::has(Bug::UserChanged))
+            spare.is_some_and(|b| {
+                self.can_become(cx, b, key) || fault_injection::has(Bug::UserChanged)
+            })
         };
         let at = self.spares.iter().rposition(fits)?;
         Some(self.spares.remove(at))

@@ -7,8 +7,8 @@ use crate::engine::key::{BackendId, ContextId, CredentialId, PoolKey};
 use crate::session::Account;
 
 use super::Pool;
-use super::backend::{Backend, Want};
-use super::credential::{Credential, Standing};
+use super::backend::{AcquireRequest, Backend};
+use super::credential::{Credential, CredentialState};
 
 /// How long it is believed that a user may not `SELECT`.
 pub const SELECT_REFUSED: Duration = Duration::from_secs(60);
@@ -29,19 +29,21 @@ impl Pool {
     }
 
     /// Whether the server has said lately that clients may not go on without a login.
-    pub fn strangers_refused(&self, cx: &Cx) -> bool {
+    pub fn unauthenticated_refused(&self, cx: &Cx) -> bool {
         let known = self.credentials.get(CredentialId::ANONYMOUS);
-        known.is_some_and(|known| known.is_refused(cx.now, STRANGERS_KEPT))
+        known.is_some_and(|known| known.is_refused(cx.now, UNAUTHENTICATED_KEPT))
     }
 
     /// Whether a pipe that was taken out of use to check a login is about to serve again those who
     /// want one: none is dialled meanwhile.
-    pub fn comes_back_soon(&mut self, cx: &mut Cx, want: Want) -> bool {
-        let Want::Pipe(key) = want else {
+    pub fn comes_back_soon(&mut self, cx: &mut Cx, request: AcquireRequest) -> bool {
+        let AcquireRequest::Pipe(key) = request else {
             return false;
         };
         let checks = |b: &Backend| {
-            b.pool_key() == key && matches!(b.made_for, Some(Want::Login(_))) && !b.kept_back
+            b.pool_key() == key
+                && matches!(b.made_for, Some(AcquireRequest::Login(_)))
+                && !b.kept_back
         };
         let Some(backend) = self.backends.values().find(|b| checks(b)) else {
             return false;
@@ -61,9 +63,9 @@ impl Pool {
     /// one that was there before it was logged in. True: that can be had, perhaps.
     pub fn has_no_right_to_select(&mut self, cx: &Cx, id: BackendId, reply: &[u8]) -> bool {
         let now = cx.now;
-        let accepted = |known: &Credential| matches!(known.standing, Standing::Accepted(_));
-        let strangers = self.credentials.get(CredentialId::ANONYMOUS);
-        if !reply.starts_with(b"-NOPERM") || !strangers.is_some_and(accepted) {
+        let accepted = |known: &Credential| matches!(known.standing, CredentialState::Accepted(_));
+        let unauthenticated_clients = self.credentials.get(CredentialId::ANONYMOUS);
+        if !reply.starts_with(b"-NOPERM") || !unauthenticated_clients.is_some_and(accepted) {
             return false;
         }
         let credential = self.backends.get(id).map(|backend| backend.credential());
@@ -120,7 +122,7 @@ impl Pool {
 }
 
 /// How long the server's word on those who have not logged in is believed.
-pub const STRANGERS_KEPT: Duration = Duration::from_secs(10);
+pub const UNAUTHENTICATED_KEPT: Duration = Duration::from_secs(10);
 
 /// How long no connection is dialled with a credential that the server has refused.
 pub const REFUSED_USER: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use crate::engine::cx::Cx;
 use crate::engine::key::BackendId;
 use crate::engine::slot::Receiver;
 use crate::resp::write;
-use crate::session::Mark;
+use crate::session::StateChange;
 
 use super::Pool;
 use super::backend::{Backend, Phase};
@@ -33,19 +33,19 @@ impl Pool {
 
     /// The end of the wait that a client's connection is in, when another ends it: nothing is known
     /// to have arrived anywhere. `None` for waits of another kind.
-    pub fn nothing_acknowledged(&self, carrier: BackendId) -> Option<&'static [u8]> {
-        let slots = &self.backends.get(carrier)?.in_flight;
+    pub fn nothing_acknowledged(&self, current_backend: BackendId) -> Option<&'static [u8]> {
+        let slots = &self.backends.get(current_backend)?.in_flight;
         slots.iter().find_map(|slot| match slot.receiver() {
-            Receiver::Lent(Mark::Wait) => Some(&b":0\r\n"[..]),
-            Receiver::Lent(Mark::WaitAof) => Some(b"*2\r\n:0\r\n:0\r\n"),
+            Receiver::OnLease(StateChange::Wait) => Some(&b":0\r\n"[..]),
+            Receiver::OnLease(StateChange::WaitAof) => Some(b"*2\r\n:0\r\n:0\r\n"),
             _ => None,
         })
     }
 
     /// Whether the reply under way on a backend, to a request with this mark, is one that may be
     /// long, and is no error: it goes on as it comes.
-    pub fn streams(&self, id: BackendId, mark: Mark) -> bool {
-        let streams = |kind| mark.goes_on_as_it_comes(kind);
+    pub fn streams(&self, id: BackendId, change: StateChange) -> bool {
+        let streams = |kind| change.goes_on_as_it_comes(kind);
         // What has begun to be collected is collected to its end.
         self.backends.get(id).is_some_and(|backend| {
             backend.collected.is_empty() && backend.replies.kind().is_some_and(streams)
@@ -56,11 +56,11 @@ impl Pool {
     pub fn count_shared_bytes(&self) -> usize {
         let shared = self.backends.values().filter(|b| b.owner().is_none());
         let bytes = |b: &Backend| {
-            let feed = match &b.phase {
-                Phase::Cleaning(cleaning) => cleaning.feed.as_ref(),
+            let push_stream = match &b.phase {
+                Phase::Cleaning(cleaning) => cleaning.push_stream.as_ref(),
                 _ => None,
             };
-            let held = feed.map_or(0, |feed| feed.held_bytes());
+            let held = push_stream.map_or(0, |push_stream| push_stream.held_bytes());
             b.out.unanswered_len() + b.collected.len() + held
         };
         shared.map(bytes).sum()

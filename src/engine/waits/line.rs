@@ -10,8 +10,8 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::time::Duration;
 
 use crate::engine::effect::AnswerTo;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{ClientId, ContextId, CredentialId};
-use crate::engine::planted::{self, Bug};
 use crate::session::waited_keys::{Family, On};
 
 /// How long after one try the next one is.
@@ -284,7 +284,7 @@ impl Line {
         let spots = spots.into_iter().flatten();
         let first = |spot: &Spot| self.first_of(*spot) == Some(id);
         spots
-            .map(|spot| first(spot) || planted::has(Bug::LineOvertaken))
+            .map(|spot| first(spot) || fault_injection::has(Bug::LineOvertaken))
             .collect()
     }
 

@@ -111,7 +111,7 @@ proptest! {
             match event {
                 Event::Questions(count) => for _ in 0..count {
                     let ticket = asked;
-                    asked += u64::from(inbox.ask(asker(ticket), Question::Figures));
+                    asked += u64::from(inbox.ask(asker(ticket), WorkerQuery::Figures));
                 },
                 Event::Publish => { inbox.publish(); publishes += 1; }
                 Event::Drain => { inbox.drain(); drains += 1; }
@@ -120,7 +120,7 @@ proptest! {
         }
         reader.sleep(&inbox);
         let tickets = reader.taken.iter().filter_map(|message| match message {
-            Message::Question(asker, _) => Some(asker.ticket),
+            Message::WorkerQuery(asker, _) => Some(asker.ticket),
             _ => None,
         });
         prop_assert_eq!(tickets.collect::<Vec<_>>(), (0..asked).collect::<Vec<_>>());
@@ -134,7 +134,7 @@ proptest! {
 fn who_came_before_the_end_is_taken_before_it() {
     let (inbox, mut reader) = (inbox(), Reader::new());
     for ticket in 0..TAKEN_MAX as u64 + 1 {
-        assert!(inbox.ask(asker(ticket), Question::Figures));
+        assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
     }
     inbox.drain();
     reader.take(&inbox);
@@ -146,7 +146,7 @@ fn who_came_before_the_end_is_taken_before_it() {
 #[test]
 fn questions_are_refused_where_too_many_wait_and_taken_again_afterwards() {
     let (inbox, mut reader) = (inbox(), Reader::new());
-    let list = || Question::List(ClientFilter::default());
+    let list = || WorkerQuery::List(ClientFilter::default());
     for ticket in 0..QUESTIONS_MAX as u64 {
         assert!(inbox.ask(asker(ticket), list()));
     }
@@ -188,7 +188,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     inbox.room().unwrap().bring(client());
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
-    assert!(inbox.ask(asker(ticket), Question::Figures));
+    assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
     inbox.health(verdict(false));
     inbox.drain();
     reader.take(&inbox);
@@ -198,7 +198,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     inbox.room().unwrap().bring(client());
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
-    assert!(inbox.ask(asker(ticket), Question::Figures));
+    assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
     let second = inbox.begin();
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
@@ -224,7 +224,7 @@ fn kind(message: &Message) -> &'static str {
     match message {
         Message::Client(_) => "client",
         Message::Dialled(..) => "dialled",
-        Message::Question(..) => "question",
+        Message::WorkerQuery(..) => "question",
         Message::Answer { .. } => "answer",
         Message::Health(_) => "health",
         Message::Drain => "drain",
@@ -246,15 +246,15 @@ fn news_is_the_last_of_its_kind_however_often_it_came() {
 }
 
 /// The proof that the property above finds what it is for.
-#[cfg(feature = "planted")]
+#[cfg(feature = "fault_injection")]
 #[test]
 fn mail_that_is_forgotten_in_the_inbox_is_found() {
-    use crate::admission::planted::plant;
+    use crate::admission::fault_injection::plant;
     let rest = || {
         let (inbox, mut reader) = (inbox(), Reader::new());
         reader.take(&inbox);
         for ticket in 0..TAKEN_MAX as u64 + 1 {
-            assert!(inbox.ask(asker(ticket), Question::Figures));
+            assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
         }
         reader.sleep(&inbox);
         TAKEN_MAX + 1 - reader.taken.len()

@@ -106,10 +106,10 @@ async fn a_thousand_clients_that_come_at_once_and_say_nothing_are_all_taken() {
     drop(clients);
 }
 
-#[cfg(feature = "planted")]
+#[cfg(feature = "fault_injection")]
 #[tokio::test]
 async fn a_worker_that_forgets_its_inbox_is_found() {
-    use crate::admission::planted::{Bug, plant};
+    use crate::admission::fault_injection::{Bug, plant};
     let inbox = Inbox::new(&Arc::default());
     let mut worker = worker(&inbox);
     plant(Some(Bug::MailForgotten));

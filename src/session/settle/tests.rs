@@ -2,59 +2,72 @@
 //! that changes shows.
 
 use super::*;
-use crate::session::bracket::Filled;
 use crate::session::tests::{compare, every};
+use crate::session::transaction::Filled;
 
-fn every_mark() -> Vec<Mark> {
+fn every_change() -> Vec<StateChange> {
     let pins = every!(Pin: Monitor Tracking Caching NoTouch ImportSource Himport ReadOnly ReadWrite
         Asking UnknownClientSubcommand UnknownConnectionCommand UnknownPubsubCommand
         UnknownTransactionCommand UnreviewedCommand UnknownCommand);
-    let mut marks = vec![
-        Mark::Watch,
-        Mark::Unwatch,
-        Mark::Multi,
-        Mark::Exec,
-        Mark::ExecFilled,
-        Mark::Discard,
-        Mark::Abort,
-        Mark::AbortUnwatched,
-        Mark::Switch,
-        Mark::Subscribe,
-        Mark::Monitor,
-        Mark::TrackingOn,
-        Mark::TrackingOff,
-        Mark::Wait,
-        Mark::WaitAof,
-        Mark::Pause,
-        Mark::HimportsNoMore,
-        Mark::TouchesAgain,
-        Mark::ImportsNoMore,
+    let mut changes = vec![
+        StateChange::Watch,
+        StateChange::Unwatch,
+        StateChange::Multi,
+        StateChange::Exec,
+        StateChange::ExecFilled,
+        StateChange::Discard,
+        StateChange::Abort,
+        StateChange::AbortUnwatched,
+        StateChange::Switch,
+        StateChange::Subscribe,
+        StateChange::Monitor,
+        StateChange::TrackingOn,
+        StateChange::TrackingOff,
+        StateChange::Wait,
+        StateChange::WaitAof,
+        StateChange::Pause,
+        StateChange::HimportsNoMore,
+        StateChange::TouchesAgain,
+        StateChange::ImportsNoMore,
     ];
-    for mark in &marks {
-        match mark {
-            Mark::Watch | Mark::Unwatch | Mark::Multi | Mark::Exec | Mark::ExecFilled => {}
-            Mark::Discard | Mark::Abort | Mark::AbortUnwatched | Mark::Switch => {}
-            Mark::Subscribe | Mark::Monitor | Mark::TrackingOn | Mark::TrackingOff => {}
-            Mark::Wait | Mark::WaitAof | Mark::Pause | Mark::Pin(_) => {}
-            Mark::HimportsNoMore | Mark::TouchesAgain | Mark::ImportsNoMore => {}
+    for change in &changes {
+        match change {
+            StateChange::Watch
+            | StateChange::Unwatch
+            | StateChange::Multi
+            | StateChange::Exec
+            | StateChange::ExecFilled => {}
+            StateChange::Discard
+            | StateChange::Abort
+            | StateChange::AbortUnwatched
+            | StateChange::Switch => {}
+            StateChange::Subscribe
+            | StateChange::Monitor
+            | StateChange::TrackingOn
+            | StateChange::TrackingOff => {}
+            StateChange::Wait | StateChange::WaitAof | StateChange::Pause | StateChange::Pin(_) => {
+            }
+            StateChange::HimportsNoMore
+            | StateChange::TouchesAgain
+            | StateChange::ImportsNoMore => {}
         }
     }
-    marks.extend(pins.map(Mark::Pin));
-    marks
+    changes.extend(pins.map(StateChange::Pin));
+    changes
 }
 
 /// What a client has, and what it has lost.
 #[derive(Default)]
 struct Has {
-    bracket: Bracket,
+    transaction: Transaction,
     pins: Pins,
-    lost: LostBracket,
+    lost: LostTransaction,
 }
 
 impl Has {
     fn settling(&mut self) -> Settling<'_> {
         Settling {
-            bracket: &mut self.bracket,
+            transaction: &mut self.transaction,
             pins: &mut self.pins,
             lost: &mut self.lost,
             protocol: Protocol::Resp2,
@@ -62,9 +75,9 @@ impl Has {
     }
 
     /// The reply to request number `sequence` is `+OK`.
-    fn ok(mut self, mark: Mark, sequence: u32) -> Self {
+    fn ok(mut self, change: StateChange, sequence: u32) -> Self {
         self.settling().settle(MarkedReply {
-            mark,
+            change,
             sequence,
             text: b"+OK\r\n",
         });
@@ -74,14 +87,16 @@ impl Has {
     /// In words, each for itself.
     fn words(&self) -> Vec<String> {
         let words = [
-            ("watching", self.bracket.is_watching()),
-            ("queueing", self.bracket.is_queueing()),
-            ("places", self.bracket.is_to_be_filled()),
-            ("in doubt", self.bracket.is_in_doubt()),
-            ("refused to open", self.bracket.was_refused()),
+            ("watching", self.transaction.is_watching()),
+            ("queueing", self.transaction.is_queueing()),
+            ("places", self.transaction.is_to_be_filled()),
+            ("in doubt", self.transaction.is_in_doubt()),
+            ("refused to open", self.transaction.was_refused()),
             (
                 "doomed",
-                self.bracket.doom(LostBracket::default()).is_some(),
+                self.transaction
+                    .abort_reason(LostTransaction::default())
+                    .is_some(),
             ),
             ("lost watch", self.lost.watch()),
             ("lost transaction", self.lost.multi()),
@@ -99,37 +114,39 @@ type State = (&'static str, fn() -> Has);
 fn states() -> [State; 9] {
     [
         ("nothing is open", Has::default),
-        ("watching", || Has::default().ok(Mark::Watch, 1)),
-        ("in MULTI", || Has::default().ok(Mark::Multi, 1)),
+        ("watching", || Has::default().ok(StateChange::Watch, 1)),
+        ("in MULTI", || Has::default().ok(StateChange::Multi, 1)),
         ("watching, in MULTI", || {
-            Has::default().ok(Mark::Watch, 0).ok(Mark::Multi, 1)
+            Has::default()
+                .ok(StateChange::Watch, 0)
+                .ok(StateChange::Multi, 1)
         }),
         ("in MULTI, something refused", || {
-            let mut has = Has::default().ok(Mark::Multi, 1);
-            has.bracket.refused();
+            let mut has = Has::default().ok(StateChange::Multi, 1);
+            has.transaction.refused();
             has
         }),
         ("in MULTI, with places", || {
-            let mut has = Has::default().ok(Mark::Multi, 1);
-            has.bracket.fill(2, Filled::Local(Box::default()));
-            has.bracket.fill(4, Filled::Select(3));
+            let mut has = Has::default().ok(StateChange::Multi, 1);
+            has.transaction.fill(2, Filled::Local(Box::default()));
+            has.transaction.fill(4, Filled::Select(3));
             has
         }),
         ("a watch was lost", || {
             let mut has = Has::default();
-            let watching = Has::default().ok(Mark::Watch, 1);
-            watching.bracket.is_lost_to(&mut has.lost);
+            let watching = Has::default().ok(StateChange::Watch, 1);
+            watching.transaction.is_lost_to(&mut has.lost);
             has
         }),
         ("a watch was lost, in MULTI", || {
             let mut has = Has::default();
-            let watching = Has::default().ok(Mark::Watch, 0);
-            watching.bracket.is_lost_to(&mut has.lost);
-            has.ok(Mark::Multi, 1)
+            let watching = Has::default().ok(StateChange::Watch, 0);
+            watching.transaction.is_lost_to(&mut has.lost);
+            has.ok(StateChange::Multi, 1)
         }),
         ("pinned", || {
             let pins = [Pin::ReadOnly, Pin::NoTouch, Pin::ImportSource, Pin::Himport];
-            let pinned = |has: Has, pin| has.ok(Mark::Pin(pin), 1);
+            let pinned = |has: Has, pin| has.ok(StateChange::Pin(pin), 1);
             pins.into_iter().fold(Has::default(), pinned)
         }),
     ]
@@ -162,11 +179,11 @@ fn line(text: &[u8]) -> String {
 }
 
 /// What one reply changes.
-fn settled(mut has: Has, mark: Mark, text: &str) -> String {
+fn settled(mut has: Has, change: StateChange, text: &str) -> String {
     let before = has.words();
     let text = format!("{text}\r\n");
     let effect = has.settling().settle(MarkedReply {
-        mark,
+        change,
         sequence: SEQUENCE,
         text: text.as_bytes(),
     });
@@ -185,16 +202,16 @@ fn settled(mut has: Has, mark: Mark, text: &str) -> String {
         let places: Vec<u32> = places.iter().map(|place| place.at).collect();
         changes.push(format!("fills {places:?} of {queued:?}"));
     }
-    if let Hears::Instead(text) = effect.hears {
+    if let ReplyOverride::Instead(text) = effect.reply_override {
         changes.push(format!("hears {}", line(&text)));
     }
     told(&changes)
 }
 
 /// What it means that there will be no reply.
-fn unanswered(mut has: Has, mark: Mark) -> String {
+fn unanswered(mut has: Has, change: StateChange) -> String {
     let before = has.words();
-    let told_client = match has.settling().unanswered(mark) {
+    let told_client = match has.settling().unanswered(change) {
         Unanswered::Known(text) => format!("known: {}", line(&text)),
         Unanswered::Unknown => "unknown".to_owned(),
         Unanswered::Unclear => "unclear".to_owned(),
@@ -213,15 +230,15 @@ fn told(changes: &[String]) -> String {
 
 #[test]
 fn what_every_reply_changes_in_every_state_is_as_the_table_says() {
-    let marks = every_mark();
-    let names: Vec<String> = marks.iter().map(|mark| format!("{mark:?}")).collect();
+    let changes = every_change();
+    let names: Vec<String> = changes.iter().map(|change| format!("{change:?}")).collect();
     let mut columns = Vec::new();
     for (state, has) in states() {
         for text in REPLIES {
-            let cells = marks.iter().map(|mark| settled(has(), *mark, text));
+            let cells = changes.iter().map(|change| settled(has(), *change, text));
             columns.push((format!("{state}: {text}"), cells.collect()));
         }
-        let cells = marks.iter().map(|mark| unanswered(has(), *mark));
+        let cells = changes.iter().map(|change| unanswered(has(), *change));
         columns.push((format!("{state}: no reply"), cells.collect()));
     }
     let rows: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -231,15 +248,19 @@ fn what_every_reply_changes_in_every_state_is_as_the_table_says() {
 /// A reply that goes on as it comes is settled by its beginning.
 #[test]
 fn a_reply_that_goes_on_as_it_comes_ends_its_transaction_by_its_beginning() {
-    for mark in every_mark() {
-        let has = || Has::default().ok(Mark::Watch, 0).ok(Mark::Multi, 1);
+    for change in every_change() {
+        let has = || {
+            Has::default()
+                .ok(StateChange::Watch, 0)
+                .ok(StateChange::Multi, 1)
+        };
         let kinds = [crate::resp::ReplyKind::Array, crate::resp::ReplyKind::Null];
         for kind in kinds {
-            if mark.goes_on_as_it_comes(kind) {
+            if change.goes_on_as_it_comes(kind) {
                 assert_eq!(
-                    settled(has(), mark, "*"),
-                    settled(has(), mark, "*2"),
-                    "{mark:?}"
+                    settled(has(), change, "*"),
+                    settled(has(), change, "*2"),
+                    "{change:?}"
                 );
             }
         }

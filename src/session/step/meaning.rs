@@ -3,7 +3,7 @@
 use crate::command::Local;
 use crate::resp::Refusal;
 use crate::session::waiting::Waiting;
-use crate::session::{Mark, feed};
+use crate::session::{StateChange, push_stream};
 
 /// What is to be done with a request.
 #[derive(Debug)]
@@ -38,23 +38,23 @@ pub enum Step<'r> {
     /// A `MULTI` by a client that holds nothing: what has come behind it is to be looked at.
     WholeTransaction,
     /// It opens, ends or undoes a transaction on its client's own backend. Where the mark has a
-    /// [doom](Mark::doom) a `DISCARD` is sent in its place.
-    Transact(Mark),
+    /// [abort_reason](StateChange::abort_reason) a `DISCARD` is sent in its place.
+    Transact(StateChange),
     /// It takes a place among what the server has queued, on its client's own backend, and that place
     /// in the reply of `EXEC` does not go to the client as it is.
     Queue(QueueAs),
     /// It is answered from the session.
     Local(Local),
     /// The same behind the end of what its client has on its own backend.
-    Leave(Local),
+    ClientCloseReason(Local),
     /// `SELECT` or `HELLO`: its client's own backend changes together with the session.
     Switch(Local),
     /// It changes subscriptions.
-    Subscribe(feed::Verb),
-    /// It begins or ends something else that the server sends unasked.
-    PushStream(Mark),
+    Subscribe(push_stream::SubscribeVerb),
+    /// It begins or ends something else that the server pushes.
+    PushStream(StateChange),
     /// It may leave state on its client's own backend, or takes that back.
-    Pin(Mark),
+    Pin(StateChange),
     /// Its client has lost a transaction, and this ends it.
     EndLost(LostEnd),
 }
@@ -81,7 +81,7 @@ pub enum ReplyUse {
     /// If it is no error, the server is a master or a replica from now on.
     Role,
     /// It changes the state of its client's own backend.
-    Marked(Mark),
+    Marked(StateChange),
 }
 
 /// What a client needs a backend of its own for.
@@ -93,7 +93,7 @@ pub enum LeaseNeed {
     Waiting,
     /// State that stays on the connection.
     State,
-    /// What the server sends unasked.
+    /// What the server pushes.
     PushStream,
 }
 

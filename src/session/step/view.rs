@@ -2,19 +2,19 @@
 
 use crate::command::Spec;
 use crate::resp::{Args, Protocol, Refusal};
-use crate::session::{Doom, LostBracket, Standing};
+use crate::session::{AbortReason, AuthState, LostTransaction};
 
 /// What there is to know of the session.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     /// Whether its client has to log in.
-    pub standing: Standing,
+    pub standing: AuthState,
     /// The protocol that it is in.
     pub protocol: Protocol,
     /// Replies to earlier requests have not come.
     pub replies_due: bool,
     /// What it has lost of a transaction.
-    pub lost: LostBracket,
+    pub lost: LostTransaction,
     /// What a pause of the server holds up.
     pub paused: PausedFor,
     /// The backend that its client holds for whatever it asks for.
@@ -46,7 +46,7 @@ pub struct OnLease {
     /// An `EXEC` is judged by what such a reply may change.
     pub judges_exec: bool,
     /// An `EXEC` must not run.
-    pub doom: Option<Doom>,
+    pub abort_reason: Option<AbortReason>,
     /// Its reply holds places to be filled.
     pub is_to_be_filled: bool,
     /// Subscriptions are being changed.

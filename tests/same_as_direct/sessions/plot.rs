@@ -152,14 +152,16 @@ impl Author {
                 let length = 2 + self.dice.roll(6);
                 (0..length).map(|_| self.request(client, false)).collect()
             }
-            2 if !self.open[client].multi && !self.open[client].listens => self.block(client),
+            2 if !self.open[client].multi && !self.open[client].listens => {
+                self.whole_transaction(client)
+            }
             _ => vec![self.request(client, true)],
         };
         Turn { client, requests }
     }
 
     /// `MULTI` to `EXEC` in one piece.
-    fn block(&mut self, client: usize) -> Vec<Request> {
+    fn whole_transaction(&mut self, client: usize) -> Vec<Request> {
         let mut requests = vec![self.shaped("MULTI")];
         self.open[client].multi = true;
         for _ in 0..self.dice.roll(6) {

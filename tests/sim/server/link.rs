@@ -6,7 +6,7 @@ use narrows::resp::{Args, Limits, RequestEvent, RequestScanner, write};
 use super::keyspace::Keyspace;
 use super::transactions::{self, Transaction};
 use super::waits::{self, Waiting};
-use super::{Pause, Server, connection, counters, feeds, lists, strings};
+use super::{Pause, Server, connection, counters, lists, push_streams, strings};
 use crate::sim::chance::Chance;
 use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
 use crate::sim::slip::{Asker, Slip};
@@ -111,10 +111,10 @@ impl Link {
             return false;
         }
         self.input.drain(..advance.consumed);
-        if feeds::COMMANDS.contains(&name.as_str()) {
-            feeds::run(self, &name, &args, server, ledger);
+        if push_streams::COMMANDS.contains(&name.as_str()) {
+            push_streams::run(self, &name, &args, server, ledger);
         } else if server.hub.is_restricted(self.id) {
-            feeds::restricted(self, &name, &args, server, ledger);
+            push_streams::restricted(self, &name, &args, server, ledger);
         } else if transactions::COMMANDS.contains(&name.as_str()) {
             let reply = transactions::run(self, &name, &args, server, ledger);
             self.answer(reply, Asker::Client);

@@ -7,10 +7,10 @@
 
 mod connection;
 mod counters;
-mod feeds;
 mod keyspace;
 mod link;
 mod lists;
+mod push_streams;
 mod strings;
 mod transactions;
 mod users;
@@ -40,7 +40,7 @@ pub struct Server {
     pub now: Duration,
     keys: Keyspace,
     pub users: Users,
-    pub hub: feeds::Hub,
+    pub hub: push_streams::Hub,
     connections: u64,
     paused: Option<(Duration, Pause)>,
     refuses_until: Duration,

@@ -1,6 +1,6 @@
 //! A request of every route, and of some more than one, since its arguments matter.
 
-use crate::command::{Bracket as Verb, CommandTable, Local, Lookup, Pin, Route, Spec};
+use crate::command::{CommandTable, Local, Lookup, Pin, Route, Spec, TransactionVerb};
 use crate::resp::write;
 use crate::session::tests::every;
 
@@ -8,7 +8,7 @@ pub fn every_route() -> Vec<Route> {
     let locals = every!(Local: ClientId ClientInfo ClientList ClientKill ClientSetname ClientGetname
         ClientSetinfo ClientReply ClientUnblock ClientNoEvict ClientGetredir ClientTrackinginfo
         ClientCapa ClientHelp Quit Reset Auth Hello Select);
-    let verbs = every!(Verb: Watch Unwatch Multi Exec Discard);
+    let verbs = every!(TransactionVerb: Watch Unwatch Multi Exec Discard);
     let pins = every!(Pin: Monitor Tracking Caching NoTouch ImportSource Himport ReadOnly ReadWrite
         Asking UnknownClientSubcommand UnknownConnectionCommand UnknownPubsubCommand
         UnknownTransactionCommand UnreviewedCommand UnknownCommand);
@@ -23,11 +23,11 @@ pub fn every_route() -> Vec<Route> {
         Route::Restricted,
     ];
     routes.extend(locals.map(Route::Local));
-    routes.extend(verbs.map(Route::Bracket));
+    routes.extend(verbs.map(Route::Transaction));
     routes.extend(pins.map(Route::Pinned));
     for route in &routes {
         match route {
-            Route::Shared | Route::Info | Route::Local(_) | Route::Bracket(_) => {}
+            Route::Shared | Route::Info | Route::Local(_) | Route::Transaction(_) => {}
             Route::Blocking | Route::Subscriber | Route::Pinned(_) | Route::Unpins(_) => {}
             Route::OwnConnection | Route::NotForwarded | Route::Restricted => {}
         }

@@ -2,7 +2,7 @@
 
 use crate::resp::Protocol;
 use crate::session::step::{OnLease, PausedFor, View};
-use crate::session::{Bracket, Doom, LostBracket, Mark, Standing};
+use crate::session::{AbortReason, AuthState, LostTransaction, StateChange, Transaction};
 
 /// What is different about the request than that it just stands there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +23,21 @@ pub struct State {
     pub view: View,
 }
 
-fn lost(marks: &[Mark]) -> LostBracket {
-    let (mut lost, mut bracket) = (LostBracket::default(), Bracket::default());
-    for mark in marks {
-        bracket.settle(&mut lost, *mark, b"+OK\r\n", Protocol::Resp2);
+fn lost(changes: &[StateChange]) -> LostTransaction {
+    let (mut lost, mut transaction) = (LostTransaction::default(), Transaction::default());
+    for change in changes {
+        transaction.settle(&mut lost, *change, b"+OK\r\n", Protocol::Resp2);
     }
-    bracket.is_lost_to(&mut lost);
+    transaction.is_lost_to(&mut lost);
     lost
 }
 
 fn nothing() -> View {
     View {
-        standing: Standing::In,
+        standing: AuthState::Authenticated,
         protocol: Protocol::Resp2,
         replies_due: false,
-        lost: LostBracket::default(),
+        lost: LostTransaction::default(),
         paused: PausedFor::Nothing,
         lease: None,
     }
@@ -49,7 +49,7 @@ const LEASE: OnLease = OnLease {
     queueing: false,
     queues_writes: false,
     judges_exec: false,
-    doom: None,
+    abort_reason: None,
     is_to_be_filled: false,
     changing: false,
     subscribed: false,
@@ -87,14 +87,14 @@ fn without_lease() -> Vec<Group> {
         view
     };
     let due = but(|view| view.replies_due = true);
-    let watch = but(|view| view.lost = lost(&[Mark::Watch]));
-    let multi = but(|view| view.lost = lost(&[Mark::Multi]));
+    let watch = but(|view| view.lost = lost(&[StateChange::Watch]));
+    let multi = but(|view| view.lost = lost(&[StateChange::Multi]));
     let multi_due = View {
         replies_due: true,
         ..multi
     };
-    let stranger = but(|view| view.standing = Standing::Stranger);
-    let unknown = but(|view| view.standing = Standing::Unknown);
+    let unauthenticated = but(|view| view.standing = AuthState::Unauthenticated);
+    let unknown = but(|view| view.standing = AuthState::Unknown);
     let writes = but(|view| view.paused = PausedFor::Writes);
     let everything = but(|view| view.paused = PausedFor::Everything);
     vec![
@@ -103,7 +103,7 @@ fn without_lease() -> Vec<Group> {
         ("has lost a watch", watch, PLAIN),
         ("has lost a transaction", multi, ALL),
         ("has lost a transaction, replies are due", multi_due, PLAIN),
-        ("has to log in", stranger, ALL),
+        ("has to log in", unauthenticated, ALL),
         ("may have to log in", unknown, ALL),
         ("writes are paused", writes, ALL),
         ("everything is paused", everything, ALL),
@@ -190,11 +190,11 @@ fn at_exec() -> Vec<Group> {
         judges_exec: true,
         ..MULTI
     };
-    let doomed = |doom| OnLease {
-        doom: Some(doom),
+    let doomed = |abort_reason| OnLease {
+        abort_reason: Some(abort_reason),
         ..judged
     };
-    let refused = on(doomed(Doom::Refused));
+    let refused = on(doomed(AbortReason::Refused));
     let filled = OnLease {
         is_to_be_filled: true,
         ..judged
@@ -207,7 +207,7 @@ fn at_exec() -> Vec<Group> {
         ("in MULTI, something was refused", refused, ARGUMENTS),
         (
             "in MULTI, a watch was lost",
-            on(doomed(Doom::WatchLost)),
+            on(doomed(AbortReason::WatchLost)),
             PLAIN,
         ),
         ("in MULTI, places are to be filled", on(filled), ARGUMENTS),

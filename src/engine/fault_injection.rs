@@ -1,0 +1,200 @@
+//! What the injected faults of [`crate::admission::fault_injection`] do in the engine, where it is more
+//! than a line. Without the feature `fault_injection` everything here does nothing, or what is right.
+
+use std::time::Duration;
+
+use slotmap::SlotMap;
+
+use crate::command::{Local, Spec};
+use crate::session::push_stream::FrameKind;
+
+use super::clients::Client;
+use super::key::{BackendId, ClientId, ContextId, CredentialId};
+use super::pool::backend::{AcquireRequest, Backend};
+use super::pool::handshake::Step;
+use super::pool::reply_batch::ReplyBatch;
+use super::reach::Blocking;
+use super::settings::ClientSettings;
+use super::slot::{Receiver, Settled, Slot};
+
+pub use crate::admission::fault_injection::{Bug, has};
+
+#[cfg(feature = "fault_injection")]
+pub use crate::admission::fault_injection::plant;
+
+type Backends = SlotMap<BackendId, Backend>;
+
+/// What bugs keep beside the engine.
+#[derive(Default)]
+struct Kept {
+    /// Slots of lost backends.
+    queue: Vec<Settled>,
+    /// Slots of requests that are not registered yet.
+    late: Vec<(BackendId, Settled)>,
+    /// Backends that have been written since.
+    written: Vec<BackendId>,
+}
+
+thread_local! {
+    static KEPT: std::cell::RefCell<Kept> = std::cell::RefCell::default();
+}
+
+/// Another simulation begins on this thread.
+#[cfg(feature = "fault_injection")]
+pub fn forget() {
+    KEPT.take();
+}
+
+/// [`Bug::OrphanDropped`].
+pub(super) fn drop_orphans(backends: &mut Backends, client: ClientId) {
+    if has(Bug::OrphanDropped) {
+        drop_slots(backends, |slot| slot.client() == client);
+    }
+}
+
+/// [`Bug::TimeoutForgotten`].
+pub(super) fn drop_tombstones(backends: &mut Backends) {
+    if has(Bug::TimeoutForgotten) {
+        drop_slots(backends, |slot| slot.receiver() == Receiver::Tombstone);
+    }
+}
+
+fn drop_slots(backends: &mut Backends, is_dropped: impl Fn(&Slot) -> bool) {
+    for backend in backends.values_mut() {
+        for slot in std::mem::take(&mut backend.in_flight) {
+            match is_dropped(&slot) {
+                true => backend.out.reply_came(slot.discard().bytes),
+                false => backend.in_flight.push_back(slot),
+            }
+        }
+    }
+}
+
+/// [`Bug::QueueKept`].
+pub(super) fn keep_queue(backend: &mut Backend) {
+    if !has(Bug::QueueKept) {
+        return;
+    }
+    let slots = backend.in_flight.drain(..);
+    let settled = slots.map(Slot::fail);
+    let clients = settled.filter(|settled| settled.receiver == Receiver::Client);
+    KEPT.with_borrow_mut(|kept| kept.queue.extend(clients));
+}
+
+/// [`Bug::QueueKept`].
+pub(super) fn restore_queue(backend: &mut Backend) {
+    if has(Bug::QueueKept) {
+        let queue = KEPT.with_borrow_mut(|kept| std::mem::take(&mut kept.queue));
+        backend.in_flight.extend(queue.into_iter().map(again));
+    }
+}
+
+fn again(settled: Settled) -> Slot {
+    let Settled {
+        client,
+        sequence,
+        receiver,
+        retry_class,
+        ..
+    } = settled;
+    Slot::new(client, sequence, Duration::ZERO, 0, receiver, retry_class)
+}
+
+/// Registers an expected reply; with [`Bug::SlotAfterWrite`] it is only going to be.
+pub(super) fn push_slot(id: BackendId, backend: &mut Backend, slot: Slot, now: Duration) {
+    if has(Bug::SlotAfterWrite) {
+        KEPT.with_borrow_mut(|kept| kept.late.push((id, slot.discard())));
+    } else {
+        backend.push_slot(slot, now);
+    }
+}
+
+/// [`Bug::ReadingStops`]: whether so much unread stops a client from being read.
+pub(super) fn stops_reading(unread: usize, settings: &ClientSettings) -> bool {
+    has(Bug::ReadingStops) && unread > settings.output_pause_bytes
+}
+
+/// [`Bug::MessageTakesSlot`].
+pub(super) fn kind_of_frame(kind: FrameKind) -> FrameKind {
+    match kind {
+        FrameKind::Message if has(Bug::MessageTakesSlot) => FrameKind::Reply,
+        kind => kind,
+    }
+}
+
+/// As whom a backend is logged in that is lent to `client`.
+pub(super) fn credential_of(backend: &Backend, client: Option<&Client>) -> CredentialId {
+    match client {
+        Some(client) if has(Bug::LeaseMovedAsClient) => client.credential,
+        _ => backend.credential(),
+    }
+}
+
+/// [`Bug::TransactionWithSelect`]: whether it is one.
+pub(super) fn is_select_in_transaction(spec: &Spec) -> bool {
+    has(Bug::TransactionWithSelect) && spec.local() == Some(Local::Select)
+}
+
+/// [`Bug::SlotAfterWrite`].
+pub(super) fn wrote(id: BackendId) {
+    if has(Bug::SlotAfterWrite) {
+        KEPT.with_borrow_mut(|kept| kept.written.push(id));
+    }
+}
+
+/// [`Bug::SlotAfterWrite`].
+pub(super) fn register_slots(backends: &mut Backends, now: Duration) {
+    if !has(Bug::SlotAfterWrite) {
+        return;
+    }
+    KEPT.with_borrow_mut(|kept| {
+        let written = std::mem::take(&mut kept.written);
+        kept.late.retain(|(id, settled)| {
+            let registers = written.contains(id);
+            if registers && let Some(backend) = backends.get_mut(*id) {
+                let Settled { bytes, .. } = *settled;
+                let (client, sequence) = (settled.client, settled.sequence);
+                let slot = Slot::new(
+                    client,
+                    sequence,
+                    now,
+                    bytes,
+                    settled.receiver,
+                    settled.retry_class,
+                );
+                backend.push_slot(slot, now);
+            }
+            !registers
+        });
+    });
+}
+
+/// [`Bug::ExtraSkipped`].
+pub(super) fn skip_extra(batch: &mut ReplyBatch, bytes: &[u8]) {
+    if has(Bug::ExtraSkipped) {
+        (batch.bytes, batch.error) = (bytes.len(), None);
+    }
+}
+
+impl Blocking<'_> {
+    /// [`Bug::SwitchNotAwaited`].
+    pub fn switch_without_waiting(
+        &mut self,
+        id: BackendId,
+        request: AcquireRequest,
+        context: ContextId,
+        steps: Vec<(Step, Vec<u8>)>,
+    ) {
+        let now = self.cx.now;
+        if let Some(backend) = self.pool.backends.get_mut(id) {
+            backend.enter(&mut self.pool.contexts, context);
+            for (_, request) in steps {
+                backend.send_own(Receiver::Tombstone, &request, now);
+            }
+        }
+        self.pool.accepted(context);
+        self.pool.mark_backend(id);
+        let key = self.pool.key_of(context);
+        self.hand_over(id, request, key);
+    }
+}
