@@ -74,7 +74,7 @@ pub enum Bug {
     HangUpMissed,
     /// A wait is ended by closing its connection, whatever is on its way there.
     WaitBroken,
-    /// What follows an own connection goes down its connection, which is in no db.
+    /// What follows a command with a connection of its own goes down that connection, which is in no db.
     OwnConnectionShared,
     /// What a worker leaves in its inbox, since it takes only so much in one turn, wakes nobody.
     MailForgotten,

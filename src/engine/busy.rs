@@ -153,7 +153,7 @@ impl Traffic<'_> {
         if self.cx.shared.busy.says(self.cx.now).is_some() {
             self.go_around_scripts();
         }
-        let mut lanes = Vec::new();
+        let (mut lanes, mut says_nothing) = (Vec::new(), false);
         for (id, backend) in &mut self.pool.backends {
             let silent = self.cx.now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
@@ -162,6 +162,7 @@ impl Traffic<'_> {
                     // A read or a ping: it is this connection that says nothing.
                     tracing::info!("the server answers others: a connection says nothing");
                     backend.turn_to(PipeState::Quarantined);
+                    says_nothing = true;
                 } else {
                     tracing::info!("the server answers others: writes seem to be paused");
                     backend.turn_to(PipeState::WritesOnly);
@@ -171,6 +172,9 @@ impl Traffic<'_> {
         }
         for id in lanes {
             self.ask_elsewhere(id);
+        }
+        if says_nothing {
+            self.pool.ask_unheard(self.cx, PAUSED_AFTER);
         }
     }
 }

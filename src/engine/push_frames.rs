@@ -1,4 +1,4 @@
-//! What a server sends a client by itself, on a backend of that client's own: messages, the lines of
+//! What a server pushes to a client, on a backend of that client's own: messages, the lines of
 //! `MONITOR`, invalidations of tracked keys. They stand between the replies and belong to none.
 //!
 //! ```text
@@ -55,7 +55,7 @@ impl Backend {
 }
 
 impl Engine {
-    /// Bytes of a backend whose client may be sent things by itself.
+    /// Bytes of a backend whose client may be pushed things.
     pub(super) fn push_stream_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
         if let Some(On { push_stream, .. }) = push_stream_on(&mut self.clients, &mut self.pool, id)
             && push_stream.under_way.is_none()
@@ -71,7 +71,7 @@ impl Engine {
     fn push_stream_frames(&mut self, rules: &Rules, id: BackendId, mut rest: &[u8]) {
         while !rest.is_empty() {
             let Some(on) = push_stream_on(&mut self.clients, &mut self.pool, id) else {
-                // It was cleaned just now, or is lost: nothing by itself may come any more.
+                // It was cleaned just now, or is lost: nothing may be pushed any more.
                 return self.replies(id, rules, rest.into());
             };
             let (push_stream, protocol, owes) = (on.push_stream, on.protocol, on.owes);

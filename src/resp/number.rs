@@ -86,8 +86,8 @@ fn short_line(word: [u8; 8], bytes: &[u8]) -> Option<(u64, NonZeroUsize)> {
     let word = u64::from_le_bytes(word);
     // The lowest byte of 0x80 marks the first CR.
     let unlike_cr = word ^ (EACH * u64::from(b'\r'));
-    let change = unlike_cr.wrapping_sub(EACH) & !unlike_cr & (EACH << 7);
-    let digits_bits = change.trailing_zeros() & !7;
+    let mark = unlike_cr.wrapping_sub(EACH) & !unlike_cr & (EACH << 7);
+    let digits_bits = mark.trailing_zeros() & !7;
     if !(8..=48).contains(&digits_bits) {
         return long_line(bytes);
     }

@@ -1,4 +1,4 @@
-//! What a server sends one connection by itself: messages of its subscriptions, `MONITOR`'s lines,
+//! What a server pushes to one connection: messages of its subscriptions, `MONITOR`'s lines,
 //! invalidations of tracked keys. Told apart from replies by their first bytes, and counted, since
 //! a confirmation is the only proof of what a connection is subscribed to. Decides nothing about
 //! backends or clients.
@@ -251,7 +251,7 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
     Some(at + 2)
 }
 
-/// `+1700000000.123456 [0 127.0.0.1:50000] "GET" "k"`: the time, a blank and a transaction
+/// `+1700000000.123456 [0 127.0.0.1:50000] "GET" "k"`: the time, a blank and a bracket
 /// (`replicationFeedMonitors`, replication.c). No other line of the server's own begins so.
 fn is_monitor_line(bytes: &[u8]) -> Option<bool> {
     let mut dots = 0;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum ServerAddress {
     /// Host name or address, and port.
     Tcp {
-        /// Name or address, without transactions.
+        /// Name or address, without brackets.
         host: String,
         /// TCP port.
         port: u16,

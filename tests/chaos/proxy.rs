@@ -56,7 +56,7 @@ pub(crate) enum Fault {
 
 /// What happens once to every connection that is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AbortReason {
+pub(crate) enum Doom {
     /// Both sides end like this.
     Ends(End),
     /// Redis' side is gone, narrows' side stays open and silent.
@@ -69,9 +69,9 @@ pub(crate) enum AbortReason {
 #[derive(Clone, Copy, Debug)]
 struct Orders {
     fault: Fault,
-    /// Links that were born before this have met `abort_reason`.
+    /// Links that were born before this have met `doom`.
     doomed_before: u64,
-    abort_reason: AbortReason,
+    doom: Doom,
     /// Links born before this let go of the side that was left half-open.
     released_before: u64,
     ended: bool,
@@ -94,7 +94,7 @@ impl FaultProxy {
         let (orders, watched) = watch::channel(Orders {
             fault: Fault::None,
             doomed_before: 0,
-            abort_reason: AbortReason::Ends(End::Close),
+            doom: Doom::Ends(End::Close),
             released_before: 0,
             ended: false,
         });
@@ -137,11 +137,11 @@ impl FaultProxy {
     }
 
     /// Now, to every connection that is open.
-    pub(crate) fn strike(&self, abort_reason: AbortReason) {
+    pub(crate) fn strike(&self, doom: Doom) {
         let births = self.births.load(Ordering::SeqCst) as u64;
         self.orders.send_modify(|orders| {
             orders.doomed_before = births;
-            orders.abort_reason = abort_reason;
+            orders.doom = doom;
         });
     }
 

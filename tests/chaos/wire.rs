@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::netns::Namespace;
-use crate::proxy::{AbortReason, End, Fault, FaultProxy, Way};
+use crate::proxy::{Doom, End, Fault, FaultProxy, Way};
 use crate::support::{Child, Conn, Narrows, PATIENCE, RedisServer, wait_for, wait_until};
 
 /// Long enough for what was sent to arrive on a busy machine, if it does.
@@ -57,7 +57,7 @@ fn a_cut_ends_a_connection_at_its_byte() {
 #[test]
 fn a_half_open_connection_is_open_on_one_side_only() {
     let (server, proxy, mut conn) = behind_a_proxy();
-    proxy.strike(AbortReason::ServerGone);
+    proxy.strike(Doom::ServerGone);
     wait_until("the server to see it go", PATIENCE, || {
         server.info_number("connected_clients") == 1
     });
@@ -66,7 +66,7 @@ fn a_half_open_connection_is_open_on_one_side_only() {
     assert_eq!(proxy.open(), 1);
     let mut second = Conn::connect(&proxy.address().to_string());
     second.expect(&["PING"], "+PONG\r\n");
-    proxy.strike(AbortReason::ClientGone);
+    proxy.strike(Doom::ClientGone);
     second.expect_closed();
     assert_eq!(server.info_number("connected_clients"), 2);
     proxy.heal();
@@ -135,7 +135,7 @@ fn a_half_open_pipe_that_owes_a_read_is_given_up_and_no_write_waits_behind_it() 
     ]);
     let (mut reader, mut writer) = (narrows.connect(), narrows.connect());
     writer.expect(&["SET", "key", "value"], "+OK\r\n");
-    proxy.strike(AbortReason::ServerGone);
+    proxy.strike(Doom::ServerGone);
     let begin = Instant::now();
     reader.send_command(&["GET", "key"]);
     // The health check has a new connection by then, and is answered on it.

@@ -41,7 +41,7 @@ pub(crate) struct Witnesses {
 
 /// What became of what was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum RetryClass {
+enum Fate {
     Done,
     NotRun,
     MayHaveRun,
@@ -50,7 +50,7 @@ enum RetryClass {
 /// Pieces of work by their number, and what became of each.
 #[derive(Default)]
 struct Fates {
-    of: BTreeMap<u64, RetryClass>,
+    of: BTreeMap<u64, Fate>,
     offences: Vec<String>,
 }
 
@@ -164,7 +164,7 @@ impl Client {
     }
 }
 
-impl RetryClass {
+impl Fate {
     /// By the last reply of what was asked.
     fn of(replies: Option<&[Reply]>) -> Self {
         let Some(reply) = replies.and_then(<[Reply]>::last) else {
@@ -184,11 +184,8 @@ impl Fates {
         self.offences.extend(other.offences);
     }
 
-    fn count(&self, retry_class: RetryClass) -> usize {
-        self.of
-            .values()
-            .filter(|found| **found == retry_class)
-            .count()
+    fn count(&self, fate: Fate) -> usize {
+        self.of.values().filter(|found| **found == fate).count()
     }
 
     /// Whether `found` is what these fates allow: all that was done once, what may have run at most
@@ -200,26 +197,20 @@ impl Fates {
         }
         for (number, times) in &times {
             if *times > 1 || !self.may_have_run(*number) {
-                let retry_class = self.of.get(number);
+                let fate = self.of.get(number);
                 offences.push(format!(
-                    "{what}: {number} ({retry_class:?}) is there {times} times"
+                    "{what}: {number} ({fate:?}) is there {times} times"
                 ));
             }
         }
-        let done = self
-            .of
-            .iter()
-            .filter(|(_, retry_class)| **retry_class == RetryClass::Done);
+        let done = self.of.iter().filter(|(_, fate)| **fate == Fate::Done);
         for (number, _) in done.filter(|(number, _)| !times.contains_key(number)) {
             offences.push(format!("{what}: {number} was acknowledged and is lost"));
         }
     }
 
     fn may_have_run(&self, number: u64) -> bool {
-        matches!(
-            self.of.get(&number),
-            Some(RetryClass::Done | RetryClass::MayHaveRun)
-        )
+        matches!(self.of.get(&number), Some(Fate::Done | Fate::MayHaveRun))
     }
 }
 

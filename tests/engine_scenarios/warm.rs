@@ -127,6 +127,31 @@ fn what_is_kept_ready_stays_beside_many_pipes_that_are_used_now_and_then() {
     assert_eq!((desk.permits.len(), desk.closed.len()), (6, 0));
 }
 
+/// A write that went there, were it as dead, would be taken for one that is paused.
+#[test]
+fn what_was_kept_ready_shows_that_it_lives_before_it_takes_over_from_what_says_nothing() {
+    let mut desk = Desk::new(15, |settings| {
+        settings.pool.ping_interval = Duration::ZERO;
+        settings.pool.min_idle_leases = 1;
+    });
+    let (reader, writer) = (desk.client(), desk.client());
+    desk.says(reader, "GET k\r\n");
+    let mut open = Vec::new();
+    open_all(&mut desk, &mut open);
+    let (pipe, ready) = (open[0], open[1]);
+    assert!(desk.written(pipe).contains("GET"));
+    desk.sleeps(SECOND);
+    desk.checks_health(true);
+    desk.turn();
+    let asked = desk.written(ready);
+    assert!(asked.contains("PING"), "{asked}");
+    desk.says(writer, "SET k v\r\n");
+    assert_eq!(desk.written(ready), "");
+    assert_eq!(desk.permits.len(), 3, "another is dialled");
+    desk.answers(pipe, b"$-1\r\n");
+    assert!(desk.written(pipe).contains("SET"), "it was only slow");
+}
+
 /// A read that moves on from a dead connection to one that was kept ready would be lost to that one
 /// too, after as long a silence.
 #[test]

@@ -1,4 +1,4 @@
-//! Conversations in which the server speaks by itself: messages and invalidations. Each ends with
+//! Conversations in which the server pushes: messages and invalidations. Each ends with
 //! nothing subscribed, so that no `PUBLISH` of the next one counts who is just leaving.
 
 /// `raw: ""` sends nothing: it hears what comes next.

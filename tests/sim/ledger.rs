@@ -111,7 +111,7 @@ pub struct Ledger {
     pub places: Places,
     /// What belongs between `MULTI` and `EXEC`.
     pub transactions: Transactions,
-    /// What servers send clients by itself.
+    /// What servers push to clients.
     pub push_streams: Feeds,
     /// Clients that narrows knows to have left, and how many executions there were before.
     pub left: BTreeMap<u32, u64>,

@@ -1,4 +1,4 @@
-//! What servers have sent clients by itself, frame by frame: each client must hear just that, in its
+//! What servers have pushed to clients, frame by frame: each client must hear just that, in its
 //! order, between its replies, and all of it as long as its connection lives.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

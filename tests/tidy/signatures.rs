@@ -98,7 +98,7 @@ fn has_parts(text: &str) -> bool {
     inside.is_some_and(|inside| parts(inside).len() > 1)
 }
 
-/// The parts between the commas that stand in no transactions.
+/// The parts between the commas that stand in no brackets.
 fn parts(list: &str) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let mut depth = 0i32;
@@ -114,7 +114,7 @@ fn parts(list: &str) -> Vec<&str> {
     parts
 }
 
-/// The length of the transactions that `text` begins with, up to their end; 0 if it does not.
+/// The length of the brackets that `text` begins with, up to their end; 0 if it does not.
 fn length_of_group(text: &str) -> usize {
     if !text.starts_with(['(', '<']) {
         return 0;
@@ -129,7 +129,7 @@ fn length_of_group(text: &str) -> usize {
     0
 }
 
-/// By how much a byte of `text` changes how deep one is in transactions.
+/// By how much a byte of `text` changes how deep one is in brackets.
 fn step(text: &str, at: usize, byte: u8) -> i32 {
     match byte {
         b'(' | b'[' | b'{' | b'<' => 1,

@@ -149,7 +149,7 @@ fn blank_test_items(code: &str) -> String {
     let mut shipped = code.to_owned();
     for marker in ["#[cfg(test)]", "#[cfg(all(test", "#[test]"] {
         while let Some(start) = shipped.find(marker) {
-            // The marker's own transactions must not be taken for the item.
+            // The marker's own brackets must not be taken for the item.
             let mut item = start + shipped[start..].find('\n').unwrap_or(0);
             while shipped[item..].trim_start().starts_with("#[") {
                 item += shipped[item..].find(']').unwrap_or(0) + 1;

@@ -44,7 +44,7 @@ impl Clients {
         lease.is_some_and(|lease| lease.state.push_stream.is_some())
     }
 
-    /// Whether the client is sent things by itself: losing its backend loses some of them.
+    /// Whether things are pushed to the client: losing its backend loses some of them.
     pub fn has_live_push_stream(&self, owner: ClientId) -> bool {
         let lease = self.get(owner).and_then(|c| c.lease.as_ref());
         lease.is_some_and(|l| {
@@ -55,7 +55,7 @@ impl Clients {
         })
     }
 
-    /// Whether the client may be sent something by itself in the middle of a reply.
+    /// Whether something may be pushed to the client in the middle of a reply.
     pub fn may_hear_inside(&self, owner: ClientId) -> bool {
         let client = self.get(owner);
         let resp3 = client.is_some_and(|client| client.session.protocol == Protocol::Resp3);

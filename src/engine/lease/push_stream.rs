@@ -56,7 +56,7 @@ impl PushStream {
         !self.due.is_empty()
     }
 
-    /// Whether the server may send something by itself.
+    /// Whether the server may push something.
     pub fn is_live(&self) -> bool {
         let subscribed =
             self.subscriptions.any() && !fault_injection::has(Bug::LeaseWhileSubscribed);

@@ -11,6 +11,7 @@ use crate::resp::write;
 use super::Pool;
 use super::backend::{Backend, Phase, PipeState};
 use super::check::{Check, is_answer, text};
+use super::idle::is_spare;
 
 impl Pool {
     /// Asks a backend for a sign of life, with a new token.
@@ -27,6 +28,22 @@ impl Pool {
         if let Some(backend) = self.backends.get_mut(id) {
             backend.send_own(Receiver::Ping, &request, now);
             self.mark_backend(id);
+        }
+    }
+
+    /// Connections kept ready of which nothing has been heard for so long are asked for a sign of life,
+    /// and are nobody's until it is here: one connection is found to say nothing, and they may be as
+    /// dead. A write that went to one of them would be taken for one that is paused.
+    pub fn ask_unheard(&mut self, cx: &mut Cx, length: Duration) {
+        let unheard = |(_, backend): &(BackendId, &Backend)| {
+            let silent = cx.now.saturating_sub(backend.heard_at) >= length;
+            silent && is_spare(backend) && backend.is_quiet()
+        };
+        let unheard: Vec<BackendId> = (self.backends.iter().filter(unheard))
+            .map(|(id, _)| id)
+            .collect();
+        for id in unheard {
+            self.ping(cx, id);
         }
     }
 

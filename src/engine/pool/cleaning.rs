@@ -16,7 +16,7 @@ pub struct Cleaning {
     pub purpose: LeaseFor,
     /// The connection's.
     pub protocol: Protocol,
-    /// What the server may still send by itself, until it has confirmed that there is an end.
+    /// What the server may still push, until it has confirmed that there is an end.
     pub push_stream: Option<Box<PushStream>>,
     /// In the end it is closed all the same: what else is left on it nothing takes back.
     pub closes: bool,

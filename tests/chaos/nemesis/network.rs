@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Nemesis;
-use crate::proxy::{AbortReason, End, Fault, Way};
+use crate::proxy::{Doom, End, Fault, Way};
 use crate::stage::Stage;
 
 pub(super) const ALL: &[Nemesis] = &[
@@ -28,22 +28,22 @@ pub(super) const ALL: &[Nemesis] = &[
     .ending(heal)
     .blinding(),
     Nemesis::new("half-open-server-gone", 4000, |stage| {
-        stage.proxy.strike(AbortReason::ServerGone);
+        stage.proxy.strike(Doom::ServerGone);
     })
     .ending(heal)
     .blinding(),
     Nemesis::new("half-open-client-gone", 1000, |stage| {
-        stage.proxy.strike(AbortReason::ClientGone);
+        stage.proxy.strike(Doom::ClientGone);
     })
     .ending(heal)
     .blinding(),
     Nemesis::new("resets", 1000, |stage| {
-        stage.proxy.strike(AbortReason::Ends(End::Reset));
+        stage.proxy.strike(Doom::Ends(End::Reset));
     })
     .again_ms(100)
     .ending(heal),
     Nemesis::new("closes", 1000, |stage| {
-        stage.proxy.strike(AbortReason::Ends(End::Close));
+        stage.proxy.strike(Doom::Ends(End::Close));
     })
     .again_ms(100)
     .ending(heal),
@@ -73,7 +73,7 @@ pub(super) const ALL: &[Nemesis] = &[
     .ending(heal),
     Nemesis::new("connections-closed-at-once", 1000, |stage| {
         stage.proxy.set(Fault::CloseNew);
-        stage.proxy.strike(AbortReason::Ends(End::Reset));
+        stage.proxy.strike(Doom::Ends(End::Reset));
     })
     .ending(heal),
 ];

@@ -12,7 +12,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{AbortReason, End, Fault, Orders, Way, reset_on_close};
+use super::{Doom, End, Fault, Orders, Way, reset_on_close};
 
 /// One read. Large enough that the proxy is not what limits a load.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -33,7 +33,7 @@ enum Finish {
     Done,
     /// A cut, or an error of a socket.
     Broken(End),
-    Doomed(AbortReason),
+    Doomed(Doom),
 }
 
 /// Counts narrows' side as open while it exists.
@@ -74,19 +74,17 @@ impl Link {
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let finish = self.pump_both(&client, &server).await;
         match finish {
-            Finish::Done
-            | Finish::Broken(End::Close)
-            | Finish::Doomed(AbortReason::Ends(End::Close)) => {}
-            Finish::Broken(End::Reset) | Finish::Doomed(AbortReason::Ends(End::Reset)) => {
+            Finish::Done | Finish::Broken(End::Close) | Finish::Doomed(Doom::Ends(End::Close)) => {}
+            Finish::Broken(End::Reset) | Finish::Doomed(Doom::Ends(End::Reset)) => {
                 reset_on_close(&client);
                 reset_on_close(&server);
             }
-            Finish::Doomed(AbortReason::ServerGone) => {
+            Finish::Doomed(Doom::ServerGone) => {
                 reset_on_close(&server);
                 drop(server);
                 self.stay_silent(&client).await;
             }
-            Finish::Doomed(AbortReason::ClientGone) => {
+            Finish::Doomed(Doom::ClientGone) => {
                 reset_on_close(&client);
                 drop(client);
                 drop(open);
@@ -104,7 +102,7 @@ impl Link {
         };
         tokio::select! {
             biased;
-            abort_reason = self.doomed() => Finish::Doomed(abort_reason),
+            doom = self.doomed() => Finish::Doomed(doom),
             pumped = both => match pumped {
                 Ok(_) => Finish::Done,
                 Err(end) => Finish::Broken(end),
@@ -169,12 +167,12 @@ impl Link {
     }
 
     /// Comes back when this link is struck, or when the proxy ends.
-    async fn doomed(&self) -> AbortReason {
+    async fn doomed(&self) -> Doom {
         let mut watched = self.watched.clone();
         let struck = watched.wait_for(|orders| orders.ended || self.birth < orders.doomed_before);
         match struck.await {
-            Ok(orders) if !orders.ended => orders.abort_reason,
-            _ => AbortReason::Ends(End::Close),
+            Ok(orders) if !orders.ended => orders.doom,
+            _ => Doom::Ends(End::Close),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Client, Fates, PACE, RetryClass, ended, number};
+use super::{Client, Fate, Fates, PACE, ended, number};
 use crate::support::Value;
 
 const CHANNEL: &str = "witness:news";
@@ -61,7 +61,7 @@ impl Work {
 
 impl Heard {
     fn judge(&self, fates: &Fates, offences: &mut Vec<String>) {
-        let is_done = |number: &&u64| fates.of.get(*number) == Some(&RetryClass::Done);
+        let is_done = |number: &&u64| fates.of.get(*number) == Some(&Fate::Done);
         let done: Vec<u64> = self.messages.iter().filter(is_done).copied().collect();
         if let Some(pair) = done.windows(2).find(|pair| pair[0] >= pair[1]) {
             offences.push(format!("news: {} was heard before {}", pair[0], pair[1]));
@@ -73,7 +73,7 @@ impl Heard {
         let missing = fates
             .of
             .range(self.before + 1..until.max(self.before + 1))
-            .filter(|(_, retry_class)| **retry_class == RetryClass::Done)
+            .filter(|(_, fate)| **fate == Fate::Done)
             .find(|(number, _)| !self.messages.contains(number));
         if let Some((number, _)) = missing {
             offences.push(format!(
@@ -95,7 +95,7 @@ fn publish(mut client: Client, begun: &AtomicU64) -> Fates {
         at += 1;
         begun.store(at, Ordering::SeqCst);
         let replies = client.ask(&[&["PUBLISH", CHANNEL, &at.to_string()]]);
-        fates.of.insert(at, RetryClass::of(replies.as_deref()));
+        fates.of.insert(at, Fate::of(replies.as_deref()));
     }
     fates.offences.extend(client.offence_of_hangs("publish"));
     fates

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use super::{Client, Fates, PACE, RetryClass, ended, number, numbers};
+use super::{Client, Fate, Fates, PACE, ended, number, numbers};
 use crate::support::{Conn, Value};
 
 const QUEUE: &str = "witness:jobs";
@@ -75,7 +75,7 @@ impl Work {
         }
         println!(
             "  jobs: {} pushed, {} popped, {} moved, {} pops unanswered",
-            pushed.count(RetryClass::Done),
+            pushed.count(Fate::Done),
             all.popped.len(),
             moved.len(),
             all.unanswered
@@ -115,11 +115,11 @@ fn push(mut client: Client, level: &Level) -> Fates {
         }
         at += 1;
         let replies = client.ask(&[&["RPUSH", QUEUE, &at.to_string()]]);
-        let retry_class = RetryClass::of(replies.as_deref());
-        if retry_class == RetryClass::Done {
+        let fate = Fate::of(replies.as_deref());
+        if fate == Fate::Done {
             level.pushed.fetch_add(1, Ordering::Relaxed);
         }
-        fates.of.insert(at, retry_class);
+        fates.of.insert(at, fate);
     }
     fates.offences.extend(client.offence_of_hangs("push"));
     fates
@@ -135,9 +135,9 @@ fn take(mut client: Client, level: &Level) -> Taken {
         at += 1;
         let wait = WAITS[at % WAITS.len()];
         let replies = client.ask(&[wait]);
-        let retry_class = RetryClass::of(replies.as_deref());
+        let fate = Fate::of(replies.as_deref());
         let is_pop = wait[0] != "BLMOVE";
-        if retry_class == RetryClass::MayHaveRun && is_pop {
+        if fate == Fate::MayHaveRun && is_pop {
             taken.unanswered += 1;
         }
         let value = replies.map(|replies| replies[0].value());
@@ -152,9 +152,7 @@ fn take(mut client: Client, level: &Level) -> Taken {
                 true => taken.popped.push(job),
                 false => taken.moved.push(job),
             }
-        } else if retry_class == RetryClass::NotRun
-            && value.is_some_and(|value| value != Value::Null)
-        {
+        } else if fate == Fate::NotRun && value.is_some_and(|value| value != Value::Null) {
             // Refused: no place to wait in.
             std::thread::sleep(PACE);
         }

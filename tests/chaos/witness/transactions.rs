@@ -5,7 +5,7 @@
 
 use std::thread::JoinHandle;
 
-use super::{Client, Fates, PACE, RetryClass, ended, number, numbers};
+use super::{Client, Fate, Fates, PACE, ended, number, numbers};
 use crate::support::{Conn, Value};
 
 /// Clients of each kind: enough for check-and-set to meet.
@@ -41,9 +41,9 @@ impl Work {
             }
             println!(
                 "  {name}: {} done, {} not run, {} may have run",
-                fates.count(RetryClass::Done),
-                fates.count(RetryClass::NotRun),
-                fates.count(RetryClass::MayHaveRun)
+                fates.count(Fate::Done),
+                fates.count(Fate::NotRun),
+                fates.count(Fate::MayHaveRun)
             );
             offences.append(&mut fates.offences);
             let list = numbers(direct, &format!("witness:{name}:list"));
@@ -75,7 +75,7 @@ fn blocks(mut client: Client, first: u64) -> Fates {
             &["RPUSH", "witness:blocks:list", &id],
             &["EXEC"],
         ]);
-        fates.of.insert(at, RetryClass::of(replies.as_deref()));
+        fates.of.insert(at, Fate::of(replies.as_deref()));
     }
     fates.offences.extend(client.offence_of_hangs("blocks"));
     fates
@@ -89,8 +89,8 @@ fn sets(mut client: Client, first: u64) -> Fates {
         std::thread::sleep(PACE);
         if client.connected() {
             at += 1;
-            let retry_class = set(&mut client, at).unwrap_or(RetryClass::NotRun);
-            fates.of.insert(at, retry_class);
+            let fate = set(&mut client, at).unwrap_or(Fate::NotRun);
+            fates.of.insert(at, fate);
         }
     }
     fates.offences.extend(client.offence_of_hangs("sets"));
@@ -98,7 +98,7 @@ fn sets(mut client: Client, first: u64) -> Fates {
 }
 
 /// `None`: it did not come to the `EXEC`.
-fn set(client: &mut Client, at: u64) -> Option<RetryClass> {
+fn set(client: &mut Client, at: u64) -> Option<Fate> {
     const COUNT: &str = "witness:sets:count";
     let watched = client.ask(&[&["WATCH", COUNT], &["GET", COUNT]])?;
     if watched[0].is_error() || watched[1].is_error() {
@@ -117,9 +117,9 @@ fn set(client: &mut Client, at: u64) -> Option<RetryClass> {
         return None;
     }
     let replies = client.ask(&[&["EXEC"]]);
-    let retry_class = RetryClass::of(replies.as_deref());
+    let fate = Fate::of(replies.as_deref());
     // Some of it was not queued: nothing of it has run.
     let is_array = |value: Value| matches!(value, Value::Array(items) if items.len() == 2);
     let ran = replies.is_some_and(|replies| is_array(replies[0].value()));
-    (retry_class != RetryClass::Done || ran).then_some(retry_class)
+    (fate != Fate::Done || ran).then_some(fate)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::thread::JoinHandle;
 
-use super::{Client, PACE, RetryClass, ended};
+use super::{Client, Fate, PACE, ended};
 use crate::support::Value;
 
 /// What narrows is told of them: everybody else begins as `default`, without a password.
@@ -70,7 +70,7 @@ fn act(mut client: Client, name: &str, other: &str) -> Vec<String> {
         rounds += 1;
         let value = format!("{name} {rounds}");
         let written = client.ask(&[&["SET", &own, &value]]);
-        holds.written(value, RetryClass::of(written.as_deref()));
+        holds.written(value, Fate::of(written.as_deref()));
         let asked = client.ask(&[&["GET", &own], &["ACL", "WHOAMI"], &["GET", &foreign]]);
         let is_other = |value: &Value| match value {
             Value::Error(text) => text.starts_with("NOPERM "),
@@ -104,13 +104,13 @@ struct Holds {
 }
 
 impl Holds {
-    fn written(&mut self, value: String, retry_class: RetryClass) {
-        match retry_class {
-            RetryClass::Done => self.last = Some(value),
-            RetryClass::MayHaveRun => {
+    fn written(&mut self, value: String, fate: Fate) {
+        match fate {
+            Fate::Done => self.last = Some(value),
+            Fate::MayHaveRun => {
                 self.unknown.insert(value);
             }
-            RetryClass::NotRun => {}
+            Fate::NotRun => {}
         }
     }
 
