@@ -190,3 +190,27 @@ fn of_those_who_hold_something_nobody_is_closed_but_who_holds_too_much() {
     assert_eq!(desk.gone, [hoarder]);
     assert_eq!(desk.hears(other), ":2\r\n");
 }
+
+#[test]
+fn who_is_closed_for_memory_while_it_logs_in_takes_nobody_elses_login_along() {
+    let mut desk = Desk::new(2, |settings| {
+        without_alarms(settings);
+        settings.clients.memory_bytes_max = 40_000;
+    });
+    desk.lets_users_log_in();
+    let (hoarder, other) = (desk.client(), desk.client());
+    desk.says(hoarder, "AUTH user secret\r\n");
+    desk.says(other, "AUTH user secret\r\n");
+    let dials = desk.engine.counters().dials;
+    desk.says(hoarder, &format!("SET k {}\r\n", "v".repeat(50_000)));
+    assert_eq!(desk.gone, [hoarder]);
+    desk.sleeps(Duration::from_millis(100));
+    assert_eq!(
+        desk.engine.counters().dials,
+        dials,
+        "it is still asked about"
+    );
+    assert_eq!(desk.engine.survey().census().logins, 1);
+    assert!(desk.engine.survey().census().totals_agree);
+    assert_eq!(desk.hears(other), "");
+}

@@ -17,19 +17,19 @@ pub struct LoginCheck {
     pub login: Arc<BackendLogin>,
     /// The credential that backends may be logged in with already.
     pub credential: Option<CredentialId>,
-    /// Who wants to know, and since when: whoever comes to a check that is under way may wait as
-    /// long as anybody.
-    waiting: VecDeque<(ClientId, Duration)>,
-    /// Those of them that are gone. The first one is none.
-    gone: BTreeSet<ClientId>,
+    /// Who has wanted to know, and since when: whoever comes to a check that is under way may wait as
+    /// long as anybody. The first one still does.
+    line: VecDeque<(ClientId, Duration)>,
+    /// Those of them that still do. Who is gone may be said to be gone more than once.
+    waiting: BTreeSet<ClientId>,
     since: Duration,
 }
 
 impl LoginCheck {
     /// Who wants to know.
     pub fn waiting(&self) -> impl Iterator<Item = ClientId> {
-        let ids = self.waiting.iter().map(|(id, _)| *id);
-        ids.filter(|id| !self.gone.contains(id))
+        let ids = self.line.iter().map(|(id, _)| *id);
+        ids.filter(|id| self.waiting.contains(id))
     }
 
     /// Bytes of what is to be checked.
@@ -39,23 +39,19 @@ impl LoginCheck {
         texts.map(|text| text.len()).sum()
     }
 
-    /// How many want to know.
-    fn waiting_len(&self) -> usize {
-        self.waiting.len() - self.gone.len()
-    }
-
-    /// The first in line is gone, or may be.
-    fn pass_over_gone(&mut self) {
-        while let Some((id, _)) = self.waiting.front()
-            && self.gone.remove(id)
+    /// Somebody wants to know no more.
+    fn leaves(&mut self, client: ClientId) {
+        self.waiting.remove(&client);
+        while let Some((first, _)) = self.line.front()
+            && !self.waiting.contains(first)
         {
-            self.waiting.pop_front();
+            self.line.pop_front();
         }
     }
 
     /// Since when the first one waits, or since when nobody has.
     fn oldest(&self) -> Duration {
-        self.waiting.front().map_or(self.since, |(_, since)| *since)
+        self.line.front().map_or(self.since, |(_, since)| *since)
     }
 }
 
@@ -124,8 +120,8 @@ impl Auth {
         let check = LoginCheck {
             login: Arc::clone(&login),
             credential,
-            waiting: VecDeque::new(),
-            gone: BTreeSet::new(),
+            line: VecDeque::new(),
+            waiting: BTreeSet::new(),
             since: now,
         };
         self.bytes += check.held_bytes();
@@ -137,34 +133,36 @@ impl Auth {
 
     /// A client waits for it from now on.
     pub fn waits(&mut self, id: LoginId, client: ClientId, now: Duration) {
-        self.change(id, |check| check.waiting.push_back((client, now)));
+        self.change(id, |check| {
+            if check.waiting.insert(client) {
+                check.line.push_back((client, now));
+            }
+        });
     }
 
     /// The client that has waited for it longest waits no more.
     pub fn take_first(&mut self, id: LoginId) -> Option<ClientId> {
-        let (client, _) = self.change(id, |check| {
-            let first = check.waiting.pop_front();
-            check.pass_over_gone();
-            first
-        })??;
-        Some(client)
+        self.change(id, |check| {
+            let (first, _) = *check.line.front()?;
+            check.leaves(first);
+            Some(first)
+        })?
     }
 
     /// A client that waits for it is gone. How many are left.
     pub fn leaves(&mut self, id: LoginId, client: ClientId) -> Option<usize> {
         self.change(id, |check| {
-            check.gone.insert(client);
-            check.pass_over_gone();
-            check.waiting_len()
+            check.leaves(client);
+            check.waiting.len()
         })
     }
 
     fn change<R>(&mut self, id: LoginId, change: impl FnOnce(&mut LoginCheck) -> R) -> Option<R> {
         let check = self.all.get_mut(id)?;
-        let (before, len) = (check.oldest(), check.waiting_len());
+        let (before, len) = (check.oldest(), check.waiting.len());
         let result = change(check);
         let oldest = check.oldest();
-        self.waiting = self.waiting + check.waiting_len() - len;
+        self.waiting = self.waiting + check.waiting.len() - len;
         if oldest != before {
             self.by_age.remove(&(before, id));
             self.by_age.insert((oldest, id));
@@ -180,7 +178,7 @@ impl Auth {
     /// It is over.
     pub fn end(&mut self, id: LoginId) -> Option<LoginCheck> {
         let check = self.all.remove(id)?;
-        self.waiting -= check.waiting_len();
+        self.waiting -= check.waiting.len();
         self.bytes -= check.held_bytes();
         self.by_age.remove(&(check.oldest(), id));
         self.by_login.remove(&check.login);
@@ -247,6 +245,9 @@ mod tests {
         // From the middle, then from the front, past the one that was in the middle.
         assert_eq!(checks.leaves(check, clients[1]), Some(3));
         assert_eq!(checks.oldest(), Some((at(1), check)));
+        // Whoever closes it may have said so before it is gone: nobody else goes with it.
+        assert_eq!(checks.leaves(check, clients[1]), Some(3));
+        assert_eq!(checks.leaves(check, clients[0]), Some(2));
         assert_eq!(checks.leaves(check, clients[0]), Some(2));
         assert_eq!(checks.oldest(), Some((at(3), check)));
         assert!(checks.is_sound());
