@@ -259,9 +259,9 @@ impl Engine {
         }
     }
 
-    /// A connection for an own connection, or one that was dialled to check a login within the place that
-    /// is kept back, has finished its handshake. An own connection has no db: any connection of its client's
-    /// user and protocol does, as they are now, since a reload may have changed the user meanwhile.
+    /// A client's own connection, or one that was dialled to check a login within the place that is kept
+    /// back, has finished its handshake. What goes there needs no db: any connection of its client's user
+    /// and protocol does, as they are now, since a reload may have changed the user meanwhile.
     pub(super) fn run_on_own_connection(&mut self, id: BackendId) {
         let Some(backend) = self.pool.backends.get(id) else {
             return;
@@ -316,17 +316,17 @@ impl Engine {
             |engine| engine.pool.give_back_surplus(&mut engine.cx),
             |engine| engine.blocking().forget_contexts(),
         ];
-        for idle_timer in due {
-            idle_timer(self);
+        for expire in due {
+            expire(self);
             self.dispatch();
         }
-        // Wants set their own alarms again when they are looked at.
+        // Acquire requests set their own alarms again when they are looked at.
         if !self.pool.acquire_queue.is_empty() {
             self.cx.wake_at(now + Duration::from_millis(10));
         }
     }
 
-    /// Serves wants as far as that is possible now.
+    /// Serves acquire requests as far as that is possible now.
     pub(super) fn allocate(&mut self) {
         self.blocking().want_leases();
         self.blocking().hand_over_spares();
@@ -428,7 +428,7 @@ impl Engine {
                 Some((request, Some((key, _)))) if self.pool.becomes(&self.cx, id, key) => {
                     self.blocking().switch(id, request, key.context);
                 }
-                // The want stays, and dials when the place is free.
+                // The request stays, and dials when the place is free.
                 Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),
                 Some((_, None)) => self.pool.make_spare(&mut self.cx, id),
             }

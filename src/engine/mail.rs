@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::topology::Topology;
-
 use crate::session::info::{ClientFigures, ClosedClients};
 use crate::telemetry::ClientCloseReason;
+use crate::topology::Topology;
 
 use super::clients::hold::{Hold, Outcome};
 use super::clients::view;
@@ -43,10 +42,10 @@ pub enum Mail {
 }
 
 /// Longest wait for the server to say whether a wait is ended.
-pub const UNBLOCK_PATIENCE: Duration = Duration::from_secs(10);
+const UNBLOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Longest wait for the other workers.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Another thread tells this one something.

@@ -14,6 +14,7 @@ use super::auth::LoginCheck;
 use super::clients::debtors::Debtors;
 use super::clients::hold::Hold;
 use super::clients::{Client, Clients};
+use super::event::EngineEvent;
 use super::fanout::Fanout;
 use super::fanout::pending::PendingFanOut;
 use super::key::{BackendId, ClientId};
@@ -82,19 +83,27 @@ impl Memory<'_> {
         }
     }
 
-    /// Nothing is held any more for a client that is being closed: whoever makes room looks at that at
-    /// once, long before what it leaves is seen to.
-    fn end_debt(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get(id) else {
-            return;
-        };
-        if let Some(lease) = client.lease.as_ref() {
-            self.pool.weights.touch_if_known(lease.backend());
-        }
-        match client.head.hold {
-            Some(Hold::Login(check)) => self.gate().waits_no_more(check, id),
-            Some(Hold::FanOut(ticket)) => drop(self.fanout.remove(ticket)),
-            _ => {}
+    /// Those who are gone, or wait for nothing any more, hold nothing, long before what they leave is
+    /// seen to. Whoever makes room has to know that: nobody is closed for what they held.
+    fn count_out_gone(&mut self) {
+        let gone = self.cx.events.iter().filter_map(|event| match event {
+            EngineEvent::ClientGone(gone) => {
+                let lease = gone.lease.as_ref().map(|lease| lease.backend());
+                Some((gone.id, gone.hold, lease))
+            }
+            EngineEvent::ClientWaitsNoMore { id, hold, .. } => Some((*id, *hold, None)),
+            _ => None,
+        });
+        let gone: Vec<(ClientId, Option<Hold>, Option<BackendId>)> = gone.collect();
+        for (id, hold, lease) in gone {
+            if let Some(lease) = lease {
+                self.pool.weights.touch_if_known(lease);
+            }
+            match hold {
+                Some(Hold::Login(check)) => self.gate().waits_no_more(check, id),
+                Some(Hold::FanOut(ticket)) => drop(self.fanout.remove(ticket)),
+                _ => {}
+            }
         }
     }
 
@@ -102,8 +111,8 @@ impl Memory<'_> {
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
         let backend = backend.and_then(|id| self.pool.backends.get(id));
-        let lease_state = backend.map_or(0, |backend| bytes_with(self.clients, backend));
-        client.buffered_bytes() + lease_state + self.aside_of(client)
+        let with_backend = backend.map_or(0, |backend| bytes_with(self.clients, backend));
+        client.buffered_bytes() + with_backend + self.aside_of(client)
     }
 
     /// A turn begins: what is with backends is weighed.
@@ -166,6 +175,7 @@ impl Memory<'_> {
     #[cold]
     fn shed(&mut self, limit: usize) {
         loop {
+            self.count_out_gone();
             self.weigh_touched();
             if self.held() <= limit {
                 return;
@@ -181,7 +191,6 @@ impl Memory<'_> {
                 bytes,
                 "client closed: out of memory for buffers"
             );
-            self.end_debt(id);
             self.clients
                 .close_for(self.cx, id, ClientCloseReason::MemoryLimit);
         }

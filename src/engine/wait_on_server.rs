@@ -137,7 +137,10 @@ impl Blocking<'_> {
     /// The client with this `CLIENT ID`, if it waits, and whether it stands in line for that.
     pub fn waiting_client(&self, number: u64) -> Option<(ClientId, bool)> {
         let in_line = self.leases.find(number, LeaseFor::Blocking);
-        if let Some(id) = in_line.or_else(|| self.waits.line().find(number)) {
+        let in_line = in_line.or_else(|| self.waits.line().find(number));
+        // One that has been closed just now stands there until that is seen to.
+        let waits = |id: &ClientId| self.clients.awaited_lease(*id) == Some(LeaseFor::Blocking);
+        if let Some(id) = in_line.filter(waits) {
             return Some((id, true));
         }
         let on_server = self.pool.backends.values().find_map(|backend| {

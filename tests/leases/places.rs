@@ -202,6 +202,27 @@ fn who_reads_from_the_end_of_a_stream_sees_what_is_added_while_it_stands_in_line
     });
 }
 
+/// In one transaction nothing is seen to between the two.
+#[test]
+fn a_client_that_a_transaction_kills_does_not_wait_any_more_for_what_stands_behind() {
+    on_each("", |full| {
+        for blocked in ["BLPOP q 0", "BZPOPMIN z 9"] {
+            let mut waits = full.narrows.connect();
+            let id = waits.call(&["CLIENT", "ID"]).integer().to_string();
+            waits.send(format!("{blocked}\r\n"));
+            let mut asks = full.narrows.connect();
+            wait_until("it stands in line", PATIENCE, || {
+                let info = asks.call(&["INFO", "clients"]).text();
+                info.contains("blocked_clients:2\r\n")
+            });
+            asks.expect(&["MULTI"], "+OK\r\n");
+            asks.expect(&["CLIENT", "KILL", "ID", &id], "+QUEUED\r\n");
+            asks.expect(&["CLIENT", "UNBLOCK", &id], "+QUEUED\r\n");
+            asks.expect(&["EXEC"], "*2\r\n:1\r\n:0\r\n");
+        }
+    });
+}
+
 #[test]
 fn a_wait_in_line_is_ended_by_client_unblock() {
     on_each("", |full| {
