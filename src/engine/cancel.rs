@@ -329,8 +329,9 @@ impl Blocking<'_> {
             .came
             .as_ref()
             .filter(|came| put_back(cancel.takes, &came.reply).is_some());
-        match cancel.owner {
-            Some((owner, why)) => {
+        let owner = cancel.owner;
+        match owner.filter(|(owner, _)| self.clients.contains_key(*owner)) {
+            Some((owner, _)) => {
                 if let Some(came) = &cancel.came {
                     self.clients.hears_after_cancel(
                         self.cx,
@@ -340,18 +341,15 @@ impl Blocking<'_> {
                         false,
                     );
                 }
-                if let Why::Unblocked { asker, .. } = why {
-                    self.cx.reply_to(asker, Reply::Killed(0));
-                }
             }
-            None if taken.is_some() => {
-                tracing::warn!("an element was taken for a client that is gone: it is lost");
-                self.cx.counters.undelivered(Undelivered::Lost);
-            }
+            None if taken.is_some() => self.lending().taken_is_lost(),
             None if cancel.came.is_none() && cancel.takes != Takes::Nothing => {
                 self.cx.counters.undelivered(Undelivered::Unknown);
             }
             None => {}
+        }
+        if let Some((_, Why::Unblocked { asker, .. })) = owner {
+            self.cx.reply_to(asker, Reply::Killed(0));
         }
     }
 

@@ -67,15 +67,20 @@ impl Lending<'_> {
         }
         let now = self.cx.now;
         let renamed = self.cx.rules.renames().sent(&request);
-        if let Some(backend) = self.pool.backends.get_mut(id) {
-            backend.send_own(
-                Receiver::PutBack,
-                renamed.as_deref().unwrap_or(&request),
-                now,
-            );
-        }
+        let Some(backend) = self.pool.backends.get_mut(id) else {
+            // Its connection went together with others, before this was looked at.
+            return self.taken_is_lost();
+        };
+        let request = renamed.as_deref().unwrap_or(&request);
+        backend.send_own(Receiver::PutBack, request, now);
         self.pool.mark_backend(id);
         self.cx.watch_replies();
+    }
+
+    /// What was taken for a client that is gone has gone with its connection.
+    pub fn taken_is_lost(&mut self) {
+        tracing::warn!("an element was taken for a client that is gone: it is lost");
+        self.cx.counters.undelivered(Undelivered::Lost);
     }
 
     /// The server's answer to what puts an element back.

@@ -109,7 +109,13 @@ impl Control {
             let ceiling = self.current.settings().health_interval;
             let ceiling = ceiling.max(Duration::from_millis(100));
             backoff.set_bounds(BACKOFF_MIN, ceiling);
-            self.endpoint = self.current.topology().endpoint();
+            let endpoint = self.current.topology().endpoint();
+            if endpoint != self.endpoint {
+                // Nothing is known of the one that has come, and nobody has been told anything of it.
+                self.endpoint = endpoint;
+                self.busy.over(self.epoch.elapsed());
+                told = None;
+            }
             let error = match self.connect().await {
                 Ok(socket) => {
                     backoff.succeeded();
@@ -122,9 +128,6 @@ impl Control {
                     // It may be another server next time, which nobody has paused.
                     self.pause.end(self.epoch.elapsed());
                     if error == REPLACED {
-                        // Nothing is known of the one that has come.
-                        self.busy.over(self.epoch.elapsed());
-                        told = None;
                         continue;
                     }
                     // A server may close what idles (`timeout`), an operator what he lists:
@@ -483,6 +486,10 @@ impl Control {
         let begun = self.epoch.elapsed();
         let mut exchange = std::pin::pin!(exchange);
         loop {
+            if self.current.topology().endpoint() != self.endpoint {
+                // Who waits for the end of a pause need not: it was the other's.
+                return Err(REPLACED.to_owned());
+            }
             // A pause may begin while it waits, and may be ended early.
             let deadline = self.pause.counts_from(begun, Paused::All) + limit;
             let left = deadline.saturating_sub(self.epoch.elapsed());

@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use narrows::command::{CommandTable, Policy};
 use narrows::engine::{self, Rules};
@@ -23,6 +24,7 @@ fn settings_for(server: &RedisServer) -> Settings {
         listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
         backend: ServerAddress::Unix(server.socket()),
         workers: 2,
+        health_interval: Duration::from_millis(100),
         ..Settings::default()
     }
 }
@@ -77,6 +79,23 @@ fn rules() -> Rules {
         policy: Policy::default(),
         access: Access::default(),
     }
+}
+
+/// Control waits for the end of the pause as well, and has to hear that the server is another one.
+#[test]
+fn a_pause_of_the_server_there_was_holds_nobody_up_at_the_one_that_has_come() {
+    let (before, after) = (RedisServer::start(), RedisServer::start());
+    after.connect().expect(&["SET", "k", "after"], "+OK\r\n");
+    let narrows = Inside::in_front_of(&before);
+    let mut client = Conn::connect(&narrows.address);
+    client.expect(&["CLIENT", "PAUSE", "600000"], "+OK\r\n");
+    let mut held_up = Conn::connect(&narrows.address);
+    held_up.send_command(&["GET", "k"]);
+    // So long that control, which looks ten times a second, has asked as well.
+    held_up.expect_silence(Duration::from_secs(1));
+    narrows.goes_to(&after);
+    held_up.expect_reply("$5\r\nafter\r\n");
+    assert!(narrows.ends());
 }
 
 #[test]

@@ -120,9 +120,9 @@ impl Queue {
     #[inline]
     fn clear(&mut self) {
         self.copied.clear();
+        self.shared.clear();
         self.sent = 0;
-        if !self.shared.is_empty() {
-            self.shared.clear();
+        if self.shared.capacity() > SHARED_KEPT_MAX {
             self.shared.shrink_to(SHARED_KEPT_MAX);
         }
     }
