@@ -14,7 +14,7 @@ mod door;
 #[path = "limits/figures.rs"]
 mod figures;
 #[path = "limits/lent.rs"]
-mod lease_state;
+mod lent;
 #[path = "limits/proxy_header.rs"]
 mod proxy_header;
 #[path = "faults/setup.rs"]

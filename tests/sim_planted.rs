@@ -104,11 +104,11 @@ fault_injection! {
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Worlds::Transacting;
     a_watch_that_is_forgotten_is_found: WatchForgotten, 100, Worlds::Made(Made::Watching);
     an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Worlds::Transacting;
-    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::PushContext;
-    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::PushContext;
-    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::PushContext;
-    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::PushContext;
-    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::PushContext;
+    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::Listening;
+    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::Listening;
+    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::Listening;
+    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Listening;
+    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::Listening;
     a_connection_of_an_own_connection_that_is_shared_is_found: OwnConnectionShared, 400, Worlds::All;
     a_block_with_a_select_on_a_pipe_is_found: TransactionWithSelect, 400, Worlds::Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 100, Worlds::Transacting;

@@ -128,9 +128,9 @@ impl Local {
 /// The commands of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransactionVerb {
-    /// `WATCH` opens a transaction before its `MULTI`.
+    /// `WATCH`: what is to be executed later depends on these keys from now on.
     Watch,
-    /// `UNWATCH` closes one that `WATCH` opened.
+    /// `UNWATCH`: on none any more.
     Unwatch,
     /// `MULTI` opens a transaction.
     Multi,

@@ -1,4 +1,4 @@
-//! Who gets a backend next. Wants are served first come first served, from what is spare,
+//! Who gets a backend next. Acquire requests are served first come first served, from what is spare,
 //! then from the budget, and when that is spent by draining a pipe that has had its turn.
 
 use std::time::Duration;

@@ -203,7 +203,7 @@ impl Survey<'_> {
         !self.pool.dirty_backends.is_empty()
     }
 
-    /// When [`Engine::tick`] wants to be called next.
+    /// When [`tick`](super::Engine::tick) wants to be called next.
     pub fn alarm(&self) -> Option<Duration> {
         self.cx.alarm()
     }

@@ -97,8 +97,8 @@ impl Lending<'_> {
 
     /// A lease whose client is gone, or goes on without it. True when it is being cleaned.
     pub fn leave(&mut self, mut lease: Lease, awaited_by: Option<ClientId>) -> bool {
-        let had_push_stream = lease.state.push_stream.as_ref();
-        let subscribed = had_push_stream.is_some_and(|push_stream| push_stream.subscriptions.any());
+        let push_stream = lease.state.push_stream.as_ref();
+        let subscribed = push_stream.is_some_and(|stream| stream.subscriptions.any());
         let closes = lease.state.is_for_good();
         // Of what is closed in the end only subscriptions matter: others count them.
         if !self.pool.can_be_cleaned(&lease) || (closes && !subscribed) {

@@ -61,8 +61,7 @@ impl Gate<'_> {
         refusal: &Refusal<'_>,
         matters: bool,
     ) -> Option<Outcome> {
-        let standing = self.clients.get(id)?.session.auth_state;
-        match standing {
+        match self.clients.get(id)?.session.auth_state {
             AuthState::Authenticated => None,
             AuthState::Unauthenticated => Some(self.clients.refuse(self.cx, id, refusal)),
             AuthState::Unknown => self.ask_for_unauthenticated(id, refusal, matters).err(),
@@ -128,7 +127,7 @@ impl Traffic<'_> {
     /// not logged in.
     pub fn begin_unauthenticated(&mut self, id: ClientId) {
         let rules = Arc::clone(&self.cx.rules);
-        let (standing, account, credential) = match rules.access.of_unauthenticated() {
+        let (auth_state, account, credential) = match rules.access.of_unauthenticated() {
             Some(account) => {
                 let credential = self.pool.credential_of(account.as_deref());
                 (AuthState::Authenticated, account, credential)
@@ -145,7 +144,7 @@ impl Traffic<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        client.session.auth_state = standing;
+        client.session.auth_state = auth_state;
         client.session.account = account.clone();
         client.credential = credential;
         client.user_quota = None;
@@ -191,11 +190,10 @@ impl Traffic<'_> {
     /// backend run as that one is logged in until it is given back, whoever the client is by then.
     pub fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
-            let lease_state = client.lease.as_ref().map(|lease| lease.backend());
-            let lease_state =
-                lease_state.and_then(|lease_state| self.pool.backends.get(lease_state));
+            let backend = client.lease.as_ref().map(|lease| lease.backend());
+            let backend = backend.and_then(|id| self.pool.backends.get(id));
             let context = self.pool.contexts.key(Context {
-                credential: lease_state.map_or(client.credential, Backend::credential),
+                credential: backend.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });

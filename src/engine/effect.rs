@@ -27,12 +27,12 @@ pub enum Effect {
     /// This client may be read again.
     ReadClient(ClientId),
     /// Learn the backend's `COMMAND` again: a name was met that the table does not know.
-    /// Answered by [`commands_learned`](super::Engine::commands_learned).
+    /// Answered by [`Mail::CommandsLearned`](super::Mail::CommandsLearned).
     LearnCommands,
     /// Put a question to all other workers.
     Ask(u64, WorkerQuery),
     /// This worker waits for a place in the budget: all others are to look whether they hold more
-    /// than their share, by [`place_wanted`](super::Engine::place_wanted).
+    /// than their share, by [`Mail::PlaceWanted`](super::Mail::PlaceWanted).
     WantPlace,
     /// Answer the question that this worker has put under this number.
     Answer(usize, u64, Reply),

@@ -18,8 +18,8 @@ use super::slot::Slot;
 impl Survey<'_> {
     /// How many clients hold a backend of their own of which this is true.
     pub fn leased_clients(&self, is: impl Fn(&LeaseState) -> bool) -> u64 {
-        let lease_state = self.owners().filter_map(|owner| owner.lease.as_ref());
-        lease_state.filter(|lease| is(&lease.state)).count() as u64
+        let leases = self.owners().filter_map(|owner| owner.lease.as_ref());
+        leases.filter(|lease| is(&lease.state)).count() as u64
     }
 
     /// The clients that hold a backend of their own.

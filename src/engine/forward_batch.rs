@@ -1,7 +1,7 @@
-//! The fast path of a pipeline: plain requests of one client that come right behind one that is in flight, and are
-//! here as a whole. What is true of the client and of its pipe is asked once for all of them; what
-//! is true of a request, of each. It ends before the first request that is anything but plain or
-//! that there is no room for: that one goes the common way, [`Engine::request`], which alone
+//! The fast path of a pipeline: plain requests of one client that come right behind one that is in
+//! flight, and are here as a whole. What is true of the client and of its pipe is asked once for all
+//! of them; what is true of a request, of each. It ends before the first request that is anything but
+//! plain or that there is no room for: that one goes the common way, `Engine::request`, which alone
 //! judges. So a batch may be cut anywhere, and whether there is one makes no difference to what
 //! leaves or comes.
 

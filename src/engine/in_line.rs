@@ -276,8 +276,8 @@ impl Blocking<'_> {
         let refusal = Refusal::NotExecuted(self.pool.unavailable_reason(self.cx));
         let (label, mut text) = (refusal.label(), Vec::new());
         refusal.write(&mut text);
-        let reply_override = |client: &Client| !client.session.reply_mode.is_silent();
-        if !self.clients.get(id).is_some_and(reply_override) {
+        let hears = |client: &Client| !client.session.reply_mode.is_silent();
+        if !self.clients.get(id).is_some_and(hears) {
             self.clients.cannot_be_told(self.cx, id);
             return;
         }

@@ -1,4 +1,4 @@
-//! LeaseCounts: what they are for, and how they begin and end. The lease itself is in `holding.rs`.
+//! Leases: what they are for, and how they begin and end. The lease itself is in `holding.rs`.
 
 use crate::admission::Term;
 use crate::resp::NotExecuted;

@@ -287,7 +287,7 @@ impl Engine {
         }
     }
 
-    /// Time has passed: to be called at [`Engine::alarm`], and harmless at any other time.
+    /// Time has passed: to be called at [`alarm`](super::reach::Survey::alarm), and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.advance_to(now);
         fault_injection::register_slots(&mut self.pool.backends, now);

@@ -104,10 +104,8 @@ impl Gate<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let unauthenticated_clients = self.pool.credentials.get(CredentialId::ANONYMOUS);
-        match unauthenticated_clients
-            .map(|unauthenticated_clients| &unauthenticated_clients.standing)
-        {
+        let anonymous = self.pool.credentials.get(CredentialId::ANONYMOUS);
+        match anonymous.map(|known| &known.standing) {
             _ if client.session.auth_state != AuthState::Unknown => false,
             Some(CredentialState::Refused(..)) => false,
             Some(CredentialState::Accepted(_)) => {
@@ -208,10 +206,9 @@ impl Gate<'_> {
             return;
         }
         if login.password.is_none()
-            && let Some(unauthenticated_clients) =
-                self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
+            && let Some(anonymous) = self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
         {
-            unauthenticated_clients.standing = CredentialState::Refused(reply.into(), self.cx.now);
+            anonymous.standing = CredentialState::Refused(reply.into(), self.cx.now);
             return self.login_over(check);
         }
         let waiting = self.auth.get(check).map(|check| check.waiting());

@@ -147,16 +147,16 @@ impl Traffic<'_> {
 
     /// The server has set a client's own backend to `to`: both are there now.
     pub fn move_leased(&mut self, backend: BackendId, id: ClientId, to: Setting) {
-        let Some(lease_state) = self.pool.backends.get_mut(backend) else {
+        let Some(leased) = self.pool.backends.get_mut(backend) else {
             return;
         };
         // A reload may have made its client another user meanwhile, never the connection.
         let context = self.pool.contexts.key(Context {
-            credential: fault_injection::credential_of(lease_state, self.clients.get(id)),
+            credential: fault_injection::credential_of(leased, self.clients.get(id)),
             protocol: to.protocol,
             db: to.db,
         });
-        lease_state.enter(&mut self.pool.contexts, context);
+        leased.enter(&mut self.pool.contexts, context);
         self.pool.accepted(context);
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;

@@ -2,7 +2,7 @@
 //! the most is closed, and nobody else.
 //!
 //! What stands in inputs and outboxes is counted as it comes and goes, and so are logins that the
-//! server is asked about and answers that are being fanned out. The rest is with backends that are
+//! server is asked about and answers that are being gathered. The rest is with backends that are
 //! lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`, frames
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
 //! be off by what a turn reads.
@@ -222,11 +222,11 @@ fn bytes_with(clients: &Clients, backend: &Backend) -> usize {
     let Some(owner) = backend.owner().and_then(|owner| clients.get(owner)) else {
         return 0;
     };
-    let lease_state = owner
+    let held = owner
         .lease
         .as_ref()
         .map_or(0, |lease| lease.state.held_bytes());
-    backend.out.unanswered_len() + backend.collected.len() + lease_state
+    backend.out.unanswered_len() + backend.collected.len() + held
 }
 
 /// What is held for clients neither with them nor with a backend.

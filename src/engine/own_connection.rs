@@ -71,7 +71,7 @@ impl Engine {
 }
 
 impl Traffic<'_> {
-    /// A connection for the client's own connection.
+    /// A connection for a client's command that needs one of its own.
     pub fn allocate_own_connection(
         &mut self,
         request: AcquireRequest,
@@ -91,7 +91,7 @@ impl Traffic<'_> {
             .backends
             .values()
             .filter(|b| b.made_for == Some(request));
-        // What a pipe owes that is being drained for it may be what the own connection is to end.
+        // What a pipe owes that is being drained for it may be what the command is to end.
         let draining = |backend: &Backend| matches!(backend.phase, Phase::Draining(_));
         let place_is_made = for_it.clone().any(draining);
         if !for_it.all(draining) {
@@ -133,7 +133,7 @@ impl Traffic<'_> {
     }
 }
 
-/// Whether a backend is, or is to be, for an own connection.
+/// Whether a backend is, or is to be, one client's own connection.
 pub(super) fn is_own_connection(clients: &Clients, pool: &Pool, id: BackendId) -> bool {
     let Some(backend) = pool.backends.get(id) else {
         return false;

@@ -17,7 +17,7 @@ impl<'a> Received<'a> {
     /// A whole chunk, of which parts of `left_from` bytes and more are left in their place. It is wanted
     /// back: nobody has a handle any more when all that has been passed on was written, or
     /// [not taken](super::Engine::client_wrote).
-    pub fn lease_state(chunk: &'a Bytes, left_from: usize) -> Self {
+    pub fn lent(chunk: &'a Bytes, left_from: usize) -> Self {
         Self {
             bytes: chunk,
             chunk: Some(chunk),

@@ -45,7 +45,7 @@ impl Engine {
         };
         backend.heard_at = now;
         let owed = backend.in_flight.len();
-        let had_push_stream = match &backend.phase {
+        let has_push_stream = match &backend.phase {
             Phase::Leased(owner) => {
                 let owner = *owner;
                 self.pool.weights.touch(id);
@@ -54,7 +54,7 @@ impl Engine {
             Phase::Cleaning(cleaning) => cleaning.push_stream.is_some(),
             _ => false,
         };
-        match had_push_stream {
+        match has_push_stream {
             true => self.push_stream_bytes(&rules, id, bytes.bytes()),
             false => self.replies(id, &rules, bytes),
         }

@@ -160,7 +160,7 @@ impl Engine {
             Step::Transact(change) => self.traffic().transact(id, rules, bytes, spec, change),
             Step::Queue(queue_as) => self.traffic().queue(id, rules, bytes, spec, queue_as),
             Step::Local(local) => self.local(id, bytes, spec, local),
-            Step::ClientCloseReason(local) => self.leave_with(id, bytes, spec, local),
+            Step::Leave(local) => self.leave_with(id, bytes, spec, local),
             Step::Switch(local) => self.switch_leased(id, rules, bytes, spec, local),
             Step::Subscribe(verb) => self.lending().subscribe(id, rules, bytes, spec, verb),
             Step::PushStream(change) => self.lending().begin(id, rules, bytes, spec, change),

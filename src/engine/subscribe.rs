@@ -1,4 +1,4 @@
-//! Requests that begin or end what a server pushes. `push_stream.rs` has the way back.
+//! Requests that begin or end what a server pushes. `push_frames.rs` has the way back.
 
 use crate::command::Spec;
 use crate::resp::Args;

@@ -111,7 +111,7 @@ impl Control {
             backoff.set_bounds(BACKOFF_MIN, ceiling);
             let endpoint = self.current.topology().endpoint();
             if endpoint != self.endpoint {
-                // Nothing is known of the one that has come, and nobody has been told anything of it.
+                // Nothing is known of the one that has come, nor told.
                 self.endpoint = endpoint;
                 self.busy.over(self.epoch.elapsed());
                 told = None;
@@ -127,12 +127,10 @@ impl Control {
                     }
                     // It may be another server next time, which nobody has paused.
                     self.pause.end(self.epoch.elapsed());
-                    if error == REPLACED {
-                        continue;
-                    }
                     // A server may close what idles (`timeout`), an operator what he lists:
                     // only a server that cannot be reached again is not healthy.
-                    if error == CLOSED && since.elapsed() >= ceiling / 2 {
+                    let was_served = error == CLOSED && since.elapsed() >= ceiling / 2;
+                    if was_served || error == REPLACED {
                         continue;
                     }
                     error
@@ -480,17 +478,15 @@ impl Control {
         let room = args.iter().map(|arg| arg.len() + HEADER_BYTES_MIN).sum();
         let mut request = Zeroizing::new(Vec::with_capacity(room));
         write::request(&mut request, args);
-        let rules = self.current.rules();
+        let (rules, begun) = (self.current.rules(), self.epoch.elapsed());
         let limits = &rules.settings.limits;
-        let exchange = exchange(&mut socket.transport, &request, limits);
-        let begun = self.epoch.elapsed();
-        let mut exchange = std::pin::pin!(exchange);
+        let mut exchange = std::pin::pin!(exchange(&mut socket.transport, &request, limits));
         loop {
             if self.current.topology().endpoint() != self.endpoint {
-                // Who waits for the end of a pause need not: it was the other's.
                 return Err(REPLACED.to_owned());
             }
-            // A pause may begin while it waits, and may be ended early.
+            // A pause may begin while it waits, and may be ended early: also by another server that
+            // takes the place of this one.
             let deadline = self.pause.counts_from(begun, Paused::All) + limit;
             let left = deadline.saturating_sub(self.epoch.elapsed());
             if left.is_zero() {

@@ -253,11 +253,7 @@ impl Worker {
                 Poll::Ready(Ok(bytes)) => {
                     let (n, now, engine) = (bytes.len(), self.now, &mut self.engine);
                     self.scratch.lend(n, |bytes| {
-                        engine.backend_bytes(
-                            id,
-                            Received::lease_state(bytes, SHARED_BYTES_MIN),
-                            now,
-                        );
+                        engine.backend_bytes(id, Received::lent(bytes, SHARED_BYTES_MIN), now);
                     });
                 }
             }

@@ -19,8 +19,8 @@ pub use view::{Incoming, OnLease, PausedFor, View};
 
 /// What is to be done with a request.
 pub fn decide<'r>(view: &View, incoming: Incoming<'r>) -> Step<'r> {
-    if view.standing != AuthState::Authenticated
-        && let Some(step) = before_login(view.standing, &incoming)
+    if view.auth_state != AuthState::Authenticated
+        && let Some(step) = before_login(view.auth_state, &incoming)
     {
         return step;
     }
@@ -45,7 +45,7 @@ pub fn decide<'r>(view: &View, incoming: Incoming<'r>) -> Step<'r> {
 }
 
 /// A request of a client that has not logged in. `None`: that does not matter.
-fn before_login<'r>(standing: AuthState, incoming: &Incoming<'r>) -> Option<Step<'r>> {
+fn before_login<'r>(auth_state: AuthState, incoming: &Incoming<'r>) -> Option<Step<'r>> {
     let spec = incoming.spec;
     // In the order of `processCommand`, server.c.
     let wrong = incoming.refusal();
@@ -67,7 +67,7 @@ fn before_login<'r>(standing: AuthState, incoming: &Incoming<'r>) -> Option<Step
             (Refusal::NoAuth, true)
         }
     };
-    match standing {
+    match auth_state {
         AuthState::Authenticated => None,
         AuthState::Unauthenticated => Some(Step::Refuse(refusal)),
         AuthState::Unknown => Some(Step::AskWhoMay { refusal, matters }),
@@ -214,7 +214,7 @@ fn local_inside_multi<'r>(incoming: &Incoming<'r>, local: Local) -> Step<'r> {
     match local {
         Local::ClientHelp => Step::SendOnLease(ReplyUse::AsIs),
         // As in Redis: at once.
-        Local::Reset | Local::Quit => Step::ClientCloseReason(local),
+        Local::Reset | Local::Quit => Step::Leave(local),
         Local::Select => {
             let db = Args::new(incoming.bytes).nth(1).and_then(integer);
             // A db that is no number is refused by the server in its own words.
@@ -254,7 +254,7 @@ fn outside_multi<'r>(
             Some(verb) => Step::Subscribe(verb),
             None => incoming.not_forwarded(),
         },
-        Route::Local(local @ (Local::Reset | Local::Quit)) => Step::ClientCloseReason(local),
+        Route::Local(local @ (Local::Reset | Local::Quit)) => Step::Leave(local),
         // It must never be asked to make the connection another user's.
         Route::Local(Local::Auth | Local::Hello) if is_restricted => {
             Step::Refuse(Refusal::Subscribed { command })

@@ -158,9 +158,9 @@ impl Direct<'_> {
         if let Some(conn) = &mut self.conns[client] {
             let _ = match step.ending {
                 Ending::HalfClose => conn.try_send_last(&bytes),
-                Ending::Open | Ending::ClientCloseReason => conn.try_send(&bytes),
+                Ending::Open | Ending::Leave => conn.try_send(&bytes),
             };
-            if step.ending == Ending::ClientCloseReason {
+            if step.ending == Ending::Leave {
                 self.conns[client] = None;
             }
         }
@@ -171,7 +171,7 @@ impl Direct<'_> {
         let mut lines = self.lines.iter().zip(tracked);
         self.has_tracked |= lines.any(|(line, tracked)| tracked && !tracks(line));
         let (words, speechless) = self.change(client, &was_blocked)?;
-        if step.ending == Ending::ClientCloseReason {
+        if step.ending == Ending::Leave {
             self.states[client] = State::default();
         }
         Ok(Some(Scene {

@@ -150,7 +150,7 @@ impl Author {
             }
             3 => {
                 step.requests.clear();
-                step.ending = Ending::ClientCloseReason;
+                step.ending = Ending::Leave;
             }
             _ => {}
         }

@@ -51,7 +51,7 @@ pub(crate) enum Ending {
     /// The client sends no more.
     HalfClose,
     /// The client is gone.
-    ClientCloseReason,
+    Leave,
 }
 
 /// One request, or what is none.
@@ -83,7 +83,7 @@ impl Step {
         let ending = match self.ending {
             Ending::Open => "",
             Ending::HalfClose => "  (sends no more)",
-            Ending::ClientCloseReason => "  (leaves)",
+            Ending::Leave => "  (leaves)",
         };
         let cut = match self.cut {
             Cut::Whole => String::new(),

@@ -120,9 +120,9 @@ impl Through<'_> {
         };
         let _ = match scene.step.ending {
             Ending::HalfClose => conn.try_send_last(last),
-            Ending::Open | Ending::ClientCloseReason => conn.try_send(last),
+            Ending::Open | Ending::Leave => conn.try_send(last),
         };
-        if scene.step.ending == Ending::ClientCloseReason {
+        if scene.step.ending == Ending::Leave {
             self.conns[client] = None;
             self.until_listed(client, str::is_empty)?;
         }

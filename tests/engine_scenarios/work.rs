@@ -43,9 +43,9 @@ fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_clie
     let asks = with_a_pipe(&mut desk);
     let holder = desk.client();
     desk.says(holder, "WATCH k\r\n");
-    let lease_state = desk.opens();
-    desk.written(lease_state);
-    desk.answers(lease_state, b"+OK\r\n");
+    let lent = desk.opens();
+    desk.written(lent);
+    desk.answers(lent, b"+OK\r\n");
     let waiting: Vec<ClientId> = (0..4000).map(|_| desk.client()).collect();
     for client in &waiting {
         desk.says(*client, "WATCH k\r\n");
@@ -56,10 +56,10 @@ fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_clie
     let mut holds = holder;
     for next in &waiting[..100] {
         desk.says(holds, "UNWATCH\r\n");
-        desk.written(lease_state);
-        desk.answers(lease_state, b"+OK\r\n");
-        assert!(desk.written(lease_state).contains("WATCH"));
-        desk.answers(lease_state, b"+OK\r\n");
+        desk.written(lent);
+        desk.answers(lent, b"+OK\r\n");
+        assert!(desk.written(lent).contains("WATCH"));
+        desk.answers(lent, b"+OK\r\n");
         assert_eq!(desk.hears(*next), "+OK\r\n");
         holds = *next;
     }

@@ -10,18 +10,18 @@ use crate::support::{PATIENCE, RedisServer, command, wait_until};
 
 /// How a client leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ClientCloseReason {
+enum Leave {
     Close,
     Reset,
 }
 
 /// A connection that is sent `bytes`, reads `read` bytes of replies and is gone.
-fn vanish(address: &str, bytes: &[u8], read: usize, how: ClientCloseReason) {
+fn vanish(address: &str, bytes: &[u8], read: usize, how: Leave) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(bytes).unwrap();
     stream.read_exact(&mut vec![0; read]).unwrap();
-    if how == ClientCloseReason::Reset {
+    if how == Leave::Reset {
         let socket = socket2::SockRef::from(&stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
@@ -39,7 +39,7 @@ fn load_clients_that_vanish_at_any_moment_leave_no_trace() {
     let request = command(&["ECHO", "gone"]);
     let large = command(&["GET", "value"]);
     let fds = narrows.fd_count();
-    for how in [ClientCloseReason::Close, ClientCloseReason::Reset] {
+    for how in [Leave::Close, Leave::Reset] {
         for cut in 0..=request.len() {
             // In the middle of a request, with whole ones before it.
             vanish(narrows.address(), &request[..cut], 0, how);
@@ -80,7 +80,7 @@ fn what_a_vanished_client_has_sent_in_full_is_carried_out() {
             narrows.address(),
             &requests[..requests.len() - 3],
             0,
-            ClientCloseReason::Close,
+            Leave::Close,
         );
         wait_until("the whole one to be carried out", PATIENCE, || {
             admin.call(&["INCRBY", "count", "0"]).integer() == n
@@ -135,7 +135,7 @@ fn clients_that_vanish_while_the_server_is_silent_are_forgotten() {
             narrows.address(),
             &command(&["INCR", "count"]).repeat(5),
             0,
-            ClientCloseReason::Reset,
+            Leave::Reset,
         );
     }
     let mut waiting = narrows.connect();

@@ -258,8 +258,8 @@ fn a_connection_that_is_lent_stays_its_users_whatever_a_reload_makes_of_its_clie
         )
     };
     let mut stage = Stage::new(&server, &toml("one"), &["--workers", "1"]);
-    let mut lease_state: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
-    for client in &mut lease_state {
+    let mut lent: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
+    for client in &mut lent {
         client.expect(&["WATCH", "k"], "+OK\r\n");
         client.expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
     }
@@ -269,28 +269,28 @@ fn a_connection_that_is_lent_stays_its_users_whatever_a_reload_makes_of_its_clie
         others[0].call(&["ACL", "WHOAMI"]).raw() == b"$3\r\ntwo\r\n"
     });
     // Outside of MULTI and inside of it, and a HELLO that changes nothing.
-    lease_state[0].expect(&["SELECT", "1"], "+OK\r\n");
-    lease_state[1].expect(&["MULTI"], "+OK\r\n");
-    lease_state[1].expect(&["SELECT", "1"], "+QUEUED\r\n");
-    lease_state[1].expect(&["EXEC"], "*1\r\n+OK\r\n");
-    lease_state[1].expect(&["ACL", "WHOAMI"], "$3\r\ntwo\r\n");
-    lease_state[2].expect(&["SELECT", "1"], "+OK\r\n");
-    assert!(!lease_state[2].call(&["HELLO", "2"]).is_error());
-    lease_state[2].expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
+    lent[0].expect(&["SELECT", "1"], "+OK\r\n");
+    lent[1].expect(&["MULTI"], "+OK\r\n");
+    lent[1].expect(&["SELECT", "1"], "+QUEUED\r\n");
+    lent[1].expect(&["EXEC"], "*1\r\n+OK\r\n");
+    lent[1].expect(&["ACL", "WHOAMI"], "$3\r\ntwo\r\n");
+    lent[2].expect(&["SELECT", "1"], "+OK\r\n");
+    assert!(!lent[2].call(&["HELLO", "2"]).is_error());
+    lent[2].expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
     for client in [0, 2, 3] {
-        lease_state[client].expect(&["UNWATCH"], "+OK\r\n");
+        lent[client].expect(&["UNWATCH"], "+OK\r\n");
     }
-    for client in lease_state.iter_mut().chain(&mut others) {
+    for client in lent.iter_mut().chain(&mut others) {
         client.expect(&["SELECT", "1"], "+OK\r\n");
         client.expect(&["ACL", "WHOAMI"], "$3\r\ntwo\r\n");
     }
     // Many at once, so that every connection there is carries some of it.
     for round in 0..20 {
-        for client in lease_state.iter_mut().chain(&mut others) {
+        for client in lent.iter_mut().chain(&mut others) {
             client.send_command(&["SELECT", &(round % 2).to_string()]);
             client.send_command(&["ACL", "WHOAMI"]);
         }
-        for client in lease_state.iter_mut().chain(&mut others) {
+        for client in lent.iter_mut().chain(&mut others) {
             client.expect_reply("+OK\r\n");
             client.expect_reply("$3\r\ntwo\r\n");
         }

@@ -244,7 +244,7 @@ impl World {
         conn.closes_after = conn.closes_after.map(|left| left - n);
         let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
         let read = Bytes::from(bytes);
-        let lease_state = Received::lease_state(&read, 1 + self.step as usize % 60);
+        let lease_state = Received::lent(&read, 1 + self.step as usize % 60);
         self.workers[w]
             .engine
             .backend_bytes(id, lease_state, self.now);

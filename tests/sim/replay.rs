@@ -98,7 +98,7 @@ pub enum Worlds {
     /// Clients do little else than transactions, and wait.
     Transacting,
     /// Clients do little else than subscribe and publish.
-    PushContext,
+    Listening,
     /// They are made for something.
     Made(Made),
 }
@@ -120,7 +120,7 @@ pub fn is_of(worlds: Worlds, seed: u64) -> bool {
         Worlds::OutOfStep => world.slips,
         Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
-        Worlds::PushContext => world.listening,
+        Worlds::Listening => world.listening,
         Worlds::All | Worlds::Made(_) => true,
     }
 }

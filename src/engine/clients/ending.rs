@@ -19,7 +19,7 @@ impl Clients {
         {
             client.ending = ending;
             // Its next request is not dealt with, so it waits for nothing; an answer that
-            // is being fanned out still comes.
+            // is being gathered still comes.
             let hold = client
                 .head
                 .hold

@@ -19,7 +19,7 @@ const AHEAD_BYTES: usize = 64 << 10;
 
 impl Clients {
     /// Whether the runtime may read this client now. When not, it watches for the client's
-    /// [end](Engine::client_hung_up), and an
+    /// end (`client_hung_up`), and an
     /// [`Effect::ReadClient`](super::super::Effect::ReadClient) follows.
     ///
     /// Libraries write a whole pipeline before they read a byte: whatever a client has not read

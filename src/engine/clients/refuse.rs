@@ -74,7 +74,7 @@ impl Clients {
         outcome: Outcome,
     ) -> Outcome {
         let goes_on = fault_injection::has(Bug::MultiRefusedGoesOn);
-        if outcome == Outcome::Taken && purpose.opens_a_transaction() && !goes_on {
+        if outcome == Outcome::Taken && purpose.decides_what_follows() && !goes_on {
             self.closes_for(id, ClientCloseReason::Refused);
             self.end(cx, id, Ending::AfterOutput);
             return Outcome::Ended;

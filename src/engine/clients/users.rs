@@ -87,8 +87,8 @@ impl Clients {
     /// would have run nothing either.
     pub fn answer_busy(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Option<Outcome> {
         // Who asks for silence would not hear it, and the server says it as late as it likes.
-        let reply_override = |client: &Client| client.session.reply_mode == ReplyMode::On;
-        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(reply_override) {
+        let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
+        if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(hears) {
             return None;
         }
         let reply = cx.shared.busy.says(cx.now)?;

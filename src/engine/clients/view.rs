@@ -15,7 +15,7 @@ impl Clients {
         let held = client.has_session_lease();
         let lease = client.lease.as_ref().filter(|_| held);
         Some(View {
-            standing: client.session.auth_state,
+            auth_state: client.session.auth_state,
             protocol: client.session.protocol,
             replies_due: client.in_flight > 0,
             lost,

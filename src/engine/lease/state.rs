@@ -92,7 +92,7 @@ impl LeaseFor {
     }
 
     /// Whether what the client has pipelined behind the request means something else without it.
-    pub fn opens_a_transaction(self) -> bool {
+    pub fn decides_what_follows(self) -> bool {
         matches!(self, Self::Transaction | Self::Pin)
     }
 }
@@ -123,7 +123,7 @@ pub struct LeaseState {
     pub wait: Option<Box<Wait>>,
     /// `SELECT` or `HELLO` is under way: what the connection and its client are set to then.
     pub switch: Option<Setting>,
-    /// It was lent for an own connection that has not been sent yet.
+    /// It was lent for a command that has not been sent yet.
     pub own_command_due: bool,
     /// What the transaction does that is being queued.
     pub queues: Access,
@@ -190,9 +190,8 @@ impl LeaseState {
 
     /// Whether the client needs it beyond that and its transaction.
     pub fn outlives_its_transaction(&self) -> bool {
-        let had_push_stream =
-            |push_stream: &PushStream| push_stream.is_live() || push_stream.is_changing();
-        self.pins.any() || self.push_stream.as_deref().is_some_and(had_push_stream)
+        let lasts = |push_stream: &PushStream| push_stream.is_live() || push_stream.is_changing();
+        self.pins.any() || self.push_stream.as_deref().is_some_and(lasts)
     }
 
     /// Why its client keeps it, as metrics and logs name it.

@@ -18,11 +18,11 @@ pub struct AcquireQueue {
     seen: u64,
 }
 
-/// Wants that a turn looks at in vain, from the first one on, and as many further behind: what keeps
+/// Requests that a turn looks at in vain, from the first one on, and as many further behind: what keeps
 /// those that are first from being served may not keep the others.
 const IN_VAIN_MAX: usize = 32;
 
-/// How far one look at the wants has come.
+/// How far one look at the requests has come.
 #[derive(Debug)]
 pub struct Look {
     next: u64,

@@ -1,6 +1,6 @@
-//! What has come of a want.
+//! What has come of an acquire request.
 
-/// What became of one want.
+/// What became of one.
 pub enum Allocation {
     /// It is satisfied, or nobody wants it any more.
     Done,

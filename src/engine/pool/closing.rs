@@ -20,7 +20,7 @@ pub const SILENT: Duration = Duration::from_millis(500);
 
 impl Pool {
     /// Closes a backend. What was expected of it is settled when what is being dealt with is done:
-    /// [`Engine::dispatch`].
+    /// an [event](EngineEvent::BackendLost) says so.
     pub fn close_backend(&mut self, cx: &mut Cx, id: BackendId, loss: CloseReason) {
         let Some(backend) = self.backends.remove(id) else {
             return;

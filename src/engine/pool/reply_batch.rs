@@ -1,5 +1,5 @@
 //! Walking replies: how many bytes of what has come belong to whom. Successive replies to
-//! one client make one run, which is handed over as a whole.
+//! one client make one batch, which is handed over as a whole.
 
 use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ClientId;
@@ -19,16 +19,16 @@ pub struct ReplyBatch {
     pub receiver: Receiver,
     /// To which client, if to one.
     pub client: ClientId,
-    /// Sequence of the first reply that the run ends, if it ends any.
+    /// Sequence of the first reply that the batch ends, if it ends any.
     pub first: u32,
-    /// Replies that end in the run. More than one only for [`Receiver::Client`].
+    /// Replies that end in the batch. More than one only for [`Receiver::Client`].
     pub ended: u32,
-    /// What follows is not sane: after the run has been handed over the backend is lost.
+    /// What follows is not sane: after the batch has been handed over the backend is lost.
     pub error: Option<CloseReason>,
 }
 
 impl Backend {
-    /// Walks `bytes`, which are not empty, up to the end of the run they begin with. Slots
+    /// Walks `bytes`, which are not empty, up to the end of the batch they begin with. Slots
     /// whose replies have come whole are consumed.
     pub fn next_batch(&mut self, bytes: &[u8], limits: &Limits, big: u64) -> ReplyBatch {
         let mut batch = ReplyBatch {

@@ -91,15 +91,15 @@ impl Pool {
     /// Whether a backend that pipes could use may become a lease for `purpose`: plain traffic
     /// goes on beside every lease that may last. With one backend in all they take turns.
     pub fn spares_one(&self, cx: &Cx, purpose: LeaseFor) -> bool {
-        let lease_state = |b: &Backend| {
+        let is_leased = |b: &Backend| {
             b.phase.is_leased() || matches!(b.made_for, Some(AcquireRequest::Lease(_)))
         };
-        let free = self.backends.values().filter(|b| !lease_state(b)).count();
+        let free = self.backends.values().filter(|b| !is_leased(b)).count();
         let takes_turns = || self.backends.len() == 1 || cx.shared.budget.is_all_lent();
         free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())
     }
 
-    /// Puts a want at the end of the queue, unless it stands there.
+    /// Puts a request at the end of the queue, unless it stands there.
     pub fn request(&mut self, request: AcquireRequest) {
         self.acquire_queue.push(request);
     }
@@ -157,7 +157,7 @@ impl Pool {
         Some(self.spares.remove(at))
     }
 
-    /// See [`Engine::can_become`].
+    /// See `can_become`.
     pub fn becomes(&self, cx: &Cx, id: BackendId, key: PoolKey) -> bool {
         let backend = self.backends.get(id);
         backend.is_some_and(|backend| self.can_become(cx, backend, key))

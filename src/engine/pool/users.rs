@@ -64,8 +64,8 @@ impl Pool {
     pub fn has_no_right_to_select(&mut self, cx: &Cx, id: BackendId, reply: &[u8]) -> bool {
         let now = cx.now;
         let accepted = |known: &Credential| matches!(known.standing, CredentialState::Accepted(_));
-        let unauthenticated_clients = self.credentials.get(CredentialId::ANONYMOUS);
-        if !reply.starts_with(b"-NOPERM") || !unauthenticated_clients.is_some_and(accepted) {
+        let anonymous = self.credentials.get(CredentialId::ANONYMOUS);
+        if !reply.starts_with(b"-NOPERM") || !anonymous.is_some_and(accepted) {
             return false;
         }
         let credential = self.backends.get(id).map(|backend| backend.credential());

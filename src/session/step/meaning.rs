@@ -37,8 +37,8 @@ pub enum Step<'r> {
     },
     /// A `MULTI` by a client that holds nothing: what has come behind it is to be looked at.
     WholeTransaction,
-    /// It opens, ends or undoes a transaction on its client's own backend. Where the mark has a
-    /// [abort_reason](StateChange::abort_reason) a `DISCARD` is sent in its place.
+    /// It opens, ends or undoes a transaction on its client's own backend. Where there is an
+    /// [abort reason](StateChange::abort_reason) a `DISCARD` is sent in its place.
     Transact(StateChange),
     /// It takes a place among what the server has queued, on its client's own backend, and that place
     /// in the reply of `EXEC` does not go to the client as it is.
@@ -46,7 +46,7 @@ pub enum Step<'r> {
     /// It is answered from the session.
     Local(Local),
     /// The same behind the end of what its client has on its own backend.
-    ClientCloseReason(Local),
+    Leave(Local),
     /// `SELECT` or `HELLO`: its client's own backend changes together with the session.
     Switch(Local),
     /// It changes subscriptions.

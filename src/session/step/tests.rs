@@ -30,7 +30,7 @@ fn told(step: &Step<'_>, spec: &Spec) -> String {
         Step::StandInLine(waiting) => format!("StandInLine({:?})", waiting.timeout),
         Step::Subscribe(verb) => format!("Subscribe({:?}, begins: {})", verb.kind, verb.begins),
         Step::Local(local) if its_own(local) => "Local".to_owned(),
-        Step::ClientCloseReason(local) if its_own(local) => "Leave".to_owned(),
+        Step::Leave(local) if its_own(local) => "Leave".to_owned(),
         Step::Switch(local) if its_own(local) => "Switch".to_owned(),
         Step::Queue(QueueAs::Local(local)) if its_own(local) => "Queue(Local)".to_owned(),
         Step::Queue(QueueAs::Asked(local)) if its_own(local) => "Queue(Asked)".to_owned(),

@@ -8,7 +8,7 @@ use crate::session::{AbortReason, AuthState, LostTransaction};
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     /// Whether its client has to log in.
-    pub standing: AuthState,
+    pub auth_state: AuthState,
     /// The protocol that it is in.
     pub protocol: Protocol,
     /// Replies to earlier requests have not come.

@@ -34,7 +34,7 @@ fn lost(changes: &[StateChange]) -> LostTransaction {
 
 fn nothing() -> View {
     View {
-        standing: AuthState::Authenticated,
+        auth_state: AuthState::Authenticated,
         protocol: Protocol::Resp2,
         replies_due: false,
         lost: LostTransaction::default(),
@@ -93,8 +93,8 @@ fn without_lease() -> Vec<Group> {
         replies_due: true,
         ..multi
     };
-    let unauthenticated = but(|view| view.standing = AuthState::Unauthenticated);
-    let unknown = but(|view| view.standing = AuthState::Unknown);
+    let unauthenticated = but(|view| view.auth_state = AuthState::Unauthenticated);
+    let unknown = but(|view| view.auth_state = AuthState::Unknown);
     let writes = but(|view| view.paused = PausedFor::Writes);
     let everything = but(|view| view.paused = PausedFor::Everything);
     vec![
