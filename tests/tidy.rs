@@ -1,7 +1,8 @@
 //! The repository's lints about itself, as an ordinary test: sizes, the one direction of imports
 //! between layers, purity of the layers below the runtime, words that must not ship, documented
-//! configuration keys. The rules are data at the top; one failure lists every offence. It reads
-//! text only and knows nothing of what the code does.
+//! configuration keys, the length of ARCHITECTURE.md and the tests that it names. The rules are data
+//! at the top; one failure lists every offence. It reads text only and knows nothing of what the code
+//! does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +10,8 @@
     clippy::panic
 )]
 
+#[path = "tidy/architecture.rs"]
+mod architecture;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
 #[path = "tidy/rooms.rs"]
@@ -210,6 +213,8 @@ fn the_repository_is_tidy() {
     rooms::check_engine(&sources, &mut offences);
     signatures::check(&sources, &mut offences);
     rooms::check_fields(&sources, &mut offences);
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    architecture::check(&text, &sources, &mut offences);
     if let Ok(text) = std::fs::read_to_string(root.join("config/narrows.toml")) {
         check_keys("config/narrows.toml", &text, &mut offences);
     }

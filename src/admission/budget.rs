@@ -3,6 +3,12 @@
 //! A connection is dialled with a [`Permit`] in hand and the permit lives exactly as
 //! long as the socket. Permits come from nowhere else, so the process cannot hold one
 //! connection more than the budget says, whatever else goes wrong.
+//!
+//! Control has a place, and each worker one beside all that it has lent for as long as clients like: so
+//! every worker can serve all its clients, if in turns. Of four places or more one is kept back for what has
+//! to get through when all others are in use. What is left goes to whoever asks, up to a ceiling that
+//! control sets by the server's own `maxclients`; until it has read that, nobody gets more than the first.
+//! A worker that holds more than an even share gives some back while another waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

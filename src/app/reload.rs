@@ -1,5 +1,5 @@
 //! SIGHUP: the configuration is read again from the same sources, and what may change while
-//! narrows runs is put into force, all of it or nothing.
+//! narrows runs is put into force, all of it or nothing. What was learned of the server stays.
 
 use crate::cli::Given;
 use crate::config::{Change, Config, changes};

@@ -1,7 +1,7 @@
 //! The URL of the server. It may hold a password, so nothing here ever quotes it: errors are
 //! fixed sentences, and both `Debug` and `Display` hide the password. Not read by the `url` crate,
 //! which mends what it is given: passwords and paths of sockets would come out as others
-//! (ARCHITECTURE.md, "Designs not taken"). Its decoder of percent signs is used.
+//! (docs/designs-not-taken.md). Its decoder of percent signs is used.
 
 use std::borrow::Cow;
 use std::fmt;

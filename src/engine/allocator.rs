@@ -1,5 +1,16 @@
-//! Who gets a backend next. Acquire requests are served first come first served, from what is spare,
-//! then from the budget, and when that is spent by draining a pipe that has had its turn.
+//! Who gets a backend next. Acquire requests are served first come first served, once a turn:
+//!
+//! 1. by a spare backend that is in the context already, the one used last;
+//! 2. by a spare one of the same user, which is switched: `HELLO` and `SELECT` as needed, and nothing
+//!    else before the server's `+OK`;
+//! 3. by a dial, if budget, backoff and dial rate allow it;
+//! 4. by the place of a pipe of another context that is unused or has had its time slice: it gets no new
+//!    requests, its few replies come in, then it is switched. One of another user is closed instead, and
+//!    one is dialled in its place, since a backend never changes user.
+//!
+//! So with one connection and sixteen databases everybody is served, in turns. A context gets a second
+//! pipe only when requests have piled up before a socket for `grow_after`, or when none of its pipes is
+//! open: more pipes mean smaller writes.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! How a worker ends: clients go as soon as they can, waits are ended, and backends are closed last.
+//! How a worker ends: clients go as they come to owe and be owed nothing and hold no transaction, waits are
+//! ended, and backends are closed last.
 
 use crate::admission::Term;
 

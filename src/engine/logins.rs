@@ -1,4 +1,8 @@
 //! Where logins are checked: which backend is asked, and what follows for those who are logged in.
+//!
+//! A quiet backend of that very user is asked; where all are busy one of its pipes is drained for a round
+//! trip, and where there is none one is dialled under a credential that is nobody's until the server has said
+//! yes. The login goes alone: servers differ in what becomes of replies before an `AUTH` that fails.
 
 use std::time::Duration;
 

@@ -1,6 +1,18 @@
 //! Losing a backend. Whatever the reason, it is closed and never used again, and every
 //! request that was on its way gets the one answer that is true: it has not run and goes
 //! on elsewhere, it is a read and is asked again, or it may have run.
+//!
+//! - *Again*: not written whole, so it cannot have run; or a read by our own table (`Spec::replay`) that has
+//!   not been replayed before. Its bytes, kept until the reply has come (`pool/outgoing.rs`), go back to the
+//!   head of its client's input.
+//! - *Unknown*: written, and may have run. Its client is told so, or disconnected if so configured or if it
+//!   asked for silence.
+//! - *Cut off*: a part of its reply is at the client already, which is disconnected.
+//!
+//! From a client's last request to its first, once one comes to *unknown* or *cut off*, no earlier one may
+//! come to *again*: of `GET a; SET a 1` the `SET` would be reported and the `GET` answered after it. So what
+//! is asked again is always the tail of what was on its way, and stands before all that has not been dealt
+//! with. A backend that has sent what nobody expected is poisoned: none of its reads is replayed.
 
 use std::collections::BTreeMap;
 

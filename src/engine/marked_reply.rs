@@ -1,5 +1,6 @@
 //! What replies change for a client on a backend of its own: its transaction opens and closes, the
-//! connection changes its db together with its client, places of `EXEC` are filled.
+//! connection changes its db together with its client, places of `EXEC` are filled. Those are counted by
+//! what the server has queued; an `EXEC` of another length ends both lease and client.
 
 use crate::session::settle::{MarkedReply, ReplyEffect};
 use crate::session::{ReplyOverride, StateChange};

@@ -1,7 +1,8 @@
 //! Commands that have to get through while pipes are stuck: `SCRIPT KILL` and its like. Each is lent
 //! a connection that is dialled for it and closed behind it, as its client's own user, under the
 //! place of the budget that is kept back for this. Its handshake is what a server answers that is
-//! busy with a script.
+//! busy with a script. Where no place is kept back, and the server is heard to be busy, control gives its
+//! own for a moment (`server_busy.rs`).
 
 use crate::admission::Claim;
 use crate::command::Spec;

@@ -7,6 +7,9 @@
 //!                                  |-> asked for     to the client, beside its replies
 //!                                  '-> anything else closes the backend
 //! ```
+//!
+//! What was asked for passes whole, so that between two frames there is always a place for an answer of
+//! narrows' own.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Putting it together: worker threads, the control thread, listeners, and the end of all
-//! of them.
+//! of them. The control thread is the caller's; listeners run on it. A panic in a worker is caught here:
+//! all of its sockets are closed, and it starts afresh.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

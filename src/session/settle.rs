@@ -1,6 +1,7 @@
 //! What a reply changes: for the session, for what is known of the backend that its client holds, and
 //! in what the client hears. Nothing is changed when a request is sent: only the reply shows what has
-//! become of it, or that there will be none.
+//! become of it, or that there will be none. Every mark in every state stands in `settle/settled.txt`,
+//! which the tests compare.
 
 use crate::command::Pin;
 use crate::resp::Protocol;

@@ -2,7 +2,8 @@
 //! known of the request go in, and what is to be done comes out, as one [`Step`] that the engine only
 //! executes. Nothing is changed here, and nothing is known of who carries what.
 //!
-//! What is plain, as most requests are, does not come here: it just goes down a pipe.
+//! What is plain, as most requests are, does not come here: it just goes down a pipe. What every request
+//! means in every state stands in `step/steps.txt`, which the tests compare.
 
 mod meaning;
 mod view;

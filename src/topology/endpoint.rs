@@ -1,4 +1,5 @@
-//! One place in the picture, at one time: what a connection belongs to for its whole life.
+//! One place in the picture, at one time: what a connection belongs to for its whole life. Clients belong
+//! to none: when another server takes a place no client is touched.
 
 /// One server at one generation. When another server takes its place that is another endpoint, which
 /// nothing that was meant for the one before it can reach.

@@ -1,5 +1,9 @@
 //! What becomes of a request when it is looked at, what one that is not dealt with waits
 //! for, and how a client's connection comes to its end.
+//!
+//! A request that cannot be dealt with now leaves its bytes in the input, for one reason. When that is gone
+//! its client stands among those that are resumed, and the turn walks the input again from the beginning of
+//! the request: nothing that was decided before is kept, so nothing can be out of date.
 
 use crate::engine::key::LoginId;
 use crate::engine::lease::state::LeaseFor;

@@ -1,6 +1,11 @@
 //! Reply bytes that a client has not been sent yet. Small ones are copied behind each other; what is large
 //! stands where it is, and the outbox holds a handle to it. An idle client owns no buffer: buffers come from
 //! the worker's store and go back as soon as they are empty.
+//!
+//! A handle may lead to a whole value, in any number of outboxes, or to a part of what has just been read.
+//! The latter is copied after all when the client's socket does not take it: the buffer that it stands in is
+//! the reader's again when the turn is over, and what is held for a client is what is counted. A backend is
+//! always read: a slow client's replies wait here, never in the server's way.
 
 use std::collections::VecDeque;
 

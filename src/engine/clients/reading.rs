@@ -1,4 +1,9 @@
 //! Which clients are read, and what is said of requests as such.
+//!
+//! Most libraries write a whole pipeline before they read a byte, so a client is read on, held or not,
+//! up to `clients.output_bytes_max` of unread replies and requests not dealt with together. Past that TCP
+//! does the rest, and who then reads nothing for a minute is closed. Only who waits for something that has
+//! nothing to do with its reading is read no further than `AHEAD_BYTES`.
 
 use std::time::Duration;
 

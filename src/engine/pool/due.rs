@@ -1,4 +1,6 @@
-//! What time brings a backend to.
+//! What time brings a backend to. One that owes replies and says nothing is closed by one of two clocks:
+//! `stall_timeout` while narrows' own health check is not answered either, `stall_timeout_answering` while
+//! it is.
 
 use std::time::Duration;
 
