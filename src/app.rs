@@ -10,22 +10,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
 use crate::cli::{self, Given, Invocation};
-use crate::command::{CommandTable, Policy};
+use crate::command::CommandTable;
 use crate::config::Config;
 use crate::demo;
 use crate::embedded::Embedded;
 use crate::engine::Rules;
-use crate::runtime::settings::{Credentials, Listen};
+use crate::runtime::settings::Listen;
 use crate::runtime::socket_file;
 use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
-use crate::session::Access;
-use crate::session::access::BackendLogin;
 use crate::telemetry;
-use crate::topology::ServerAddress;
 
+mod effective;
 mod reload;
 
+use effective::{admission_of, effective};
 use reload::Reload;
 
 /// Runs the program: 0 when all went well, 1 when something failed, 2 for a wrong command
@@ -67,10 +66,10 @@ fn run(
         true => Some(Embedded::start()?),
         false => None,
     };
-    let applied = applied(config.clone(), server.as_ref());
-    let (policy, access) = admission_of(&applied)?;
+    let effective = effective(config.clone(), server.as_ref());
+    let (policy, access) = admission_of(&effective)?;
     let rules = Rules {
-        settings: applied.engine.clone(),
+        settings: effective.engine.clone(),
         commands: CommandTable::builtin(),
         policy,
         access,
@@ -82,9 +81,9 @@ fn run(
     runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
         let systemd = Arc::new(Systemd::of(|name| std::env::var_os(name)));
-        let backend = applied.runtime.backend.to_string();
+        let backend = effective.runtime.backend.to_string();
         let admin = open_admin(config.admin.listen)?;
-        let narrows = runtime::start(applied.runtime, rules)?;
+        let narrows = runtime::start(effective.runtime, rules)?;
         let status = say_ready(&narrows, &config, &backend);
         if let Some(admin) = admin {
             let url = format!("http://{}/metrics", admin.address);
@@ -127,29 +126,6 @@ fn open_admin(listen: Option<SocketAddr>) -> anyhow::Result<Option<Admin>> {
     listen.map(open).transpose()
 }
 
-/// What is put into force of `config`: over the private server if there is one, and within what
-/// the system allows.
-fn applied(mut config: Config, server: Option<&Embedded>) -> Config {
-    if let Some(server) = server {
-        config.runtime.backend = ServerAddress::Unix(server.socket().to_owned());
-        config.runtime.credentials = Credentials::default();
-        config.runtime.database = 0;
-    }
-    allow_descriptors(&mut config);
-    config.engine.limits = config.engine.limits.authenticated();
-    config
-}
-
-/// Which commands may be used, and who may come in.
-fn admission_of(config: &Config) -> anyhow::Result<(Policy, Access)> {
-    let policy = Policy::new(&config.commands)
-        .map_err(|_| anyhow::anyhow!("the command rules of the configuration are not valid"))?;
-    let mut access = Access::new(&config.auth, own_login(config), &config.commands)
-        .map_err(|_| anyhow::anyhow!("the command rules of a user are not valid"))?;
-    access.allow_open = config.runtime.allow_open;
-    Ok((policy, access))
-}
-
 /// Logs where narrows listens and in front of what; the same as one line.
 fn say_ready(narrows: &Narrows, config: &Config, backend: &str) -> String {
     for addr in &narrows.addresses {
@@ -168,16 +144,6 @@ fn say_ready(narrows: &Narrows, config: &Config, backend: &str) -> String {
     );
     let addresses = narrows.addresses.join(" ");
     format!("listening on {addresses}, over at most {budget} connections to {backend}")
-}
-
-/// As whom narrows itself logs in.
-fn own_login(config: &Config) -> BackendLogin {
-    let credentials = &config.runtime.credentials;
-    let bytes = |text: &str| text.as_bytes().into();
-    BackendLogin {
-        user: credentials.user.as_deref().map(bytes),
-        password: credentials.exposed_password().map(bytes),
-    }
 }
 
 /// Drains, unless a second signal says that there is no time for that.
@@ -221,41 +187,6 @@ fn greet(narrows: &Narrows, server: &Embedded) {
     // Nobody may be reading.
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
-}
-
-/// Raises the limit of open files as far as allowed, and lowers `max_clients` to what is
-/// left beside backends and narrows' own files, as Redis does.
-fn allow_descriptors(config: &mut Config) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const OWN_FILES: usize = 64;
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let files = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    let Some(files) = files.and_then(|n| usize::try_from(n).ok()) else {
-        return;
-    };
-    let backends = config.runtime.backend_connections_max as usize;
-    let headers = match config.runtime.proxy_protocol_from.is_empty() {
-        true => 0,
-        false => runtime::HEADERS_PENDING_MAX,
-    };
-    let room = files.saturating_sub(OWN_FILES + backends + headers).max(1);
-    let clients = &mut config.engine.clients.max_clients;
-    if *clients > room {
-        tracing::warn!(
-            max_clients = *clients,
-            lowered_to = room,
-            open_files_max = files,
-            "max_clients is lowered to what the limit of open files allows"
-        );
-        *clients = room;
-    }
 }
 
 /// A unix socket's file is of no use to anybody now.

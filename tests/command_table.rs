@@ -18,7 +18,7 @@ mod server;
 use std::collections::BTreeSet;
 
 use narrows::command::{
-    CommandTable, Flags, KeyRule, Lookup, Policy, PolicySettings, Route, Spec, Subcommands, keys,
+    CommandTable, Flags, KeyRule, Lookup, Policy, PolicySettings, Route, Spec, Subcommands,
 };
 use redis_protocol::resp2::encode::encode;
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
@@ -420,7 +420,9 @@ fn keys_are_those_that_the_server_finds() {
         for request in REQUESTS {
             let args = words(request);
             let frame = frame(&args);
-            let ours: Vec<Vec<u8>> = keys(known(&table, request), &frame)
+            let ours: Vec<Vec<u8>> = known(&table, request)
+                .keys
+                .keys_of(&frame)
                 .map(<[u8]>::to_vec)
                 .collect();
             let theirs = match server.request(&[&["COMMAND", "GETKEYS"], &*args].concat()) {

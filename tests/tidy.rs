@@ -14,6 +14,8 @@
 mod architecture;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/pairs.rs"]
+mod pairs;
 #[path = "tidy/rooms.rs"]
 mod rooms;
 #[path = "tidy/routes.rs"]
@@ -212,6 +214,7 @@ fn the_repository_is_tidy() {
     }
     rooms::check_engine(&sources, &mut offences);
     signatures::check(&sources, &mut offences);
+    pairs::check(&sources, &mut offences);
     rooms::check_fields(&sources, &mut offences);
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     architecture::check(&text, &sources, &mut offences);

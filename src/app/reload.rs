@@ -9,7 +9,7 @@ use crate::runtime::Narrows;
 use crate::runtime::systemd::Systemd;
 use crate::telemetry::log::Level;
 
-use super::{admission_of, applied};
+use super::effective::{admission_of, effective};
 
 /// What a reload begins from.
 pub(super) struct Reload {
@@ -67,13 +67,13 @@ impl Reload {
         narrows: &Narrows,
         server: Option<&Embedded>,
     ) -> anyhow::Result<()> {
-        let applied = applied(config.clone(), server);
-        let (policy, access) = admission_of(&applied)?;
+        let effective = effective(config.clone(), server);
+        let (policy, access) = admission_of(&effective)?;
         let level = self.level.set(&config.log.level);
         level.map_err(anyhow::Error::msg)?;
-        let asked = applied.runtime.backend_connections_max;
-        let bound = narrows.reload(applied.runtime, |rules| Rules {
-            settings: applied.engine,
+        let asked = effective.runtime.backend_connections_max;
+        let bound = narrows.reload(effective.runtime, |rules| Rules {
+            settings: effective.engine,
             commands: rules.commands.clone(),
             policy,
             access,

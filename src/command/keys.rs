@@ -2,7 +2,6 @@
 //! arguments and nothing else; a request that the server would refuse for its shape has no keys
 //! here either.
 
-use super::spec::Spec;
 use crate::resp::{Args, integer};
 
 /// Where the keys of a command are. Positions count the command's name as 0.
@@ -38,23 +37,25 @@ pub enum KeyRule {
     Unknown,
 }
 
-/// The keys of `frame`, a complete canonical request of the command `spec`; none for
-/// [`KeyRule::Unknown`].
-pub fn keys<'a>(spec: &Spec, frame: &'a [u8]) -> Keys<'a> {
-    let args = Args::new(frame);
-    let found = match spec.keys {
-        KeyRule::None | KeyRule::Unknown => None,
-        KeyRule::Range { first, last, step } => ranged(args, first, last, step),
-        KeyRule::Counted {
-            count_at,
-            step,
-            destination,
-        } => counted(args, count_at, step, destination),
-        KeyRule::Streams => streams(args),
-        KeyRule::SortStore => stored(args, SORT_OPTIONS_AT, &[b"store"]),
-        KeyRule::GeoStore => stored(args, GEORADIUS_OPTIONS_AT, &[b"store", b"storedist"]),
-    };
-    found.unwrap_or_else(|| Keys::every(Args::new(&[]), 0, 1))
+impl KeyRule {
+    /// The keys of `frame`, a complete canonical request of a command of this rule; none for
+    /// [`KeyRule::Unknown`].
+    pub fn keys_of(self, frame: &[u8]) -> Keys<'_> {
+        let args = Args::new(frame);
+        let found = match self {
+            Self::None | Self::Unknown => None,
+            Self::Range { first, last, step } => ranged(args, first, last, step),
+            Self::Counted {
+                count_at,
+                step,
+                destination,
+            } => counted(args, count_at, step, destination),
+            Self::Streams => streams(args),
+            Self::SortStore => stored(args, SORT_OPTIONS_AT, &[b"store"]),
+            Self::GeoStore => stored(args, GEORADIUS_OPTIONS_AT, &[b"store", b"storedist"]),
+        };
+        found.unwrap_or_else(|| Keys::every(Args::new(&[]), 0, 1))
+    }
 }
 
 /// The keys of one request, in the order in which they stand there.
@@ -241,7 +242,7 @@ const GEORADIUS_OPTIONS_AT: u32 = 5;
 
 #[cfg(test)]
 mod tests {
-    use crate::command::{CommandTable, KeyRule, Spec, keys};
+    use crate::command::{CommandTable, KeyRule};
     use crate::resp::write;
 
     fn keys_by(rule: Option<KeyRule>, request: &str) -> Vec<String> {
@@ -250,11 +251,8 @@ mod tests {
         write::request(&mut frame, &args);
         let table = CommandTable::builtin();
         let spec = table.named(args[0]).unwrap();
-        let spec = Spec {
-            keys: rule.unwrap_or(spec.keys),
-            ..spec.clone()
-        };
-        keys(&spec, &frame)
+        rule.unwrap_or(spec.keys)
+            .keys_of(&frame)
             .map(|key| String::from_utf8_lossy(key).into_owned())
             .collect()
     }

@@ -3,9 +3,9 @@
 
 use super::class::Route;
 use super::lookup::CommandTable;
+use super::pattern::{EntryMistake, PATTERN_BYTES_MAX, Pattern};
 use super::rename::{Renames, shown};
 use super::spec::Spec;
-use super::table;
 
 /// The operator's lists. Each entry is a command (`debug`), a subcommand (`client|kill`) or, with a
 /// `*` at its end, all names that begin so (`FT.*`); letters in any case. A container stands for
@@ -70,28 +70,16 @@ pub enum Verdict {
     Evades,
 }
 
-/// An entry that is not a pattern.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{list}: \"{entry}\" {why}")]
-pub struct Mistake {
-    /// The key of the list: `commands.allow`, `deny`, `dedicated` or `rename`.
-    pub list: &'static str,
-    /// The entry as it was written.
-    pub entry: String,
-    /// What is wrong with it.
-    pub why: &'static str,
-}
-
 impl Policy {
     /// Parses the lists; all mistakes at once.
-    pub fn new(settings: &PolicySettings) -> Result<Policy, Vec<Mistake>> {
+    pub fn new(settings: &PolicySettings) -> Result<Policy, Vec<EntryMistake>> {
         let mut mistakes = Vec::new();
         let mut parse = |list, entries: &[String]| -> Vec<Pattern> {
             let mut patterns = Vec::new();
             for entry in entries {
                 match Pattern::parse(entry) {
                     Ok(pattern) => patterns.push(pattern),
-                    Err(why) => mistakes.push(Mistake {
+                    Err(why) => mistakes.push(EntryMistake {
                         list,
                         entry: entry.clone(),
                         why,
@@ -237,64 +225,6 @@ const SCRIPTS: [&str; 14] = [
     "ai.script*",
     "ai.dag*",
 ];
-
-#[derive(Clone, Debug)]
-struct Pattern {
-    /// As it was written, for messages.
-    entry: Box<str>,
-    /// Lower case, without the `*`.
-    text: Box<str>,
-    prefix: bool,
-}
-
-impl Pattern {
-    fn parse(entry: &str) -> Result<Pattern, &'static str> {
-        let (text, prefix) = match entry.strip_suffix('*') {
-            Some(text) => (text, true),
-            None => (entry, false),
-        };
-        if entry.is_empty() {
-            Err("is empty")
-        } else if entry.len() > PATTERN_BYTES_MAX {
-            Err("is longer than 64 bytes")
-        } else if text.contains('*') {
-            Err("has a * that is not its last character")
-        } else if text.contains(char::is_whitespace) {
-            Err("has a blank; a subcommand is written client|kill")
-        } else if !text.chars().all(|c| c.is_ascii_graphic()) {
-            Err("has a character that no command name has")
-        } else if text.starts_with('|')
-            || text.ends_with('|') && !prefix
-            || text.matches('|').count() > 1
-        {
-            Err("is neither a command nor command|subcommand")
-        } else {
-            Ok(Pattern {
-                entry: entry.into(),
-                text: text.to_ascii_lowercase().into(),
-                prefix,
-            })
-        }
-    }
-
-    /// Whether scripts may run what it denies. What has no row may be a module's.
-    fn is_evaded(&self) -> bool {
-        let denied = || table::rows().filter(|row| self.matches(row.name));
-        let may = |row: &table::Row| row.may_be_in_scripts() && !table::only_lists(row.name);
-        denied().next().is_none() || denied().any(may)
-    }
-
-    #[inline]
-    fn matches(&self, name: &str) -> bool {
-        match name.strip_prefix(&*self.text) {
-            Some(rest) => self.prefix || rest.is_empty() || rest.starts_with('|'),
-            None => false,
-        }
-    }
-}
-
-/// No command of any known module has a name as long (bytes).
-pub(super) const PATTERN_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

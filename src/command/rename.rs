@@ -4,7 +4,7 @@
 
 use super::class::Route;
 use super::lookup::CommandTable;
-use super::policy::{Mistake, PATTERN_BYTES_MAX};
+use super::pattern::{EntryMistake, PATTERN_BYTES_MAX};
 use crate::resp::{Args, write};
 
 /// The list of the configuration, ready to be asked.
@@ -31,14 +31,14 @@ impl Renames {
     ///
     /// # Errors
     /// Entries that are none, or that contradict each other.
-    pub fn new(entries: &[String]) -> Result<Self, Vec<Mistake>> {
+    pub fn new(entries: &[String]) -> Result<Self, Vec<EntryMistake>> {
         let table = CommandTable::builtin();
         let mut renames = Self::default();
         let mut mistakes = Vec::new();
         for entry in entries {
             match Pair::parse(entry, &table).and_then(|pair| renames.add(pair)) {
                 Ok(()) => {}
-                Err(why) => mistakes.push(Mistake {
+                Err(why) => mistakes.push(EntryMistake {
                     list: LIST,
                     entry: shown(entry),
                     why,
@@ -175,7 +175,7 @@ fn with_name(request: &[u8], name: &[u8], other: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn renames(entries: &[&str]) -> Result<Renames, Vec<Mistake>> {
+    fn renames(entries: &[&str]) -> Result<Renames, Vec<EntryMistake>> {
         let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
         Renames::new(&entries)
     }

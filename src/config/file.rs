@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use super::mistake::{Mistake, Origin};
 use super::suggest::nearest;
-use super::users;
 
 /// Reads the text of the file, which may hold a password.
 ///
@@ -122,7 +121,7 @@ impl<'a> Document<'a> {
             mistakes.push(Mistake::about(here, name, outside(name, known)));
             return;
         };
-        if name == users::SECTION {
+        if name == USERS {
             self.users = Some(table);
             return;
         }
@@ -241,6 +240,9 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
+
+/// The section that has a section of its own for each user.
+pub(super) const USERS: &str = "users";
 
 /// Far above any real file; a mistyped path such as a device must not fill the memory.
 const FILE_BYTES_MAX: u64 = 1 << 20;

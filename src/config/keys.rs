@@ -255,7 +255,7 @@ fn pattern(entry: &str) -> Result<(), String> {
     let mistake = |found: Vec<_>| {
         found
             .first()
-            .map(|one: &command::Mistake| one.why.to_owned())
+            .map(|one: &command::EntryMistake| one.why.to_owned())
     };
     Policy::new(&lists)
         .map(|_| ())
@@ -264,7 +264,7 @@ fn pattern(entry: &str) -> Result<(), String> {
 
 /// The same for one renaming; all of them together are looked at when everything has been read.
 fn rename(entry: &str) -> Result<(), String> {
-    let first = |found: Vec<command::Mistake>| found.first().map(|one| one.why.to_owned());
+    let first = |found: Vec<command::EntryMistake>| found.first().map(|one| one.why.to_owned());
     Renames::new(&[entry.to_owned()])
         .map(|_| ())
         .map_err(|found| first(found).unwrap_or_default())

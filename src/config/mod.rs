@@ -14,16 +14,17 @@ mod mistake;
 mod reader;
 mod resolve;
 mod secret;
+mod sources;
 mod suggest;
 mod summary;
 pub mod url;
 mod users;
 
-use std::path::PathBuf;
-
 pub use changes::{Change, changes};
 pub use env::{BINDINGS, Binding, CONFIG_VARIABLE, Environment, PASSWORD_VARIABLE};
 pub use mistake::{Mistake, Mistakes, Origin};
+pub use reader::{Loaded, load};
+pub use sources::{BackendUse, Sources};
 
 use crate::{admin, command, engine, runtime, session, telemetry};
 
@@ -42,47 +43,4 @@ pub struct Config {
     pub admin: admin::settings::AdminSettings,
     /// `[log]`
     pub log: telemetry::settings::LogSettings,
-}
-
-/// Which server narrows will use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BackendUse {
-    /// The one that the sources name.
-    #[default]
-    Configured,
-    /// A private one that narrows starts: the sources' server and password are not used, and
-    /// the password file is not read.
-    Embedded,
-}
-
-/// Where a configuration is read from. No `Debug`: a flag may hold a password.
-pub struct Sources<'a> {
-    /// The file; without it the one that the variable `NARROWS_CONFIG` names, if any.
-    pub file: Option<PathBuf>,
-    /// The environment.
-    pub environment: &'a Environment<'a>,
-    /// Names of flags as in [`BINDINGS`], with their values.
-    pub flags: Vec<(&'static str, String)>,
-    /// See [`BackendUse`].
-    pub backend: BackendUse,
-}
-
-/// A configuration without mistakes.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// The settings. With [`BackendUse::Embedded`] their server is the default and their
-    /// credentials are empty; both are to be replaced.
-    pub config: Config,
-    /// What an operator should know, to be logged once logs are set up. No secrets.
-    pub warnings: Vec<String>,
-    /// What it comes to, in a few indented lines for people. No secrets.
-    pub summary: String,
-}
-
-/// Reads the configuration.
-///
-/// # Errors
-/// All mistakes of all sources.
-pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
-    reader::load(sources)
 }

@@ -13,11 +13,27 @@ use super::keys::{Draft, Visitor, paths, visit};
 use super::kind::{Kind, Raw, Wrong};
 use super::mistake::{Mistake, Mistakes, Origin, Origins, one_line};
 use super::resolve::Resolving;
-use super::{Loaded, Sources, summary, users};
+use super::sources::Sources;
+use super::{Config, summary, users};
 use crate::session::AuthMode;
 
-/// See [`super::load`].
-pub(super) fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings. With [`BackendUse::Embedded`](super::BackendUse::Embedded) their server is the default and their
+    /// credentials are empty; both are to be replaced.
+    pub config: Config,
+    /// What an operator should know, to be logged once logs are set up. No secrets.
+    pub warnings: Vec<String>,
+    /// What it comes to, in a few indented lines for people. No secrets.
+    pub summary: String,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// All mistakes of all sources.
+pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     let mut mistakes = Vec::new();
     let named = variable(sources.environment, CONFIG_VARIABLE, &mut mistakes);
     let path = sources.file.clone().or(named.map(PathBuf::from));

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::Document;
+use super::file::{Document, USERS};
 use super::keys::{MILLION, SCRIPTS, patterns, renamings};
 use super::kind::{Kind, Raw, boolean, choice, count, list, path, text};
 use super::mistake::{Mistake, Origin};
@@ -15,9 +15,6 @@ use super::secret;
 use super::suggest::nearest;
 use crate::command::{Policy, Scripts};
 use crate::session::access::{AuthMode, BackendLogin, PasswordHash, UserSettings};
-
-/// The name of the section.
-pub(super) const SECTION: &str = "users";
 
 /// The keys of one user.
 pub(super) const KEYS: [&str; 11] = [
@@ -57,7 +54,7 @@ pub(super) fn read(
         let here = document.at(name.span().start);
         let mut reading = User {
             document,
-            path: format!("{SECTION}.{}", name.get_ref()),
+            path: format!("{USERS}.{}", name.get_ref()),
             mistakes: &mut *mistakes,
             warnings: &mut *warnings,
         };

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::DemoOptions;
 use super::client::{Answer, Client};
+use super::options::DemoOptions;
 use super::script::Script;
 use super::tally::Tally;
 

@@ -5,6 +5,8 @@
 mod client;
 mod gauge;
 mod load;
+mod options;
+mod outcome;
 mod report;
 mod round;
 mod script;
@@ -12,7 +14,6 @@ mod stage;
 mod tally;
 mod wire;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -21,64 +22,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use gauge::Gauge;
+use outcome::{Outcome, Way};
 use report::grouped;
-use round::Outcome;
+use round::ROUNDS;
 use stage::Stage;
 
-/// What the demo does, within bounds.
-#[derive(clap::Args, Clone, Debug)]
-pub struct DemoOptions {
-    /// Clients, each with a connection of its own and one request under way. At most 9,500: Redis
-    /// itself takes 10,000 unless told otherwise.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=9_500))]
-    pub clients: u32,
-
-    /// Seconds of load on each of the two ways.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub seconds: u64,
-
-    /// Requests per second of all clients together; 0 is as many as replies come back.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub rate: u32,
-
-    /// Bytes of each value.
-    #[arg(long, default_value_t = 64)]
-    pub value_bytes: u16,
-
-    /// Connections that narrows may hold to Redis.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub max_backend_connections: u32,
-
-    /// The narrows to run; the program that runs now when not given.
-    #[arg(skip)]
-    pub program: Option<PathBuf>,
-}
-
-impl DemoOptions {
-    /// From one request of a client to its next; zero without a rate.
-    fn interval(&self) -> Duration {
-        match self.rate {
-            0 => Duration::ZERO,
-            rate => Duration::from_secs(self.clients.into()) / rate,
-        }
-    }
-}
-
-/// Where a round's clients connect to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
-    Direct,
-    Through,
-}
-
-impl Way {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Through => "through narrows",
-        }
-    }
-}
+pub use options::DemoOptions;
 
 /// Runs the demo and prints what it sees on standard output.
 ///
@@ -177,9 +126,6 @@ fn raise_open_files_limit(needed: u64) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
-
-/// How often each way has its turn.
-const ROUNDS: u32 = 2;
 
 /// Descriptors of each process beside those of the clients: narrows' backends, logs, epoll.
 const FILES_BESIDE_CLIENTS: u64 = 64;

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::Way;
-use super::round::Outcome;
+use super::outcome::{Outcome, Way};
 use super::tally::Window;
 
 /// What one live line tells.

@@ -7,25 +7,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::gauge::{Gauge, processor_time};
 use super::load::Load;
+use super::options::DemoOptions;
+use super::outcome::{Outcome, Way};
 use super::report::{Moment, show};
 use super::stage::Stage;
 use super::tally::Tally;
-use super::{DemoOptions, ROUNDS, Way};
-
-/// What one round, or all rounds of one way added up, came to.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) clients: u32,
-    /// The most that Redis ever counted.
-    pub(super) connections: u64,
-    pub(super) tally: Tally,
-    /// Wall time under load.
-    pub(super) elapsed: Duration,
-    /// Processor time of Redis under load.
-    pub(super) redis_time: Duration,
-    /// Processor time of narrows under load; none where it was not in the way.
-    pub(super) narrows_time: Option<Duration>,
-}
 
 /// Plays the round numbered `round`.
 ///
@@ -110,32 +96,8 @@ async fn watch(
     Ok(connections)
 }
 
-impl Outcome {
-    pub(super) fn none(
-        options: &DemoOptions,
-        narrows_time: Option<Duration>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            clients: options.clients,
-            connections: 0,
-            tally: Tally::new()?,
-            elapsed: Duration::ZERO,
-            redis_time: Duration::ZERO,
-            narrows_time,
-        })
-    }
-
-    pub(super) fn add(&mut self, round: Self) {
-        self.connections = self.connections.max(round.connections);
-        self.tally.add(round.tally);
-        self.elapsed += round.elapsed;
-        self.redis_time += round.redis_time;
-        self.narrows_time = self
-            .narrows_time
-            .zip(round.narrows_time)
-            .map(|(sum, time)| sum + time);
-    }
-}
+/// How often each way has its turn.
+pub(super) const ROUNDS: u32 = 2;
 
 /// Between two live lines.
 const TICK: Duration = Duration::from_secs(1);

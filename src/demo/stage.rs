@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::DemoOptions;
+use super::options::DemoOptions;
 use crate::embedded::{Embedded, Supervised};
 
 /// Redis and narrows, both ready.

@@ -24,7 +24,7 @@ use super::effect::Reply;
 use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
 use super::pool::backend::{AcquireRequest, Backend, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::Blocking;
 use super::waits::cancels::{AGAIN, Asked, Came, Cancel, PATIENCE, Why};
 

@@ -20,7 +20,7 @@ use super::lease::push_stream::PushStream;
 use super::lease::state::LeaseState;
 use super::pool::backend::Phase;
 use super::pool::cleaning::Cleaning;
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::Lending;
 use super::slot::Receiver;
 

@@ -6,7 +6,7 @@ use super::effect::Reply;
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::pool::backend::Backend;
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 
 /// See the module.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use super::clients::Client;
 use super::key::{BackendId, ClientId, ContextId, CredentialId};
 use super::pool::backend::{AcquireRequest, Backend};
 use super::pool::handshake::Step;
-use super::pool::reply_batch::ReplyBatch;
 use super::reach::Blocking;
 use super::settings::ClientSettings;
 use super::slot::{Receiver, Settled, Slot};
@@ -167,13 +166,6 @@ pub(super) fn register_slots(backends: &mut Backends, now: Duration) {
             !registers
         });
     });
-}
-
-/// [`Bug::ExtraSkipped`].
-pub(super) fn skip_extra(batch: &mut ReplyBatch, bytes: &[u8]) {
-    if has(Bug::ExtraSkipped) {
-        (batch.bytes, batch.error) = (bytes.len(), None);
-    }
 }
 
 impl Blocking<'_> {

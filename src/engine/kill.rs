@@ -11,7 +11,7 @@ use super::fanout::kill::Kill;
 use super::key::{BackendId, ClientId};
 use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Next, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::Queries;
 use super::slot::{Receiver, RetryClass, Slot};
 

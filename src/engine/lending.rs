@@ -12,7 +12,7 @@ use super::lease::holding::Clean;
 use super::lease::holding::Lease;
 use super::lease::state::{LeaseFor, LeaseState};
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::{Blocking, Lending, Traffic};
 
 impl Blocking<'_> {

@@ -19,9 +19,9 @@ use super::loss::{Lost, Rewound};
 use super::own_connection::is_own_connection;
 use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Backend, Next, Phase};
+use super::pool::close_reason::CloseReason;
 use super::pool::due::SECOND;
 use super::pool::handshake::{self, Whose};
-use super::pool::loss::CloseReason;
 use super::slot::Receiver;
 use super::{Engine, fault_injection};
 

@@ -13,9 +13,9 @@ use super::context::Context;
 use super::key::{BackendId, ClientId, CredentialId, LoginId};
 use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Backend, Phase, PipeState};
+use super::pool::close_reason::CloseReason;
 use super::pool::credential::CredentialState;
 use super::pool::handshake::{self, Step};
-use super::pool::loss::CloseReason;
 use super::pool::users::REFUSED_USER;
 use super::reach::{Gate, Traffic};
 

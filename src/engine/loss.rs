@@ -25,7 +25,7 @@ use super::clients::hold::{Ending, Hold};
 use super::fault_injection::{self, Bug};
 use super::key::ClientId;
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::{Lending, Traffic};
 use super::settings::OnUnknownOutcome;
 use super::slot::{Receiver, RetryClass, Settled};

@@ -9,7 +9,7 @@ use super::effect::Reply;
 use super::key::BackendId;
 use super::lease::holding::Lease;
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::pool::orphan::Orphan;
 use super::reach::{Blocking, Lending};
 use super::settings::Undeliverable;

@@ -24,7 +24,7 @@ use super::key::{BackendId, ClientId};
 use super::lease::push_stream::PushStream;
 use super::pool::Pool;
 use super::pool::backend::{Backend, Phase};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::reach::{Lending, Traffic};
 use super::slot::Receiver;
 use super::{Engine, Rules, fault_injection};

@@ -19,7 +19,7 @@ use super::effect::WorkerQuery;
 use super::fanout::pending::Purpose;
 use super::key::{BackendId, ClientId};
 use super::pool::backend::{Backend, Phase, PipeState};
-use super::pool::loss::CloseReason;
+use super::pool::close_reason::CloseReason;
 use super::pool::reply_batch::ReplyBatch;
 use super::reach::{Lending, Memory, Traffic};
 use super::received::Received;

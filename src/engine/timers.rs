@@ -9,8 +9,8 @@ use super::fault_injection;
 use super::key::{BackendId, ClientId};
 use super::lease::state::LeaseFor;
 use super::pool::backend::Phase;
+use super::pool::close_reason::CloseReason;
 use super::pool::due::Due;
-use super::pool::loss::CloseReason;
 use super::reach::{Lending, Traffic};
 use super::slot::Receiver;
 

@@ -148,6 +148,13 @@ fn digit(byte: u8) -> Option<u64> {
     (value <= 9).then_some(u64::from(value))
 }
 
+/// What may stand in a double. Servers write these as they please, so they are held only to what cannot
+/// be mistaken for the end of a line. A big number may be anything: it is what a script says it is.
+#[inline]
+pub(super) fn is_double_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
 /// Reads a whole argument as `string2ll` does.
 pub fn integer(bytes: &[u8]) -> Option<i64> {
     // 20 characters are the longest spelling of 64 bits; Redis looks at no more either.

@@ -5,10 +5,12 @@
 
 mod argument;
 mod labels;
+mod text;
 
 use super::args::Args;
 use super::write;
 
+use self::text::{joined, quoted, until_nul};
 use super::violation::ProtocolError;
 
 pub use argument::Argument;
@@ -397,21 +399,9 @@ fn subscribed(out: &mut Vec<u8>, command: &str) {
     quoted(out, b"ERR Can't execute '", command.as_bytes(), &tail);
 }
 
-fn quoted(out: &mut Vec<u8>, head: &[u8], middle: &[u8], tail: &[&[u8]]) {
-    write::error_bytes(out, &joined(&[head, middle, &tail.concat()]));
-}
-
-fn joined(parts: &[&[u8]]) -> Vec<u8> {
-    parts.concat()
-}
-
 /// What C's `%.128s` prints of a string: 128 bytes at most, and none from a NUL on.
 fn printed(bytes: &[u8]) -> &[u8] {
     cut(until_nul(bytes), ECHOED_BYTES_MAX)
-}
-
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 fn cut(bytes: &[u8], len: usize) -> &[u8] {

@@ -5,11 +5,14 @@
 
 use self::nesting::{Nesting, Stream};
 use super::limits::{Limits, REPLY_BYTES_MAX, REPLY_ELEMENTS_MAX};
-use super::number::Decimal;
+use super::number::{Decimal, is_double_byte};
 use super::violation::ReplyError;
 
+mod kind;
 mod nesting;
 mod value;
+
+pub use self::kind::ReplyKind;
 
 /// The place in one backend's stream of replies; the default is between two of them.
 #[derive(Clone, Debug, Default)]
@@ -38,39 +41,6 @@ pub struct ReplyAdvance {
     pub consumed: usize,
     /// Whether a reply ended there.
     pub complete: bool,
-}
-
-/// What a reply is, by its first byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReplyKind {
-    /// `+`
-    Status,
-    /// `-`
-    Error,
-    /// `:`
-    Integer,
-    /// `$` of any length, streamed ones included.
-    Bulk,
-    /// `*` of any length, streamed ones included.
-    Array,
-    /// `_`, and `$-1` and `*-1` of RESP2.
-    Null,
-    /// `,`
-    Double,
-    /// `#`
-    Boolean,
-    /// `!`
-    BlobError,
-    /// `=`
-    Verbatim,
-    /// `(`
-    BigNumber,
-    /// `%`
-    Map,
-    /// `~`
-    Set,
-    /// `>`: belongs to no request.
-    Push,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -336,7 +306,7 @@ impl ReplyScanner {
     fn check_scalar(&self, byte: u8) -> Result<(), ReplyError> {
         let valid = match self.first {
             b'#' => matches!(byte, b't' | b'f'),
-            b',' => is_number_byte(byte),
+            b',' => is_double_byte(byte),
             b'(' => byte != b'\n',
             _ => true,
         };
@@ -423,34 +393,6 @@ impl ReplyScanner {
             self.kind = Some(kind);
         }
     }
-}
-
-impl ReplyKind {
-    fn of(first: u8) -> Option<Self> {
-        Some(match first {
-            b'+' => Self::Status,
-            b'-' => Self::Error,
-            b':' => Self::Integer,
-            b'$' => Self::Bulk,
-            b'*' => Self::Array,
-            b'_' => Self::Null,
-            b',' => Self::Double,
-            b'#' => Self::Boolean,
-            b'!' => Self::BlobError,
-            b'=' => Self::Verbatim,
-            b'(' => Self::BigNumber,
-            b'%' => Self::Map,
-            b'~' => Self::Set,
-            b'>' => Self::Push,
-            _ => return None,
-        })
-    }
-}
-
-/// What may stand in a double. Servers write these as they please, so they are held only to what cannot
-/// be mistaken for the end of a line. A big number may be anything: it is what a script says it is.
-fn is_number_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic()
 }
 
 /// The format and its colon: `txt:`.

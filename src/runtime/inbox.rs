@@ -20,7 +20,7 @@ use crate::topology::Topology;
 
 use super::dial::BackendSocket;
 use super::heartbeat::Heartbeat;
-use super::message::{Asker, HealthVerdict, Message, NewClient, Straggling};
+use super::message::{Asker, Epoch, HealthVerdict, Message, NewClient, Straggling};
 
 /// Pieces of mail that a worker takes in one turn.
 const TAKEN_MAX: usize = 256;
@@ -34,10 +34,6 @@ const QUESTIONS_MAX: usize = 4096;
 /// Answers that wait in an inbox: to as many questions as three others take. Past it they are
 /// missing, as those that come too late are.
 const ANSWERS_MAX: usize = 3 * QUESTIONS_MAX;
-
-/// One life of a worker's engine. Its ids and tickets mean nothing to the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Epoch(u64);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -95,7 +91,7 @@ impl Inbox {
     /// that have just come and questions to whoever is here are kept.
     pub fn begin(&self) -> Epoch {
         let mut state = self.state.lock();
-        state.epoch = Epoch(state.epoch.0 + 1);
+        state.epoch = state.epoch.next();
         state.answers = 0;
         let of_nobody =
             |mail: &Message| matches!(mail, Message::Dialled(..) | Message::Answer { .. });

@@ -12,7 +12,6 @@ use crate::topology::{EndpointId, Topology};
 
 use super::dial::BackendSocket;
 use super::heartbeat::Heartbeat;
-use super::inbox::Epoch;
 
 /// A message to a worker, as it takes it.
 #[derive(Debug)]
@@ -73,6 +72,17 @@ pub struct Asker {
     pub epoch: Epoch,
     /// That engine's number for the question.
     pub ticket: u64,
+}
+
+/// One life of a worker's engine. Its ids and tickets mean nothing to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// That of the engine which follows.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 /// What a worker still has when the time to drain is over.

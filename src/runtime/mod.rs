@@ -25,6 +25,7 @@ pub mod socket_file;
 mod sockets;
 pub mod systemd;
 mod transport;
+mod watchdog;
 mod worker;
 
 pub use acceptor::HEADERS_PENDING_MAX;

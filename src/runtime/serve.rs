@@ -24,12 +24,12 @@ use super::control::{Control, ORDERS_MAX, Order};
 use super::current::{Current, connection_name};
 use super::door::Door;
 use super::drain;
-use super::heartbeat::Watchdog;
 use super::inbox::Inbox;
 use super::message::Load;
 use super::observer::Observer;
 use super::settings::{Listen, Settings};
 use super::systemd::Systemd;
+use super::watchdog::Watchdog;
 use super::worker::{Links, Worker};
 
 /// Why narrows could not start or go on.

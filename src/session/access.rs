@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::command::{Mistake, Policy, PolicySettings, Scripts};
+use crate::command::{EntryMistake, Policy, PolicySettings, Scripts};
 
 /// How clients log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -221,7 +221,7 @@ impl UserSettings {
         &self,
         everybody: &PolicySettings,
         clients_max: usize,
-    ) -> Result<Account, Vec<Mistake>> {
+    ) -> Result<Account, Vec<EntryMistake>> {
         let both = |all: &[String], own: &[String]| [all, own].concat();
         let policy = Policy::new(&PolicySettings {
             allow: both(&everybody.allow, &self.commands.allow),
@@ -312,7 +312,7 @@ impl Access {
         settings: &AuthSettings,
         own: BackendLogin,
         everybody: &PolicySettings,
-    ) -> Result<Self, Vec<Mistake>> {
+    ) -> Result<Self, Vec<EntryMistake>> {
         let mut access = Self {
             mode: settings.mode,
             own,

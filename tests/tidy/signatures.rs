@@ -99,7 +99,7 @@ fn has_parts(text: &str) -> bool {
 }
 
 /// The parts between the commas that stand in no brackets.
-fn parts(list: &str) -> Vec<&str> {
+pub(crate) fn parts(list: &str) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let mut depth = 0i32;
     for (at, byte) in list.bytes().enumerate() {

@@ -1,7 +1,7 @@
 //! What a client has done on the backend that it holds.
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::cx::Cx;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ClientId;
 use crate::engine::lease::holding::Lease;
 use crate::engine::lease::push_stream::PushStream;

@@ -1,7 +1,7 @@
 //! Requests that are not carried: what their clients are told, at the requests' turn.
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::cx::Cx;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ClientId;
 use crate::engine::lease::state::LeaseFor;
 use crate::resp::{NotExecuted, Refusal};

@@ -2,7 +2,7 @@
 //! takes the place of another, that none is dropped unseen, and that what is open on one is not
 //! forgotten with it.
 
-use crate::engine::fault_injection::{self, Bug};
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ContextId};
 use crate::session::LostTransaction;
 

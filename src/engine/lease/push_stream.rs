@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::engine::fault_injection::{self, Bug};
+use crate::admission::fault_injection::{self, Bug};
 use crate::resp::ReplyScanner;
 use crate::session::push_stream::{FrameKind, SubscribeVerb, Subscriptions};
 use crate::session::settle::StreamChange;

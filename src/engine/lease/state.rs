@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::admission::Term;
+use crate::admission::fault_injection::{self, Bug};
 use crate::command::Pin;
 use crate::engine::context::Setting;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::pause::PauseOrder;
 use crate::engine::slot::Access;
 use crate::session::step::{LeaseNeed, OnLease};

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::context::{Contexts, Within};
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{ClientId, ContextId, CredentialId, EndpointId, LoginId, PoolKey};
 use crate::engine::lease::holding::Lendable;
 use crate::engine::lease::state::LeaseFor;

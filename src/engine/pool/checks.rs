@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::cx::Cx;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::BackendId;
 use crate::engine::slot::Receiver;
 use crate::resp::write;

@@ -11,8 +11,9 @@ use crate::engine::slot::Receiver;
 
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Next, Phase};
+use super::close_reason::CloseReason;
+use super::handshake::{Failure, Hellos};
 use super::idle::is_idle;
-use super::loss::CloseReason;
 
 /// What owed replies for so long and was lost then was most likely given up by stall detection or by
 /// TCP, which take a second or more: a server that closes a connection by itself has just been heard.
@@ -46,11 +47,47 @@ impl Pool {
         self.close_backend(cx, id, CloseReason::Retired);
     }
 
+    /// Closes all backends, once no client is left: replies that are still due would reach
+    /// nobody.
+    pub fn close_backends(&mut self, cx: &mut Cx) {
+        let ids: Vec<BackendId> = self.backends.keys().collect();
+        for id in ids {
+            self.close_backend(cx, id, CloseReason::Retired);
+        }
+    }
+
     /// Retires a backend that carries nothing; a pipe is drained first.
     pub fn retire_when_quiet(&mut self, cx: &mut Cx, id: BackendId) {
         match self.backends.get(id).map(|b| &b.phase) {
             Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
             Some(Phase::Spare) => self.retire(cx, id),
+            _ => {}
+        }
+    }
+
+    /// What is believed of the server when a backend is lost.
+    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, loss: CloseReason) {
+        self.doubt_idle(cx, backend, loss);
+        if self.backends.is_empty() {
+            // Another server may be behind the address next time.
+            self.endpoint.hello = Hellos::default();
+        }
+        let Phase::Handshake(handshake) = &mut backend.phase else {
+            return;
+        };
+        match loss {
+            // A server that is full says so in one line and closes.
+            CloseReason::Gone => {
+                let text = match handshake.failure.take() {
+                    Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
+                    _ => "the server closed the connection".to_owned(),
+                };
+                self.dial_ended_badly(cx, text);
+            }
+            // Whatever answers there is no Redis: it is not asked again at once.
+            _ if loss.is_poison() => {
+                self.dial_ended_badly(cx, "the server does not answer as Redis does".to_owned());
+            }
             _ => {}
         }
     }

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use crate::admission::Paused;
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::cx::Cx;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::slot::Slot;
 
 use super::Pool;
 use super::backend::{Backend, Phase, PipeState};
+use super::close_reason::CloseReason;
 use super::idle::{Idle, is_idle};
-use super::loss::CloseReason;
 
 /// The earliest of some moments.
 #[derive(Default)]

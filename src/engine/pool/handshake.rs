@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::context::Context;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::ContextId;
 use crate::resp::{Protocol, integer, write};
 use crate::session::access::BackendLogin;

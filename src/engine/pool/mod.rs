@@ -7,6 +7,7 @@ pub mod backend;
 pub mod check;
 pub mod checks;
 pub mod cleaning;
+pub mod close_reason;
 pub mod closing;
 pub mod context_pools;
 pub mod credential;
@@ -15,7 +16,6 @@ pub mod endpoint;
 pub mod handshake;
 pub mod idle;
 pub mod latency_sample;
-pub mod loss;
 pub mod orphan;
 pub mod outgoing;
 pub mod pick;
@@ -38,9 +38,9 @@ use crate::engine::key::{BackendId, ContextId, EndpointId, PoolKey};
 
 use self::acquire_queue::AcquireQueue;
 use self::backend::Backend;
+use self::close_reason::CloseReason;
 use self::credential::Credentials;
 use self::endpoint::Endpoint;
-use self::loss::CloseReason;
 use self::weights::Weights;
 
 /// See the module.

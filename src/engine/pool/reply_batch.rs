@@ -1,14 +1,14 @@
 //! Walking replies: how many bytes of what has come belong to whom. Successive replies to
 //! one client make one batch, which is handed over as a whole.
 
-use crate::engine::fault_injection::{self, Bug};
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::key::ClientId;
 use crate::engine::slot::{Receiver, RetryClass, Settled, Slot};
 use crate::resp::{Limits, ReplyKind};
 
 use super::backend::{Backend, PipeState};
+use super::close_reason::CloseReason;
 use super::handshake::Step;
-use super::loss::CloseReason;
 
 /// Bytes from a backend that go to one receiver.
 #[derive(Debug)]
@@ -27,6 +27,17 @@ pub struct ReplyBatch {
     pub error: Option<CloseReason>,
 }
 
+impl ReplyBatch {
+    /// Nobody waits for these bytes.
+    fn unsolicited(mut self, bytes: &[u8]) -> Self {
+        match fault_injection::has(Bug::ExtraSkipped) {
+            true => self.bytes = bytes.len(),
+            false => self.error = Some(CloseReason::Unsolicited),
+        }
+        self
+    }
+}
+
 impl Backend {
     /// Walks `bytes`, which are not empty, up to the end of the batch they begin with. Slots
     /// whose replies have come whole are consumed.
@@ -40,9 +51,7 @@ impl Backend {
             error: None,
         };
         let Some(slot) = self.in_flight.front() else {
-            batch.error = Some(CloseReason::Unsolicited);
-            fault_injection::skip_extra(&mut batch, bytes);
-            return batch;
+            return batch.unsolicited(bytes);
         };
         (batch.receiver, batch.client) = (slot.receiver(), slot.client());
         loop {

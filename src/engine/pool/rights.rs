@@ -7,7 +7,7 @@ use crate::session::StateChange;
 
 use super::Pool;
 use super::backend::Phase;
-use super::loss::CloseReason;
+use super::close_reason::CloseReason;
 
 impl Pool {
     /// Its user is not asked again: each refusal would stand in the server's `ACL LOG`.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::cx::Cx;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ContextId, PoolKey};
 use crate::engine::lease::state::LeaseFor;
 use crate::resp::NotExecuted;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::time::Duration;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::engine::effect::AnswerTo;
-use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{ClientId, ContextId, CredentialId};
 use crate::session::waited_keys::{Family, On};
 

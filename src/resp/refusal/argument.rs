@@ -1,6 +1,6 @@
 //! What can be wrong with the arguments of a command that narrows answers itself, in Redis' words.
 
-use super::{quoted, until_nul};
+use super::text::{quoted, until_nul};
 use crate::resp::write;
 
 /// What is wrong with the arguments of a command that narrows answers itself.

@@ -2,8 +2,8 @@
 //! when they lie in the chunk. Whatever is cut, odd or wrong is left to the byte-wise way, which
 //! alone judges.
 
-use super::{ReplyKind, is_number_byte};
-use crate::resp::number::length_line;
+use super::kind::ReplyKind;
+use crate::resp::number::{is_double_byte, length_line};
 
 /// One whole value at the head of `bytes` that is no aggregate, and what follows it.
 #[inline]
@@ -96,7 +96,7 @@ fn integer(after: &[u8]) -> Option<&[u8]> {
 
 #[inline]
 fn number(after: &[u8]) -> Option<&[u8]> {
-    let end = after.iter().position(|&byte| !is_number_byte(byte))?;
+    let end = after.iter().position(|&byte| !is_double_byte(byte))?;
     if end == 0 {
         return None;
     }

@@ -62,7 +62,7 @@ fn inbox() -> Arc<Inbox> {
 fn asker(ticket: u64) -> Asker {
     Asker {
         worker: 1,
-        epoch: Epoch(1),
+        epoch: Epoch::default().next(),
         ticket,
     }
 }

@@ -1,12 +1,7 @@
-//! Why a backend was closed.
+//! Why a backend was closed: the label that metrics and logs give it, and whether the backend had
+//! to be closed for what it did.
 
-use crate::engine::cx::Cx;
-use crate::engine::key::BackendId;
 use crate::resp::{ReplyError, ReplyKind};
-
-use super::Pool;
-use super::backend::{Backend, Phase};
-use super::handshake::{Failure, Hellos};
 
 /// Why a backend was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,43 +113,5 @@ impl CloseReason {
                 | Self::Oversized
                 | Self::Dirty
         )
-    }
-}
-
-impl Pool {
-    /// Closes all backends, once no client is left: replies that are still due would reach
-    /// nobody.
-    pub fn close_backends(&mut self, cx: &mut Cx) {
-        let ids: Vec<BackendId> = self.backends.keys().collect();
-        for id in ids {
-            self.close_backend(cx, id, CloseReason::Retired);
-        }
-    }
-
-    /// What is believed of the server when a backend is lost.
-    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, loss: CloseReason) {
-        self.doubt_idle(cx, backend, loss);
-        if self.backends.is_empty() {
-            // Another server may be behind the address next time.
-            self.endpoint.hello = Hellos::default();
-        }
-        let Phase::Handshake(handshake) = &mut backend.phase else {
-            return;
-        };
-        match loss {
-            // A server that is full says so in one line and closes.
-            CloseReason::Gone => {
-                let text = match handshake.failure.take() {
-                    Some(Failure::Refused(text) | Failure::Credentials(text)) => text,
-                    _ => "the server closed the connection".to_owned(),
-                };
-                self.dial_ended_badly(cx, text);
-            }
-            // Whatever answers there is no Redis: it is not asked again at once.
-            _ if loss.is_poison() => {
-                self.dial_ended_badly(cx, "the server does not answer as Redis does".to_owned());
-            }
-            _ => {}
-        }
     }
 }
