@@ -4,9 +4,9 @@
 //! 2. by a spare one of the same user, which is switched: `HELLO` and `SELECT` as needed, and nothing
 //!    else before the server's `+OK`;
 //! 3. by a dial, if budget, backoff and dial rate allow it;
-//! 4. by the place of a pipe of another context that is unused or has had its time slice: it gets no new
-//!    requests, its few replies come in, then it is switched. One of another user is closed instead, and
-//!    one is dialled in its place, since a backend never changes user.
+//! 4. by the place of a pipe that is unused or has had its time slice, one of another context unless it
+//!    becomes a lease: it gets no new requests, its few replies come in, then it is switched. One of
+//!    another user is closed instead, and one is dialled in its place, since a backend never changes user.
 //!
 //! So with one connection and sixteen databases everybody is served, in turns. A context gets a second
 //! pipe only when requests have piled up before a socket for `grow_after`, or when none of its pipes is

@@ -3,8 +3,8 @@
 //! on elsewhere, it is a read and is asked again, or it may have run.
 //!
 //! - *Again*: not written whole, so it cannot have run; or a read by our own table (`Spec::replay`) that has
-//!   not been replayed before. Its bytes, kept until the reply has come (`pool/outgoing.rs`), go back to the
-//!   head of its client's input.
+//!   not been replayed before, unless `replay_reads` is off. Its bytes, kept until the reply has come
+//!   (`pool/outgoing.rs`), go back to the head of its client's input.
 //! - *Unknown*: written, and may have run. Its client is told so, or disconnected if so configured or if it
 //!   asked for silence.
 //! - *Cut off*: a part of its reply is at the client already, which is disconnected.

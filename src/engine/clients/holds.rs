@@ -39,6 +39,10 @@ impl Clients {
     }
 
     /// `count` replies of a client are in, or will never be, from number `first` on.
+    ///
+    /// # Panics
+    /// When that is not the one that is due, in release builds too: the worker closes its sockets and starts
+    /// afresh rather than let a reply reach another client.
     pub fn replies_in(&mut self, cx: &mut Cx, id: ClientId, first: u32, count: u32) {
         let in_flight_max = &cx.rules.settings.clients.in_flight_max;
         let Some(client) = self.get_mut(id) else {
