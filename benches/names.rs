@@ -21,7 +21,7 @@ use narrows::command::CommandTable;
 #[path = "../src/command/names.rs"]
 mod names;
 
-use names::{Names, Scope};
+use names::{NameTable, Scope};
 
 /// What a busy server is asked most of the time, as clients write it.
 const HOT: [&str; 16] = [
@@ -36,7 +36,7 @@ fn lookups(criterion: &mut Criterion) {
         .filter(|(_, spec)| !spec.name.contains('|'))
         .map(|(index, spec)| (index, spec.name.to_string()))
         .collect();
-    let mut ours = Names::with_room(names.len());
+    let mut ours = NameTable::with_room(names.len());
     let (mut folded, mut as_words) = (Folded::default(), Words::default());
     for (index, name) in &names {
         ours.insert(Scope::Commands, name, *index);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-pub use check::Check;
+pub use check::CheckCommand;
 pub use stop::Stop;
 
 use self::arguments::{Arguments, Command};
@@ -63,8 +63,8 @@ pub enum Invocation {
         /// Where the settings came from, to be read again.
         given: Given,
     },
-    /// Check a configuration file, see [`Check::run`].
-    Check(Check),
+    /// Check a configuration file, see [`CheckCommand::run`].
+    Check(CheckCommand),
     /// Serve over a private server, with a bounded load of verifying clients.
     Demo(DemoOptions),
 }
@@ -80,7 +80,7 @@ pub fn parse(
     let words: Vec<OsString> = arguments.into_iter().collect();
     let parsed = Arguments::try_parse_from(&words).map_err(|why| Stop::of_clap(&why, &words))?;
     match parsed.command {
-        Some(Command::Check { config }) => Ok(Invocation::Check(Check::of(config))),
+        Some(Command::Check { config }) => Ok(Invocation::Check(CheckCommand::of(config))),
         Some(Command::Demo(options)) => Ok(Invocation::Demo(options)),
         None => {
             let mut flags = parsed.common.flags();

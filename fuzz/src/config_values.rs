@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use narrows::config::url::BackendUrl;
 use narrows::config::{BINDINGS, BackendUse, Origin, PASSWORD_VARIABLE, Sources, load};
-use narrows::runtime::settings::Credentials;
+use narrows::runtime::settings::BackendCredentials;
 
 /// The target.
 pub fn run(data: &[u8]) {
@@ -74,7 +74,7 @@ fn check_url(text: &str) {
 
 /// A password is shown as `(set)`.
 fn secretless(mut url: BackendUrl) -> BackendUrl {
-    let Credentials { password, .. } = &mut url.credentials;
+    let BackendCredentials { password, .. } = &mut url.credentials;
     *password = password.take().map(|_| String::new().into());
     url
 }

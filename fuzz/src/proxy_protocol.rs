@@ -2,7 +2,7 @@
 //! them are here; a header is as long as it announces, within the bound; and its client is found
 //! as soon as it is whole, and not before.
 
-use narrows::runtime::proxy_protocol::{FIXED_BYTES, REST_BYTES_MAX, Wrong, head};
+use narrows::runtime::proxy_protocol::{FIXED_BYTES, ProxyHeaderError, REST_BYTES_MAX, head};
 
 /// The target.
 pub fn run(data: &[u8]) {
@@ -27,6 +27,6 @@ pub fn run(data: &[u8]) {
         (Some(whole), found) => assert_eq!(begun.client(whole), found),
         // Enough for the addresses, or not.
         (None, Ok(_)) => {}
-        (None, Err(wrong)) => assert_eq!(wrong, Wrong::TooShort(rest.len())),
+        (None, Err(wrong)) => assert_eq!(wrong, ProxyHeaderError::TooShort(rest.len())),
     }
 }

@@ -29,15 +29,15 @@ pub(super) struct Guests {
 #[derive(Debug)]
 struct Guest {
     task: JoinHandle<()>,
-    asked: Asked,
+    asked: RequestSeen,
     since: Instant,
 }
 
 /// Whether a whole request has come.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked(Arc<AtomicBool>);
+pub(super) struct RequestSeen(Arc<AtomicBool>);
 
-impl Asked {
+impl RequestSeen {
     /// It has.
     pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl Guests {
     }
 
     /// Takes a place.
-    pub(super) fn come(&mut self, task: JoinHandle<()>, asked: Asked) {
+    pub(super) fn come(&mut self, task: JoinHandle<()>, asked: RequestSeen) {
         self.here.push_back(Guest {
             task,
             asked,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn come(guests: &mut Guests, asks: bool) {
-        let asked = Asked::default();
+        let asked = RequestSeen::default();
         if asks {
             asked.set();
         }

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::runtime::Observer;
 
-use super::guests::{Asked, Guests};
+use super::guests::{Guests, RequestSeen};
 use super::routes;
 
 /// The head of a request must be here within this.
@@ -50,7 +50,7 @@ pub(super) async fn run(listener: TcpListener, observer: Arc<Observer>) -> io::R
         match listener.accept().await {
             Ok((stream, _)) => {
                 guests.room().await;
-                let asked = Asked::default();
+                let asked = RequestSeen::default();
                 let task = tokio::spawn(serve(stream, router.clone(), asked.clone()));
                 guests.come(task, asked);
             }
@@ -63,7 +63,7 @@ pub(super) async fn run(listener: TcpListener, observer: Arc<Observer>) -> io::R
     }
 }
 
-async fn serve(stream: TcpStream, router: axum::Router, asked: Asked) {
+async fn serve(stream: TcpStream, router: axum::Router, asked: RequestSeen) {
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |request| {
         asked.set();

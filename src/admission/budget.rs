@@ -40,7 +40,7 @@ pub struct Budget {
     /// Control's place and each worker's first.
     least: u32,
     total: AtomicU32,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     /// Workers that wait for a permit now; others give surplus back while it is not zero.
     wanting: AtomicU32,
     /// Set while the server itself is close to its own limit: nothing grows.
@@ -55,7 +55,7 @@ pub struct Budget {
 }
 
 #[derive(Debug)]
-struct State {
+struct BudgetState {
     control: bool,
     reserve: bool,
     /// Permits held, by worker.
@@ -113,7 +113,7 @@ impl Budget {
         Arc::new(Self {
             least,
             total: AtomicU32::new(total),
-            state: Mutex::new(State {
+            state: Mutex::new(BudgetState {
                 control: false,
                 reserve: false,
                 held: vec![0; workers],
@@ -225,7 +225,7 @@ impl Budget {
         self.room_in(&self.state.lock(), term)
     }
 
-    fn room_in(&self, state: &State, term: Term) -> u32 {
+    fn room_in(&self, state: &BudgetState, term: Term) -> u32 {
         let (lent, reachable) = (state.lent_in_all(), self.reachable(state));
         let room = lendable_of(reachable, Term::Waiting).saturating_sub(lent.total());
         match term {
@@ -253,7 +253,7 @@ impl Budget {
         state.lent_in_all().total() >= self.reachable(&state)
     }
 
-    fn has_room_in(&self, state: &State, worker: usize, term: Term) -> bool {
+    fn has_room_in(&self, state: &BudgetState, worker: usize, term: Term) -> bool {
         // Of two that are not lent one may be. Otherwise the worker's first place becomes free
         // again, and the connection takes one of those that all share.
         let one_is_left = state.unlent(worker).is_some_and(|unlent| unlent > 1)
@@ -263,7 +263,7 @@ impl Budget {
 
     /// Of the places that all workers share those that can be had now: what is held, and what
     /// may still grow beside the server's own limit.
-    fn reachable(&self, state: &State) -> u32 {
+    fn reachable(&self, state: &BudgetState) -> u32 {
         let growth = match self.growth_stopped() {
             true => 0,
             false => (self.ceiling.load(Ordering::Relaxed)).saturating_sub(state.out()),
@@ -375,7 +375,7 @@ impl Budget {
     }
 }
 
-impl State {
+impl BudgetState {
     fn out(&self) -> u32 {
         self.held.iter().sum::<u32>() + u32::from(self.control) + u32::from(self.reserve)
     }

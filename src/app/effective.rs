@@ -7,7 +7,7 @@ use crate::command::Policy;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::runtime;
-use crate::runtime::settings::Credentials;
+use crate::runtime::settings::BackendCredentials;
 use crate::session::Access;
 use crate::session::access::BackendLogin;
 use crate::topology::ServerAddress;
@@ -17,7 +17,7 @@ use crate::topology::ServerAddress;
 pub(super) fn effective(mut config: Config, server: Option<&Embedded>) -> Config {
     if let Some(server) = server {
         config.runtime.backend = ServerAddress::Unix(server.socket().to_owned());
-        config.runtime.credentials = Credentials::default();
+        config.runtime.credentials = BackendCredentials::default();
         config.runtime.database = 0;
     }
     allow_descriptors(&mut config);

@@ -7,11 +7,11 @@ use crate::config::{self, BackendUse, Environment, Sources};
 
 /// A file to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub struct CheckCommand {
     file: PathBuf,
 }
 
-impl Check {
+impl CheckCommand {
     pub(super) fn of(file: PathBuf) -> Self {
         Self { file }
     }

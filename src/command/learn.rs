@@ -98,7 +98,7 @@ impl CommandTable {
 
 /// What the server says of one command.
 #[derive(Debug, Default)]
-struct Command {
+struct CommandInfo {
     arity: i32,
     flags: Flags,
     keys: KeyRange,
@@ -109,7 +109,7 @@ struct Command {
 
 /// By name in lower case, sorted: the table must not depend on the order of the server's own hash
 /// table.
-type Commands = BTreeMap<String, Command>;
+type Commands = BTreeMap<String, CommandInfo>;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct KeyRange {
@@ -127,7 +127,7 @@ struct Categories {
     blocking: bool,
 }
 
-impl Command {
+impl CommandInfo {
     fn unknown_to_us(&self, name: &str, container: Route) -> Spec {
         let has_subcommands = self.subcommands.is_some();
         Spec {
@@ -211,10 +211,10 @@ fn completed(ours: Spec, server: &Commands) -> Spec {
         Some((container, name)) => match server.get(container) {
             None => None,
             // It does not list subcommands: the row of ours stands as it is.
-            Some(Command {
+            Some(CommandInfo {
                 subcommands: None, ..
             }) => return ours,
-            Some(Command {
+            Some(CommandInfo {
                 subcommands: Some(subcommands),
                 ..
             }) => subcommands.get(name),
@@ -292,7 +292,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// The fields of an entry up to its subcommands; `None` for an entry that is null or whose name
     /// is no text: such a command stays unknown. Also how many fields of it are still to come.
-    fn entry(&mut self) -> Result<Option<(String, u64, Command)>, LearnError> {
+    fn entry(&mut self) -> Result<Option<(String, u64, CommandInfo)>, LearnError> {
         self.commands += 1;
         if self.commands > COMMANDS_MAX {
             return Err(LearnError::TooMany);
@@ -305,15 +305,15 @@ impl Walk<'_> {
         }
     }
 
-    fn fields(&mut self, fields: u64) -> Option<Option<(String, u64, Command)>> {
+    fn fields(&mut self, fields: u64) -> Option<Option<(String, u64, CommandInfo)>> {
         let left = fields.checked_sub(FIELDS_MIN)?;
         let name = match self.reader.next()? {
             Element::Text(name) => str::from_utf8(name).ok().filter(|name| !name.is_empty()),
             _ => return None,
         };
-        let mut command = Command {
+        let mut command = CommandInfo {
             arity: i32::try_from(self.integer()?).ok()?,
-            ..Command::default()
+            ..CommandInfo::default()
         };
         self.words(|flag| command.flags = command.flags.with(Flags::named(flag)))?;
         command.keys = KeyRange {

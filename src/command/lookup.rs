@@ -4,7 +4,7 @@
 
 use super::class::{Pin, Route};
 use super::flags::Flags;
-use super::names::{Names, Scope};
+use super::names::{NameTable, Scope};
 use super::spec::{Spec, Subcommands};
 use super::table;
 use crate::resp::Args;
@@ -14,7 +14,7 @@ use crate::resp::Args;
 #[derive(Clone, Debug)]
 pub struct CommandTable {
     specs: Box<[Spec]>,
-    names: Names,
+    names: NameTable,
     learned: bool,
 }
 
@@ -44,7 +44,7 @@ impl CommandTable {
     /// A table of `specs`; of two with the same name the first counts. Containers stand before
     /// their subcommands.
     pub(super) fn of(specs: Vec<Spec>, learned: bool) -> Self {
-        let mut names = Names::with_room(specs.len());
+        let mut names = NameTable::with_room(specs.len());
         for (index, spec) in (0..).zip(&specs) {
             match spec.name.split_once('|') {
                 None => names.insert(Scope::Commands, &spec.name, index),

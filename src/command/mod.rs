@@ -23,7 +23,7 @@ pub use keys::{KeyRule, Keys};
 pub use learn::LearnError;
 pub use lookup::{CommandTable, Lookup};
 pub use pattern::EntryMistake;
-pub use policy::{Policy, PolicySettings, Scripts, Verdict};
+pub use policy::{Policy, PolicySettings, PolicyVerdict, Scripts};
 pub use rename::{Renames, shown as shown_renaming};
 pub use shape::Shape;
 pub use spec::{Spec, Subcommands};

@@ -10,9 +10,9 @@
 
 /// From the name of a command, or of a subcommand within its container, to the command's index.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
+pub(super) struct NameTable {
     /// A power of two of them, at least half of them empty.
-    slots: Box<[Slot]>,
+    slots: Box<[NameSlot]>,
     /// How far a hash is shifted to give the number of a slot.
     shift: u32,
     /// Commands whose names fit into one word; as above, but three of four are empty.
@@ -29,12 +29,12 @@ pub(super) enum Scope {
     SubcommandsOf(u32),
 }
 
-impl Names {
+impl NameTable {
     /// A table with room for `count` names.
     pub(super) fn with_room(count: usize) -> Self {
         let slots = count.saturating_mul(2).max(2).next_power_of_two();
-        Names {
-            slots: vec![Slot::default(); slots].into_boxed_slice(),
+        NameTable {
+            slots: vec![NameSlot::default(); slots].into_boxed_slice(),
             shift: u64::BITS - slots.trailing_zeros(),
             short: vec![Short::default(); slots * 2].into_boxed_slice(),
             short_shift: u64::BITS - (slots * 2).trailing_zeros(),
@@ -68,7 +68,7 @@ impl Names {
             .find(|slot| slot.key == Key::EMPTY);
         debug_assert!(empty.is_some(), "more names than `with_room` was told of");
         if let Some(slot) = empty {
-            *slot = Slot { key, index };
+            *slot = NameSlot { key, index };
         }
     }
 
@@ -168,7 +168,7 @@ impl Short {
 const NAME_BYTES_MAX: usize = 32;
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct NameSlot {
     key: Key,
     index: u32,
 }
@@ -250,7 +250,7 @@ fn lower_case(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, Scope, lower_case, padded};
+    use super::{NameTable, Scope, lower_case, padded};
 
     #[test]
     fn letters_become_lower_case_and_nothing_else_changes() {
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn names_are_found_in_any_case_of_letters() {
-        let mut names = Names::with_room(2);
+        let mut names = NameTable::with_room(2);
         names.insert(Scope::Commands, "get", 7);
         for name in ["get", "GET", "gEt"] {
             assert_eq!(names.find(Scope::Commands, name.as_bytes()), Some(7));
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_subcommand_is_found_only_in_its_container() {
-        let mut names = Names::with_room(3);
+        let mut names = NameTable::with_room(3);
         names.insert(Scope::Commands, "help", 1);
         names.insert(Scope::SubcommandsOf(0), "help", 2);
         names.insert(Scope::SubcommandsOf(1), "help", 3);
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn names_longer_than_the_hash_are_found_too() {
         let long = "module.a-name-that-is-longer-than-32-bytes";
-        let mut names = Names::with_room(2);
+        let mut names = NameTable::with_room(2);
         names.insert(Scope::Commands, long, 4);
         names.insert(Scope::Commands, &long[..32], 5);
         assert_eq!(
@@ -318,7 +318,7 @@ mod tests {
     fn a_full_table_still_answers() {
         // Of names that fit into one word, just fit, just do not, and of longer ones.
         for (lower, upper) in [("c", "C"), ("cmds.", "CMDS."), ("command.", "COMMAND.")] {
-            let mut names = Names::with_room(500);
+            let mut names = NameTable::with_room(500);
             for index in 0..500 {
                 names.insert(Scope::Commands, &format!("{lower}{index}"), index);
             }
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn names_of_eight_bytes_are_told_from_those_of_nine() {
-        let mut names = Names::with_room(2);
+        let mut names = NameTable::with_room(2);
         names.insert(Scope::Commands, "bitcount", 1);
         names.insert(Scope::Commands, "bitcounts", 2);
         assert_eq!(names.find(Scope::Commands, b"BITCOUNT"), Some(1));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_first_of_two_equal_names_stays() {
-        let mut names = Names::with_room(2);
+        let mut names = NameTable::with_room(2);
         names.insert(Scope::Commands, "get", 1);
         names.insert(Scope::Commands, "get", 2);
         assert_eq!(names.find(Scope::Commands, b"get"), Some(1));

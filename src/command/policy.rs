@@ -61,7 +61,7 @@ pub struct Policy {
 
 /// Whether a command may be used here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum PolicyVerdict {
     /// It may.
     Allowed,
     /// The operator denies it, or it is restricted and not allowed by name.
@@ -128,14 +128,14 @@ impl Policy {
 
     /// Whether a command may be used.
     #[inline]
-    pub fn verdict(&self, spec: &Spec) -> Verdict {
+    pub fn verdict(&self, spec: &Spec) -> PolicyVerdict {
         let denied = any(&self.deny, &spec.name);
         if denied || spec.route == Route::Restricted && !any(&self.allow, &spec.name) {
-            Verdict::Denied
+            PolicyVerdict::Denied
         } else if self.refuses_scripts() && runs_scripts(&spec.name) {
-            Verdict::Evades
+            PolicyVerdict::Evades
         } else {
-            Verdict::Allowed
+            PolicyVerdict::Allowed
         }
     }
 
@@ -150,7 +150,7 @@ impl Policy {
     }
 
     /// Whether a command that has no row may be used, or a subcommand that has none.
-    pub fn verdict_of_unknown(&self, name: &[u8], subcommand: Option<&[u8]>) -> Verdict {
+    pub fn verdict_of_unknown(&self, name: &[u8], subcommand: Option<&[u8]>) -> PolicyVerdict {
         // What is cut off is longer than any pattern, so it cannot change the answer.
         let cut = |text: &[u8]| {
             let text = text.get(..PATTERN_BYTES_MAX + 1).unwrap_or(text);
@@ -161,11 +161,11 @@ impl Policy {
             Some(subcommand) => format!("{}|{}", cut(name), cut(subcommand)),
         };
         if any(&self.deny, &full) {
-            Verdict::Denied
+            PolicyVerdict::Denied
         } else if self.refuses_scripts() && runs_scripts(&full) {
-            Verdict::Evades
+            PolicyVerdict::Evades
         } else {
-            Verdict::Allowed
+            PolicyVerdict::Allowed
         }
     }
 
@@ -228,7 +228,7 @@ const SCRIPTS: [&str; 14] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{Policy, PolicySettings, Scripts, Verdict};
+    use super::{Policy, PolicySettings, PolicyVerdict, Scripts};
     use crate::command::CommandTable;
 
     fn policy(allow: &[&str], deny: &[&str], dedicated: &[&str]) -> Policy {
@@ -242,7 +242,7 @@ mod tests {
         Policy::new(&settings).unwrap()
     }
 
-    fn verdict(policy: &Policy, name: &str) -> Verdict {
+    fn verdict(policy: &Policy, name: &str) -> PolicyVerdict {
         policy.verdict(CommandTable::builtin().named(name.as_bytes()).unwrap())
     }
 
@@ -251,18 +251,18 @@ mod tests {
         let closed = Policy::default();
         let open = policy(&["Shutdown", "DEBUG"], &[], &[]);
         for name in ["shutdown", "debug"] {
-            assert_eq!(verdict(&closed, name), Verdict::Denied);
-            assert_eq!(verdict(&open, name), Verdict::Allowed);
+            assert_eq!(verdict(&closed, name), PolicyVerdict::Denied);
+            assert_eq!(verdict(&open, name), PolicyVerdict::Allowed);
         }
-        assert_eq!(verdict(&open, "failover"), Verdict::Denied);
-        assert_eq!(verdict(&closed, "get"), Verdict::Allowed);
+        assert_eq!(verdict(&open, "failover"), PolicyVerdict::Denied);
+        assert_eq!(verdict(&closed, "get"), PolicyVerdict::Allowed);
     }
 
     #[test]
     fn deny_wins_over_allow() {
         assert_eq!(
             verdict(&policy(&["debug"], &["debug"], &[]), "debug"),
-            Verdict::Denied
+            PolicyVerdict::Denied
         );
     }
 
@@ -270,19 +270,23 @@ mod tests {
     fn a_container_stands_for_its_subcommands() {
         let policy = policy(&[], &["CONFIG", "client|kill", "acl|*"], &[]);
         for denied in ["config", "config|set", "client|kill", "acl|setuser"] {
-            assert_eq!(verdict(&policy, denied), Verdict::Denied, "{denied}");
+            assert_eq!(verdict(&policy, denied), PolicyVerdict::Denied, "{denied}");
         }
         for allowed in ["client", "client|list", "acl"] {
-            assert_eq!(verdict(&policy, allowed), Verdict::Allowed, "{allowed}");
+            assert_eq!(
+                verdict(&policy, allowed),
+                PolicyVerdict::Allowed,
+                "{allowed}"
+            );
         }
     }
 
     #[test]
     fn a_prefix_is_no_match_without_its_star() {
         let policy = policy(&[], &["get", "z*"], &[]);
-        assert_eq!(verdict(&policy, "getex"), Verdict::Allowed);
-        assert_eq!(verdict(&policy, "zadd"), Verdict::Denied);
-        assert_eq!(verdict(&policy, "bzpopmin"), Verdict::Allowed);
+        assert_eq!(verdict(&policy, "getex"), PolicyVerdict::Allowed);
+        assert_eq!(verdict(&policy, "zadd"), PolicyVerdict::Denied);
+        assert_eq!(verdict(&policy, "bzpopmin"), PolicyVerdict::Allowed);
     }
 
     #[test]
@@ -290,20 +294,23 @@ mod tests {
         let policy = policy(&[], &["FT.*", "client|telepathy"], &[]);
         assert_eq!(
             policy.verdict_of_unknown(b"ft.Search", None),
-            Verdict::Denied
+            PolicyVerdict::Denied
         );
-        assert_eq!(policy.verdict_of_unknown(b"ft", None), Verdict::Allowed);
+        assert_eq!(
+            policy.verdict_of_unknown(b"ft", None),
+            PolicyVerdict::Allowed
+        );
         assert_eq!(
             policy.verdict_of_unknown(b"Client", Some(b"TELEPATHY")),
-            Verdict::Denied
+            PolicyVerdict::Denied
         );
         assert_eq!(
             policy.verdict_of_unknown(b"client", Some(&[b'x'; 1000])),
-            Verdict::Allowed
+            PolicyVerdict::Allowed
         );
         assert_eq!(
             policy.verdict_of_unknown(&[0xff, b'\r'], None),
-            Verdict::Allowed
+            PolicyVerdict::Allowed
         );
     }
 
@@ -332,22 +339,22 @@ mod tests {
             for name in scripts {
                 assert_ne!(
                     verdict(&guarded, name),
-                    Verdict::Allowed,
+                    PolicyVerdict::Allowed,
                     "{deny:?}: {name}"
                 );
             }
             let module = guarded.verdict_of_unknown(b"TFCALLASYNC", None);
-            assert_ne!(module, Verdict::Allowed, "{deny:?}");
+            assert_ne!(module, PolicyVerdict::Allowed, "{deny:?}");
             if deny != ["*"] {
-                assert_eq!(verdict(&guarded, "script|exists"), Verdict::Allowed);
+                assert_eq!(verdict(&guarded, "script|exists"), PolicyVerdict::Allowed);
             }
         }
         let free = Policy {
             scripts: Scripts::Allowed,
             ..policy(&[], &["FLUSHALL"], &[])
         };
-        assert_eq!(verdict(&free, "eval"), Verdict::Allowed);
-        assert_eq!(verdict(&free, "flushall"), Verdict::Denied);
+        assert_eq!(verdict(&free, "eval"), PolicyVerdict::Allowed);
+        assert_eq!(verdict(&free, "flushall"), PolicyVerdict::Denied);
     }
 
     #[test]
@@ -366,10 +373,10 @@ mod tests {
             policy(&[], &denied, &[]),
         ] {
             assert!(!policy.is_evaded());
-            assert_eq!(verdict(&policy, "fcall"), Verdict::Allowed);
+            assert_eq!(verdict(&policy, "fcall"), PolicyVerdict::Allowed);
         }
         let strict = Policy::default().evaded();
-        assert_eq!(verdict(&strict, "eval"), Verdict::Evades);
+        assert_eq!(verdict(&strict, "eval"), PolicyVerdict::Evades);
         let get = CommandTable::builtin();
         assert!(!strict.leaves_alone(get.named(b"eval").unwrap()));
     }

@@ -6,7 +6,7 @@ use std::any::Any;
 use super::Config;
 use super::keys::{Draft, Visitor, renamings, visit};
 use super::kind::Kind;
-use crate::runtime::settings::Settings;
+use crate::runtime::settings::RuntimeSettings;
 
 /// One key whose value is another one now. No secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +87,8 @@ fn renames_of_users(old: &Config, new: &mut Config, changes: &mut Vec<Change>) {
 }
 
 /// The server's address and database stay; the login may change. The URL is all three in one.
-fn server(old: &Settings, new: &mut Settings, changes: &mut Vec<Change>) {
-    let place = |settings: &Settings| format!("{}/{}", settings.backend, settings.database);
+fn server(old: &RuntimeSettings, new: &mut RuntimeSettings, changes: &mut Vec<Change>) {
+    let place = |settings: &RuntimeSettings| format!("{}/{}", settings.backend, settings.database);
     if place(old) != place(new) {
         changes.push(Change {
             key: "backend.url",
@@ -102,7 +102,7 @@ fn server(old: &Settings, new: &mut Settings, changes: &mut Vec<Change>) {
         new.credentials = old.credentials.clone();
     }
     if old.credentials != new.credentials {
-        let login = |settings: &Settings| format!("{:?}", settings.credentials);
+        let login = |settings: &RuntimeSettings| format!("{:?}", settings.credentials);
         changes.push(Change {
             key: LOGIN,
             from: login(old),
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::command::PolicySettings;
     use crate::config::keys::paths;
-    use crate::runtime::settings::{Credentials, Listen};
+    use crate::runtime::settings::{BackendCredentials, Listen};
     use crate::session::access::UserSettings;
     use crate::topology::ServerAddress;
 
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_login_may_change_and_is_never_shown_and_the_server_may_not() {
         let (old, mut new) = (Config::default(), Config::default());
-        let login = Credentials {
+        let login = BackendCredentials {
             user: Some("app".to_owned()),
             password: Some("s3cret".into()),
         };

@@ -32,7 +32,7 @@ use crate::{admin, command, engine, runtime, session, telemetry};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
     /// `[listen]`, `[runtime]` and the part of `[backend]` that concerns sockets.
-    pub runtime: runtime::settings::Settings,
+    pub runtime: runtime::settings::RuntimeSettings,
     /// `[pool]`, `[clients]`, `[limits]` and the rest of `[backend]`.
     pub engine: engine::settings::Settings,
     /// `[commands]`

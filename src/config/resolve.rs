@@ -15,7 +15,7 @@ use super::sources::BackendUse;
 use super::users::warning_about_scripts;
 use super::{listen, secret};
 use crate::command::{Policy, Renames};
-use crate::runtime::settings::{Credentials, Listen};
+use crate::runtime::settings::{BackendCredentials, Listen};
 use crate::session::access::AuthChoice;
 use crate::topology::ServerAddress;
 
@@ -44,7 +44,7 @@ impl Resolving<'_> {
     /// Fills in the server and the credentials and checks the whole. `password` is the value
     /// of its variable.
     pub(super) fn run(&mut self, backend: BackendUse, password: Option<SecretString>) {
-        self.draft.config.runtime.credentials = Credentials::default();
+        self.draft.config.runtime.credentials = BackendCredentials::default();
         match backend {
             BackendUse::Configured => {
                 self.address();
@@ -122,12 +122,15 @@ impl Resolving<'_> {
         let file_origin = self.origins.of("backend.password_file");
         let in_url = self.draft.url.credentials.password.clone();
         self.warn_of_url(&url_origin, in_url.is_some());
-        let mut found: Vec<(Origin, Given<'_>)> = Vec::new();
-        found.extend(in_url.map(|text| (url_origin.clone(), Given::Text(text))));
+        let mut found: Vec<(Origin, PasswordSource<'_>)> = Vec::new();
+        found.extend(in_url.map(|text| (url_origin.clone(), PasswordSource::Text(text))));
         let file = self.draft.password_file.clone();
-        found.extend(file.as_deref().map(|path| (file_origin, Given::File(path))));
+        found.extend(
+            file.as_deref()
+                .map(|path| (file_origin, PasswordSource::File(path))),
+        );
         let variable = Origin::Variable(PASSWORD_VARIABLE);
-        found.extend(password.map(|text| (variable, Given::Text(text))));
+        found.extend(password.map(|text| (variable, PasswordSource::Text(text))));
         found.sort_by_key(|(origin, _)| std::cmp::Reverse(origin.rank()));
         let mut found = found.into_iter();
         let first = found.next();
@@ -140,8 +143,8 @@ impl Resolving<'_> {
         let nowhere = first.is_none();
         let text = match first {
             None => None,
-            Some((_, Given::Text(text))) => Some(text),
-            Some((origin, Given::File(path))) => self.password_in(path, origin),
+            Some((_, PasswordSource::Text(text))) => Some(text),
+            Some((origin, PasswordSource::File(path))) => self.password_in(path, origin),
         };
         let user = self.draft.url.credentials.user.clone();
         if user.is_some() && nowhere && !self.broken.contains("backend.password_file") {
@@ -150,7 +153,7 @@ impl Resolving<'_> {
             self.mistakes
                 .push(Mistake::about(url_origin, "backend.url", text));
         }
-        self.draft.config.runtime.credentials = Credentials {
+        self.draft.config.runtime.credentials = BackendCredentials {
             user,
             password: text,
         };
@@ -367,7 +370,7 @@ impl Resolving<'_> {
 }
 
 /// A password, or where it is.
-enum Given<'a> {
+enum PasswordSource<'a> {
     Text(SecretString),
     File(&'a Path),
 }

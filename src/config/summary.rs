@@ -80,7 +80,7 @@ fn headlines(draft: &Draft) -> [(&'static str, String); 5] {
         ));
     }
     let mut url = draft.url.clone();
-    url.credentials = crate::runtime::settings::Credentials::default();
+    url.credentials = crate::runtime::settings::BackendCredentials::default();
     let user = runtime.credentials.user.as_deref().unwrap_or("default");
     let login = match runtime.credentials.password {
         Some(_) => format!("user {user}, password (set)"),

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use super::listen::socket_path;
-use crate::runtime::settings::Credentials;
+use crate::runtime::settings::BackendCredentials;
 use crate::topology::ServerAddress;
 
 /// Where the server is, which database clients start in, and who narrows is there.
@@ -24,7 +24,7 @@ pub struct BackendUrl {
     /// Database that a new client starts in.
     pub database: u32,
     /// As far as the URL holds them. Empty ones count as not given.
-    pub credentials: Credentials,
+    pub credentials: BackendCredentials,
 }
 
 /// Why a URL is refused. None quotes any of it.
@@ -87,7 +87,7 @@ impl FromStr for BackendUrl {
 
 impl Default for BackendUrl {
     fn default() -> Self {
-        let runtime = crate::runtime::settings::Settings::default();
+        let runtime = crate::runtime::settings::RuntimeSettings::default();
         Self {
             address: runtime.backend,
             database: runtime.database,
@@ -104,7 +104,7 @@ impl fmt::Display for BackendUrl {
             ServerAddress::Unix(_) => "unix",
         };
         write!(f, "{scheme}://")?;
-        let Credentials { user, password } = &self.credentials;
+        let BackendCredentials { user, password } = &self.credentials;
         if user.is_some() || password.is_some() {
             f.write_str(&encoded(user.as_deref().unwrap_or_default()))?;
             f.write_str(if password.is_some() { ":(set)@" } else { "@" })?;
@@ -198,7 +198,7 @@ fn with_query(
     Ok(BackendUrl {
         address,
         database: db.unwrap_or(0),
-        credentials: Credentials { user, password },
+        credentials: BackendCredentials { user, password },
     })
 }
 

@@ -15,7 +15,7 @@ use super::wire;
 
 /// A connected client whose keys are in a known state.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct DemoClient {
     address: SocketAddr,
     stream: TcpStream,
     script: Script,
@@ -26,7 +26,7 @@ pub(super) struct Client {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ReplyOutcome {
     /// Exactly the reply that was expected.
     Right,
     /// An error reply, or the connection was lost: no wrong answer, but none of use either.
@@ -41,7 +41,7 @@ pub(super) struct WrongReply {
     received: Vec<u8>,
 }
 
-impl Client {
+impl DemoClient {
     /// Connects and writes the first values.
     ///
     /// # Errors
@@ -62,46 +62,46 @@ impl Client {
                 .script
                 .reset(&mut client.request, &mut client.expected);
             match client.exchange().await? {
-                Answer::Right => Ok(client),
-                Answer::Error(text) => Err(anyhow::anyhow!(text)),
+                ReplyOutcome::Right => Ok(client),
+                ReplyOutcome::Error(text) => Err(anyhow::anyhow!(text)),
             }
         };
         timeout(SETUP_PATIENCE, setup).await?
     }
 
     /// Asks the next question of the script and compares the reply.
-    pub(super) async fn step(&mut self) -> Result<Answer, WrongReply> {
+    pub(super) async fn step(&mut self) -> Result<ReplyOutcome, WrongReply> {
         self.script.advance(&mut self.request, &mut self.expected);
         self.exchange().await
     }
 
     /// After an error: brings the keys back to a known state, over a new connection.
-    pub(super) async fn recover(&mut self) -> Result<Answer, WrongReply> {
+    pub(super) async fn recover(&mut self) -> Result<ReplyOutcome, WrongReply> {
         match timeout(SETUP_PATIENCE, open(self.address)).await {
             Ok(Ok(stream)) => self.stream = stream,
-            Ok(Err(error)) => return Ok(Answer::Error(format!("connect: {error}"))),
-            Err(elapsed) => return Ok(Answer::Error(format!("connect: {elapsed}"))),
+            Ok(Err(error)) => return Ok(ReplyOutcome::Error(format!("connect: {error}"))),
+            Err(elapsed) => return Ok(ReplyOutcome::Error(format!("connect: {elapsed}"))),
         }
         self.script.reset(&mut self.request, &mut self.expected);
         self.exchange().await
     }
 
-    async fn exchange(&mut self) -> Result<Answer, WrongReply> {
+    async fn exchange(&mut self) -> Result<ReplyOutcome, WrongReply> {
         self.received.clear();
         if let Err(error) = self.stream.write_all(&self.request).await {
-            return Ok(Answer::Error(format!("write: {error}")));
+            return Ok(ReplyOutcome::Error(format!("write: {error}")));
         }
         loop {
             match self.stream.read_buf(&mut self.received).await {
-                Ok(0) => return Ok(Answer::Error("closed by the peer".to_owned())),
+                Ok(0) => return Ok(ReplyOutcome::Error("closed by the peer".to_owned())),
                 Ok(_) => {}
-                Err(error) => return Ok(Answer::Error(format!("read: {error}"))),
+                Err(error) => return Ok(ReplyOutcome::Error(format!("read: {error}"))),
             }
             match judge(&self.received, &self.expected) {
-                Verdict::Right => return Ok(Answer::Right),
-                Verdict::Incomplete => {}
-                Verdict::Error(text) => return Ok(Answer::Error(text)),
-                Verdict::Wrong => {
+                ReplyMatch::Right => return Ok(ReplyOutcome::Right),
+                ReplyMatch::Incomplete => {}
+                ReplyMatch::Error(text) => return Ok(ReplyOutcome::Error(text)),
+                ReplyMatch::Wrong => {
                     return Err(WrongReply {
                         request: self.request.clone(),
                         expected: self.expected.clone(),
@@ -128,7 +128,7 @@ impl fmt::Display for WrongReply {
 impl std::error::Error for WrongReply {}
 
 #[derive(PartialEq, Eq, Debug)]
-enum Verdict {
+enum ReplyMatch {
     Right,
     Incomplete,
     Error(String),
@@ -136,12 +136,12 @@ enum Verdict {
 }
 
 /// Compares what has been received so far with the whole of what must come.
-fn judge(received: &[u8], expected: &[u8]) -> Verdict {
+fn judge(received: &[u8], expected: &[u8]) -> ReplyMatch {
     if received == expected {
-        return Verdict::Right;
+        return ReplyMatch::Right;
     }
     if expected.starts_with(received) {
-        return Verdict::Incomplete;
+        return ReplyMatch::Incomplete;
     }
     // The only pipelines here are writes: an error may stand in the place of any of their replies.
     let (mut received, mut expected) = (received, expected);
@@ -149,11 +149,11 @@ fn judge(received: &[u8], expected: &[u8]) -> Verdict {
         (received, expected) = (next, wanted);
     }
     if !received.starts_with(b"-") {
-        return Verdict::Wrong;
+        return ReplyMatch::Wrong;
     }
     match wire::line(received) {
-        Some(line) => Verdict::Error(String::from_utf8_lossy(line).into_owned()),
-        None => Verdict::Incomplete,
+        Some(line) => ReplyMatch::Error(String::from_utf8_lossy(line).into_owned()),
+        None => ReplyMatch::Incomplete,
     }
 }
 
@@ -176,21 +176,24 @@ mod tests {
     fn only_the_exact_reply_is_right() {
         let expected = b"$3\r\nabc\r\n";
         for cut in 1..expected.len() {
-            assert_eq!(judge(&expected[..cut], expected), Verdict::Incomplete);
+            assert_eq!(judge(&expected[..cut], expected), ReplyMatch::Incomplete);
         }
-        assert_eq!(judge(expected, expected), Verdict::Right);
-        assert_eq!(judge(b"$3\r\nabd\r\n", expected), Verdict::Wrong);
-        assert_eq!(judge(b"$3\r\nabc\r\n+OK\r\n", expected), Verdict::Wrong);
-        assert_eq!(judge(b"+OK\r\n", expected), Verdict::Wrong);
+        assert_eq!(judge(expected, expected), ReplyMatch::Right);
+        assert_eq!(judge(b"$3\r\nabd\r\n", expected), ReplyMatch::Wrong);
+        assert_eq!(judge(b"$3\r\nabc\r\n+OK\r\n", expected), ReplyMatch::Wrong);
+        assert_eq!(judge(b"+OK\r\n", expected), ReplyMatch::Wrong);
     }
 
     #[test]
     fn an_error_in_the_place_of_a_reply_is_an_error() {
-        let error = || Verdict::Error("-LOADING x".to_owned());
-        assert_eq!(judge(b"-LOADING", b"+OK\r\n"), Verdict::Incomplete);
+        let error = || ReplyMatch::Error("-LOADING x".to_owned());
+        assert_eq!(judge(b"-LOADING", b"+OK\r\n"), ReplyMatch::Incomplete);
         assert_eq!(judge(b"-LOADING x\r\n", b"+OK\r\n"), error());
         assert_eq!(judge(b"+OK\r\n-LOADING x\r\n", b"+OK\r\n+OK\r\n"), error());
-        assert_eq!(judge(b"+OK\r\n:1\r\n", b"+OK\r\n+OK\r\n"), Verdict::Wrong);
-        assert_eq!(judge(b"$3\r\n-ab\r\n", b"$3\r\nxab\r\n"), Verdict::Wrong);
+        assert_eq!(
+            judge(b"+OK\r\n:1\r\n", b"+OK\r\n+OK\r\n"),
+            ReplyMatch::Wrong
+        );
+        assert_eq!(judge(b"$3\r\n-ab\r\n", b"$3\r\nxab\r\n"), ReplyMatch::Wrong);
     }
 }

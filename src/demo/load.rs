@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::client::{Answer, Client};
+use super::client::{DemoClient, ReplyOutcome};
 use super::options::DemoOptions;
 use super::script::Script;
 use super::tally::Tally;
@@ -20,12 +20,12 @@ use super::tally::Tally;
 /// All clients of a round, running. Must live inside a `LocalSet`. Dropping it ends them at once.
 #[derive(Debug)]
 pub(super) struct Load {
-    shared: Rc<Shared>,
+    shared: Rc<LoadState>,
     clients: JoinSet<anyhow::Result<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LoadState {
     tally: RefCell<Tally>,
     stopping: Cell<bool>,
     /// From one request of a client to its next; zero for as fast as replies come.
@@ -45,7 +45,7 @@ impl Load {
         let clients = connect_all(address, round, options).await?;
         let interval = options.interval();
         let tally = RefCell::new(Tally::new()?);
-        let shared = Rc::new(Shared {
+        let shared = Rc::new(LoadState {
             tally,
             stopping: Cell::new(false),
             interval,
@@ -111,7 +111,7 @@ async fn connect_all(
     address: SocketAddr,
     round: u64,
     options: &DemoOptions,
-) -> anyhow::Result<Vec<Client>> {
+) -> anyhow::Result<Vec<DemoClient>> {
     let turns = Arc::new(Semaphore::new(CONNECTING_MAX));
     let mut connecting = JoinSet::new();
     for number in 0..options.clients {
@@ -119,7 +119,7 @@ async fn connect_all(
         let turns = Arc::clone(&turns);
         connecting.spawn_local(async move {
             let _turn = turns.acquire().await?;
-            Client::connect(address, script)
+            DemoClient::connect(address, script)
                 .await
                 .with_context(|| format!("client {number} at {address}"))
         });
@@ -132,7 +132,11 @@ async fn connect_all(
 }
 
 /// One client's life from the start of the load to its end.
-async fn converse(mut client: Client, first_at: Instant, shared: Rc<Shared>) -> anyhow::Result<()> {
+async fn converse(
+    mut client: DemoClient,
+    first_at: Instant,
+    shared: Rc<LoadState>,
+) -> anyhow::Result<()> {
     let mut next_at = first_at;
     while !shared.stopping.get() {
         if !shared.interval.is_zero() {
@@ -141,8 +145,8 @@ async fn converse(mut client: Client, first_at: Instant, shared: Rc<Shared>) -> 
         }
         let sent_at = Instant::now();
         match client.step().await? {
-            Answer::Right => shared.tally.borrow_mut().record(sent_at.elapsed()),
-            Answer::Error(text) => {
+            ReplyOutcome::Right => shared.tally.borrow_mut().record(sent_at.elapsed()),
+            ReplyOutcome::Error(text) => {
                 shared.tally.borrow_mut().record_error(text);
                 recover(&mut client, &shared).await?;
             }
@@ -152,11 +156,11 @@ async fn converse(mut client: Client, first_at: Instant, shared: Rc<Shared>) -> 
 }
 
 /// Until the client's keys are in a known state again, or the load ends.
-async fn recover(client: &mut Client, shared: &Shared) -> anyhow::Result<()> {
+async fn recover(client: &mut DemoClient, shared: &LoadState) -> anyhow::Result<()> {
     while !shared.stopping.get() {
         match client.recover().await? {
-            Answer::Right => break,
-            Answer::Error(text) => shared.tally.borrow_mut().record_error(text),
+            ReplyOutcome::Right => break,
+            ReplyOutcome::Error(text) => shared.tally.borrow_mut().record_error(text),
         }
         sleep(RECOVERY_PAUSE).await;
     }

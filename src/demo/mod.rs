@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use gauge::Gauge;
-use outcome::{Outcome, Way};
+use outcome::{RoundOutcome, RoundTarget};
 use report::grouped;
 use round::ROUNDS;
 use stage::Stage;
@@ -86,11 +86,14 @@ async fn play(stage: &Stage, options: &DemoOptions) -> anyhow::Result<()> {
         grouped(options.clients.into()),
         options.seconds,
     ))?;
-    let mut direct = Outcome::none(options, None)?;
-    let mut through = Outcome::none(options, Some(Duration::ZERO))?;
+    let mut direct = RoundOutcome::none(options, None)?;
+    let mut through = RoundOutcome::none(options, Some(Duration::ZERO))?;
     for round in 0..ROUNDS {
         // In turns, so that what changes on the machine meanwhile weighs on both.
-        for (way, sum) in [(Way::Direct, &mut direct), (Way::Through, &mut through)] {
+        for (way, sum) in [
+            (RoundTarget::Direct, &mut direct),
+            (RoundTarget::Through, &mut through),
+        ] {
             let outcome = round::play(stage, &mut gauge, way, round.into(), options).await;
             report::end_live_line()?;
             sum.add(outcome.with_context(|| format!("{}, round {}", way.name(), round + 1))?);

@@ -7,7 +7,7 @@ use super::tally::Tally;
 
 /// What one round, or all rounds of one way added up, came to.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct RoundOutcome {
     pub(super) clients: u32,
     /// The most that Redis ever counted.
     pub(super) connections: u64,
@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     pub(super) narrows_time: Option<Duration>,
 }
 
-impl Outcome {
+impl RoundOutcome {
     pub(super) fn none(
         options: &DemoOptions,
         narrows_time: Option<Duration>,
@@ -49,12 +49,12 @@ impl Outcome {
 
 /// Where a round's clients connect to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(super) enum RoundTarget {
     Direct,
     Through,
 }
 
-impl Way {
+impl RoundTarget {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::outcome::{Outcome, Way};
+use super::outcome::{RoundOutcome, RoundTarget};
 use super::tally::Window;
 
 /// What one live line tells.
 #[derive(Debug)]
 pub(super) struct Moment {
-    pub(super) way: Way,
+    pub(super) way: RoundTarget,
     pub(super) second: u64,
     pub(super) seconds: u64,
     pub(super) clients: u32,
@@ -76,9 +76,9 @@ pub(super) fn end_live_line() -> io::Result<()> {
 }
 
 /// The table of the end.
-pub(super) fn table(direct: &Outcome, through: &Outcome) -> String {
+pub(super) fn table(direct: &RoundOutcome, through: &RoundOutcome) -> String {
     let mut table = String::new();
-    let mut row = |name: &str, figure: &dyn Fn(&Outcome) -> String| {
+    let mut row = |name: &str, figure: &dyn Fn(&RoundOutcome) -> String| {
         let (left, right) = (figure(direct), figure(through));
         // Writing to a String cannot fail.
         let _ = writeln!(table, "{name:<30} {left:>15} {right:>18}");
@@ -117,11 +117,11 @@ pub(super) fn table(direct: &Outcome, through: &Outcome) -> String {
     table
 }
 
-fn way_of(outcome: &Outcome) -> Way {
+fn way_of(outcome: &RoundOutcome) -> RoundTarget {
     if outcome.narrows_time.is_some() {
-        Way::Through
+        RoundTarget::Through
     } else {
-        Way::Direct
+        RoundTarget::Direct
     }
 }
 
@@ -135,7 +135,7 @@ fn per_second(operations: u64, span: Duration) -> u64 {
     }
 }
 
-fn per_operation(time: Option<Duration>, outcome: &Outcome) -> String {
+fn per_operation(time: Option<Duration>, outcome: &RoundOutcome) -> String {
     match (time, outcome.tally.operations()) {
         (Some(time), operations @ 1..) => {
             format!("{:.1}", time.as_secs_f64() * 1e6 / operations as f64)
@@ -186,7 +186,7 @@ mod tests {
             (0..2000).for_each(|_| tally.record(Duration::from_micros(900)));
             tally.take_window();
             let (elapsed, redis_time) = (Duration::from_secs(2), Duration::from_millis(13));
-            Outcome {
+            RoundOutcome {
                 clients: 1000,
                 connections,
                 tally,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use super::gauge::{Gauge, processor_time};
 use super::load::Load;
 use super::options::DemoOptions;
-use super::outcome::{Outcome, Way};
+use super::outcome::{RoundOutcome, RoundTarget};
 use super::report::{Moment, show};
 use super::stage::Stage;
 use super::tally::Tally;
@@ -20,18 +20,18 @@ use super::tally::Tally;
 pub(super) async fn play(
     stage: &Stage,
     gauge: &mut Gauge,
-    way: Way,
+    way: RoundTarget,
     round: u64,
     options: &DemoOptions,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<RoundOutcome> {
     let address = match way {
-        Way::Direct => stage.redis_address,
-        Way::Through => stage.narrows_address,
+        RoundTarget::Direct => stage.redis_address,
+        RoundTarget::Through => stage.narrows_address,
     };
     // narrows keeps a few connections while it is not asked: they are no clients of a direct round.
     let others = match way {
-        Way::Direct => gauge.connected_clients().await?,
-        Way::Through => 0,
+        RoundTarget::Direct => gauge.connected_clients().await?,
+        RoundTarget::Through => 0,
     };
     let mut load = Load::start(address, round, options).await?;
     let started = Instant::now();
@@ -45,8 +45,8 @@ pub(super) async fn play(
     let elapsed = started.elapsed();
     let redis_time = processor_time(stage.redis.pid())?.saturating_sub(redis_before);
     let narrows_time = processor_time(stage.narrows_pid)?.saturating_sub(narrows_before);
-    let narrows_time = (way == Way::Through).then_some(narrows_time);
-    Ok(Outcome {
+    let narrows_time = (way == RoundTarget::Through).then_some(narrows_time);
+    Ok(RoundOutcome {
         clients: options.clients,
         connections,
         tally,
@@ -60,7 +60,7 @@ pub(super) async fn play(
 async fn watch(
     load: &mut Load,
     gauge: &mut Gauge,
-    way: Way,
+    way: RoundTarget,
     others: u64,
     options: &DemoOptions,
 ) -> anyhow::Result<u64> {

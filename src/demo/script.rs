@@ -17,11 +17,11 @@ pub(super) struct Script {
     /// The sequence number of what each key holds.
     held: [u64; KEYS],
     counter: u64,
-    next: Step,
+    next: ScriptStep,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum ScriptStep {
     Set,
     Get,
     Increment,
@@ -40,7 +40,7 @@ impl Script {
             sequence: 0,
             held: [0; KEYS],
             counter: 0,
-            next: Step::Set,
+            next: ScriptStep::Set,
         }
     }
 
@@ -49,7 +49,7 @@ impl Script {
     pub(super) fn reset(&mut self, request: &mut Vec<u8>, expected: &mut Vec<u8>) {
         request.clear();
         expected.clear();
-        self.next = Step::Set;
+        self.next = ScriptStep::Set;
         self.counter = 0;
         for key in 0..KEYS {
             self.write(key, request);
@@ -65,25 +65,25 @@ impl Script {
         expected.clear();
         let key = self.sequence as usize % KEYS;
         match self.next {
-            Step::Set => {
+            ScriptStep::Set => {
                 self.write((key + 1) % KEYS, request);
                 expected.extend_from_slice(b"+OK\r\n");
-                self.next = Step::Get;
+                self.next = ScriptStep::Get;
             }
-            Step::Get => {
+            ScriptStep::Get => {
                 push_command(request, &[b"GET", self.key(key)]);
                 push_bulk(expected, &self.value(key));
-                self.next = Step::Increment;
+                self.next = ScriptStep::Increment;
             }
-            Step::Increment => {
+            ScriptStep::Increment => {
                 self.counter += 1;
                 push_command(request, &[b"INCR", &self.counter_key]);
                 expected.push(b':');
                 push_number(expected, self.counter);
                 expected.extend_from_slice(b"\r\n");
-                self.next = Step::GetAll;
+                self.next = ScriptStep::GetAll;
             }
-            Step::GetAll => {
+            ScriptStep::GetAll => {
                 let mut arguments: [&[u8]; KEYS + 1] = [b"MGET"; KEYS + 1];
                 for (argument, key) in arguments.iter_mut().skip(1).zip(&self.keys) {
                     *argument = key;
@@ -93,7 +93,7 @@ impl Script {
                 for key in 0..KEYS {
                     push_bulk(expected, &self.value(key));
                 }
-                self.next = Step::Set;
+                self.next = ScriptStep::Set;
             }
         }
     }

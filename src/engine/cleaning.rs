@@ -9,7 +9,7 @@
 
 use crate::resp::{Protocol, write};
 use crate::session::StateChange;
-use crate::session::push_stream::{Kind, SubscribeVerb};
+use crate::session::push_stream::{SubscribeVerb, SubscriptionKind};
 
 use super::clients::Client;
 use super::clients::hold::{Hold, Outcome};
@@ -167,8 +167,8 @@ impl Lending<'_> {
 }
 
 /// What ends all subscriptions of each kind.
-const UNSUBSCRIBING: [(Kind, &[&[u8]]); 3] = [
-    (Kind::Channel, &[b"UNSUBSCRIBE"]),
-    (Kind::Pattern, &[b"PUNSUBSCRIBE"]),
-    (Kind::Shard, &[b"SUNSUBSCRIBE"]),
+const UNSUBSCRIBING: [(SubscriptionKind, &[&[u8]]); 3] = [
+    (SubscriptionKind::Channel, &[b"UNSUBSCRIBE"]),
+    (SubscriptionKind::Pattern, &[b"PUNSUBSCRIBE"]),
+    (SubscriptionKind::Shard, &[b"SUNSUBSCRIBE"]),
 ];

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Local, Spec, Verdict};
+use crate::command::{Local, PolicyVerdict, Spec};
 use crate::resp::{Args, Argument, Frame, Protocol, Refusal, write};
 use crate::session::access::BackendLogin;
-use crate::session::{self, Answer, ReplyMode};
+use crate::session::{self, LocalAnswer, ReplyMode};
 use crate::telemetry::{ClientCloseReason, Way};
 
 use super::Engine;
@@ -66,19 +66,19 @@ impl Engine {
             return Outcome::Ended;
         };
         let silent = match &answer {
-            Answer::Done if command == Local::ClientReply => false,
-            Answer::Done => client.session.reply_mode.begin_command(),
+            LocalAnswer::Done if command == Local::ClientReply => false,
+            LocalAnswer::Done => client.session.reply_mode.begin_command(),
             // It ends `OFF` before it answers, but `SKIP` outlives it.
-            Answer::Reset => mode == ReplyMode::SkipNext,
-            Answer::Close => mode != ReplyMode::On,
+            LocalAnswer::Reset => mode == ReplyMode::SkipNext,
+            LocalAnswer::Close => mode != ReplyMode::On,
             _ => return self.carry_out(id, spec, answer),
         };
-        if matches!(answer, Answer::Reset) {
+        if matches!(answer, LocalAnswer::Reset) {
             self.traffic().begin_unauthenticated(id);
         }
         let cx = &mut self.cx;
         let outcome = self.clients.finish_local(cx, id, spec, &reply, silent);
-        if !matches!(answer, Answer::Close) {
+        if !matches!(answer, LocalAnswer::Close) {
             return outcome;
         }
         self.clients.closes_for(id, ClientCloseReason::Quit);
@@ -87,28 +87,28 @@ impl Engine {
     }
 
     /// What remains to be done for a local command.
-    fn carry_out(&mut self, id: ClientId, spec: &Spec, answer: Answer) -> Outcome {
+    fn carry_out(&mut self, id: ClientId, spec: &Spec, answer: LocalAnswer) -> Outcome {
         match answer {
             // Dealt with by the caller.
-            Answer::Done | Answer::Reset | Answer::Close => Outcome::Taken,
-            Answer::Hello {
+            LocalAnswer::Done | LocalAnswer::Reset | LocalAnswer::Close => Outcome::Taken,
+            LocalAnswer::Hello {
                 protocol,
                 name,
                 login,
             } => self.gate().hello(id, spec, protocol, name, login),
-            Answer::LogIn(login) => match self.gate().log_in(id, login) {
+            LocalAnswer::LogIn(login) => match self.gate().log_in(id, login) {
                 Ok(()) => self
                     .clients
                     .finish_fan_out(&mut self.cx, id, spec, |_, out| write::status(out, "OK")),
                 Err(outcome) => outcome,
             },
-            Answer::Select { db } => self.traffic().select(id, spec, db),
-            Answer::Info => self.clients.own_line(&mut self.cx, id, spec),
-            Answer::List(filter) => self.fan_out(id, WorkerQuery::List(filter), Purpose::List),
-            Answer::Unblock { id: of, with_error } => {
+            LocalAnswer::Select { db } => self.traffic().select(id, spec, db),
+            LocalAnswer::Info => self.clients.own_line(&mut self.cx, id, spec),
+            LocalAnswer::List(filter) => self.fan_out(id, WorkerQuery::List(filter), Purpose::List),
+            LocalAnswer::Unblock { id: of, with_error } => {
                 self.fan_out(id, WorkerQuery::Unblock(of, with_error), Purpose::Unblock)
             }
-            Answer::Kill(filter, form) => {
+            LocalAnswer::Kill(filter, form) => {
                 if let Some(user) = &filter.user
                     && !self.cx.rules.access.knows(user)
                 {
@@ -139,13 +139,13 @@ impl Engine {
             .policy(id, rules)
             .verdict_of_unknown(name, None)
         {
-            Verdict::Allowed => {}
-            Verdict::Evades => {
+            PolicyVerdict::Allowed => {}
+            PolicyVerdict::Evades => {
                 return self
                     .clients
                     .refuse_queued(&mut self.cx, id, &Refusal::Scripts);
             }
-            Verdict::Denied => {
+            PolicyVerdict::Denied => {
                 let command = &*String::from_utf8_lossy(name).to_ascii_lowercase();
                 return self.clients.refuse_queued(
                     &mut self.cx,

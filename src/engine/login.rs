@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 use crate::session::{AuthMode, AuthState, auth};
 
 use super::auth::LoginCheck;
@@ -288,11 +288,11 @@ impl Traffic<'_> {
         login: &BackendLogin,
     ) -> Result<(), Outcome> {
         match auth::without_clients_passwords(login, own) {
-            auth::Answer::Wrong(refusal) => Err(self.clients.refuse(self.cx, id, &refusal)),
+            auth::AuthAnswer::Wrong(refusal) => Err(self.clients.refuse(self.cx, id, &refusal)),
             // A password that is no secret to anybody need not be kept from who guesses.
-            auth::Answer::Right if own.password.is_none() => Ok(()),
-            auth::Answer::Right => self.clients.not_blocked(self.cx, id),
-            auth::Answer::Guess(refusal) => {
+            auth::AuthAnswer::Right if own.password.is_none() => Ok(()),
+            auth::AuthAnswer::Right => self.clients.not_blocked(self.cx, id),
+            auth::AuthAnswer::Guess(refusal) => {
                 self.clients.not_blocked(self.cx, id)?;
                 self.clients.login_failed(self.cx, id);
                 Err(self.clients.refuse(self.cx, id, &refusal))
@@ -346,8 +346,8 @@ impl Client {
     /// Where it comes from, as far as that tells one host from another.
     pub(super) fn ip(&self) -> IpAddr {
         match &*self.address {
-            Address::Tcp { peer, .. } => peer.ip(),
-            Address::Unix(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            ClientAddress::Tcp { peer, .. } => peer.ip(),
+            ClientAddress::Unix(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         }
     }
 }

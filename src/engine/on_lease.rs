@@ -5,7 +5,7 @@
 use crate::command::{Local, Spec};
 use crate::resp::{Args, Refusal, write};
 use crate::session::step::LostEnd;
-use crate::session::{Answer, StateChange, answer};
+use crate::session::{LocalAnswer, StateChange, answer};
 
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
@@ -32,8 +32,8 @@ impl Engine {
         let mut args = Args::new(bytes);
         args.next();
         let to = match answer(local, &mut client.session, args, &mut Vec::new()) {
-            Ok(Answer::Select { db }) => Setting { protocol, db },
-            Ok(Answer::Hello {
+            Ok(LocalAnswer::Select { db }) => Setting { protocol, db },
+            Ok(LocalAnswer::Hello {
                 protocol: other,
                 name,
                 login,

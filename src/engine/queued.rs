@@ -6,8 +6,8 @@ use crate::command::{Lookup, Spec};
 use crate::resp::{Args, Argument, Refusal, write};
 use crate::session::settle::Fills;
 use crate::session::step::QueueAs;
-use crate::session::transaction::Place;
-use crate::session::{Answer, AuthMode, Filled, answer, exec_reply, info};
+use crate::session::transaction::ExecPlace;
+use crate::session::{AuthMode, Filled, LocalAnswer, answer, exec_reply, info};
 
 use super::clients::hold::{Hold, Outcome};
 use super::context::Setting;
@@ -36,7 +36,7 @@ impl Engine {
         Fills { places, queued }: Fills,
     ) -> Option<Filling> {
         let mut wanted = places.into_iter().peekable();
-        let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+        let mut found: Vec<(ExecPlace, Vec<u8>)> = Vec::new();
         let elements = exec_reply::seen(reply, |at, element| {
             if let Some(place) = wanted.next_if(|place| place.at == at) {
                 found.push((place, element.to_vec()));
@@ -51,7 +51,7 @@ impl Engine {
             silent: false,
         };
         self.clients.executes(id, queued);
-        for (Place { at, what }, element) in found {
+        for (ExecPlace { at, what }, element) in found {
             let queued = match what {
                 Filled::Local(request) | Filled::Asked(request) => {
                     self.traffic().answer_queued(id, &request)
@@ -169,20 +169,20 @@ impl Traffic<'_> {
         };
         let names_bytes = client.session.names_bytes();
         match answer(local, &mut client.session, args, &mut reply) {
-            Ok(Answer::Info) => {
+            Ok(LocalAnswer::Info) => {
                 let text = [&line[..], b"\n"].concat();
                 write::verbatim(&mut reply, &text, client.session.protocol);
             }
-            Ok(Answer::List(filter)) => {
+            Ok(LocalAnswer::List(filter)) => {
                 return Queued::Ask(WorkerQuery::List(filter), Purpose::List);
             }
-            Ok(Answer::Kill(filter, form)) => match &filter.user {
+            Ok(LocalAnswer::Kill(filter, form)) => match &filter.user {
                 Some(user) if !rules.access.knows(user) => {
                     Refusal::Argument(Argument::NoSuchUser { user }).write(&mut reply);
                 }
                 _ => return Queued::Ask(WorkerQuery::Kill(filter), Purpose::Kill(form)),
             },
-            Ok(Answer::Unblock { id, with_error }) => {
+            Ok(LocalAnswer::Unblock { id, with_error }) => {
                 return Queued::Ask(WorkerQuery::Unblock(id, with_error), Purpose::Unblock);
             }
             Ok(_) => {}

@@ -1,7 +1,7 @@
 //! By which way one whole request goes: what is plain goes down a pipe, of everything else the session
 //! decides what it means now, and that is executed here.
 
-use crate::command::{Lookup, Spec, Subcommands, Verdict};
+use crate::command::{Lookup, PolicyVerdict, Spec, Subcommands};
 use crate::resp::{Args, Frame, Refusal};
 use crate::session::step::{Incoming, Step, Until, decide};
 
@@ -29,13 +29,13 @@ impl Engine {
                 let command = &container.name;
                 let policy = self.clients.policy(id, rules);
                 match policy.verdict_of_unknown(name, Some(subcommand)) {
-                    Verdict::Allowed => {}
-                    Verdict::Evades => {
+                    PolicyVerdict::Allowed => {}
+                    PolicyVerdict::Evades => {
                         return self
                             .clients
                             .refuse_queued(&mut self.cx, id, &Refusal::Scripts);
                     }
-                    Verdict::Denied => {
+                    PolicyVerdict::Denied => {
                         return self.clients.refuse_queued(
                             &mut self.cx,
                             id,

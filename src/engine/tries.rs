@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::resp::{Args, Refusal, write};
 use crate::session::put_back::is_nil;
-use crate::session::waited_keys::{On, last_generated_id};
+use crate::session::waited_keys::{WaitTarget, last_generated_id};
 use crate::session::waiting::{Takes, Waiting};
 use crate::telemetry::{ClientCloseReason, Undelivered};
 
@@ -62,7 +62,7 @@ impl Blocking<'_> {
         if may_begin == Some(false) && ends.is_empty() {
             return self.waits.line_mut().is_not_tried(id);
         }
-        let reads = matches!(waiting.on, On::Read(_));
+        let reads = matches!(waiting.on, WaitTarget::Read(_));
         let (what, steps) = match may_begin {
             _ if !ends.is_empty() => {
                 let steps = ends
@@ -178,7 +178,7 @@ impl Blocking<'_> {
         };
         one.ends_are_known = true;
         if let Some((request, length)) = client.input.first(limits) {
-            let on = On::of("xread", &request);
+            let on = WaitTarget::of("xread", &request);
             let request = on.with_ids(&request, &known);
             self.clients.replace_first(id, length, &request);
         }

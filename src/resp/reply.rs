@@ -3,7 +3,7 @@
 //! collected, and every byte is walked once. Anything that is no reply is an error and never
 //! resynchronised on. It knows nothing of requests, so nothing of whose reply this is.
 
-use self::nesting::{Nesting, Stream};
+use self::nesting::{Nesting, StreamedValue};
 use super::limits::{Limits, REPLY_BYTES_MAX, REPLY_ELEMENTS_MAX};
 use super::number::{Decimal, is_double_byte};
 use super::violation::ReplyError;
@@ -17,7 +17,7 @@ pub use self::kind::ReplyKind;
 /// The place in one backend's stream of replies; the default is between two of them.
 #[derive(Clone, Debug, Default)]
 pub struct ReplyScanner {
-    state: State,
+    state: ReplyState,
     kind: Option<ReplyKind>,
     /// The first byte of the value under way.
     first: u8,
@@ -44,7 +44,7 @@ pub struct ReplyAdvance {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum State {
+enum ReplyState {
     /// Where a value begins, or a stream ends.
     #[default]
     Value,
@@ -109,7 +109,7 @@ impl ReplyScanner {
     /// the beginning of a length, which may be RESP2's -1.
     #[inline]
     pub fn may_become_null(&self) -> bool {
-        matches!(self.state, State::Length | State::LengthLf)
+        matches!(self.state, ReplyState::Length | ReplyState::LengthLf)
             && matches!(self.first, b'$' | b'*')
             && self.outermost
     }
@@ -117,12 +117,12 @@ impl ReplyScanner {
     /// Bytes that the reply under way is known to need at least; 0 between replies.
     pub fn announced(&self) -> u64 {
         let data = match self.state {
-            State::Data => self.data.saturating_add(2),
-            State::DataCr => 2,
-            State::DataLf => 1,
+            ReplyState::Data => self.data.saturating_add(2),
+            ReplyState::DataCr => 2,
+            ReplyState::DataLf => 1,
             _ => 0,
         };
-        let begun = !matches!(self.state, State::Value);
+        let begun = !matches!(self.state, ReplyState::Value);
         self.walked
             .saturating_add(data)
             .saturating_add(self.nesting.announced(begun))
@@ -135,14 +135,14 @@ impl ReplyScanner {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
             let (ended, after) = match self.state {
-                State::Value => self.value(rest)?,
-                State::Text => self.text(rest)?,
-                State::Data => (false, self.leap(rest)),
+                ReplyState::Value => self.value(rest)?,
+                ReplyState::Text => self.text(rest)?,
+                ReplyState::Data => (false, self.leap(rest)),
                 _ => (self.byte(byte, limits)?, after),
             };
             rest = after;
             if ended {
-                self.state = State::Value;
+                self.state = ReplyState::Value;
                 self.walked = 0;
                 return Ok(ReplyAdvance {
                     consumed: chunk.len() - rest.len(),
@@ -195,12 +195,12 @@ impl ReplyScanner {
         self.data = 0;
         let chunks = self.nesting.in_chunks();
         self.state = match first {
-            b';' if chunks => State::Length,
+            b';' if chunks => ReplyState::Length,
             _ if chunks => return Err(ReplyError::UnknownType(first)),
-            b'+' | b'-' => State::Text,
-            b':' | b',' | b'(' | b'#' | b'_' => State::Scalar,
-            b'$' | b'*' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => State::Length,
-            b'.' => State::EndCr,
+            b'+' | b'-' => ReplyState::Text,
+            b':' | b',' | b'(' | b'#' | b'_' => ReplyState::Scalar,
+            b'$' | b'*' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => ReplyState::Length,
+            b'.' => ReplyState::EndCr,
             _ => return Err(ReplyError::UnknownType(first)),
         };
         if !matches!(first, b';' | b'.') {
@@ -228,7 +228,7 @@ impl ReplyScanner {
         let Some(end) = end else {
             return Ok((false, &[]));
         };
-        self.state = State::TextLf;
+        self.state = ReplyState::TextLf;
         Ok((false, rest.get(end + 1..).unwrap_or_default()))
     }
 
@@ -239,7 +239,7 @@ impl ReplyScanner {
             .min(rest.len());
         self.data -= here as u64;
         if self.data == 0 {
-            self.state = State::DataCr;
+            self.state = ReplyState::DataCr;
         }
         rest.get(here..).unwrap_or_default()
     }
@@ -251,10 +251,10 @@ impl ReplyScanner {
             _ => Err(ReplyError::MissingLineEnd),
         };
         self.state = match self.state {
-            State::Length if byte == b'?' && self.number.bytes() == 0 => State::StreamCr,
-            State::Length if byte == b'\r' => State::LengthLf,
-            State::Scalar if byte == b'\r' => State::ScalarLf,
-            State::Length | State::Scalar => {
+            ReplyState::Length if byte == b'?' && self.number.bytes() == 0 => ReplyState::StreamCr,
+            ReplyState::Length if byte == b'\r' => ReplyState::LengthLf,
+            ReplyState::Scalar if byte == b'\r' => ReplyState::ScalarLf,
+            ReplyState::Length | ReplyState::Scalar => {
                 self.number.push(byte);
                 self.check_scalar(byte)?;
                 // A script may make a number as long as it likes.
@@ -264,12 +264,12 @@ impl ReplyScanner {
                 }
                 return Ok(false);
             }
-            State::StreamCr => want_cr(State::StreamLf)?,
-            State::EndCr => want_cr(State::EndLf)?,
-            State::DataCr => want_cr(State::DataLf)?,
+            ReplyState::StreamCr => want_cr(ReplyState::StreamLf)?,
+            ReplyState::EndCr => want_cr(ReplyState::EndLf)?,
+            ReplyState::DataCr => want_cr(ReplyState::DataLf)?,
             _ if byte != b'\n' => return Err(ReplyError::MissingLineEnd),
             ended => {
-                self.state = State::Value;
+                self.state = ReplyState::Value;
                 return self.line_ended(ended);
             }
         };
@@ -277,15 +277,15 @@ impl ReplyScanner {
     }
 
     /// Behind the LF of the line that `state` was in; true when the reply has ended.
-    fn line_ended(&mut self, state: State) -> Result<bool, ReplyError> {
+    fn line_ended(&mut self, state: ReplyState) -> Result<bool, ReplyError> {
         match state {
-            State::LengthLf => self.length(),
-            State::StreamLf => self.open_stream(),
-            State::EndLf => self
+            ReplyState::LengthLf => self.length(),
+            ReplyState::StreamLf => self.open_stream(),
+            ReplyState::EndLf => self
                 .nesting
                 .stream_ended()
                 .ok_or(ReplyError::UnknownType(b'.')),
-            State::ScalarLf => {
+            ReplyState::ScalarLf => {
                 let valid = match self.first {
                     b':' => self.number.value().is_some(),
                     b'_' => self.number.bytes() == 0,
@@ -337,9 +337,9 @@ impl ReplyScanner {
                 }
                 self.data = length;
                 self.state = if length == 0 {
-                    State::DataCr
+                    ReplyState::DataCr
                 } else {
-                    State::Data
+                    ReplyState::Data
                 };
                 Ok(false)
             }
@@ -369,9 +369,9 @@ impl ReplyScanner {
     /// Behind the head of something whose length is not known.
     fn open_stream(&mut self) -> Result<bool, ReplyError> {
         let stream = match self.first {
-            b'$' => Stream::Chunks,
-            b'*' | b'~' => Stream::Values,
-            b'%' => Stream::Pairs { value_next: false },
+            b'$' => StreamedValue::Chunks,
+            b'*' | b'~' => StreamedValue::Values,
+            b'%' => StreamedValue::Pairs { value_next: false },
             _ => return Err(ReplyError::InvalidLength),
         };
         self.nesting.open_stream(stream)?;

@@ -16,7 +16,7 @@ mod head;
 /// The place in one client's stream of requests; the default is between two of them.
 #[derive(Clone, Debug, Default)]
 pub struct RequestScanner {
-    state: State,
+    state: RequestState,
     /// Bytes of the frame under way that are behind us.
     walked: u64,
     /// Arguments of the frame; 0 until its header has been read.
@@ -70,7 +70,7 @@ pub struct Frame {
 
 /// Lines count their bytes, since Redis bounds a line that does not end.
 #[derive(Clone, Copy, Debug, Default)]
-enum State {
+enum RequestState {
     #[default]
     Start,
     Inline,
@@ -99,7 +99,7 @@ impl RequestScanner {
     /// What is wrong with the frame. The error is final: the client is to be answered and closed.
     #[inline]
     pub fn advance(&mut self, chunk: &[u8], limits: &Limits) -> Result<Advance, ProtocolError> {
-        if !matches!(self.state, State::Start) {
+        if !matches!(self.state, RequestState::Start) {
             return self.resume(chunk, 0, limits);
         }
         match Self::begin(chunk, limits) {
@@ -125,7 +125,7 @@ impl RequestScanner {
 
     /// Whether a frame has begun and not ended.
     pub fn in_frame(&self) -> bool {
-        !matches!(self.state, State::Start)
+        !matches!(self.state, RequestState::Start)
     }
 
     /// Bytes of the frame under way walked so far; 0 between frames.
@@ -137,9 +137,9 @@ impl RequestScanner {
     pub fn announced(&self) -> u64 {
         self.walked
             + match self.state {
-                State::Data { left } => left.saturating_add(2),
-                State::DataCr => 2,
-                State::DataLf => 1,
+                RequestState::Data { left } => left.saturating_add(2),
+                RequestState::DataCr => 2,
+                RequestState::DataLf => 1,
                 _ => 0,
             }
     }
@@ -189,7 +189,7 @@ impl RequestScanner {
             });
         }
         Err(Self {
-            state: State::Arg,
+            state: RequestState::Arg,
             walked,
             argc,
             args_left,
@@ -212,21 +212,21 @@ impl RequestScanner {
         while let Some((&byte, after)) = rest.split_first() {
             let before = rest.len();
             let event = match self.state {
-                State::Data { left } => {
+                RequestState::Data { left } => {
                     rest = self.data(rest, left)?;
                     None
                 }
-                State::Arg if byte == b'$' && self.args_left < self.argc => {
+                RequestState::Arg if byte == b'$' && self.args_left < self.argc => {
                     rest = self.args(rest, after, limits);
                     (self.args_left == 0).then(|| self.complete(before - rest.len()))
                 }
-                State::Inline => {
+                RequestState::Inline => {
                     let (event, after) = self.inline(rest, limits)?;
                     rest = after;
                     event
                 }
-                State::Start if byte != b'*' => {
-                    self.state = State::Inline;
+                RequestState::Start if byte != b'*' => {
+                    self.state = RequestState::Inline;
                     None
                 }
                 _ => {
@@ -252,53 +252,57 @@ impl RequestScanner {
     /// One byte outside of data and inline requests.
     fn byte(&mut self, byte: u8, limits: &Limits) -> Result<Option<RequestEvent>, ProtocolError> {
         self.state = match self.state {
-            State::Count(number) if byte == b'\r' => State::CountLf(number),
-            State::Count(mut number) => {
+            RequestState::Count(number) if byte == b'\r' => RequestState::CountLf(number),
+            RequestState::Count(mut number) => {
                 number.push(byte);
                 if number.bytes() >= limits.header_allowed() {
                     return Err(ProtocolError::TooBigMultibulkHeader);
                 }
-                State::Count(number)
+                RequestState::Count(number)
             }
-            State::CountLf(number) => {
+            RequestState::CountLf(number) => {
                 self.argc = count(number, byte, limits)?;
                 self.args_left = self.argc;
                 if self.argc == 0 {
                     return Ok(Some(RequestEvent::Empty));
                 }
-                State::Arg
+                RequestState::Arg
             }
-            State::Arg if byte == b'$' => State::Length(Decimal::default()),
-            State::Arg => return Err(ProtocolError::ExpectedDollar(byte)),
-            State::Length(number) if byte == b'\r' => State::LengthLf(number),
-            State::Length(mut number) => {
+            RequestState::Arg if byte == b'$' => RequestState::Length(Decimal::default()),
+            RequestState::Arg => return Err(ProtocolError::ExpectedDollar(byte)),
+            RequestState::Length(number) if byte == b'\r' => RequestState::LengthLf(number),
+            RequestState::Length(mut number) => {
                 number.push(byte);
                 if number.bytes() >= limits.header_allowed() {
                     return Err(ProtocolError::TooBigBulkHeader);
                 }
-                State::Length(number)
+                RequestState::Length(number)
             }
-            State::LengthLf(number) => {
+            RequestState::LengthLf(number) => {
                 let left = length(number, byte, limits)?;
                 self.begin_data(left)?
             }
-            State::DataCr if byte == b'\r' => State::DataLf,
-            State::DataLf if byte == b'\n' => {
+            RequestState::DataCr if byte == b'\r' => RequestState::DataLf,
+            RequestState::DataLf if byte == b'\n' => {
                 self.args_left -= 1;
                 if self.args_left == 0 {
                     return Ok(Some(self.complete(1)));
                 }
-                State::Arg
+                RequestState::Arg
             }
-            State::DataCr | State::DataLf => return Err(ProtocolError::InvalidBulkLength),
+            RequestState::DataCr | RequestState::DataLf => {
+                return Err(ProtocolError::InvalidBulkLength);
+            }
             // `*`: the other ways to begin, and data, are not walked byte by byte.
-            State::Start | State::Inline | State::Data { .. } => State::Count(Decimal::default()),
+            RequestState::Start | RequestState::Inline | RequestState::Data { .. } => {
+                RequestState::Count(Decimal::default())
+            }
         };
         Ok(None)
     }
 
     /// Behind the LF of a length line, which is not counted as walked yet.
-    fn begin_data(&mut self, left: u64) -> Result<State, ProtocolError> {
+    fn begin_data(&mut self, left: u64) -> Result<RequestState, ProtocolError> {
         if self.name_at == 0 {
             // No command is named with four gigabytes; so that places in a frame fit 32 bits.
             let name = (u32::try_from(self.walked + 1), u32::try_from(left));
@@ -308,9 +312,9 @@ impl RequestScanner {
             (self.name_at, self.name_len) = (at, len);
         }
         Ok(if left == 0 {
-            State::DataCr
+            RequestState::DataCr
         } else {
-            State::Data { left }
+            RequestState::Data { left }
         })
     }
 
@@ -326,9 +330,9 @@ impl RequestScanner {
             }
         }
         self.state = if left == 0 {
-            State::DataCr
+            RequestState::DataCr
         } else {
-            State::Data { left }
+            RequestState::Data { left }
         };
         Ok(after)
     }
@@ -338,7 +342,7 @@ impl RequestScanner {
     fn args<'a>(&mut self, rest: &'a [u8], after: &'a [u8], limits: &Limits) -> &'a [u8] {
         let (rest_after, left) = bulks(rest, self.args_left, limits.allowed().1);
         if left == self.args_left {
-            self.state = State::Length(Decimal::default());
+            self.state = RequestState::Length(Decimal::default());
             return after;
         }
         self.args_left = left;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::Accepted;
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 use crate::telemetry::door::TurnedAway;
 
 use super::current::Current;
@@ -24,7 +24,7 @@ use super::dial;
 use super::door::{self, Admitted, Door};
 use super::message::{AcceptedSocket, NewClient};
 use super::proxy_protocol;
-use super::settings::{Listen, Settings};
+use super::settings::{Listen, RuntimeSettings};
 use super::socket_file;
 
 /// An open listener.
@@ -60,7 +60,7 @@ pub const HEADERS_PENDING_MAX: usize = 256;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens a listener.
-pub fn open(listen: &Listen, settings: &Settings) -> io::Result<Listener> {
+pub fn open(listen: &Listen, settings: &RuntimeSettings) -> io::Result<Listener> {
     match listen {
         Listen::Tcp(address) => {
             let domain = Domain::for_address(*address);
@@ -194,7 +194,7 @@ impl Acceptor {
         };
         let accepted = Accepted {
             id: self.id(),
-            address: Address::Unix(name.into()),
+            address: ClientAddress::Unix(name.into()),
         };
         let client = NewClient {
             socket: AcceptedSocket::Unix(stream.into_std()?),

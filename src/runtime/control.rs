@@ -23,11 +23,11 @@ use super::dial::{self, BackendSocket, REPLACED};
 use super::exchange::{CLOSED, exchange, is_error, words};
 use super::inbox::Inbox;
 use super::message::HealthVerdict;
-use super::settings::Credentials;
+use super::settings::BackendCredentials;
 
 /// What workers ask of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum ControlOrder {
     /// A command name was met that the table does not know.
     LearnCommands,
     /// The settings have changed: whoever waits by the old ones begins anew.
@@ -71,7 +71,7 @@ pub struct Control {
     /// Name of this connection in the server's `CLIENT LIST`.
     pub name: String,
     /// Orders of the workers.
-    pub orders: Receiver<Order>,
+    pub orders: Receiver<ControlOrder>,
     /// The server refuses `COMMAND`, which has been said.
     pub command_refused: bool,
     /// As whom it asks what needs a login, where narrows has none of its own.
@@ -90,7 +90,7 @@ pub struct Control {
 
 /// What the server has been asked on a connection.
 #[derive(Default)]
-struct Asked {
+struct PollState {
     /// Its `COMMAND`.
     commands: bool,
     /// Its figures, and when.
@@ -155,9 +155,9 @@ impl Control {
             // Orders cannot be carried out now: whoever asked must not wait for it.
             while let Ok(Some(order)) = tokio::time::timeout_at(until, self.orders.recv()).await {
                 match order {
-                    Order::LearnCommands => self.tell(Inbox::commands_learned),
+                    ControlOrder::LearnCommands => self.tell(Inbox::commands_learned),
                     // Perhaps the login that was refused.
-                    Order::Reloaded => break,
+                    ControlOrder::Reloaded => break,
                 }
             }
         }
@@ -189,7 +189,7 @@ impl Control {
     async fn log_in(
         &self,
         socket: &mut BackendSocket,
-        own: &Credentials,
+        own: &BackendCredentials,
     ) -> Result<Result<(), String>, String> {
         let mut args: Vec<&[u8]> = vec![b"AUTH"];
         if let Some(password) = own.exposed_password() {
@@ -210,14 +210,14 @@ impl Control {
 
     /// Until something goes wrong: what that was.
     async fn serve(&mut self, line: &mut Option<BackendSocket>, told: &mut Option<bool>) -> String {
-        let mut asked = Asked::default();
+        let mut asked = PollState::default();
         loop {
             if let Err(error) = self.check(line, told, &mut asked).await {
                 return error;
             }
             match self.ask_as_another(line).await {
                 // It is to be asked everything anew.
-                Ok(true) => asked = Asked::default(),
+                Ok(true) => asked = PollState::default(),
                 Ok(false) => {
                     if let Err(error) = self.carry_out(line, &mut asked).await {
                         return error;
@@ -233,7 +233,7 @@ impl Control {
         &mut self,
         line: &mut Option<BackendSocket>,
         told: &mut Option<bool>,
-        done: &mut Asked,
+        done: &mut PollState,
     ) -> Result<(), String> {
         if self.current.topology().endpoint() != self.endpoint {
             return Err(REPLACED.to_owned());
@@ -280,7 +280,7 @@ impl Control {
     async fn carry_out(
         &mut self,
         line: &mut Option<BackendSocket>,
-        done: &mut Asked,
+        done: &mut PollState,
     ) -> Result<(), String> {
         let interval = self.current.settings().health_interval;
         let next = Instant::now()
@@ -290,8 +290,8 @@ impl Control {
             };
         while let Ok(order) = tokio::time::timeout_at(next, self.orders.recv()).await {
             match order {
-                Some(Order::LearnCommands) => {}
-                Some(Order::Reloaded) => break,
+                Some(ControlOrder::LearnCommands) => {}
+                Some(ControlOrder::Reloaded) => break,
                 None => return Err("narrows is ending".to_owned()),
             }
             // Who has just logged in may be allowed to ask.

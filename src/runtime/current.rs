@@ -9,18 +9,18 @@ use arc_swap::ArcSwap;
 use crate::engine::Rules;
 use crate::topology::Topology;
 
-use super::settings::Settings;
+use super::settings::RuntimeSettings;
 
 /// See the module.
 pub struct Current {
-    settings: ArcSwap<Settings>,
+    settings: ArcSwap<RuntimeSettings>,
     rules: ArcSwap<Rules>,
     topology: ArcSwap<Topology>,
 }
 
 impl Current {
     /// What narrows begins with.
-    pub fn new(settings: Settings, rules: Rules) -> Self {
+    pub fn new(settings: RuntimeSettings, rules: Rules) -> Self {
         Self {
             topology: ArcSwap::from_pointee(Topology::standalone(settings.backend.clone())),
             settings: ArcSwap::from_pointee(settings),
@@ -29,7 +29,7 @@ impl Current {
     }
 
     /// The settings of the runtime that hold now.
-    pub fn settings(&self) -> Arc<Settings> {
+    pub fn settings(&self) -> Arc<RuntimeSettings> {
         self.settings.load_full()
     }
 
@@ -45,7 +45,7 @@ impl Current {
 
     /// Other settings hold from now on. Where they name another server there is a new picture of
     /// where the servers are.
-    pub fn set_settings(&self, settings: Settings) -> Option<Arc<Topology>> {
+    pub fn set_settings(&self, settings: RuntimeSettings) -> Option<Arc<Topology>> {
         let before = self.topology();
         let is_there = before.address_of(before.endpoint()) == Some(&settings.backend);
         let moved = (!is_there).then(|| Arc::new(before.replaced_by(settings.backend.clone())));
@@ -66,7 +66,7 @@ impl Current {
 }
 
 /// `narrows:<instance>:<role>`, as the server's `CLIENT LIST` is to show it.
-pub fn connection_name(settings: &Settings, role: &str) -> String {
+pub fn connection_name(settings: &RuntimeSettings, role: &str) -> String {
     let instance = match settings.instance.as_str() {
         "" => {
             let host = rustix::system::uname();

@@ -13,7 +13,7 @@ use crate::admission::Permit;
 use crate::topology::{EndpointId, ServerAddress};
 
 use super::current::Current;
-use super::settings::Settings;
+use super::settings::RuntimeSettings;
 use super::transport::Transport;
 
 /// Longest wait for the server to close its end of a connection we have ended.
@@ -46,7 +46,10 @@ pub async fn dial(
     }
 }
 
-async fn connect(address: &ServerAddress, settings: &Settings) -> std::io::Result<Transport> {
+async fn connect(
+    address: &ServerAddress,
+    settings: &RuntimeSettings,
+) -> std::io::Result<Transport> {
     match address {
         ServerAddress::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::admission::{Source, Sources};
+use crate::admission::{AddressQuotas, SourceAddress};
 use crate::resp::Refusal;
 use crate::telemetry::door::{DoorCounts, REASONS, TurnedAway};
 
 use super::current::Current;
-use super::inbox::{Inbox, Room};
-use super::message::{Load, Place};
+use super::inbox::{Inbox, InboxPermit};
+use super::message::{ClientCount, ConnectionGuard};
 
 /// A reason is told at most this often: a storm of connections is no storm of log lines.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -25,11 +25,11 @@ pub struct Door {
     /// What holds now.
     pub current: Arc<Current>,
     /// Inbox and load of each worker.
-    pub workers: Vec<(Arc<Inbox>, Load)>,
+    pub workers: Vec<(Arc<Inbox>, ClientCount)>,
     /// Told when an inbox has room again.
     pub room: Arc<Notify>,
     /// How many clients come from where.
-    pub sources: Arc<Sources>,
+    pub sources: Arc<AddressQuotas>,
     /// How many were turned away.
     pub counts: Arc<DoorCounts>,
     /// When each reason was last told.
@@ -40,9 +40,9 @@ pub struct Door {
 #[derive(Debug)]
 pub struct Admitted {
     /// The way to the worker that has the fewest of those that take clients.
-    pub room: Room,
+    pub room: InboxPermit,
     /// Its place among all clients, and among those of its source.
-    pub place: Place,
+    pub place: ConnectionGuard,
 }
 
 impl Door {
@@ -74,7 +74,7 @@ impl Door {
                 tracing::warn!(%peer, key, turned_away, "a client of another machine is turned away");
             }));
         }
-        let source = Source::of(peer.ip());
+        let source = SourceAddress::of(peer.ip());
         match self.sources.enter(source, per_address) {
             Ok(of_source) => {
                 place.of_source = Some(of_source);
@@ -91,7 +91,7 @@ impl Door {
     }
 
     /// Room at the worker that has the fewest clients of those that have any.
-    async fn room(&self) -> (Room, &Load) {
+    async fn room(&self) -> (InboxPermit, &ClientCount) {
         loop {
             let room = self.room.notified();
             tokio::pin!(room);

@@ -38,13 +38,13 @@ const ANSWERS_MAX: usize = 3 * QUESTIONS_MAX;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    state: Mutex<State>,
+    state: Mutex<InboxState>,
     /// Told when clients find room again; one for all workers.
     room: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InboxState {
     epoch: Epoch,
     closed: bool,
     news: News,
@@ -76,7 +76,7 @@ struct News {
 
 /// The right to bring one client.
 #[derive(Debug)]
-pub struct Room(Option<Arc<Inbox>>);
+pub struct InboxPermit(Option<Arc<Inbox>>);
 
 impl Inbox {
     /// An empty one; `room` is told when clients find room again.
@@ -166,14 +166,14 @@ impl Inbox {
 
     /// Room for one client, if there is any. One that is closed has room: whom it is given is
     /// closed too.
-    pub fn room(self: &Arc<Self>) -> Option<Room> {
+    pub fn room(self: &Arc<Self>) -> Option<InboxPermit> {
         let mut state = self.state.lock();
         if !state.has_room() {
             return None;
         }
         state.clients += 1;
         drop(state);
-        Some(Room(Some(Arc::clone(self))))
+        Some(InboxPermit(Some(Arc::clone(self))))
     }
 
     /// Whether there is [room](Self::room).
@@ -265,7 +265,7 @@ impl Inbox {
     }
 
     /// Puts mail in, if the worker lives and `may` says so.
-    fn put(&self, mail: Message, may: impl FnOnce(&mut State) -> bool) -> bool {
+    fn put(&self, mail: Message, may: impl FnOnce(&mut InboxState) -> bool) -> bool {
         let mut state = self.state.lock();
         if state.closed || !may(&mut state) {
             return false;
@@ -280,7 +280,7 @@ impl Inbox {
     }
 }
 
-impl State {
+impl InboxState {
     fn has_room(&self) -> bool {
         self.clients < CLIENTS_MAX || self.closed
     }
@@ -309,7 +309,7 @@ impl News {
     }
 }
 
-impl Room {
+impl InboxPermit {
     /// Brings the client. A worker that has ended closes it by dropping it.
     pub fn bring(mut self, client: NewClient) {
         if let Some(inbox) = self.0.take() {
@@ -319,7 +319,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for InboxPermit {
     fn drop(&mut self) {
         if let Some(inbox) = self.0.take() {
             inbox.state.lock().clients -= 1;

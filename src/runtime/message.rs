@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
-use crate::admission::SourcePlace;
+use crate::admission::AddressQuota;
 use crate::engine::{Accepted, BackendId, Reply, Rules, WorkerQuery};
 use crate::session::info::ClientFigures;
 use crate::topology::{EndpointId, Topology};
@@ -102,7 +102,7 @@ pub struct NewClient {
     /// Who it is.
     pub accepted: Accepted,
     /// Counts it as long as it is there.
-    pub place: Place,
+    pub place: ConnectionGuard,
 }
 
 /// A socket that is not bound to a thread's event loop yet.
@@ -116,7 +116,7 @@ pub enum AcceptedSocket {
 
 /// How many clients there are, in all and of one worker.
 #[derive(Debug, Clone, Default)]
-pub struct Load {
+pub struct ClientCount {
     /// Of all workers.
     pub total: Arc<AtomicUsize>,
     /// Of this worker.
@@ -125,18 +125,18 @@ pub struct Load {
 
 /// One client's place in the counts, given up when it is dropped.
 #[derive(Debug)]
-pub struct Place {
-    load: Load,
+pub struct ConnectionGuard {
+    load: ClientCount,
     /// Among those of its source.
-    pub of_source: Option<SourcePlace>,
+    pub of_source: Option<AddressQuota>,
 }
 
-impl Load {
+impl ClientCount {
     /// Counts one more client, unless there are `max` already.
-    pub fn enter(&self, max: usize) -> Option<Place> {
+    pub fn enter(&self, max: usize) -> Option<ConnectionGuard> {
         let before = self.total.fetch_add(1, Ordering::Relaxed);
         self.worker.fetch_add(1, Ordering::Relaxed);
-        let place = Place {
+        let place = ConnectionGuard {
             load: self.clone(),
             of_source: None,
         };
@@ -144,7 +144,7 @@ impl Load {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.load.total.fetch_sub(1, Ordering::Relaxed);
         self.load.worker.fetch_sub(1, Ordering::Relaxed);
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_client_is_gone() {
-        let load = Load::default();
+        let load = ClientCount::default();
         let first = load.enter(1);
         assert!(first.is_some());
         assert!(load.enter(1).is_none());

@@ -19,7 +19,7 @@ const VERSION_1: &[u8] = b"PROXY ";
 
 /// The fixed part of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct ProxyHeader {
     content: Content,
     /// Bytes that follow it.
     pub rest: usize,
@@ -37,7 +37,7 @@ enum Content {
 
 /// Why bytes are no header that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum ProxyHeaderError {
     /// Something else: most often a Redis client that is no balancer.
     #[error("the connection does not begin with a PROXY protocol header")]
     NoHeader,
@@ -66,14 +66,14 @@ pub enum Wrong {
 ///
 /// # Errors
 /// They will not, whatever follows.
-pub fn head(bytes: &[u8]) -> Result<Option<Head>, Wrong> {
+pub fn head(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     let differs = bytes.iter().zip(SIGNATURE).any(|(byte, own)| byte != own);
     if differs {
         return match bytes.starts_with(VERSION_1) {
-            true => Err(Wrong::Version1),
+            true => Err(ProxyHeaderError::Version1),
             // `PROX` may become either.
             false if VERSION_1.starts_with(bytes) => Ok(None),
-            false => Err(Wrong::NoHeader),
+            false => Err(ProxyHeaderError::NoHeader),
         };
     }
     let Some(&[version_and_command, family, high, low]) = bytes.get(SIGNATURE.len()..FIXED_BYTES)
@@ -83,30 +83,30 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, Wrong> {
     let rest = usize::from(u16::from_be_bytes([high, low]));
     let (version, command) = (version_and_command >> 4, version_and_command & 0x0f);
     if version != 2 {
-        return Err(Wrong::Version(version));
+        return Err(ProxyHeaderError::Version(version));
     }
     let (content, addresses) = match (command, family) {
         (0, _) => (Content::Local, 0),
         (1, 0x11) => (Content::Tcp4, 2 * 4 + 2 * 2),
         (1, 0x21) => (Content::Tcp6, 2 * 16 + 2 * 2),
-        (1, family) => return Err(Wrong::Family(family)),
-        (command, _) => return Err(Wrong::Command(command)),
+        (1, family) => return Err(ProxyHeaderError::Family(family)),
+        (command, _) => return Err(ProxyHeaderError::Command(command)),
     };
     match rest {
-        rest if rest > REST_BYTES_MAX => Err(Wrong::TooLong(rest)),
-        rest if rest < addresses => Err(Wrong::TooShort(rest)),
-        rest => Ok(Some(Head { content, rest })),
+        rest if rest > REST_BYTES_MAX => Err(ProxyHeaderError::TooLong(rest)),
+        rest if rest < addresses => Err(ProxyHeaderError::TooShort(rest)),
+        rest => Ok(Some(ProxyHeader { content, rest })),
     }
 }
 
-impl Head {
+impl ProxyHeader {
     /// The client's address, read from the `rest` that follows the fixed part; `None` if the
     /// connection is the balancer's own.
     ///
     /// # Errors
     /// `rest` is shorter than announced.
-    pub fn client(&self, rest: &[u8]) -> Result<Option<SocketAddr>, Wrong> {
-        let short = Wrong::TooShort(rest.len());
+    pub fn client(&self, rest: &[u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
+        let short = ProxyHeaderError::TooShort(rest.len());
         Ok(match self.content {
             Content::Local => None,
             // Source and destination, then their ports.
@@ -161,7 +161,7 @@ mod tests {
         .concat()
     }
 
-    fn read(bytes: &[u8]) -> Result<Option<SocketAddr>, Wrong> {
+    fn read(bytes: &[u8]) -> Result<Option<SocketAddr>, ProxyHeaderError> {
         let head = head(&bytes[..FIXED_BYTES])?.unwrap();
         head.client(&bytes[FIXED_BYTES..FIXED_BYTES + head.rest])
     }
@@ -185,16 +185,22 @@ mod tests {
     fn everything_else_is_named() {
         let short = [0; 11];
         for (bytes, wrong) in [
-            (raw(0x21, 0x00, b""), Wrong::Family(0)),
-            (raw(0x21, 0x12, &[0; 12]), Wrong::Family(0x12)),
-            (raw(0x21, 0x31, &[0; 216]), Wrong::Family(0x31)),
-            (raw(0x22, 0x11, &[0; 12]), Wrong::Command(2)),
-            (raw(0x11, 0x11, &[0; 12]), Wrong::Version(1)),
-            (raw(0x21, 0x11, &short), Wrong::TooShort(11)),
-            (raw(0x21, 0x21, &[0; 35]), Wrong::TooShort(35)),
-            (raw(0x20, 0x00, &[0; 4633]), Wrong::TooLong(4633)),
-            (b"PROXY TCP4 203.0.113.9 ".to_vec(), Wrong::Version1),
-            (b"*1\r\n$4\r\nPING\r\n  ".to_vec(), Wrong::NoHeader),
+            (raw(0x21, 0x00, b""), ProxyHeaderError::Family(0)),
+            (raw(0x21, 0x12, &[0; 12]), ProxyHeaderError::Family(0x12)),
+            (raw(0x21, 0x31, &[0; 216]), ProxyHeaderError::Family(0x31)),
+            (raw(0x22, 0x11, &[0; 12]), ProxyHeaderError::Command(2)),
+            (raw(0x11, 0x11, &[0; 12]), ProxyHeaderError::Version(1)),
+            (raw(0x21, 0x11, &short), ProxyHeaderError::TooShort(11)),
+            (raw(0x21, 0x21, &[0; 35]), ProxyHeaderError::TooShort(35)),
+            (raw(0x20, 0x00, &[0; 4633]), ProxyHeaderError::TooLong(4633)),
+            (
+                b"PROXY TCP4 203.0.113.9 ".to_vec(),
+                ProxyHeaderError::Version1,
+            ),
+            (
+                b"*1\r\n$4\r\nPING\r\n  ".to_vec(),
+                ProxyHeaderError::NoHeader,
+            ),
         ] {
             assert_eq!(head(&bytes[..FIXED_BYTES]), Err(wrong));
         }
@@ -203,11 +209,14 @@ mod tests {
     #[test]
     fn what_will_be_no_header_is_known_at_its_first_wrong_byte() {
         assert_eq!(head(b""), Ok(None));
-        assert_eq!(head(b"*"), Err(Wrong::NoHeader));
+        assert_eq!(head(b"*"), Err(ProxyHeaderError::NoHeader));
         assert_eq!(head(b"PROX"), Ok(None));
-        assert_eq!(head(b"PROXZ"), Err(Wrong::NoHeader));
-        assert_eq!(head(b"PROXY "), Err(Wrong::Version1));
-        assert_eq!(head(b"\r\n\r\n\0\r\nQUIT\r"), Err(Wrong::NoHeader));
+        assert_eq!(head(b"PROXZ"), Err(ProxyHeaderError::NoHeader));
+        assert_eq!(head(b"PROXY "), Err(ProxyHeaderError::Version1));
+        assert_eq!(
+            head(b"\r\n\r\n\0\r\nQUIT\r"),
+            Err(ProxyHeaderError::NoHeader)
+        );
     }
 
     proptest! {

@@ -20,11 +20,11 @@ pub enum Token {
 /// Tokens of sockets that became ready since they were last taken.
 #[derive(Debug, Default)]
 pub struct ReadyQueue {
-    state: Mutex<State>,
+    state: Mutex<ReadyState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ReadyState {
     tokens: Vec<Token>,
     /// Woken by the first token that comes in.
     worker: Option<Waker>,
@@ -82,9 +82,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[derive(Default)]
-    struct Count(AtomicU32);
+    struct WakeCounter(AtomicU32);
 
-    impl Wake for Count {
+    impl Wake for WakeCounter {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_worker_is_woken_once_for_any_number_of_sockets() {
         let queue = Arc::new(ReadyQueue::default());
-        let count = Arc::new(Count::default());
+        let count = Arc::new(WakeCounter::default());
         let worker = Waker::from(Arc::clone(&count));
         let mut tokens = Vec::new();
         queue.take(&mut tokens, &worker);

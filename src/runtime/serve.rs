@@ -20,14 +20,14 @@ use crate::telemetry::Cell;
 
 use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
 use super::asking::Asking;
-use super::control::{Control, ORDERS_MAX, Order};
+use super::control::{Control, ControlOrder, ORDERS_MAX};
 use super::current::{Current, connection_name};
 use super::door::Door;
 use super::drain;
 use super::inbox::Inbox;
-use super::message::Load;
+use super::message::ClientCount;
 use super::observer::Observer;
-use super::settings::{Listen, Settings};
+use super::settings::{Listen, RuntimeSettings};
 use super::systemd::Systemd;
 use super::watchdog::Watchdog;
 use super::worker::{Links, Worker};
@@ -59,7 +59,7 @@ pub struct Narrows {
     observer: Arc<Observer>,
     current: Arc<Current>,
     shared: Shared,
-    orders: Sender<Order>,
+    orders: Sender<ControlOrder>,
     /// Clients connected.
     clients: Arc<AtomicUsize>,
     /// Addresses that clients can connect to, in the order configured.
@@ -70,7 +70,7 @@ pub struct Narrows {
 
 /// Worker threads for this many: one up to four cores, else two. One worker does about
 /// what one Redis can serve.
-fn workers_for(settings: &Settings) -> usize {
+fn workers_for(settings: &RuntimeSettings) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = match settings.workers {
         0 if cores <= 4 => 1,
@@ -90,7 +90,7 @@ fn workers_for(settings: &Settings) -> usize {
 
 /// Starts workers, control and listeners. Must be called inside a tokio runtime, which is
 /// the control thread's.
-pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
+pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunError> {
     let workers = workers_for(&settings);
     let current = Arc::new(Current::new(settings, rules));
     let settings = current.settings();
@@ -159,7 +159,7 @@ pub fn start(settings: Settings, rules: Rules) -> Result<Narrows, RunError> {
     })
 }
 
-fn open_all(settings: &Settings) -> Result<Vec<Listener>, RunError> {
+fn open_all(settings: &RuntimeSettings) -> Result<Vec<Listener>, RunError> {
     let open = |address: &Listen| {
         acceptor::open(address, settings).map_err(|error| RunError::Listen {
             address: address.clone(),
@@ -179,7 +179,7 @@ fn acceptor_for(
     shared: &Shared,
 ) -> Acceptor {
     let worker = |inbox: &Arc<Inbox>| {
-        let load = Load {
+        let load = ClientCount {
             total: Arc::clone(clients),
             worker: Arc::default(),
         };
@@ -212,7 +212,7 @@ impl Narrows {
     /// Puts other settings in force, and the rules that `change` makes of those that hold now, for
     /// all that may change while narrows runs. The bound on connections that holds now, which may
     /// be above what was asked for.
-    pub fn reload(&self, settings: Settings, change: impl FnOnce(&Rules) -> Rules) -> u32 {
+    pub fn reload(&self, settings: RuntimeSettings, change: impl FnOnce(&Rules) -> Rules) -> u32 {
         let bound = self.shared.budget.resize(settings.backend_connections_max);
         self.shared.dials.set(settings.dials_per_second_max);
         let topology = self.current.set_settings(settings);
@@ -224,7 +224,7 @@ impl Narrows {
                 inbox.topology(topology);
             }
         }
-        let _ = self.orders.try_send(Order::Reloaded);
+        let _ = self.orders.try_send(ControlOrder::Reloaded);
         bound
     }
 
@@ -262,7 +262,7 @@ struct WorkerPlan {
     shared: Shared,
     inboxes: Vec<Arc<Inbox>>,
     inbox: Arc<Inbox>,
-    orders: Sender<Order>,
+    orders: Sender<ControlOrder>,
     epoch: Instant,
     cell: Arc<Cell>,
     /// For whoever waits for the end of all workers.
@@ -287,7 +287,7 @@ impl WorkerPlan {
                 }
             }
             // What was asked of this worker is lost with it; those who wait for `COMMAND` too.
-            let _ = self.orders.try_send(Order::LearnCommands);
+            let _ = self.orders.try_send(ControlOrder::LearnCommands);
         }
     }
 

@@ -29,14 +29,14 @@ impl std::fmt::Display for Listen {
 
 /// Who narrows is towards the server, for all of its connections.
 #[derive(Clone, Default)]
-pub struct Credentials {
+pub struct BackendCredentials {
     /// `None`: the server's default user.
     pub user: Option<String>,
     /// `None`: no AUTH is sent.
     pub password: Option<SecretString>,
 }
 
-impl Credentials {
+impl BackendCredentials {
     /// The password as it is sent.
     pub fn exposed_password(&self) -> Option<&str> {
         self.password.as_ref().map(SecretString::expose_secret)
@@ -44,15 +44,15 @@ impl Credentials {
 }
 
 /// Whether an operator has written other ones: no client's guess is compared here.
-impl PartialEq for Credentials {
+impl PartialEq for BackendCredentials {
     fn eq(&self, other: &Self) -> bool {
         self.user == other.user && self.exposed_password() == other.exposed_password()
     }
 }
 
-impl Eq for Credentials {}
+impl Eq for BackendCredentials {}
 
-impl std::fmt::Debug for Credentials {
+impl std::fmt::Debug for BackendCredentials {
     /// Never shows the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials")
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Credentials {
 
 /// All settings of the runtime.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct RuntimeSettings {
     /// Addresses for clients, at least one.
     pub listen: Vec<Listen>,
     /// Permission bits of unix sockets that narrows creates.
@@ -80,7 +80,7 @@ pub struct Settings {
     /// Database a new client starts in (the path of the backend URL).
     pub database: u32,
     /// narrows' own credentials.
-    pub credentials: Credentials,
+    pub credentials: BackendCredentials,
     /// The bound on connections to the server, of every kind, for the whole process. At least 2.
     pub backend_connections_max: u32,
     /// A TCP connection to the server must be there within this.
@@ -101,7 +101,7 @@ pub struct Settings {
     pub instance: String,
 }
 
-impl Default for Settings {
+impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 6380)))],
@@ -111,7 +111,7 @@ impl Default for Settings {
             proxy_protocol_from: Vec::new(),
             backend: ServerAddress::default(),
             database: 0,
-            credentials: Credentials::default(),
+            credentials: BackendCredentials::default(),
             backend_connections_max: 16,
             connect_timeout: Duration::from_secs(2),
             dials_per_second_max: 50,

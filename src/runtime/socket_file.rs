@@ -8,10 +8,10 @@ use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::settings::Settings;
+use super::settings::RuntimeSettings;
 
 /// A listener at `path`, non-blocking.
-pub(super) fn bind(path: &Path, settings: &Settings) -> io::Result<UnixListener> {
+pub(super) fn bind(path: &Path, settings: &RuntimeSettings) -> io::Result<UnixListener> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -62,10 +62,10 @@ mod tests {
 
     use super::*;
 
-    fn settings(unix_socket_mode: u32) -> Settings {
-        Settings {
+    fn settings(unix_socket_mode: u32) -> RuntimeSettings {
+        RuntimeSettings {
             unix_socket_mode,
-            ..Settings::default()
+            ..RuntimeSettings::default()
         }
     }
 

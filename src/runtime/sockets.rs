@@ -3,8 +3,8 @@
 use std::io;
 use std::task::{Context, Poll, Waker};
 
-use super::message::Place;
-use super::transport::{End, Transport};
+use super::message::ConnectionGuard;
+use super::transport::{PeerEnd, Transport};
 
 /// A client's socket, and what its worker knows of it.
 pub struct ClientSocket {
@@ -16,12 +16,12 @@ pub struct ClientSocket {
     pub blocked: bool,
     /// It was not read, and what there is to read is not known.
     watched: bool,
-    _place: Place,
+    _place: ConnectionGuard,
 }
 
 impl ClientSocket {
     /// A socket that has just been accepted.
-    pub fn new(transport: Transport, waker: Waker, place: Place) -> Self {
+    pub fn new(transport: Transport, waker: Waker, place: ConnectionGuard) -> Self {
         Self {
             transport,
             waker,
@@ -32,7 +32,7 @@ impl ClientSocket {
     }
 
     /// Whether the client has ended, which is not read now.
-    pub fn poll_end(&mut self) -> Poll<End> {
+    pub fn poll_end(&mut self) -> Poll<PeerEnd> {
         self.watched = true;
         let mut cx = Context::from_waker(&self.waker);
         self.transport.poll_end(&mut cx)

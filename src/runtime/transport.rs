@@ -25,7 +25,7 @@ const PIECES_MAX: usize = 32;
 
 /// How the other end has ended, as far as can be seen without reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum PeerEnd {
     /// It sends no more; what it has sent before can still be read.
     Sent,
     /// The connection is broken.
@@ -123,7 +123,7 @@ impl Transport {
     /// Whether the other end has ended, without reading what it has sent. If not, the waker of `cx`
     /// is told of the end, and of whatever else comes. From then on
     /// [`read_now`](Transport::read_now) knows what there is to read, until that is read.
-    pub fn poll_end(&self, cx: &mut Context<'_>) -> Poll<End> {
+    pub fn poll_end(&self, cx: &mut Context<'_>) -> Poll<PeerEnd> {
         // What is known to be readable is forgotten, so that there can be news.
         let readable = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let news = match self {
@@ -137,9 +137,9 @@ impl Transport {
             }
         };
         match (news, self.readiness()) {
-            (Poll::Ready(Err(_)), _) => Poll::Ready(End::Broken),
-            (_, ready) if ready.is_error() => Poll::Ready(End::Broken),
-            (_, ready) if ready.is_read_closed() => Poll::Ready(End::Sent),
+            (Poll::Ready(Err(_)), _) => Poll::Ready(PeerEnd::Broken),
+            (_, ready) if ready.is_error() => Poll::Ready(PeerEnd::Broken),
+            (_, ready) if ready.is_read_closed() => Poll::Ready(PeerEnd::Sent),
             // More has come meanwhile: the waker is not registered, and there will be other news.
             (Poll::Ready(Ok(())), _) => {
                 cx.waker().wake_by_ref();

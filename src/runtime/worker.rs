@@ -22,7 +22,7 @@ use crate::engine::{
 };
 use crate::telemetry::Cell;
 
-use super::control::Order;
+use super::control::ControlOrder;
 use super::current::Current;
 use super::dial::{self, BackendSocket};
 use super::inbox::Inbox;
@@ -30,7 +30,7 @@ use super::message::{AcceptedSocket, Asker, Epoch, HealthVerdict, Message, NewCl
 use super::ready::{ReadyQueue, Token};
 use super::scratch::Scratch;
 use super::sockets::{ClientSocket, poll_send};
-use super::transport::{End, Transport};
+use super::transport::{PeerEnd, Transport};
 use super::{drain, fault_injection};
 
 /// Reads of one socket in one turn: then it is the others' turn.
@@ -49,14 +49,14 @@ pub struct Links {
     /// Which of its engines this is.
     pub life: Epoch,
     /// Orders to the control thread.
-    pub control: Sender<Order>,
+    pub control: Sender<ControlOrder>,
     /// When the process' clock began.
     pub epoch: Instant,
     /// Where it lets others know how things stand.
     pub cell: Arc<Cell>,
 }
 
-struct Backend {
+struct BackendConnection {
     socket: BackendSocket,
     waker: Waker,
     blocked: bool,
@@ -69,7 +69,7 @@ pub struct Worker {
     messages: Vec<Message>,
     ready: Arc<ReadyQueue>,
     clients: SecondaryMap<ClientId, ClientSocket>,
-    backends: SecondaryMap<BackendId, Backend>,
+    backends: SecondaryMap<BackendId, BackendConnection>,
     tokens: Vec<Token>,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
@@ -177,7 +177,7 @@ impl Worker {
                 let waker = self.ready.waker(token);
                 self.backends.insert(
                     id,
-                    Backend {
+                    BackendConnection {
                         socket,
                         waker,
                         blocked: false,
@@ -225,8 +225,8 @@ impl Worker {
         };
         match socket.poll_end() {
             Poll::Pending => {}
-            Poll::Ready(End::Sent) => self.engine.client_hung_up(id, self.now),
-            Poll::Ready(End::Broken) => {
+            Poll::Ready(PeerEnd::Sent) => self.engine.client_hung_up(id, self.now),
+            Poll::Ready(PeerEnd::Broken) => {
                 self.clients.remove(id);
                 self.engine.client_gone(id, self.now);
             }
@@ -309,7 +309,7 @@ impl Worker {
                 Effect::ReadClient(id) => self.ready.push(Token::Client(id)),
                 Effect::LearnCommands => {
                     // One that finds no room is answered with those before it.
-                    let sent = self.links.control.try_send(Order::LearnCommands);
+                    let sent = self.links.control.try_send(ControlOrder::LearnCommands);
                     if matches!(sent, Err(TrySendError::Closed(_))) {
                         let now = self.now;
                         self.engine.mail(Mail::CommandsLearned, now);

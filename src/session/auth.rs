@@ -10,7 +10,7 @@ use crate::resp::Refusal;
 
 /// What a login comes to.
 #[derive(Debug)]
-pub enum Answer {
+pub enum AuthAnswer {
     /// `+OK`.
     Right,
     /// This error.
@@ -22,9 +22,9 @@ pub enum Answer {
 /// What `AUTH [username] password` answers. Beside narrows' `own` credential it is as where the
 /// default user needs no password (`authCommand`, acl.c): a lone password is an error that says so,
 /// the default user accepts any, everybody else is unknown.
-pub fn without_clients_passwords(login: &BackendLogin, own: &BackendLogin) -> Answer {
+pub fn without_clients_passwords(login: &BackendLogin, own: &BackendLogin) -> AuthAnswer {
     let wrong = match login.user.as_deref() {
-        Some(b"default") => return Answer::Right,
+        Some(b"default") => return AuthAnswer::Right,
         None => Refusal::AuthWithoutPassword,
         Some(_) => Refusal::WrongPass,
     };
@@ -33,11 +33,11 @@ pub fn without_clients_passwords(login: &BackendLogin, own: &BackendLogin) -> An
         (Some(own_password), Some(password)) if name(own) == name(login) => {
             // The time it takes tells nothing about the password.
             match bool::from(own_password.ct_eq(password)) {
-                true => Answer::Right,
-                false => Answer::Guess(wrong),
+                true => AuthAnswer::Right,
+                false => AuthAnswer::Guess(wrong),
             }
         }
-        _ => Answer::Wrong(wrong),
+        _ => AuthAnswer::Wrong(wrong),
     }
 }
 
@@ -55,9 +55,9 @@ mod tests {
 
     fn answer(user: Option<&str>, password: &str, own: &BackendLogin) -> &'static str {
         match without_clients_passwords(&login(user, Some(password)), own) {
-            Answer::Right => "right",
-            Answer::Wrong(_) => "wrong",
-            Answer::Guess(_) => "guess",
+            AuthAnswer::Right => "right",
+            AuthAnswer::Wrong(_) => "wrong",
+            AuthAnswer::Guess(_) => "guess",
         }
     }
 

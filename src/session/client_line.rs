@@ -12,7 +12,7 @@ use super::state::NameOf;
 
 /// Where a client comes from and where it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum ClientAddress {
     /// A TCP connection.
     Tcp {
         /// The client's end.
@@ -24,7 +24,7 @@ pub enum Address {
     Unix(Box<str>),
 }
 
-impl Address {
+impl ClientAddress {
     /// `addr=`: as Redis prints it, `ip:port`, `[ip6]:port` or `path:0`.
     pub fn peer(&self) -> String {
         match self {
@@ -48,7 +48,7 @@ pub struct ClientView<'a> {
     /// Its virtual state.
     pub session: &'a Session,
     /// Its addresses.
-    pub address: &'a Address,
+    pub address: &'a ClientAddress,
     /// Seconds since it connected.
     pub age_seconds: u64,
     /// Seconds since its last command.
@@ -93,7 +93,7 @@ impl ClientView<'_> {
         if s.no_evict {
             flags.push('e');
         }
-        if matches!(self.address, Address::Unix(_)) {
+        if matches!(self.address, ClientAddress::Unix(_)) {
             flags.push('U');
         }
         if flags.is_empty() {
@@ -152,7 +152,7 @@ mod tests {
         session.set_name(NameOf::Library, b"redis-py");
         let view = ClientView {
             session: &session,
-            address: &Address::Tcp {
+            address: &ClientAddress::Tcp {
                 peer: ([10, 0, 0, 1], 5000).into(),
                 local: ([10, 0, 0, 2], 6380).into(),
             },

@@ -4,13 +4,13 @@
 use crate::resp::{Limits, ReplyScanner};
 
 /// One element of an array reply, and the pushes that stand before it and belong to no place.
-struct Element<'a> {
+struct ExecElement<'a> {
     pushes: &'a [u8],
     value: &'a [u8],
 }
 
 /// The elements of an array reply; `None` for a reply of another kind.
-fn elements(reply: &[u8]) -> Option<Vec<Element<'_>>> {
+fn elements(reply: &[u8]) -> Option<Vec<ExecElement<'_>>> {
     let rest = reply.strip_prefix(b"*")?;
     let end = rest.iter().position(|byte| *byte == b'\n')?;
     let (head, mut rest) = rest.split_at_checked(end + 1)?;
@@ -23,7 +23,7 @@ fn elements(reply: &[u8]) -> Option<Vec<Element<'_>>> {
         }
         let (pushes, after) = rest.split_at_checked(pushes)?;
         let (value, after) = after.split_at_checked(value_bytes(after)?)?;
-        elements.push(Element { pushes, value });
+        elements.push(ExecElement { pushes, value });
         rest = after;
     }
     rest.is_empty().then_some(elements)

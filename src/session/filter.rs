@@ -11,7 +11,7 @@ pub struct ClientFilter {
     /// `ID`: any of these, in ascending order; empty means any client.
     pub ids: Vec<u64>,
     /// `TYPE`.
-    pub kind: Option<Kind>,
+    pub kind: Option<ClientType>,
     /// `ADDR`.
     pub address: Option<String>,
     /// `LADDR`.
@@ -26,7 +26,7 @@ pub struct ClientFilter {
 
 /// Client types of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ClientType {
     /// An ordinary client.
     Normal,
     /// One that is subscribed to something.
@@ -128,18 +128,18 @@ impl ClientFilter {
 }
 
 /// `getClientType`, networking.c.
-fn kind_of(view: &ClientView<'_>) -> Kind {
+fn kind_of(view: &ClientView<'_>) -> ClientType {
     match view.subscriptions.any() {
-        true => Kind::PubSub,
-        false => Kind::Normal,
+        true => ClientType::PubSub,
+        false => ClientType::Normal,
     }
 }
 
-fn read_kind(word: &[u8]) -> Result<Kind, Refusal<'_>> {
+fn read_kind(word: &[u8]) -> Result<ClientType, Refusal<'_>> {
     match word.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(Kind::Normal),
-        b"pubsub" => Ok(Kind::PubSub),
-        b"slave" | b"replica" | b"master" => Ok(Kind::Other),
+        b"normal" => Ok(ClientType::Normal),
+        b"pubsub" => Ok(ClientType::PubSub),
+        b"slave" | b"replica" | b"master" => Ok(ClientType::Other),
         _ => Err(Refusal::Argument(Argument::UnknownClientType {
             name: word,
         })),

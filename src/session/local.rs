@@ -12,7 +12,7 @@ use super::{ReplyMode, Session};
 
 /// What remains to be done for a local command.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum LocalAnswer {
     /// The reply, if the command has one, was written.
     Done,
     /// The reply was written; the client is to be closed after it.
@@ -57,7 +57,7 @@ pub fn answer<'a>(
     session: &mut Session,
     args: Args<'a>,
     out: &mut Vec<u8>,
-) -> Result<Answer, Refusal<'a>> {
+) -> Result<LocalAnswer, Refusal<'a>> {
     match command {
         Local::ClientId => write::integer(out, i64::try_from(session.id).unwrap_or(i64::MAX)),
         Local::ClientGetname => match session.name(NameOf::Client) {
@@ -71,49 +71,49 @@ pub fn answer<'a>(
         Local::ClientNoEvict => return no_evict(session, args, out),
         Local::ClientGetredir => write::integer(out, -1),
         Local::ClientTrackinginfo => tracking_info(session.protocol, out),
-        Local::ClientInfo => return Ok(Answer::Info),
-        Local::ClientList => return ClientFilter::read_list(args).map(Answer::List),
+        Local::ClientInfo => return Ok(LocalAnswer::Info),
+        Local::ClientList => return ClientFilter::read_list(args).map(LocalAnswer::List),
         Local::ClientKill => {
             let (filter, form) = ClientFilter::read_kill(args, session.id)?;
-            return Ok(Answer::Kill(filter, form));
+            return Ok(LocalAnswer::Kill(filter, form));
         }
         Local::ClientCapa => write::status(out, "OK"),
         Local::ClientHelp => {} // the server answers it
         Local::Quit => {
             write::status(out, "OK");
-            return Ok(Answer::Close);
+            return Ok(LocalAnswer::Close);
         }
         Local::Reset => {
             session.reset();
             write::status(out, "RESET");
-            return Ok(Answer::Reset);
+            return Ok(LocalAnswer::Reset);
         }
         Local::Auth => return login(args),
         Local::Hello => return hello(session, args),
         Local::Select => return select(args),
     }
-    Ok(Answer::Done)
+    Ok(LocalAnswer::Done)
 }
 
 fn set_name<'a>(
     session: &mut Session,
     mut args: Args<'a>,
     out: &mut Vec<u8>,
-) -> Result<Answer, Refusal<'a>> {
+) -> Result<LocalAnswer, Refusal<'a>> {
     let name = args.next().unwrap_or_default();
     if !is_valid_name(name) {
         return Err(Refusal::Argument(Argument::ClientName));
     }
     session.set_name(NameOf::Client, name);
     write::status(out, "OK");
-    Ok(Answer::Done)
+    Ok(LocalAnswer::Done)
 }
 
 fn set_info<'a>(
     session: &mut Session,
     mut args: Args<'a>,
     out: &mut Vec<u8>,
-) -> Result<Answer, Refusal<'a>> {
+) -> Result<LocalAnswer, Refusal<'a>> {
     let option = args.next().unwrap_or_default();
     let value = args.next().unwrap_or_default();
     let of = if option.eq_ignore_ascii_case(b"lib-name") {
@@ -132,7 +132,7 @@ fn set_info<'a>(
     }
     session.set_name(of, value);
     write::status(out, "OK");
-    Ok(Answer::Done)
+    Ok(LocalAnswer::Done)
 }
 
 /// `ON` is answered, `OFF` and `SKIP` are not.
@@ -140,7 +140,7 @@ fn client_reply<'a>(
     session: &mut Session,
     mut args: Args<'a>,
     out: &mut Vec<u8>,
-) -> Result<Answer, Refusal<'a>> {
+) -> Result<LocalAnswer, Refusal<'a>> {
     let mode = args.next().unwrap_or_default();
     if mode.eq_ignore_ascii_case(b"on") {
         session.reply_mode = ReplyMode::On;
@@ -152,10 +152,10 @@ fn client_reply<'a>(
     } else {
         return Err(Refusal::Argument(Argument::Syntax));
     }
-    Ok(Answer::Done)
+    Ok(LocalAnswer::Done)
 }
 
-fn unblock(mut args: Args<'_>) -> Result<Answer, Refusal<'_>> {
+fn unblock(mut args: Args<'_>) -> Result<LocalAnswer, Refusal<'_>> {
     let id = args.next().unwrap_or_default();
     if args.remaining() > 1 {
         return Err(Refusal::Argument(Argument::UnblockForm));
@@ -167,7 +167,7 @@ fn unblock(mut args: Args<'_>) -> Result<Answer, Refusal<'_>> {
         Some(_) => return Err(Refusal::Argument(Argument::UnblockReason)),
     };
     let id = integer(id).ok_or(Refusal::Argument(Argument::NotInteger))?;
-    Ok(Answer::Unblock {
+    Ok(LocalAnswer::Unblock {
         id: u64::try_from(id).unwrap_or_default(),
         with_error,
     })
@@ -177,7 +177,7 @@ fn no_evict<'a>(
     session: &mut Session,
     mut args: Args<'a>,
     out: &mut Vec<u8>,
-) -> Result<Answer, Refusal<'a>> {
+) -> Result<LocalAnswer, Refusal<'a>> {
     let word = args.next().unwrap_or_default();
     session.no_evict = if word.eq_ignore_ascii_case(b"on") {
         true
@@ -187,7 +187,7 @@ fn no_evict<'a>(
         return Err(Refusal::Argument(Argument::Syntax));
     };
     write::status(out, "OK");
-    Ok(Answer::Done)
+    Ok(LocalAnswer::Done)
 }
 
 /// No client tracks through narrows yet: what Redis says of one that does not.
@@ -205,22 +205,22 @@ fn tracking_info(protocol: Protocol, out: &mut Vec<u8>) {
     write::array_head(out, 0);
 }
 
-fn login<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
+fn login<'a>(mut args: Args<'a>) -> Result<LocalAnswer, Refusal<'a>> {
     let first = args.next().unwrap_or_default();
     let (user, password) = match args.next() {
         None => (None, first),
         Some(_) if args.remaining() > 0 => return Err(Refusal::Argument(Argument::Syntax)),
         Some(password) => (Some(first), password),
     };
-    Ok(Answer::LogIn(BackendLogin {
+    Ok(LocalAnswer::LogIn(BackendLogin {
         user: user.map(Into::into),
         password: Some(password.into()),
     }))
 }
 
-fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
+fn hello<'a>(session: &Session, args: Args<'a>) -> Result<LocalAnswer, Refusal<'a>> {
     let hello = HelloRequest::read(args)?;
-    Ok(Answer::Hello {
+    Ok(LocalAnswer::Hello {
         protocol: hello.protocol.unwrap_or(session.protocol),
         name: hello.name.map(Into::into),
         login: hello.auth.map(|(user, password)| BackendLogin {
@@ -230,12 +230,12 @@ fn hello<'a>(session: &Session, args: Args<'a>) -> Result<Answer, Refusal<'a>> {
     })
 }
 
-fn select<'a>(mut args: Args<'a>) -> Result<Answer, Refusal<'a>> {
+fn select<'a>(mut args: Args<'a>) -> Result<LocalAnswer, Refusal<'a>> {
     let db =
         integer(args.next().unwrap_or_default()).ok_or(Refusal::Argument(Argument::NotInteger))?;
     let db = i32::try_from(db).map_err(|_| Refusal::Argument(Argument::NotInt32))?;
     match u32::try_from(db) {
-        Ok(db) => Ok(Answer::Select { db }),
+        Ok(db) => Ok(LocalAnswer::Select { db }),
         Err(_) => Err(Refusal::Argument(Argument::DbIndex)),
     }
 }

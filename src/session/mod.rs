@@ -27,7 +27,7 @@ pub use access::{Access, Account, AuthMode};
 pub use client_line::ClientView;
 pub use filter::ClientFilter;
 pub use hello::HelloRequest;
-pub use local::{Answer, answer};
+pub use local::{LocalAnswer, answer};
 pub use lost::LostTransaction;
 pub use pins::Pins;
 pub use reply_mode::ReplyMode;

@@ -7,7 +7,7 @@ use crate::resp::{Args, Protocol, integer};
 
 /// What a client subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SubscriptionKind {
     /// `SUBSCRIBE`.
     Channel,
     /// `PSUBSCRIBE`.
@@ -20,7 +20,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscribeVerb {
     /// What it is about.
-    pub kind: Kind,
+    pub kind: SubscriptionKind,
     /// Whether it begins, or else ends, a subscription.
     pub begins: bool,
 }
@@ -29,12 +29,12 @@ impl SubscribeVerb {
     /// The verb of this name, in lower case: a command's, or the one in a confirmation.
     pub fn named(name: &[u8]) -> Option<Self> {
         let (kind, begins) = match name {
-            b"subscribe" => (Kind::Channel, true),
-            b"psubscribe" => (Kind::Pattern, true),
-            b"ssubscribe" => (Kind::Shard, true),
-            b"unsubscribe" => (Kind::Channel, false),
-            b"punsubscribe" => (Kind::Pattern, false),
-            b"sunsubscribe" => (Kind::Shard, false),
+            b"subscribe" => (SubscriptionKind::Channel, true),
+            b"psubscribe" => (SubscriptionKind::Pattern, true),
+            b"ssubscribe" => (SubscriptionKind::Shard, true),
+            b"unsubscribe" => (SubscriptionKind::Channel, false),
+            b"punsubscribe" => (SubscriptionKind::Pattern, false),
+            b"sunsubscribe" => (SubscriptionKind::Shard, false),
             _ => return None,
         };
         Some(Self { kind, begins })
@@ -54,11 +54,11 @@ pub struct Subscriptions {
 
 impl Subscriptions {
     /// Those of one kind.
-    pub fn of(self, kind: Kind) -> u32 {
+    pub fn of(self, kind: SubscriptionKind) -> u32 {
         match kind {
-            Kind::Channel => self.channels,
-            Kind::Pattern => self.patterns,
-            Kind::Shard => self.shards,
+            SubscriptionKind::Channel => self.channels,
+            SubscriptionKind::Pattern => self.patterns,
+            SubscriptionKind::Shard => self.shards,
         }
     }
 
@@ -69,10 +69,12 @@ impl Subscriptions {
 
     /// What the server counts for a confirmation of this kind: channels and patterns together,
     /// shard channels apart (`addReplyPubsubSubscribed`, pubsub.c).
-    fn counted_with(self, kind: Kind) -> u32 {
+    fn counted_with(self, kind: SubscriptionKind) -> u32 {
         match kind {
-            Kind::Channel | Kind::Pattern => self.channels.saturating_add(self.patterns),
-            Kind::Shard => self.shards,
+            SubscriptionKind::Channel | SubscriptionKind::Pattern => {
+                self.channels.saturating_add(self.patterns)
+            }
+            SubscriptionKind::Shard => self.shards,
         }
     }
 
@@ -86,9 +88,9 @@ impl Subscriptions {
             return true;
         }
         let of_kind = match verb.kind {
-            Kind::Channel => &mut self.channels,
-            Kind::Pattern => &mut self.patterns,
-            Kind::Shard => &mut self.shards,
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
+            SubscriptionKind::Shard => &mut self.shards,
         };
         let after = match verb.begins {
             true => of_kind.checked_add(1),

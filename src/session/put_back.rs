@@ -4,7 +4,7 @@
 use crate::resp::write;
 
 use super::exec_reply::values;
-use super::waiting::{End, Takes};
+use super::waiting::{ListEnd, Takes};
 
 /// Whether a wait has ended without anything: the nil of a timeout, in either protocol.
 pub fn is_nil(reply: &[u8]) -> bool {
@@ -58,8 +58,8 @@ pub fn put_back(takes: Takes, reply: &[u8]) -> Option<Vec<u8>> {
 
 fn verb(takes: Takes) -> &'static [u8] {
     match takes {
-        Takes::Elements(End::Head) => b"LPUSH",
-        Takes::Elements(End::Tail) => b"RPUSH",
+        Takes::Elements(ListEnd::Head) => b"LPUSH",
+        Takes::Elements(ListEnd::Tail) => b"RPUSH",
         Takes::Members | Takes::Nothing => b"ZADD",
     }
 }
@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn what_was_taken_goes_back_to_its_end_in_its_order() {
-        let (head, tail) = (Takes::Elements(End::Head), Takes::Elements(End::Tail));
+        let (head, tail) = (
+            Takes::Elements(ListEnd::Head),
+            Takes::Elements(ListEnd::Tail),
+        );
         let one = "*2\r\n$1\r\nq\r\n$2\r\na \r\n";
         assert_eq!(undone(head, one).as_deref(), Some("LPUSH q a "));
         assert_eq!(undone(tail, one).as_deref(), Some("RPUSH q a "));
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn of_nothing_nothing_goes_back() {
-        let head = Takes::Elements(End::Head);
+        let head = Takes::Elements(ListEnd::Head);
         for reply in [
             "*-1\r\n",
             "_\r\n",

@@ -6,7 +6,7 @@
 use crate::command::Pin;
 use crate::resp::Protocol;
 
-use super::transaction::Place;
+use super::transaction::ExecPlace;
 use super::{LostTransaction, Pins, ReplyOverride, StateChange, Transaction};
 
 /// The reply to a marked request: at least its head, or all of it if it is one line.
@@ -52,7 +52,7 @@ pub struct ReplyEffect {
 #[derive(Debug)]
 pub struct Fills {
     /// Each of them, in their order.
-    pub places: Vec<Place>,
+    pub places: Vec<ExecPlace>,
     /// How many commands were queued.
     pub queued: Option<u32>,
 }

@@ -26,7 +26,7 @@ pub struct Session {
     pub account: Option<Arc<Account>>,
     /// What it has lost of a transaction.
     pub lost: LostTransaction,
-    names: Option<Box<Names>>,
+    names: Option<Box<ClientNames>>,
     initial_db: u32,
 }
 
@@ -44,7 +44,7 @@ pub enum AuthState {
 
 /// What a client says of itself.
 #[derive(Debug, Default, Clone)]
-pub struct Names {
+pub struct ClientNames {
     /// `CLIENT SETNAME`.
     pub name: Box<[u8]>,
     /// `CLIENT SETINFO lib-name`.
@@ -100,7 +100,8 @@ impl Session {
 
     /// Bytes of all its names.
     pub fn names_bytes(&self) -> usize {
-        let bytes = |names: &Names| names.name.len() + names.lib_name.len() + names.lib_ver.len();
+        let bytes =
+            |names: &ClientNames| names.name.len() + names.lib_name.len() + names.lib_ver.len();
         self.names.as_deref().map_or(0, bytes)
     }
 

@@ -10,14 +10,14 @@ use super::{AbortReason, LostTransaction, StateChange};
 
 /// A place in `EXEC`'s reply that does not go to the client as it is.
 #[derive(Debug)]
-pub struct Place {
+pub struct ExecPlace {
     /// The place, from 0.
     pub at: u32,
     /// What belongs there.
     pub what: Filled,
 }
 
-/// See [`Place`].
+/// See [`ExecPlace`].
 #[derive(Debug)]
 pub enum Filled {
     /// narrows' own answer to this request; the server ran a `PING` instead.
@@ -59,7 +59,7 @@ pub struct Transaction {
     /// Number of the `MULTI` among its client's requests, moved on by those behind it that the server
     /// has refused without queueing them: a request's place is counted from here.
     multi_at: u32,
-    places: Vec<Place>,
+    places: Vec<ExecPlace>,
     /// Bytes of all requests among them.
     places_bytes: usize,
 }
@@ -148,12 +148,12 @@ impl Transaction {
         if let Filled::Local(request) | Filled::Asked(request) = &what {
             self.places_bytes += request.len();
         }
-        self.places.push(Place { at, what });
+        self.places.push(ExecPlace { at, what });
     }
 
     /// Bytes that are kept for the places to be filled.
     pub fn held_bytes(&self) -> usize {
-        self.places_bytes + self.places.len() * size_of::<Place>()
+        self.places_bytes + self.places.len() * size_of::<ExecPlace>()
     }
 
     /// Whether `EXEC`'s reply holds places to be filled.
@@ -163,18 +163,19 @@ impl Transaction {
 
     /// Whether all workers are to be asked for what belongs in some of them.
     pub fn fan_outs(&self) -> bool {
-        let fan_outs = |place: &Place| matches!(place.what, Filled::Asked(_) | Filled::Info { .. });
+        let fan_outs =
+            |place: &ExecPlace| matches!(place.what, Filled::Asked(_) | Filled::Info { .. });
         self.places.iter().any(fan_outs)
     }
 
     /// Whether `EXEC` is to move its client to another db.
     pub fn moves(&self) -> bool {
-        let moves = |place: &Place| matches!(place.what, Filled::Select(_));
+        let moves = |place: &ExecPlace| matches!(place.what, Filled::Select(_));
         self.places.iter().any(moves)
     }
 
     /// The places to be filled, in order.
-    pub fn take_places(&mut self) -> Vec<Place> {
+    pub fn take_places(&mut self) -> Vec<ExecPlace> {
         self.places_bytes = 0;
         std::mem::take(&mut self.places)
     }

@@ -5,17 +5,17 @@ use crate::resp::{Args, integer, write};
 
 /// What a command waits on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
+pub enum WaitTarget {
     /// So many keys, of a family, from this argument on; it can do with fewer of them.
-    Keys(Family, Place),
+    Keys(Family, KeySpan),
     /// The same, with their number before them.
-    Counted(Family, Place),
+    Counted(Family, KeySpan),
     /// One list, from which it moves on what comes.
-    Source(Place),
+    Source(KeySpan),
     /// So many streams, and as many ids behind them, of which each entry goes to one reader.
-    Assigned(Place),
+    Assigned(KeySpan),
     /// The same, of which each entry goes to all who read.
-    Read(Place),
+    Read(KeySpan),
     /// Acknowledgements of what its own connection has written.
     Writes,
     /// What is not known here: the server is going to refuse it.
@@ -35,20 +35,20 @@ pub enum Family {
 
 /// Where the keys of a request are, its name being argument 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct KeySpan {
     first: usize,
     count: usize,
 }
 
-impl On {
+impl WaitTarget {
     /// Of a complete request for the command of this name, in lower case, that may wait.
     pub fn of(name: &str, request: &[u8]) -> Self {
         let argc = Args::new(request).count();
-        let to_timeout = Place {
+        let to_timeout = KeySpan {
             first: 1,
             count: argc.saturating_sub(2),
         };
-        let source = Place { first: 1, count: 1 };
+        let source = KeySpan { first: 1, count: 1 };
         match name {
             "blpop" | "brpop" => Self::Keys(Family::List, to_timeout),
             "bzpopmin" | "bzpopmax" => Self::Keys(Family::SortedSet, to_timeout),
@@ -68,7 +68,7 @@ impl On {
         match count.and_then(|count| usize::try_from(count).ok()) {
             // The server refuses the request when it has fewer arguments than it announces keys.
             Some(count) if count > 0 && count <= argc.saturating_sub(3) => {
-                Self::Counted(family, Place { first: 3, count })
+                Self::Counted(family, KeySpan { first: 3, count })
             }
             _ => Self::Unknown,
         }
@@ -86,7 +86,7 @@ impl On {
             Self::Source(place) => (Family::List, place),
             Self::Assigned(place) => (Family::Group, place),
             Self::Read(_) | Self::Writes | Self::Unknown => {
-                (Family::List, Place { first: 0, count: 0 })
+                (Family::List, KeySpan { first: 0, count: 0 })
             }
         };
         let args = Args::new(request).skip(place.first).take(place.count);
@@ -96,7 +96,7 @@ impl On {
     /// The streams that it reads from where they end when it arrives, with the place of each among
     /// its streams.
     pub fn from_their_ends<'r>(&self, request: &'r [u8]) -> Vec<(usize, &'r [u8])> {
-        let Self::Read(Place { first, count }) = *self else {
+        let Self::Read(KeySpan { first, count }) = *self else {
             return Vec::new();
         };
         let ids = Args::new(request).skip(first + count);
@@ -171,13 +171,13 @@ pub(super) fn block_at(request: &[u8]) -> Option<usize> {
 }
 
 /// What follows `STREAMS`: as many ids as keys.
-fn streams(request: &[u8]) -> Option<Place> {
+fn streams(request: &[u8]) -> Option<KeySpan> {
     let Walked::Known { first, .. } = walk(request) else {
         return None;
     };
     let behind = Args::new(request).count().checked_sub(first)?;
     let count = behind / 2;
-    (count > 0 && behind.is_multiple_of(2)).then_some(Place { first, count })
+    (count > 0 && behind.is_multiple_of(2)).then_some(KeySpan { first, count })
 }
 
 enum Walked {
@@ -245,9 +245,9 @@ mod tests {
         request
     }
 
-    fn on(text: &str) -> On {
+    fn on(text: &str) -> WaitTarget {
         let name = text.split(' ').next().unwrap().to_ascii_lowercase();
-        On::of(&name, &request(text))
+        WaitTarget::of(&name, &request(text))
     }
 
     fn contended(text: &str) -> String {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::resp::{Args, integer};
 
-use super::waited_keys::{On, block_at};
+use super::waited_keys::{WaitTarget, block_at};
 
 /// Which end of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ListEnd {
     /// `LPUSH` and `BLPOP`.
     Head,
     /// `RPUSH` and `BRPOP`.
@@ -21,7 +21,7 @@ pub enum End {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     /// Elements off this end of the list that the reply names.
-    Elements(End),
+    Elements(ListEnd),
     /// Members of the sorted set that the reply names.
     Members,
     /// Nothing that could be anybody else's: it reads, or has moved or assigned what there was.
@@ -46,14 +46,14 @@ pub struct Waiting {
     pub takes: Takes,
     /// See [`Timeout`].
     pub timeout: Timeout,
-    /// See [`On`].
-    pub on: On,
+    /// See [`WaitTarget`].
+    pub on: WaitTarget,
     timeout_at: usize,
-    unit: Unit,
+    unit: TimeUnit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+enum TimeUnit {
     Seconds,
     Milliseconds,
 }
@@ -65,21 +65,21 @@ impl Waiting {
         use Takes::{Elements, Members, Nothing};
         let last = Args::new(request).count().checked_sub(1)?;
         let (takes, timeout_at, unit) = match name {
-            "blpop" => (Elements(End::Head), last, Unit::Seconds),
-            "brpop" => (Elements(End::Tail), last, Unit::Seconds),
-            "bzpopmin" | "bzpopmax" => (Members, last, Unit::Seconds),
-            "blmove" | "brpoplpush" => (Nothing, last, Unit::Seconds),
-            "blmpop" => (Elements(end_of_many(request)), 1, Unit::Seconds),
-            "bzmpop" => (Members, 1, Unit::Seconds),
-            "xread" | "xreadgroup" => (Nothing, block_at(request)? + 1, Unit::Milliseconds),
-            "wait" | "waitaof" => (Nothing, last, Unit::Milliseconds),
+            "blpop" => (Elements(ListEnd::Head), last, TimeUnit::Seconds),
+            "brpop" => (Elements(ListEnd::Tail), last, TimeUnit::Seconds),
+            "bzpopmin" | "bzpopmax" => (Members, last, TimeUnit::Seconds),
+            "blmove" | "brpoplpush" => (Nothing, last, TimeUnit::Seconds),
+            "blmpop" => (Elements(end_of_many(request)), 1, TimeUnit::Seconds),
+            "bzmpop" => (Members, 1, TimeUnit::Seconds),
+            "xread" | "xreadgroup" => (Nothing, block_at(request)? + 1, TimeUnit::Milliseconds),
+            "wait" | "waitaof" => (Nothing, last, TimeUnit::Milliseconds),
             _ => return None,
         };
         let argument = Args::new(request).nth(timeout_at)?;
         Some(Self {
             takes,
             timeout: unit.read(argument),
-            on: On::of(name, request),
+            on: WaitTarget::of(name, request),
             timeout_at,
             unit,
         })
@@ -103,9 +103,9 @@ impl Waiting {
         // Never shorter: nobody is to hear before its time that nothing has come.
         let ms = limit.as_nanos().div_ceil(1_000_000).max(1);
         let text = match self.unit {
-            Unit::Milliseconds => ms.to_string(),
-            Unit::Seconds if fractions => format!("{}.{:03}", ms / 1000, ms % 1000),
-            Unit::Seconds => ms.div_ceil(1000).to_string(),
+            TimeUnit::Milliseconds => ms.to_string(),
+            TimeUnit::Seconds if fractions => format!("{}.{:03}", ms / 1000, ms % 1000),
+            TimeUnit::Seconds => ms.div_ceil(1000).to_string(),
         };
         // The server refuses what cannot be read, and says so itself.
         let read = self.timeout != Timeout::Unreadable;
@@ -152,7 +152,7 @@ impl Least {
     }
 }
 
-impl Unit {
+impl TimeUnit {
     /// As `getTimeoutFromObjectOrReply` does (timeout.c).
     fn read(self, argument: &[u8]) -> Timeout {
         let length = match self {
@@ -184,13 +184,13 @@ fn seconds(argument: &[u8]) -> Option<u64> {
 const MILLISECONDS_MAX: f64 = 3.2e12;
 
 /// The end that a `BLMPOP` takes from.
-fn end_of_many(request: &[u8]) -> End {
+fn end_of_many(request: &[u8]) -> ListEnd {
     let mut args = Args::new(request).skip(2);
     let keys = args.next().and_then(integer).unwrap_or(0);
     let word = args.nth(usize::try_from(keys).unwrap_or(0));
     match word {
-        Some(word) if word.eq_ignore_ascii_case(b"right") => End::Tail,
-        _ => End::Head,
+        Some(word) if word.eq_ignore_ascii_case(b"right") => ListEnd::Tail,
+        _ => ListEnd::Head,
     }
 }
 
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_read_from_the_command() {
-        let head = Takes::Elements(End::Head);
-        let tail = Takes::Elements(End::Tail);
+        let head = Takes::Elements(ListEnd::Head);
+        let tail = Takes::Elements(ListEnd::Tail);
         for (text, takes) in [
             ("BLPOP a b 0", head),
             ("BRPOP a 0", tail),

@@ -138,7 +138,7 @@ fn every_setting_can_be_changed_from_a_file() {
     let (set, default) = (of_file(OTHER).config(), Config::default());
     all_differ!(Config, set, default, [runtime engine commands auth admin log]);
     all_differ!(AuthSettings, set.auth, default.auth, [choice mode user_clients_max failures_max users]);
-    all_differ!(narrows::runtime::settings::Settings, set.runtime, default.runtime, [
+    all_differ!(narrows::runtime::settings::RuntimeSettings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers drain_timeout instance

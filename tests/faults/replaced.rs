@@ -8,7 +8,7 @@ use std::time::Duration;
 use narrows::command::{CommandTable, Policy};
 use narrows::engine::{self, Rules};
 use narrows::runtime;
-use narrows::runtime::settings::{Listen, Settings};
+use narrows::runtime::settings::{Listen, RuntimeSettings};
 use narrows::session::Access;
 use narrows::topology::ServerAddress;
 use tokio::runtime::Builder;
@@ -19,8 +19,8 @@ use crate::role::role;
 use crate::setup::other_clients;
 use crate::support::{Conn, PATIENCE, RedisServer, wait_until};
 
-fn settings_for(server: &RedisServer) -> Settings {
-    Settings {
+fn settings_for(server: &RedisServer) -> RuntimeSettings {
+    RuntimeSettings {
         listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
         backend: ServerAddress::Unix(server.socket()),
         workers: 2,
@@ -32,7 +32,7 @@ fn settings_for(server: &RedisServer) -> Settings {
 /// narrows in a thread of this process, which is its control thread.
 struct Inside {
     address: String,
-    reloads: mpsc::Sender<Settings>,
+    reloads: mpsc::Sender<RuntimeSettings>,
     thread: JoinHandle<bool>,
 }
 

@@ -4,14 +4,14 @@ use super::{Kind, Raw, Wrong, quoted, toml_string};
 use crate::runtime::network::Network as Value;
 
 /// One block of addresses.
-pub(in crate::config) fn network() -> Network {
-    Network
+pub(in crate::config) fn network() -> NetworkBlock {
+    NetworkBlock
 }
 
 /// See [`network`].
-pub(in crate::config) struct Network;
+pub(in crate::config) struct NetworkBlock;
 
-impl Kind for Network {
+impl Kind for NetworkBlock {
     type Value = Value;
 
     fn read(&self, raw: Raw<'_>) -> Result<Value, Vec<Wrong>> {

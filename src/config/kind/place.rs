@@ -13,8 +13,8 @@ pub(in crate::config) fn url() -> Url {
 }
 
 /// One address for clients.
-pub(in crate::config) fn address() -> Address {
-    Address
+pub(in crate::config) fn address() -> ListenAddress {
+    ListenAddress
 }
 
 /// A TCP address; the empty string is none.
@@ -44,9 +44,9 @@ impl Kind for Url {
 }
 
 /// See [`address`].
-pub(in crate::config) struct Address;
+pub(in crate::config) struct ListenAddress;
 
-impl Kind for Address {
+impl Kind for ListenAddress {
     type Value = Listen;
 
     fn read(&self, raw: Raw<'_>) -> Result<Listen, Vec<Wrong>> {

@@ -9,7 +9,7 @@ use crate::engine::context::Within;
 use crate::engine::key::{BackendId, ContextId, CredentialId};
 use crate::engine::lease::holding::Holding;
 use crate::session::Session;
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 use crate::telemetry::ClientCloseReason;
 
 use super::head::InputHead;
@@ -30,7 +30,7 @@ pub struct Client {
     /// Its place among the clients of its user.
     pub user_quota: Option<UserQuota>,
     /// Where it comes from.
-    pub address: Box<Address>,
+    pub address: Box<ClientAddress>,
     /// Bytes received and not dealt with.
     pub input: Input,
     /// Bytes to be sent.
@@ -107,7 +107,7 @@ pub struct Accepted {
     /// `CLIENT ID`: unique in the process.
     pub id: u64,
     /// Both ends.
-    pub address: Address,
+    pub address: ClientAddress,
 }
 
 impl Accepted {
@@ -115,7 +115,7 @@ impl Accepted {
     pub fn tcp(id: u64, peer: SocketAddr, local: SocketAddr) -> Self {
         Self {
             id,
-            address: Address::Tcp { peer, local },
+            address: ClientAddress::Tcp { peer, local },
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::command::{Flags, Policy, Spec, Verdict};
+use crate::command::{Flags, Policy, PolicyVerdict, Spec};
 use crate::engine::Rules;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 use crate::resp::Refusal;
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 use crate::session::{Account, AuthMode, ReplyMode};
 use crate::telemetry::door::TurnedAway;
 use crate::telemetry::{ClientCloseReason, Way};
@@ -45,7 +45,7 @@ impl Clients {
     /// that is not meant: towards the server it would come from this one, and be served.
     pub fn is_protected_from(&self, cx: &Cx, id: ClientId) -> bool {
         let tcp = self.get(id).map(|client| &*client.address);
-        let Some(Address::Tcp { peer, .. }) = tcp else {
+        let Some(ClientAddress::Tcp { peer, .. }) = tcp else {
             return false;
         };
         !cx.rules.access.allow_open && !peer.ip().to_canonical().is_loopback()
@@ -128,12 +128,12 @@ impl Clients {
     ) -> Option<Refusal<'s>> {
         let command = &*spec.name;
         match self.policy(id, rules).verdict(spec) {
-            Verdict::Denied => Some(Refusal::Forbidden { command }),
-            Verdict::Evades => Some(Refusal::Scripts),
-            Verdict::Allowed if self.is_kept_from(id, rules, spec) => {
+            PolicyVerdict::Denied => Some(Refusal::Forbidden { command }),
+            PolicyVerdict::Evades => Some(Refusal::Scripts),
+            PolicyVerdict::Allowed if self.is_kept_from(id, rules, spec) => {
                 Some(Refusal::NoPermission { command })
             }
-            Verdict::Allowed => None,
+            PolicyVerdict::Allowed => None,
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::admission::fault_injection::{self, Bug};
 use crate::engine::effect::AnswerTo;
 use crate::engine::key::{ClientId, ContextId, CredentialId};
-use crate::session::waited_keys::{Family, On};
+use crate::session::waited_keys::{Family, WaitTarget};
 
 /// How long after one try the next one is.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl Spot {
     }
 
     /// Those that a request waits on, in the order of its keys.
-    pub fn all_of(db: u32, on: On, request: &[u8]) -> Box<[Self]> {
+    pub fn all_of(db: u32, on: WaitTarget, request: &[u8]) -> Box<[Self]> {
         let keys = on.contended(request);
         keys.map(|(family, key)| Self::of(db, family, key))
             .collect()

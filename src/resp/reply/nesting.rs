@@ -9,14 +9,14 @@ use crate::resp::violation::ReplyError;
 pub(super) struct Nesting {
     /// Values still due in the innermost stream, the one under way among them; 0 between them.
     due: u64,
-    stream: Stream,
+    stream: StreamedValue,
     /// The streams around it, outermost first, with what is due in each.
-    around: Vec<(Stream, u64)>,
+    around: Vec<(StreamedValue, u64)>,
 }
 
 /// What values are in whose number is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(super) enum StreamedValue {
     /// The replies of a backend: one after another.
     #[default]
     Replies,
@@ -41,13 +41,13 @@ impl Nesting {
     /// Whether the value under way is the reply itself or, in front of it, an attribute.
     #[inline]
     pub(super) fn is_outermost(&self) -> bool {
-        self.due == 1 && self.stream == Stream::Replies
+        self.due == 1 && self.stream == StreamedValue::Replies
     }
 
     /// Whether pieces of a string are due.
     #[inline(always)]
     pub(super) fn in_chunks(&self) -> bool {
-        self.stream == Stream::Chunks
+        self.stream == StreamedValue::Chunks
     }
 
     /// How many values may end without ending anything around them.
@@ -94,17 +94,17 @@ impl Nesting {
             return false;
         }
         match &mut self.stream {
-            Stream::Replies => true,
-            Stream::Pairs { value_next } => {
+            StreamedValue::Replies => true,
+            StreamedValue::Pairs { value_next } => {
                 *value_next = !*value_next;
                 false
             }
-            Stream::Values | Stream::Chunks => false,
+            StreamedValue::Values | StreamedValue::Chunks => false,
         }
     }
 
     /// The value under way is a stream.
-    pub(super) fn open_stream(&mut self, stream: Stream) -> Result<(), ReplyError> {
+    pub(super) fn open_stream(&mut self, stream: StreamedValue) -> Result<(), ReplyError> {
         if self.around.len() >= STREAMS_MAX {
             return Err(ReplyError::TooDeep);
         }
@@ -116,8 +116,10 @@ impl Nesting {
     /// The end of a stream; `None` where none can end, else as [`Self::value_ended`].
     pub(super) fn stream_ended(&mut self) -> Option<bool> {
         let ends = match self.stream {
-            Stream::Values | Stream::Chunks | Stream::Pairs { value_next: false } => self.due == 0,
-            Stream::Replies | Stream::Pairs { value_next: true } => false,
+            StreamedValue::Values
+            | StreamedValue::Chunks
+            | StreamedValue::Pairs { value_next: false } => self.due == 0,
+            StreamedValue::Replies | StreamedValue::Pairs { value_next: true } => false,
         };
         if !ends {
             return None;
@@ -146,7 +148,7 @@ pub(super) const STREAMS_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {
-    use super::{Nesting, STREAMS_MAX, Stream};
+    use super::{Nesting, STREAMS_MAX, StreamedValue};
     use crate::resp::ReplyError;
 
     fn value(nesting: &mut Nesting) -> bool {
@@ -194,7 +196,7 @@ mod tests {
     fn a_streamed_map_ends_only_between_pairs() {
         let mut nesting = Nesting::default();
         nesting.begin();
-        let pairs = Stream::Pairs { value_next: false };
+        let pairs = StreamedValue::Pairs { value_next: false };
         nesting.open_stream(pairs).unwrap();
         assert!(!value(&mut nesting));
         assert_eq!(nesting.stream_ended(), None);
@@ -210,11 +212,11 @@ mod tests {
         let mut nesting = Nesting::default();
         for _ in 0..STREAMS_MAX {
             nesting.begin();
-            nesting.open_stream(Stream::Values).unwrap();
+            nesting.open_stream(StreamedValue::Values).unwrap();
         }
         nesting.begin();
         assert_eq!(
-            nesting.open_stream(Stream::Values),
+            nesting.open_stream(StreamedValue::Values),
             Err(ReplyError::TooDeep)
         );
     }

@@ -9,7 +9,7 @@ mod properties;
 
 /// What came of a stream of replies.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct ReplyScan {
     /// Where each reply ended in the input, and what it was.
     pub(super) replies: Vec<(usize, ReplyKind)>,
     pub(super) error: Option<ReplyError>,
@@ -19,7 +19,7 @@ pub(super) struct Outcome {
 }
 
 /// Hands `input` to a scanner in pieces of the given lengths, the last one over and over.
-pub(super) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
+pub(super) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> ReplyScan {
     let mut scanner = ReplyScanner::default();
     let mut replies = Vec::new();
     let mut error = None;
@@ -54,7 +54,7 @@ pub(super) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
     } else {
         scanner
     };
-    Outcome {
+    ReplyScan {
         replies,
         error,
         kind: left.kind(),
@@ -63,7 +63,7 @@ pub(super) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
 }
 
 /// Scans whole and byte by byte, which must agree.
-fn both(input: &[u8], limits: &Limits) -> Outcome {
+fn both(input: &[u8], limits: &Limits) -> ReplyScan {
     let whole = scan(input, &[], limits);
     assert_eq!(whole, scan(input, &[1], limits));
     whole

@@ -8,7 +8,7 @@ mod properties;
 
 /// What came of a stream of requests.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct RequestScan {
     /// The events with the place in the input where each frame ended.
     pub(crate) events: Vec<(usize, RequestEvent)>,
     pub(super) error: Option<ProtocolError>,
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
 }
 
 /// Hands `input` to a scanner in pieces of the given lengths, the last one over and over.
-pub(crate) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
+pub(crate) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> RequestScan {
     let mut scanner = RequestScanner::default();
     let mut events = Vec::new();
     let mut error = None;
@@ -59,7 +59,7 @@ pub(crate) fn scan(input: &[u8], pieces: &[usize], limits: &Limits) -> Outcome {
     } else {
         scanner
     };
-    Outcome {
+    RequestScan {
         events,
         error,
         walked: left.walked(),
@@ -74,7 +74,7 @@ fn open_limits() -> Limits {
 }
 
 /// Scans whole and byte by byte, which must agree.
-fn both(input: &[u8], limits: &Limits) -> Outcome {
+fn both(input: &[u8], limits: &Limits) -> RequestScan {
     let whole = scan(input, &[], limits);
     assert_eq!(whole, scan(input, &[1], limits));
     whole

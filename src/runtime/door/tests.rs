@@ -7,7 +7,7 @@ use super::*;
 use crate::command::{CommandTable, Policy};
 use crate::engine::Rules;
 use crate::engine::settings::Settings as EngineSettings;
-use crate::runtime::settings::Settings;
+use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 
 fn door(workers: usize) -> Door {
@@ -19,14 +19,14 @@ fn door(workers: usize) -> Door {
     };
     let (room, total) = (Arc::new(Notify::new()), Arc::default());
     let worker = |_| {
-        let load = Load {
+        let load = ClientCount {
             total: Arc::clone(&total),
             worker: Arc::default(),
         };
         (Inbox::new(&room), load)
     };
     Door {
-        current: Arc::new(Current::new(Settings::default(), rules)),
+        current: Arc::new(Current::new(RuntimeSettings::default(), rules)),
         workers: (0..workers).map(worker).collect(),
         room: Arc::clone(&room),
         sources: Arc::default(),
@@ -41,7 +41,7 @@ async fn clients_go_to_whoever_takes_them_and_wait_while_nobody_does() {
     let inbox = |worker: usize| &door.workers[worker].0;
     let load = |worker: usize| door.workers[worker].1.worker.load(Ordering::Relaxed);
     // The first has come to a halt.
-    let mut halted: Vec<Room> = std::iter::from_fn(|| inbox(0).room()).collect();
+    let mut halted: Vec<InboxPermit> = std::iter::from_fn(|| inbox(0).room()).collect();
     let mut admitted = Vec::new();
     while inbox(1).has_room() {
         admitted.push(door.admit(None).await.unwrap());

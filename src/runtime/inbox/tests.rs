@@ -8,28 +8,28 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::Accepted;
 use crate::session::ClientFilter;
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 
-use crate::runtime::message::{AcceptedSocket, HealthVerdict, Load};
+use crate::runtime::message::{AcceptedSocket, ClientCount, HealthVerdict};
 use crate::topology::Topology;
 
 /// Whether the worker has been woken since it last looked.
 #[derive(Default)]
-struct Woken(AtomicU32);
+struct WakeCount(AtomicU32);
 
-impl Wake for Woken {
+impl Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// The worker of an inbox: what it took, and whether it will come again.
-struct Reader {
-    woken: Arc<Woken>,
+struct InboxReader {
+    woken: Arc<WakeCount>,
     taken: Vec<Message>,
 }
 
-impl Reader {
+impl InboxReader {
     fn new() -> Self {
         Self {
             woken: Arc::default(),
@@ -73,9 +73,9 @@ fn client() -> NewClient {
         socket: AcceptedSocket::Unix(socket),
         accepted: Accepted {
             id: 1,
-            address: Address::Unix("test".into()),
+            address: ClientAddress::Unix("test".into()),
         },
-        place: Load::default().enter(usize::MAX).unwrap(),
+        place: ClientCount::default().enter(usize::MAX).unwrap(),
     }
 }
 
@@ -104,7 +104,7 @@ proptest! {
     /// Whatever came, in whatever order the worker was polled meanwhile: once it sleeps nothing is left.
     #[test]
     fn a_worker_that_sleeps_has_an_empty_inbox(events in events()) {
-        let (inbox, mut reader) = (inbox(), Reader::new());
+        let (inbox, mut reader) = (inbox(), InboxReader::new());
         reader.take(&inbox);
         let (mut asked, mut drains, mut publishes) = (0, 0, 0);
         for event in events {
@@ -132,7 +132,7 @@ proptest! {
 
 #[test]
 fn who_came_before_the_end_is_taken_before_it() {
-    let (inbox, mut reader) = (inbox(), Reader::new());
+    let (inbox, mut reader) = (inbox(), InboxReader::new());
     for ticket in 0..TAKEN_MAX as u64 + 1 {
         assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
     }
@@ -145,7 +145,7 @@ fn who_came_before_the_end_is_taken_before_it() {
 
 #[test]
 fn questions_are_refused_where_too_many_wait_and_taken_again_afterwards() {
-    let (inbox, mut reader) = (inbox(), Reader::new());
+    let (inbox, mut reader) = (inbox(), InboxReader::new());
     let list = || WorkerQuery::List(ClientFilter::default());
     for ticket in 0..QUESTIONS_MAX as u64 {
         assert!(inbox.ask(asker(ticket), list()));
@@ -161,7 +161,7 @@ fn questions_are_refused_where_too_many_wait_and_taken_again_afterwards() {
 async fn clients_wait_for_room_and_find_it_as_soon_as_some_are_taken() {
     let room = Arc::new(Notify::new());
     let inbox = Inbox::new(&room);
-    let places: Vec<Room> = (0..CLIENTS_MAX).map(|_| inbox.room().unwrap()).collect();
+    let places: Vec<InboxPermit> = (0..CLIENTS_MAX).map(|_| inbox.room().unwrap()).collect();
     assert!(inbox.room().is_none() && !inbox.has_room());
     let told = room.notified();
     let mut places = places.into_iter();
@@ -174,14 +174,14 @@ async fn clients_wait_for_room_and_find_it_as_soon_as_some_are_taken() {
     inbox.room().unwrap().bring(client());
     assert!(!inbox.has_room());
     let told = room.notified();
-    Reader::new().take(&inbox);
+    InboxReader::new().take(&inbox);
     told.await;
     assert!(inbox.has_room());
 }
 
 #[test]
 fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
-    let (inbox, mut reader) = (inbox(), Reader::new());
+    let (inbox, mut reader) = (inbox(), InboxReader::new());
     let (id, ticket) = (BackendId::default(), 1);
     let first = inbox.begin();
     let refused = || Err("refused".to_owned());
@@ -203,7 +203,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
     inbox.answer(second, ticket, Reply::Killed(2));
-    let mut reader = Reader::new();
+    let mut reader = InboxReader::new();
     reader.take(&inbox);
     let kinds: Vec<&str> = reader.taken.iter().map(kind).collect();
     let want = ["health", "client", "question", "answer", "drain"];
@@ -234,7 +234,7 @@ fn kind(message: &Message) -> &'static str {
 
 #[test]
 fn news_is_the_last_of_its_kind_however_often_it_came() {
-    let (inbox, mut reader) = (inbox(), Reader::new());
+    let (inbox, mut reader) = (inbox(), InboxReader::new());
     for answering in [true, true, false] {
         inbox.health(verdict(answering));
         inbox.publish();
@@ -251,7 +251,7 @@ fn news_is_the_last_of_its_kind_however_often_it_came() {
 fn mail_that_is_forgotten_in_the_inbox_is_found() {
     use crate::admission::fault_injection::plant;
     let rest = || {
-        let (inbox, mut reader) = (inbox(), Reader::new());
+        let (inbox, mut reader) = (inbox(), InboxReader::new());
         reader.take(&inbox);
         for ticket in 0..TAKEN_MAX as u64 + 1 {
             assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));

@@ -8,15 +8,15 @@ use crate::command::{CommandTable, Policy};
 use crate::engine::Rules;
 use crate::engine::settings::Settings as EngineSettings;
 use crate::runtime::message::Message;
-use crate::runtime::settings::Settings;
+use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 use crate::telemetry::Snapshot;
 
 /// What a worker has of its observer.
-type End = (Arc<Cell>, Arc<Inbox>);
+type WorkerEnd = (Arc<Cell>, Arc<Inbox>);
 
 /// An observer of `count` workers, and their ends.
-fn observer(count: usize) -> (Observer, Vec<End>) {
+fn observer(count: usize) -> (Observer, Vec<WorkerEnd>) {
     let inboxes: Vec<_> = (0..count).map(|_| Inbox::new(&Arc::default())).collect();
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
@@ -27,7 +27,7 @@ fn observer(count: usize) -> (Observer, Vec<End>) {
         policy: Policy::default(),
         access: Access::default(),
     };
-    let current = Arc::new(Current::new(Settings::default(), rules));
+    let current = Arc::new(Current::new(RuntimeSettings::default(), rules));
     let observer = Observer::new(&inboxes, &current, &shared, epoch);
     let ends = inboxes.into_iter().enumerate();
     let ends = ends

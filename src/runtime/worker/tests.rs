@@ -12,15 +12,15 @@ use crate::admission::{Budget, DialRate};
 use crate::command::{CommandTable, Policy};
 use crate::engine::settings::Settings as EngineSettings;
 use crate::engine::{Accepted, Identity, Rules, Setup, Shared};
-use crate::runtime::message::Load;
-use crate::runtime::settings::Settings;
+use crate::runtime::message::ClientCount;
+use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
-use crate::session::client_line::Address;
+use crate::session::client_line::ClientAddress;
 
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         policy: Policy::default(),
         access: Access::default(),
     };
-    let current = Arc::new(Current::new(Settings::default(), rules));
+    let current = Arc::new(Current::new(RuntimeSettings::default(), rules));
     let shared = Shared::new(Budget::new(4, 1), DialRate::new(1));
     let identity = Arc::new(Identity {
         name: "test".to_owned(),
@@ -65,7 +65,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
 
 /// Polls it until it sleeps.
 fn run(worker: &mut Worker) {
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeFlag::default());
     let waker = Waker::from(Arc::clone(&woken));
     loop {
         let polled = Pin::new(&mut *worker).poll(&mut Context::from_waker(&waker));
@@ -85,9 +85,9 @@ fn bring(inbox: &Arc<Inbox>, count: usize) -> Vec<Socket> {
             socket: AcceptedSocket::Unix(theirs),
             accepted: Accepted {
                 id,
-                address: Address::Unix("test".into()),
+                address: ClientAddress::Unix("test".into()),
             },
-            place: Load::default().enter(usize::MAX).unwrap(),
+            place: ClientCount::default().enter(usize::MAX).unwrap(),
         };
         inbox.room().unwrap().bring(client);
         ours

@@ -108,10 +108,10 @@ impl Has {
 }
 
 /// What it is called, and how it comes about.
-type State = (&'static str, fn() -> Has);
+type TransactionCase = (&'static str, fn() -> Has);
 
 /// The states, each made anew for each cell, and the number of the next request in them.
-fn states() -> [State; 9] {
+fn states() -> [TransactionCase; 9] {
     [
         ("nothing is open", Has::default),
         ("watching", || Has::default().ok(StateChange::Watch, 1)),

@@ -3,8 +3,8 @@
 mod requests;
 mod states;
 
-use requests::{Row, every_route, rows};
-use states::{State, Twist, states};
+use requests::{RequestCase, every_route, rows};
+use states::{SessionCase, Twist, states};
 
 use super::*;
 use crate::session::tests::compare;
@@ -38,7 +38,7 @@ fn told(step: &Step<'_>, spec: &Spec) -> String {
     }
 }
 
-fn with<R>(row: &Row, twist: Twist, judge: impl FnOnce(Incoming<'_>, &Spec) -> R) -> R {
+fn with<R>(row: &RequestCase, twist: Twist, judge: impl FnOnce(Incoming<'_>, &Spec) -> R) -> R {
     use Twist::{Arguments, Dedicated, Forbidden, ForbiddenAndNeverInMulti, NeverInMulti};
     let mut spec = row.spec.clone();
     if twist == Twist::NotOnServer {
@@ -57,13 +57,13 @@ fn with<R>(row: &Row, twist: Twist, judge: impl FnOnce(Incoming<'_>, &Spec) -> R
 }
 
 /// What each of `rows` means in each state, and what it is in a whole transaction, and if it is huge.
-fn found(rows: &[Row]) -> Vec<(String, Vec<String>)> {
+fn found(rows: &[RequestCase]) -> Vec<(String, Vec<String>)> {
     let twisted = |name: &str, twist| match twist {
         Twist::No => name.to_owned(),
         twist => format!("{name}: {twist:?}"),
     };
     let mut columns = Vec::new();
-    for State { name, twist, view } in states() {
+    for SessionCase { name, twist, view } in states() {
         let cell = |row| {
             with(row, twist, |incoming, spec| {
                 told(&decide(&view, incoming), spec)
@@ -89,7 +89,7 @@ fn found(rows: &[Row]) -> Vec<(String, Vec<String>)> {
         }
     }
     for (name, queueing) in [("is huge", false), ("is huge, in MULTI", true)] {
-        let cell = |row: &Row| {
+        let cell = |row: &RequestCase| {
             let refusal = refusal_of_huge(&row.spec, &row.bytes, queueing);
             refusal.map_or("Upload".to_owned(), |refusal| named(&refusal))
         };

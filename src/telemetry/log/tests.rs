@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Memory {
+impl Write for LogBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -20,7 +20,7 @@ impl Write for Memory {
     }
 }
 
-impl<'w> MakeWriter<'w> for Memory {
+impl<'w> MakeWriter<'w> for LogBuffer {
     type Writer = Self;
 
     fn make_writer(&'w self) -> Self {
@@ -30,7 +30,7 @@ impl<'w> MakeWriter<'w> for Memory {
 
 /// What `events` write under `level` and `format`.
 fn logged(level: &str, format: LogFormat, colours: bool, events: impl FnOnce()) -> String {
-    let memory = Memory::default();
+    let memory = LogBuffer::default();
     let settings = LogSettings {
         level: level.to_owned(),
         format,
@@ -172,7 +172,7 @@ fn blanks_around_directives_change_nothing() {
 #[test]
 fn the_level_can_be_changed_while_the_log_is_written() {
     for format in [LogFormat::Text, LogFormat::Json] {
-        let memory = Memory::default();
+        let memory = LogBuffer::default();
         let settings = LogSettings {
             format,
             ..LogSettings::default()

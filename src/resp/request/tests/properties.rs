@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::inputs::{input, multibulk};
-use super::{Outcome, open_limits, scan};
+use super::{RequestScan, open_limits, scan};
 use crate::resp::request::{Frame, RequestEvent};
 use crate::resp::{Args, Limits};
 
@@ -85,7 +85,7 @@ proptest! {
     /// Whatever is accepted as a multibulk is spelled as narrows itself would spell it.
     #[test]
     fn what_is_accepted_is_canonical(input in input(), limits in limits()) {
-        let Outcome { events, .. } = scan(&input, &[], &limits);
+        let RequestScan { events, .. } = scan(&input, &[], &limits);
         let mut start = 0;
         for (end, event) in events {
             let bytes = &input[start..end];

@@ -102,14 +102,14 @@ const TOLD: [(&str, Pin); 5] = [
     ("WHO.KNOWS", Pin::UnknownCommand),
 ];
 
-pub struct Row {
+pub struct RequestCase {
     pub request: &'static str,
     pub bytes: Vec<u8>,
     pub argc: u32,
     pub spec: Spec,
 }
 
-pub fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<RequestCase> {
     let table = CommandTable::builtin();
     let row = |request: &'static str, told: Option<Pin>| {
         let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
@@ -123,7 +123,7 @@ pub fn rows() -> Vec<Row> {
             },
             (other, _) => panic!("{request}: {other:?}"),
         };
-        Row {
+        RequestCase {
             request,
             bytes,
             argc,

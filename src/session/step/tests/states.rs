@@ -17,7 +17,7 @@ pub enum Twist {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct State {
+pub struct SessionCase {
     pub name: &'static str,
     pub twist: Twist,
     pub view: View,
@@ -59,11 +59,11 @@ const LEASE: OnLease = OnLease {
 /// A state, and what may be different about requests in it.
 type Group = (&'static str, View, &'static [Twist]);
 
-pub fn states() -> Vec<State> {
+pub fn states() -> Vec<SessionCase> {
     let groups = [without_lease(), on_lease(), in_multi(), at_exec()].concat();
     let states = groups.into_iter().flat_map(|(name, view, twists)| {
         let twists = twists.iter();
-        twists.map(move |&twist| State { name, twist, view })
+        twists.map(move |&twist| SessionCase { name, twist, view })
     });
     states.collect()
 }

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 /// Where a client comes from, as far as a limit tells clients apart: an IPv4 address, or the /64
 /// that an IPv6 address is in, since one host has all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Source(IpAddr);
+pub struct SourceAddress(IpAddr);
 
-impl Source {
+impl SourceAddress {
     /// The source of a client with this address.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -25,7 +25,7 @@ impl Source {
     }
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for SourceAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             IpAddr::V4(address) => address.fmt(f),
@@ -36,39 +36,43 @@ impl std::fmt::Display for Source {
 
 /// The clients of each source.
 #[derive(Debug, Default)]
-pub struct Sources {
-    clients: Mutex<BTreeMap<Source, usize>>,
+pub struct AddressQuotas {
+    clients: Mutex<BTreeMap<SourceAddress, usize>>,
 }
 
 /// One client's place among those of its source, given up when it is dropped.
 #[derive(Debug)]
-pub struct SourcePlace {
-    sources: Arc<Sources>,
-    source: Source,
+pub struct AddressQuota {
+    quotas: Arc<AddressQuotas>,
+    source: SourceAddress,
 }
 
-impl Sources {
+impl AddressQuotas {
     /// Counts one more client of `source`, unless there are `max` already; zero is no limit.
     ///
     /// # Errors
     /// How many there are.
-    pub fn enter(self: &Arc<Self>, source: Source, max: usize) -> Result<SourcePlace, usize> {
+    pub fn enter(
+        self: &Arc<Self>,
+        source: SourceAddress,
+        max: usize,
+    ) -> Result<AddressQuota, usize> {
         let mut clients = self.clients.lock();
         let count = clients.get(&source).copied().unwrap_or_default();
         if max != 0 && count >= max {
             return Err(count);
         }
         clients.insert(source, count + 1);
-        Ok(SourcePlace {
-            sources: Arc::clone(self),
+        Ok(AddressQuota {
+            quotas: Arc::clone(self),
             source,
         })
     }
 }
 
-impl Drop for SourcePlace {
+impl Drop for AddressQuota {
     fn drop(&mut self) {
-        let mut clients = self.sources.clients.lock();
+        let mut clients = self.quotas.clients.lock();
         match clients.get_mut(&self.source) {
             Some(count) if *count > 1 => *count -= 1,
             _ => {
@@ -82,8 +86,8 @@ impl Drop for SourcePlace {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source::of(text.parse().unwrap())
+    fn source(text: &str) -> SourceAddress {
+        SourceAddress::of(text.parse().unwrap())
     }
 
     #[test]
@@ -98,25 +102,25 @@ mod tests {
 
     #[test]
     fn each_source_has_as_many_places_as_the_limit_and_nothing_is_kept_of_those_who_left() {
-        let sources = Arc::new(Sources::default());
+        let quotas = Arc::new(AddressQuotas::default());
         let (one, other) = (source("10.0.0.1"), source("10.0.0.2"));
-        let mut places: Vec<_> = (0..2).map(|_| sources.enter(one, 2).unwrap()).collect();
-        assert_eq!(sources.enter(one, 2).err(), Some(2));
-        places.push(sources.enter(other, 2).unwrap());
+        let mut places: Vec<_> = (0..2).map(|_| quotas.enter(one, 2).unwrap()).collect();
+        assert_eq!(quotas.enter(one, 2).err(), Some(2));
+        places.push(quotas.enter(other, 2).unwrap());
         places.remove(0);
-        places.push(sources.enter(one, 2).unwrap());
-        assert_eq!(sources.enter(one, 2).err(), Some(2));
+        places.push(quotas.enter(one, 2).unwrap());
+        assert_eq!(quotas.enter(one, 2).err(), Some(2));
         places.clear();
-        assert!(sources.clients.lock().is_empty());
+        assert!(quotas.clients.lock().is_empty());
     }
 
     #[test]
     fn without_a_limit_clients_are_counted_for_one_that_is_set_later() {
-        let sources = Arc::new(Sources::default());
+        let quotas = Arc::new(AddressQuotas::default());
         let one = source("::1");
-        let places: Vec<_> = (0..3).map(|_| sources.enter(one, 0).unwrap()).collect();
-        assert_eq!(sources.enter(one, 2).err(), Some(3));
+        let places: Vec<_> = (0..3).map(|_| quotas.enter(one, 0).unwrap()).collect();
+        assert_eq!(quotas.enter(one, 2).err(), Some(3));
         drop(places);
-        assert!(sources.enter(one, 2).is_ok());
+        assert!(quotas.enter(one, 2).is_ok());
     }
 }
