@@ -7,7 +7,7 @@ use crate::topology::Topology;
 use crate::admission::{Budget, DialRate, Failures, ServerPause, UserQuotas};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::session::Access;
-use crate::telemetry::door::DoorCounts;
+use crate::telemetry::reject_counts::RejectCounts;
 
 use super::pool::handshake::Identity;
 use super::server_busy::ServerBusy;
@@ -45,7 +45,7 @@ pub struct Shared {
     /// The bound on dials a second.
     pub dials: Arc<DialRate>,
     /// Connections that never became clients.
-    pub door: Arc<DoorCounts>,
+    pub reject_counts: Arc<RejectCounts>,
     /// How many clients each user has.
     pub user_quotas: Arc<UserQuotas>,
     /// Failed logins, by address.
@@ -66,7 +66,7 @@ impl Shared {
         Self {
             budget,
             dials: Arc::new(dials),
-            door: Arc::default(),
+            reject_counts: Arc::default(),
             user_quotas: Arc::default(),
             failures: Arc::default(),
             pause: Arc::default(),

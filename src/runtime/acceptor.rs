@@ -17,11 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::Accepted;
 use crate::session::client_line::ClientAddress;
-use crate::telemetry::door::TurnedAway;
+use crate::telemetry::reject_counts::RejectReason;
 
+use super::accept_policy::{self, AcceptPolicy, Admitted};
 use super::current::Current;
 use super::dial;
-use super::door::{self, Admitted, Door};
 use super::message::{AcceptedSocket, NewClient};
 use super::proxy_protocol;
 use super::settings::{Listen, RuntimeSettings};
@@ -42,7 +42,7 @@ pub struct Acceptor {
     /// What holds now.
     pub current: Arc<Current>,
     /// Who may come in.
-    pub door: Arc<Door>,
+    pub policy: Arc<AcceptPolicy>,
     /// The next `CLIENT ID`.
     pub next_id: Arc<AtomicU64>,
     /// Places for connections whose PROXY protocol header has not come.
@@ -155,14 +155,15 @@ impl Acceptor {
 
     /// What does not begin as its peer must is no client.
     fn no_header(&self, peer: SocketAddr, why: &str) {
-        self.door.turn_away(TurnedAway::ProxyHeader, |turned_away| {
-            let key = "listen.proxy_protocol_from";
-            tracing::warn!(%peer, key, turned_away, "connection closed: {why}");
-        });
+        self.policy
+            .reject(RejectReason::ProxyHeader, |turned_away| {
+                let key = "listen.proxy_protocol_from";
+                tracing::warn!(%peer, key, turned_away, "connection closed: {why}");
+            });
     }
 
     async fn take(&self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let Admitted { room, place } = match self.door.admit(Some(peer)).await {
+        let Admitted { permit, guard } = match self.policy.admit(Some(peer)).await {
             Ok(admitted) => admitted,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
@@ -176,16 +177,16 @@ impl Acceptor {
         let client = NewClient {
             socket: AcceptedSocket::Tcp(stream.into_std()?),
             accepted,
-            place,
+            guard,
         };
-        room.bring(client);
+        permit.bring(client);
         Ok(())
     }
 
     async fn accept_unix(&self, listener: &UnixListener, path: &Path) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
         let name = path.display().to_string();
-        let Admitted { room, place } = match self.door.admit(None).await {
+        let Admitted { permit, guard } = match self.policy.admit(None).await {
             Ok(admitted) => admitted,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
@@ -199,9 +200,9 @@ impl Acceptor {
         let client = NewClient {
             socket: AcceptedSocket::Unix(stream.into_std()?),
             accepted,
-            place,
+            guard,
         };
-        room.bring(client);
+        permit.bring(client);
         Ok(())
     }
 
@@ -234,8 +235,8 @@ async fn read_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Strin
 }
 
 /// Redis' own words, then the end (`acceptCommonHandler`, networking.c).
-async fn say_last_words<S: AsyncWriteExt + Unpin>(stream: &mut S, reason: TurnedAway) {
-    let words = door::last_words(reason);
+async fn say_last_words<S: AsyncWriteExt + Unpin>(stream: &mut S, reason: RejectReason) {
+    let words = accept_policy::last_words(reason);
     // A fresh socket takes this much at once; one that does not is not waited for.
     let _ = timeout(Duration::from_millis(10), stream.write_all(&words)).await;
 }

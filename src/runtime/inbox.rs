@@ -164,9 +164,9 @@ impl Inbox {
         self.state.lock().closed
     }
 
-    /// Room for one client, if there is any. One that is closed has room: whom it is given is
+    /// The permit for one client, if there is room. One that is closed has room: whom it is given is
     /// closed too.
-    pub fn room(self: &Arc<Self>) -> Option<InboxPermit> {
+    pub fn permit(self: &Arc<Self>) -> Option<InboxPermit> {
         let mut state = self.state.lock();
         if !state.has_room() {
             return None;
@@ -176,7 +176,7 @@ impl Inbox {
         Some(InboxPermit(Some(Arc::clone(self))))
     }
 
-    /// Whether there is [room](Self::room).
+    /// Whether a [permit](Self::permit) is to be had.
     pub fn has_room(&self) -> bool {
         self.state.lock().has_room()
     }

@@ -102,7 +102,7 @@ pub struct NewClient {
     /// Who it is.
     pub accepted: Accepted,
     /// Counts it as long as it is there.
-    pub place: ConnectionGuard,
+    pub guard: ConnectionGuard,
 }
 
 /// A socket that is not bound to a thread's event loop yet.
@@ -123,12 +123,12 @@ pub struct ClientCount {
     pub worker: Arc<AtomicUsize>,
 }
 
-/// One client's place in the counts, given up when it is dropped.
+/// Counts one client for as long as its connection lasts: dropped, it counts no more.
 #[derive(Debug)]
 pub struct ConnectionGuard {
-    load: ClientCount,
-    /// Among those of its source.
-    pub of_source: Option<AddressQuota>,
+    count: ClientCount,
+    /// The same, among those of its address.
+    pub address_quota: Option<AddressQuota>,
 }
 
 impl ClientCount {
@@ -136,18 +136,18 @@ impl ClientCount {
     pub fn enter(&self, max: usize) -> Option<ConnectionGuard> {
         let before = self.total.fetch_add(1, Ordering::Relaxed);
         self.worker.fetch_add(1, Ordering::Relaxed);
-        let place = ConnectionGuard {
-            load: self.clone(),
-            of_source: None,
+        let guard = ConnectionGuard {
+            count: self.clone(),
+            address_quota: None,
         };
-        (before < max).then_some(place)
+        (before < max).then_some(guard)
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.load.total.fetch_sub(1, Ordering::Relaxed);
-        self.load.worker.fetch_sub(1, Ordering::Relaxed);
+        self.count.total.fetch_sub(1, Ordering::Relaxed);
+        self.count.worker.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -162,13 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_its_client_is_gone() {
-        let load = ClientCount::default();
-        let first = load.enter(1);
+    fn a_client_counts_until_its_guard_is_dropped() {
+        let count = ClientCount::default();
+        let first = count.enter(1);
         assert!(first.is_some());
-        assert!(load.enter(1).is_none());
+        assert!(count.enter(1).is_none());
         drop(first);
-        assert!(load.enter(1).is_some());
-        assert_eq!(load.total.load(Ordering::Relaxed), 0);
+        assert!(count.enter(1).is_some());
+        assert_eq!(count.total.load(Ordering::Relaxed), 0);
     }
 }

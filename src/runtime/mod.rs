@@ -1,12 +1,12 @@
 //! The runtime: sockets, threads, signals. It carries bytes between the world and the
 //! engines and knows nothing of what they mean.
 
+mod accept_policy;
 mod acceptor;
 mod asking;
 mod control;
 mod current;
 mod dial;
-mod door;
 mod drain;
 mod exchange;
 mod fault_injection;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Budget;
 use crate::engine::Shared;
-use crate::telemetry::door::DoorCounts;
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
+use crate::telemetry::reject_counts::RejectCounts;
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
 
 use super::current::Current;
@@ -29,7 +29,7 @@ pub struct Observer {
     server: Arc<Server>,
     current: Arc<Current>,
     budget: Arc<Budget>,
-    door: Arc<DoorCounts>,
+    reject_counts: Arc<RejectCounts>,
     epoch: Instant,
     /// Cancelled when narrows begins to end.
     pub(super) ending: CancellationToken,
@@ -50,7 +50,7 @@ impl Observer {
             server: Arc::default(),
             current: Arc::clone(current),
             budget: Arc::clone(&shared.budget),
-            door: Arc::clone(&shared.door),
+            reject_counts: Arc::clone(&shared.reject_counts),
             epoch,
             ending: CancellationToken::new(),
             patience: PATIENCE,
@@ -101,7 +101,7 @@ impl Observer {
             });
         }
         let (health, server) = self.server.state();
-        let turned_away = self.door.counts();
+        let rejected = self.reject_counts.counts();
         Picture {
             workers,
             budget: BudgetPicture {
@@ -109,7 +109,7 @@ impl Observer {
                 max: self.budget.total(),
                 ceiling: self.budget.ceiling(),
             },
-            clients_refused: turned_away.map(|(why, count)| (why.label(), count)).into(),
+            clients_refused: rejected.map(|(why, count)| (why.label(), count)).into(),
             is_ready: self.readiness().is_ok(),
             health,
             server,

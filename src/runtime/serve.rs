@@ -18,11 +18,11 @@ use crate::admission::{Budget, DialRate};
 use crate::engine::{Engine, Identity, Rules, Setup, Shared};
 use crate::telemetry::Cell;
 
+use super::accept_policy::AcceptPolicy;
 use super::acceptor::{self, Acceptor, HEADERS_PENDING_MAX, Listener};
 use super::asking::Asking;
 use super::control::{Control, ControlOrder, ORDERS_MAX};
 use super::current::{Current, connection_name};
-use super::door::Door;
 use super::drain;
 use super::inbox::Inbox;
 use super::message::ClientCount;
@@ -185,17 +185,17 @@ fn acceptor_for(
         };
         (Arc::clone(inbox), load)
     };
-    let door = Door {
+    let policy = AcceptPolicy {
         current: Arc::clone(current),
         workers: inboxes.iter().map(worker).collect(),
         room,
-        sources: Arc::default(),
-        counts: Arc::clone(&shared.door),
+        address_quotas: Arc::default(),
+        counts: Arc::clone(&shared.reject_counts),
         told: Mutex::default(),
     };
     Acceptor {
         current: Arc::clone(current),
-        door: Arc::new(door),
+        policy: Arc::new(policy),
         next_id: Arc::new(AtomicU64::new(1)),
         headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
         tasks: TaskTracker::new(),

@@ -16,18 +16,18 @@ pub struct ClientSocket {
     pub blocked: bool,
     /// It was not read, and what there is to read is not known.
     watched: bool,
-    _place: ConnectionGuard,
+    _guard: ConnectionGuard,
 }
 
 impl ClientSocket {
     /// A socket that has just been accepted.
-    pub fn new(transport: Transport, waker: Waker, place: ConnectionGuard) -> Self {
+    pub fn new(transport: Transport, waker: Waker, guard: ConnectionGuard) -> Self {
         Self {
             transport,
             waker,
             blocked: false,
             watched: false,
-            _place: place,
+            _guard: guard,
         }
     }
 

@@ -165,7 +165,7 @@ impl Worker {
         fault_injection::came(client.accepted.id);
         let id = self.engine.client_connected(client.accepted, now);
         let token = Token::Client(id);
-        let socket = ClientSocket::new(transport, self.ready.waker(token), client.place);
+        let socket = ClientSocket::new(transport, self.ready.waker(token), client.guard);
         self.clients.insert(id, socket);
         self.tokens.push(token);
     }

@@ -7,11 +7,11 @@
 pub mod catalog;
 mod cells;
 mod counters;
-pub mod door;
 pub mod export;
 mod histogram;
 pub mod log;
 mod process;
+pub mod reject_counts;
 mod server;
 pub mod settings;
 

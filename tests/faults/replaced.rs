@@ -25,7 +25,7 @@ fn settings_for(server: &RedisServer) -> RuntimeSettings {
         backend: ServerAddress::Unix(server.socket()),
         workers: 2,
         health_interval: Duration::from_millis(100),
-        ..Settings::default()
+        ..RuntimeSettings::default()
     }
 }
 

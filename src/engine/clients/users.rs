@@ -9,7 +9,7 @@ use crate::engine::key::ClientId;
 use crate::resp::Refusal;
 use crate::session::client_line::ClientAddress;
 use crate::session::{Account, AuthMode, ReplyMode};
-use crate::telemetry::door::TurnedAway;
+use crate::telemetry::reject_counts::RejectReason;
 use crate::telemetry::{ClientCloseReason, Way};
 
 use super::hold::{Ending, Outcome};
@@ -155,7 +155,7 @@ impl Clients {
     pub fn protect_from(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
         let refusal = Refusal::Protected;
         cx.counters.refused(refusal.label());
-        cx.shared.door.turned_away(TurnedAway::Protected);
+        cx.shared.reject_counts.rejected(RejectReason::Protected);
         let (key, peer) = ("listen.allow_open", self.get(id));
         let peer = peer.map(|client| client.address.peer());
         tracing::debug!(peer, key, "a client of another machine is turned away");

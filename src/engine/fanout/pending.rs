@@ -116,8 +116,8 @@ fn info_text(text: &[u8], section: bool, mut figures: ClientFigures, cx: &Cx) ->
     figures.max_clients = cx.rules.settings.clients.max_clients as u64;
     figures.backends = u64::from(cx.shared.budget.held());
     figures.backends_max = u64::from(cx.shared.budget.total());
-    let turned_away = cx.shared.door.counts();
-    figures.turned_away = turned_away.map(|(reason, count)| (reason.label(), count));
+    let rejected = cx.shared.reject_counts.counts();
+    figures.turned_away = rejected.map(|(reason, count)| (reason.label(), count));
     figures.server = cx.shared.budget.server_clients();
     info::rewrite(text, &figures, section)
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn text(refusal: &Refusal<'_>) -> String {
-    // Whoever is turned away at the door is counted there.
+    // A connection that is rejected counts elsewhere (`RejectCounts`).
     let label = refusal.label();
     assert!(
         label == "max_clients" || Refusal::LABELS.contains(&label),

@@ -75,7 +75,7 @@ fn client() -> NewClient {
             id: 1,
             address: ClientAddress::Unix("test".into()),
         },
-        place: ClientCount::default().enter(usize::MAX).unwrap(),
+        guard: ClientCount::default().enter(usize::MAX).unwrap(),
     }
 }
 
@@ -161,8 +161,8 @@ fn questions_are_refused_where_too_many_wait_and_taken_again_afterwards() {
 async fn clients_wait_for_room_and_find_it_as_soon_as_some_are_taken() {
     let room = Arc::new(Notify::new());
     let inbox = Inbox::new(&room);
-    let places: Vec<InboxPermit> = (0..CLIENTS_MAX).map(|_| inbox.room().unwrap()).collect();
-    assert!(inbox.room().is_none() && !inbox.has_room());
+    let places: Vec<InboxPermit> = (0..CLIENTS_MAX).map(|_| inbox.permit().unwrap()).collect();
+    assert!(inbox.permit().is_none() && !inbox.has_room());
     let told = room.notified();
     let mut places = places.into_iter();
     drop(places.next());
@@ -171,7 +171,7 @@ async fn clients_wait_for_room_and_find_it_as_soon_as_some_are_taken() {
     for place in places {
         place.bring(client());
     }
-    inbox.room().unwrap().bring(client());
+    inbox.permit().unwrap().bring(client());
     assert!(!inbox.has_room());
     let told = room.notified();
     InboxReader::new().take(&inbox);
@@ -185,7 +185,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     let (id, ticket) = (BackendId::default(), 1);
     let first = inbox.begin();
     let refused = || Err("refused".to_owned());
-    inbox.room().unwrap().bring(client());
+    inbox.permit().unwrap().bring(client());
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
     assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));
@@ -195,7 +195,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     assert_eq!(reader.taken.len(), 6, "{:?}", reader.taken);
 
     // The same once more, and the engine ends before it looks.
-    inbox.room().unwrap().bring(client());
+    inbox.permit().unwrap().bring(client());
     inbox.dialled(first, id, refused());
     inbox.answer(first, ticket, Reply::Killed(1));
     assert!(inbox.ask(asker(ticket), WorkerQuery::Figures));

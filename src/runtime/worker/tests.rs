@@ -87,9 +87,9 @@ fn bring(inbox: &Arc<Inbox>, count: usize) -> Vec<Socket> {
                 id,
                 address: ClientAddress::Unix("test".into()),
             },
-            place: ClientCount::default().enter(usize::MAX).unwrap(),
+            guard: ClientCount::default().enter(usize::MAX).unwrap(),
         };
-        inbox.room().unwrap().bring(client);
+        inbox.permit().unwrap().bring(client);
         ours
     };
     (0..count as u64).map(client).collect()

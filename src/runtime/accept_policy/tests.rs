@@ -1,4 +1,4 @@
-//! A door before workers that take nobody in.
+//! The policy before workers that take nobody in.
 
 use std::future::Future;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use crate::engine::settings::Settings as EngineSettings;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 
-fn door(workers: usize) -> Door {
+fn policy(workers: usize) -> AcceptPolicy {
     let rules = Rules {
         settings: EngineSettings::default(),
         commands: CommandTable::builtin(),
@@ -25,11 +25,11 @@ fn door(workers: usize) -> Door {
         };
         (Inbox::new(&room), load)
     };
-    Door {
+    AcceptPolicy {
         current: Arc::new(Current::new(RuntimeSettings::default(), rules)),
         workers: (0..workers).map(worker).collect(),
         room: Arc::clone(&room),
-        sources: Arc::default(),
+        address_quotas: Arc::default(),
         counts: Arc::default(),
         told: Mutex::default(),
     }
@@ -37,17 +37,17 @@ fn door(workers: usize) -> Door {
 
 #[tokio::test]
 async fn clients_go_to_whoever_takes_them_and_wait_while_nobody_does() {
-    let door = door(2);
-    let inbox = |worker: usize| &door.workers[worker].0;
-    let load = |worker: usize| door.workers[worker].1.worker.load(Ordering::Relaxed);
+    let policy = policy(2);
+    let inbox = |worker: usize| &policy.workers[worker].0;
+    let load = |worker: usize| policy.workers[worker].1.worker.load(Ordering::Relaxed);
     // The first has come to a halt.
-    let mut halted: Vec<InboxPermit> = std::iter::from_fn(|| inbox(0).room()).collect();
+    let mut halted: Vec<InboxPermit> = std::iter::from_fn(|| inbox(0).permit()).collect();
     let mut admitted = Vec::new();
     while inbox(1).has_room() {
-        admitted.push(door.admit(None).await.unwrap());
+        admitted.push(policy.admit(None).await.unwrap());
     }
     assert_eq!((load(0), load(1)), (0, admitted.len()));
-    let mut waits = std::pin::pin!(door.admit(None));
+    let mut waits = std::pin::pin!(policy.admit(None));
     let now = std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx)));
     assert!(now.await.is_pending(), "the kernel's queue holds it");
     halted.pop();

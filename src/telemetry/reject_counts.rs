@@ -1,11 +1,11 @@
-//! Connections that were closed before they became clients, by reason. Written by the control
+//! How many connections were closed before they became clients, by reason. Written by the control
 //! thread only; read by whoever tells figures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a connection was turned away.
+/// Why a connection was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnedAway {
+pub enum RejectReason {
     /// There are `clients.max_clients`.
     MaxClients,
     /// There are `clients.max_per_address` of its address.
@@ -19,14 +19,14 @@ pub enum TurnedAway {
 }
 
 /// All reasons, in the order of their counts.
-pub const REASONS: [TurnedAway; 4] = [
-    TurnedAway::MaxClients,
-    TurnedAway::MaxPerAddress,
-    TurnedAway::Protected,
-    TurnedAway::ProxyHeader,
+pub const REASONS: [RejectReason; 4] = [
+    RejectReason::MaxClients,
+    RejectReason::MaxPerAddress,
+    RejectReason::Protected,
+    RejectReason::ProxyHeader,
 ];
 
-impl TurnedAway {
+impl RejectReason {
     /// The reason in metrics, `INFO` and logs.
     pub const fn label(self) -> &'static str {
         match self {
@@ -38,15 +38,15 @@ impl TurnedAway {
     }
 }
 
-/// How many connections were turned away since the start.
+/// How many connections have been rejected since the start.
 #[derive(Debug, Default)]
-pub struct DoorCounts {
+pub struct RejectCounts {
     counts: [AtomicU64; REASONS.len()],
 }
 
-impl DoorCounts {
-    /// One more was turned away.
-    pub fn turned_away(&self, reason: TurnedAway) {
+impl RejectCounts {
+    /// One more is rejected.
+    pub fn rejected(&self, reason: RejectReason) {
         for (known, count) in REASONS.iter().zip(&self.counts) {
             if *known == reason {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl DoorCounts {
     }
 
     /// The counts, by reason.
-    pub fn counts(&self) -> [(TurnedAway, u64); REASONS.len()] {
+    pub fn counts(&self) -> [(RejectReason, u64); REASONS.len()] {
         let mut counts = REASONS.map(|reason| (reason, 0));
         for ((_, told), count) in counts.iter_mut().zip(&self.counts) {
             *told = count.load(Ordering::Relaxed);
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_own_count() {
-        let door = DoorCounts::default();
-        door.turned_away(TurnedAway::Protected);
-        door.turned_away(TurnedAway::Protected);
-        door.turned_away(TurnedAway::MaxClients);
-        assert_eq!(door.counts().map(|(_, count)| count), [1, 0, 2, 0]);
+        let rejects = RejectCounts::default();
+        rejects.rejected(RejectReason::Protected);
+        rejects.rejected(RejectReason::Protected);
+        rejects.rejected(RejectReason::MaxClients);
+        assert_eq!(rejects.counts().map(|(_, count)| count), [1, 0, 2, 0]);
     }
 }

@@ -1,5 +1,6 @@
-//! Who may come in: the bounds on clients, and whether unauthenticated clients may at all. Each that is turned
-//! away is counted by its reason, and told to the log now and then. Knows nothing of sockets.
+//! The accept policy: who may come in, by the bounds on clients, and whether unauthenticated clients may at
+//! all. Each connection that is rejected is counted by its reason, and told to the log now and then. Knows
+//! nothing of sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::admission::{AddressQuotas, SourceAddress};
 use crate::resp::Refusal;
-use crate::telemetry::door::{DoorCounts, REASONS, TurnedAway};
+use crate::telemetry::reject_counts::{REASONS, RejectCounts, RejectReason};
 
 use super::current::Current;
 use super::inbox::{Inbox, InboxPermit};
@@ -21,17 +22,17 @@ use super::message::{ClientCount, ConnectionGuard};
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// See the module.
-pub struct Door {
+pub struct AcceptPolicy {
     /// What holds now.
     pub current: Arc<Current>,
-    /// Inbox and load of each worker.
+    /// Inbox of each worker, and how many clients it has.
     pub workers: Vec<(Arc<Inbox>, ClientCount)>,
     /// Told when an inbox has room again.
     pub room: Arc<Notify>,
     /// How many clients come from where.
-    pub sources: Arc<AddressQuotas>,
-    /// How many were turned away.
-    pub counts: Arc<DoorCounts>,
+    pub address_quotas: Arc<AddressQuotas>,
+    /// How many were rejected.
+    pub counts: Arc<RejectCounts>,
     /// When each reason was last told.
     pub told: Mutex<[Option<Instant>; REASONS.len()]>,
 }
@@ -40,47 +41,47 @@ pub struct Door {
 #[derive(Debug)]
 pub struct Admitted {
     /// The way to the worker that has the fewest of those that take clients.
-    pub room: InboxPermit,
-    /// Its place among all clients, and among those of its source.
-    pub place: ConnectionGuard,
+    pub permit: InboxPermit,
+    /// Counts it among all clients, and among those of its address.
+    pub guard: ConnectionGuard,
 }
 
-impl Door {
+impl AcceptPolicy {
     /// Whether a client from `peer` may come in; `None` for one of a unix socket. Waits while no
     /// worker takes the clients that it has been given.
     ///
     /// # Errors
     /// Why not, which has been counted and told.
-    pub async fn admit(&self, peer: Option<SocketAddr>) -> Result<Admitted, TurnedAway> {
+    pub async fn admit(&self, peer: Option<SocketAddr>) -> Result<Admitted, RejectReason> {
         let rules = self.current.rules();
         let (max, per_address) = {
             let clients = &rules.settings.clients;
             (clients.max_clients, clients.max_per_address)
         };
-        let (room, load) = self.room().await;
-        let Some(mut place) = load.enter(max) else {
+        let (permit, count) = self.permit().await;
+        let Some(mut guard) = count.enter(max) else {
             let peer = shown(peer);
-            return Err(self.turn_away(TurnedAway::MaxClients, |turned_away| {
+            return Err(self.reject(RejectReason::MaxClients, |turned_away| {
                 let key = "clients.max_clients";
                 tracing::warn!(peer, key, max, turned_away, "max number of clients reached");
             }));
         };
         let Some(peer) = peer else {
-            return Ok(Admitted { room, place });
+            return Ok(Admitted { permit, guard });
         };
         if self.is_protected_from(peer) {
-            return Err(self.turn_away(TurnedAway::Protected, |turned_away| {
+            return Err(self.reject(RejectReason::Protected, |turned_away| {
                 let key = "listen.allow_open";
                 tracing::warn!(%peer, key, turned_away, "a client of another machine is turned away");
             }));
         }
         let source = SourceAddress::of(peer.ip());
-        match self.sources.enter(source, per_address) {
-            Ok(of_source) => {
-                place.of_source = Some(of_source);
-                Ok(Admitted { room, place })
+        match self.address_quotas.enter(source, per_address) {
+            Ok(quota) => {
+                guard.address_quota = Some(quota);
+                Ok(Admitted { permit, guard })
             }
-            Err(clients) => Err(self.turn_away(TurnedAway::MaxPerAddress, |turned_away| {
+            Err(clients) => Err(self.reject(RejectReason::MaxPerAddress, |turned_away| {
                 let key = "clients.max_per_address";
                 tracing::warn!(
                     address = %source, clients, key, max = per_address, turned_away,
@@ -90,8 +91,8 @@ impl Door {
         }
     }
 
-    /// Room at the worker that has the fewest clients of those that have any.
-    async fn room(&self) -> (InboxPermit, &ClientCount) {
+    /// The permit of the worker that has the fewest clients of those that have any.
+    async fn permit(&self) -> (InboxPermit, &ClientCount) {
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -100,11 +101,11 @@ impl Door {
             let workers = self.workers.iter();
             let least = workers
                 .filter(|(inbox, _)| inbox.has_room())
-                .min_by_key(|(_, load)| load.worker.load(Ordering::Relaxed));
-            if let Some((inbox, load)) = least
-                && let Some(found) = inbox.room()
+                .min_by_key(|(_, count)| count.worker.load(Ordering::Relaxed));
+            if let Some((inbox, count)) = least
+                && let Some(permit) = inbox.permit()
             {
-                return (found, load);
+                return (permit, count);
             }
             room.await;
         }
@@ -119,10 +120,10 @@ impl Door {
             && !self.current.rules().access.asks_for_login()
     }
 
-    /// Counts one that is turned away. `tell` logs it, given how many there have been, unless
+    /// Counts one that is rejected. `tell` logs it, given how many there have been, unless
     /// another of that reason was told a short while ago.
-    pub fn turn_away(&self, reason: TurnedAway, tell: impl FnOnce(u64)) -> TurnedAway {
-        self.counts.turned_away(reason);
+    pub fn reject(&self, reason: RejectReason, tell: impl FnOnce(u64)) -> RejectReason {
+        self.counts.rejected(reason);
         let counts = self.counts.counts();
         let mut told = self.told.lock();
         for (at, (known, count)) in told.iter_mut().zip(counts) {
@@ -138,14 +139,16 @@ impl Door {
     }
 }
 
-/// The last words to one that is turned away, in Redis' own text; none where it would not be
+/// The last words to one that is rejected, in Redis' own text; none where it would not be
 /// understood.
-pub fn last_words(reason: TurnedAway) -> Vec<u8> {
+pub fn last_words(reason: RejectReason) -> Vec<u8> {
     let mut words = Vec::new();
     match reason {
-        TurnedAway::MaxClients | TurnedAway::MaxPerAddress => Refusal::MaxClients.write(&mut words),
-        TurnedAway::Protected => Refusal::Protected.write(&mut words),
-        TurnedAway::ProxyHeader => {}
+        RejectReason::MaxClients | RejectReason::MaxPerAddress => {
+            Refusal::MaxClients.write(&mut words)
+        }
+        RejectReason::Protected => Refusal::Protected.write(&mut words),
+        RejectReason::ProxyHeader => {}
     }
     words
 }
