@@ -3,7 +3,7 @@
 //!
 //! A deterministic engine per thread that knows nothing of sockets, inside a thin shell
 //! that knows nothing of Redis. Each module is a layer and imports only from those named
-//! to its right or below; `tests/tidy.rs` holds the code to that.
+//! to its right or below; `tests/repo/tidy` holds the code to that.
 //!
 //! ```text
 //! cli, app ─► admin ─► runtime ─► engine ─► session ─► command ─► resp

@@ -1,5 +1,5 @@
 //! What each fuzz target checks, as plain functions of bytes. cargo-fuzz calls them with what it
-//! invents, `tests/fuzz_corpus.rs` with what it has kept. A function that returns is content; one
+//! invents, `tests/simulation/fuzz_corpus.rs` with what it has kept. A function that returns is content; one
 //! that panics has found something. Nothing here knows libFuzzer.
 #![allow(
     clippy::unwrap_used,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{Dataset, Load, UNKNOWN, expect_counters};
-use crate::setup::{NOBODY_ASKS, SHORT_DEADLINES, narrows};
+use crate::support::setup::{NOBODY_ASKS, SHORT_DEADLINES, narrows};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, command, wait_until};
 
 /// Bound on any batch of the load: the queue deadline, with room for a busy machine.

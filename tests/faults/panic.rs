@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::load::{Dataset, Load, expect_counters};
-use crate::setup::{SHORT_DEADLINES, other_clients};
+use crate::support::setup::{SHORT_DEADLINES, other_clients};
 use crate::support::{Narrows, PATIENCE, RedisServer, wait_until};
 
 /// Clients whose coming makes their worker panic, so far apart that no two come in one turn.

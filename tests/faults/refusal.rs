@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::setup::{NOBODY_ASKS, NONE_READY, SHORT_DEADLINES, narrows, other_clients, pipe_ids};
+use crate::support::setup::{
+    NOBODY_ASKS, NONE_READY, SHORT_DEADLINES, narrows, other_clients, pipe_ids,
+};
 use crate::support::{Child, Conn, PATIENCE, RedisServer, wait_for, wait_until};
 
 /// Calls until the reply is `wanted`; every other one must begin with `until_then`.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::load::UNKNOWN;
 use crate::role::role;
-use crate::setup::other_clients;
+use crate::support::setup::other_clients;
 use crate::support::{Conn, PATIENCE, RedisServer, wait_until};
 
 fn settings_for(server: &RedisServer) -> RuntimeSettings {

@@ -1,6 +1,6 @@
 //! The server becomes a replica, or a master again: `HELLO` says what it is now.
 
-use crate::setup::narrows;
+use crate::support::setup::narrows;
 use crate::support::{Conn, Flavor, PATIENCE, RedisServer, wait_until};
 
 /// What `HELLO` says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{Dataset, Load, expect_counters};
-use crate::setup::{SHORT_DEADLINES, narrows, pipe_ids};
+use crate::support::setup::{SHORT_DEADLINES, narrows, pipe_ids};
 use crate::support::{PATIENCE, RedisServer, wait_until};
 
 #[test]

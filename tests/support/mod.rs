@@ -1,6 +1,6 @@
 //! What the integration tests share: servers and narrows itself as child processes, a raw RESP
-//! conversation, and waiting for a condition with a deadline. A test file takes it in with
-//! `mod support;`. Nothing here knows what is being tested.
+//! conversation, and waiting for a condition with a deadline. Each binary has it as
+//! its module `support`. Nothing here knows what is being tested.
 #![allow(
     dead_code,
     unused_imports,
@@ -17,11 +17,13 @@
     clippy::panic
 )]
 
+pub mod census;
 mod child;
 mod conn;
 mod narrows;
 mod redis_server;
 mod reply;
+pub mod setup;
 
 pub use child::{Child, process_exists};
 pub use conn::{Arrived, Conn, command};
@@ -77,7 +79,7 @@ pub fn python() -> PathBuf {
     python
 }
 
-/// The script of `tests/node` on Node.js, with the libraries as `make test` prepares them; `None` on
+/// The script of `tests/compat/node` on Node.js, with the libraries as `make test` prepares them; `None` on
 /// a system whose Node.js is too old for them, which is said.
 pub fn node(script: &str) -> Option<Command> {
     let home = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -94,7 +96,7 @@ pub fn node(script: &str) -> Option<Command> {
     );
     let mut command = Command::new("node");
     command
-        .arg(home.join("tests/node").join(script))
+        .arg(home.join("tests/compat/node").join(script))
         .env("NODE_PATH", modules);
     Some(command)
 }

@@ -1,0 +1,8 @@
+//! Limits, each of which says so three times: to the client in Redis' own words where Redis has any,
+//! in a figure, and, where it closes somebody, in a line of the log that names its key.
+
+mod clients;
+mod door;
+mod figures;
+mod lent;
+mod proxy_header;

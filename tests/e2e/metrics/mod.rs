@@ -1,0 +1,9 @@
+//! The admin endpoints: that `/metrics` shows exactly what the catalog names and counts what
+//! happens, that `/readyz` and `/healthz` say what is true, and that nobody can use any of them to
+//! hold up anything else.
+
+mod catalog;
+mod exposition;
+mod figures;
+mod health;
+mod http;

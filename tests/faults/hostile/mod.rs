@@ -1,0 +1,13 @@
+//! Clients that send garbage, too much, too slowly or not at all, that do not read or that
+//! vanish: each gets Redis' own error or a documented stricter one, costs bounded memory, and no
+//! other client notices.
+
+mod appetite;
+mod bystander;
+mod duplex;
+mod garbage;
+mod hoards;
+mod pipelines;
+mod replies;
+mod upload;
+mod vanishing;
