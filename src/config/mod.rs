@@ -34,7 +34,7 @@ pub struct Config {
     /// `[listen]`, `[runtime]` and the part of `[backend]` that concerns sockets.
     pub runtime: runtime::settings::RuntimeSettings,
     /// `[pool]`, `[clients]`, `[limits]` and the rest of `[backend]`.
-    pub engine: engine::settings::Settings,
+    pub engine: engine::settings::EngineSettings,
     /// `[commands]`
     pub commands: command::PolicySettings,
     /// `[auth]` and `[users.<name>]`

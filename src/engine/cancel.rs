@@ -26,7 +26,7 @@ use super::key::{BackendId, ClientId};
 use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::pool::close_reason::CloseReason;
 use super::reach::Blocking;
-use super::waits::cancels::{AGAIN, Asked, Came, Cancel, PATIENCE, Why};
+use super::waits::cancels::{AGAIN, Came, Cancel, CancelState, PATIENCE, Why};
 
 impl Blocking<'_> {
     /// Whether the wait on a backend can be ended without losing anything, and has to be for that.
@@ -112,8 +112,8 @@ impl Blocking<'_> {
         let of = backend.credential();
         let credential = self.pool.canceller_for(self.cx, of);
         let asked = match credential {
-            Some(_) => Asked::At(now),
-            None => Asked::RunsOut,
+            Some(_) => CancelState::At(now),
+            None => CancelState::RunsOut,
         };
         let cancel = Cancel {
             credential: credential.unwrap_or(of),
@@ -137,15 +137,16 @@ impl Blocking<'_> {
         let Some(id) = self.waits.cancels_mut().oldest_asked(on) else {
             return;
         };
-        let asked_here = |cancel: &&mut Cancel| matches!(cancel.asked, Asked::On(id) if id == on);
+        let asked_here =
+            |cancel: &&mut Cancel| matches!(cancel.asked, CancelState::On(id) if id == on);
         let Some(cancel) = self.waits.cancels_mut().get_mut(&id).filter(asked_here) else {
             return;
         };
         match reply.strip_prefix(b"*2\r\n:").and_then(last_integer) {
-            Some(1) => cancel.asked = Asked::Answered(true),
-            Some(_) if cancel.came.is_some() => cancel.asked = Asked::Answered(false),
+            Some(1) => cancel.asked = CancelState::Answered(true),
+            Some(_) if cancel.came.is_some() => cancel.asked = CancelState::Answered(false),
             Some(_) => {
-                cancel.asked = Asked::At(self.cx.now + AGAIN);
+                cancel.asked = CancelState::At(self.cx.now + AGAIN);
                 let credential = cancel.credential;
                 self.cx.wake_at(self.cx.now + AGAIN);
                 return self.pool.request(AcquireRequest::Cancel(credential));
@@ -165,7 +166,7 @@ impl Blocking<'_> {
         let words: [&[u8]; 3] = [b"-EXECABORT", b"-NOPERM", b"-ERR"];
         let aborted = words.iter().any(|word| reply.starts_with(word));
         if let Some(came) = &cancel.came {
-            cancel.asked = Asked::Answered(is_nil(&came.reply));
+            cancel.asked = CancelState::Answered(is_nil(&came.reply));
         }
         if aborted && let Some(credential) = self.pool.credentials.get_mut(refused) {
             let known = std::mem::replace(&mut credential.may_not_cancel, true);
@@ -192,7 +193,7 @@ impl Blocking<'_> {
             Some(other) => {
                 let pause = if aborted { Duration::ZERO } else { AGAIN * 10 };
                 cancel.credential = other;
-                cancel.asked = Asked::At(self.cx.now + pause);
+                cancel.asked = CancelState::At(self.cx.now + pause);
                 self.cx.wake_at(self.cx.now + pause);
                 self.pool.request(AcquireRequest::Cancel(other));
             }
@@ -205,7 +206,7 @@ impl Blocking<'_> {
         let Some(cancel) = self.waits.cancels_mut().get_mut(&id) else {
             return;
         };
-        cancel.asked = Asked::RunsOut;
+        cancel.asked = CancelState::RunsOut;
         if cancel.short || cancel.came.is_some() {
             return self.finish_if_both(id);
         }
@@ -243,9 +244,9 @@ impl Blocking<'_> {
                 first,
                 silent,
             });
-            if let Asked::At(_) = cancel.asked {
+            if let CancelState::At(_) = cancel.asked {
                 // There is nothing left to end.
-                cancel.asked = Asked::Answered(false);
+                cancel.asked = CancelState::Answered(false);
             }
         }
         self.finish_if_both(id);
@@ -259,9 +260,9 @@ impl Blocking<'_> {
             return;
         };
         let ended = match cancel.asked {
-            Asked::Answered(ended) => ended,
-            Asked::RunsOut => is_nil(&came.reply),
-            Asked::At(_) | Asked::On(_) => return,
+            CancelState::Answered(ended) => ended,
+            CancelState::RunsOut => is_nil(&came.reply),
+            CancelState::At(_) | CancelState::On(_) => return,
         };
         let owner = cancel.owner.and_then(|(owner, _)| self.clients.get(owner));
         let wait = owner.and_then(Client::waits_with);
@@ -370,12 +371,12 @@ impl Blocking<'_> {
                 continue;
             }
             let asked_at = match cancel.asked {
-                Asked::At(at) if at <= now => {
+                CancelState::At(at) if at <= now => {
                     due.push(cancel.credential);
                     at.max(now + AGAIN)
                 }
-                Asked::At(at) => at,
-                Asked::On(_) | Asked::Answered(_) | Asked::RunsOut => at,
+                CancelState::At(at) => at,
+                CancelState::On(_) | CancelState::Answered(_) | CancelState::RunsOut => at,
             };
             let earliest = at.min(asked_at);
             next = Some(next.map_or(earliest, |n: Duration| n.min(earliest)));
@@ -383,7 +384,9 @@ impl Blocking<'_> {
         for id in late {
             match self.waits.cancels().get(&id).map(|cancel| cancel.asked) {
                 // Then it is asked again on another, or what has come counts.
-                Some(Asked::On(on)) => self.pool.close_backend(self.cx, on, CloseReason::Stalled),
+                Some(CancelState::On(on)) => {
+                    self.pool.close_backend(self.cx, on, CloseReason::Stalled)
+                }
                 _ => self.give_up(id),
             }
         }

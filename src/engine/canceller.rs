@@ -12,7 +12,7 @@ use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Backend, Phase};
 use super::reach::Blocking;
 use super::slot::Receiver;
-use super::waits::cancels::{AGAIN, Asked};
+use super::waits::cancels::{AGAIN, CancelState};
 
 impl Blocking<'_> {
     /// A connection for ending waits as `credential`.
@@ -88,7 +88,7 @@ impl Blocking<'_> {
         let mut next = None;
         let (mut targets, mut asked) = (Vec::new(), Vec::new());
         for (id, cancel) in self.waits.cancels_mut().iter_mut() {
-            let Asked::At(at) = cancel.asked else {
+            let CancelState::At(at) = cancel.asked else {
                 continue;
             };
             let Some(backend) = self.pool.backends.get(*id) else {
@@ -101,7 +101,7 @@ impl Blocking<'_> {
             let ready = at <= now && backend.out.unsent_len() == 0;
             match backend.server_id.filter(|_| ready) {
                 Some(number) => {
-                    cancel.asked = Asked::On(on);
+                    cancel.asked = CancelState::On(on);
                     asked.push(*id);
                     targets.push(number);
                 }
@@ -134,8 +134,8 @@ impl Blocking<'_> {
         let mut again = Vec::new();
         self.waits.cancels_mut().forget_asked(on);
         for (id, cancel) in self.waits.cancels_mut().iter_mut() {
-            if matches!(cancel.asked, Asked::On(asked) if asked == on) {
-                cancel.asked = Asked::At(now);
+            if matches!(cancel.asked, CancelState::On(asked) if asked == on) {
+                cancel.asked = CancelState::At(now);
                 again.push(cancel.credential);
                 // What was asked may still arrive, and end a later wait there.
                 if let Some(backend) = self.pool.backends.get_mut(*id) {
@@ -148,7 +148,7 @@ impl Blocking<'_> {
             .filter(|(_, cancel)| cancel.came.is_some() && cancel.is_to_ask())
             .map(|(id, cancel)| {
                 let nil = cancel.came.as_ref().is_some_and(|came| is_nil(&came.reply));
-                cancel.asked = Asked::Answered(nil);
+                cancel.asked = CancelState::Answered(nil);
                 *id
             })
             .collect();

@@ -12,7 +12,7 @@ use crate::session::StateChange;
 use crate::session::push_stream::{SubscribeVerb, SubscriptionKind};
 
 use super::clients::Client;
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
@@ -83,15 +83,15 @@ impl LeaseState {
 impl Lending<'_> {
     /// The client leaves its state behind, and the backend with it. What comes behind waits until
     /// the server has seen the end of it, where that can be known.
-    pub fn leave_lease(&mut self, id: ClientId) -> Outcome {
+    pub fn leave_lease(&mut self, id: ClientId) -> RequestOutcome {
         let Some(lease) = self.clients.get_mut(id).and_then(Client::part_with_lease) else {
-            return Outcome::Taken;
+            return RequestOutcome::Taken;
         };
         let awaited = self.leave(lease, Some(id));
         self.traffic().enter_context(id);
         match awaited && !fault_injection::has(Bug::LeftTooEarly) {
             true => self.clients.hold(id, Hold::Leaving),
-            false => Outcome::Taken,
+            false => RequestOutcome::Taken,
         }
     }
 

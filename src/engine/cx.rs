@@ -13,8 +13,8 @@ use super::event::EngineEvent;
 use super::lease::state::LeaseFor;
 use super::pause::PauseOrder;
 use super::rules::Setup;
-use super::slot::Access;
-use super::{Rules, Shared};
+use super::slot::AccessKind;
+use super::{Rules, WorkerShared};
 
 /// See the module.
 pub struct Cx {
@@ -23,7 +23,7 @@ pub struct Cx {
     /// What requests are judged by.
     pub rules: Arc<Rules>,
     /// What this worker shares with the others.
-    pub shared: Shared,
+    pub shared: WorkerShared,
     /// The number of this worker.
     pub worker: usize,
     /// How many there are.
@@ -133,10 +133,10 @@ impl Cx {
     }
 
     /// Whether the server would hold up a request that needs this access.
-    pub fn pause_holds_up(&self, access: Access) -> bool {
+    pub fn pause_holds_up(&self, access: AccessKind) -> bool {
         match self.paused {
             Some(Paused::All) => true,
-            Some(Paused::Writes) => access == Access::Write,
+            Some(Paused::Writes) => access == AccessKind::Write,
             None => false,
         }
     }

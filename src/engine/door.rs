@@ -8,7 +8,7 @@ use crate::session::{Account, AuthMode, AuthState};
 use crate::telemetry::ClientCloseReason;
 
 use super::clients::Client;
-use super::clients::hold::Outcome;
+use super::clients::hold::RequestOutcome;
 use super::context::Context;
 use super::key::{ClientId, CredentialId};
 use super::pool::backend::Backend;
@@ -24,7 +24,7 @@ impl Engine {
         rules: &Rules,
         bytes: &[u8],
         frame: &Frame,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         if rules.commands.is_learned() {
             return self.clients.refuse(
                 &mut self.cx,
@@ -42,7 +42,11 @@ impl Engine {
 impl Gate<'_> {
     /// A request that is none, of a client that has not logged in. `None`: it is one, since this
     /// client need not.
-    pub fn unauthenticated_error(&mut self, id: ClientId, error: ProtocolError) -> Option<Outcome> {
+    pub fn unauthenticated_error(
+        &mut self,
+        id: ClientId,
+        error: ProtocolError,
+    ) -> Option<RequestOutcome> {
         let client = self.clients.get(id);
         let unknown = client.is_some_and(|client| client.session.auth_state == AuthState::Unknown);
         if !unknown || !error.is_for_unauthenticated() || self.pool.unauthenticated_refused(self.cx)
@@ -60,7 +64,7 @@ impl Gate<'_> {
         id: ClientId,
         refusal: &Refusal<'_>,
         matters: bool,
-    ) -> Option<Outcome> {
+    ) -> Option<RequestOutcome> {
         match self.clients.get(id)?.session.auth_state {
             AuthState::Authenticated => None,
             AuthState::Unauthenticated => Some(self.clients.refuse(self.cx, id, refusal)),
@@ -162,9 +166,9 @@ impl Traffic<'_> {
         id: ClientId,
         account: Arc<Account>,
         credential: CredentialId,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), RequestOutcome> {
         let Some(client) = self.clients.get_mut(id) else {
-            return Err(Outcome::Ended);
+            return Err(RequestOutcome::Ended);
         };
         // What its backend holds for it is another user's. Whoever need not log in is the default
         // user before it does as well.
@@ -175,7 +179,7 @@ impl Traffic<'_> {
         let same = client.user_quota.is_some() && client.session.user() == &*account.name;
         if !same && !self.clients.take_user_quota(self.cx, id, &account) {
             self.clients.turn_away(self.cx, id);
-            return Err(Outcome::Ended);
+            return Err(RequestOutcome::Ended);
         }
         if let Some(client) = self.clients.get_mut(id) {
             client.session.auth_state = AuthState::Authenticated;

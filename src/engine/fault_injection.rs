@@ -11,7 +11,7 @@ use crate::session::push_stream::FrameKind;
 use super::clients::Client;
 use super::key::{BackendId, ClientId, ContextId, CredentialId};
 use super::pool::backend::{AcquireRequest, Backend};
-use super::pool::handshake::Step;
+use super::pool::handshake::HandshakeStep;
 use super::reach::Blocking;
 use super::settings::ClientSettings;
 use super::slot::{Receiver, Settled, Slot};
@@ -25,7 +25,7 @@ type Backends = SlotMap<BackendId, Backend>;
 
 /// What bugs keep beside the engine.
 #[derive(Default)]
-struct Kept {
+struct FaultState {
     /// Slots of lost backends.
     queue: Vec<Settled>,
     /// Slots of requests that are not registered yet.
@@ -35,7 +35,7 @@ struct Kept {
 }
 
 thread_local! {
-    static KEPT: std::cell::RefCell<Kept> = std::cell::RefCell::default();
+    static KEPT: std::cell::RefCell<FaultState> = std::cell::RefCell::default();
 }
 
 /// Another simulation begins on this thread.
@@ -175,7 +175,7 @@ impl Blocking<'_> {
         id: BackendId,
         request: AcquireRequest,
         context: ContextId,
-        steps: Vec<(Step, Vec<u8>)>,
+        steps: Vec<(HandshakeStep, Vec<u8>)>,
     ) {
         let now = self.cx.now;
         if let Some(backend) = self.pool.backends.get_mut(id) {

@@ -16,7 +16,7 @@ use super::pool::backend::Backend;
 use super::reach::Traffic;
 use super::request::name_of;
 use super::send::Expected;
-use super::slot::{Access, Receiver, RetryClass};
+use super::slot::{AccessKind, Receiver, RetryClass};
 
 impl Traffic<'_> {
     /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
@@ -62,7 +62,7 @@ impl Traffic<'_> {
                 },
             };
             let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
-            if !backend.takes(Access::Read, request.len(), in_flight_max, bytes_max) {
+            if !backend.takes(AccessKind::Read, request.len(), in_flight_max, bytes_max) {
                 break;
             }
             let shape = match settings.check_kinds {

@@ -8,7 +8,7 @@ use crate::session::waiting::{Timeout, Waiting};
 use crate::telemetry::{ClientCloseReason, Way};
 
 use super::clients::Client;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
 use super::effect::{AnswerTo, Reply};
 use super::fault_injection::{self, Bug};
 use super::key::ClientId;
@@ -49,7 +49,7 @@ impl Blocking<'_> {
         bytes: &[u8],
         spec: &Spec,
         waiting: Waiting,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let now = self.cx.now;
         if self.is_line_full() {
             return self
@@ -57,7 +57,7 @@ impl Blocking<'_> {
                 .not_executed(self.cx, id, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight > 0 && !fault_injection::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);

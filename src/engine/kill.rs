@@ -6,7 +6,7 @@
 use crate::command::Spec;
 use crate::resp::Refusal;
 
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::fanout::kill::Kill;
 use super::key::{BackendId, ClientId};
 use super::pool::allocation::Allocation;
@@ -24,7 +24,7 @@ impl Queries<'_> {
         bytes: &[u8],
         spec: &Spec,
         refused: bool,
-    ) -> Option<Outcome> {
+    ) -> Option<RequestOutcome> {
         let client = self.clients.get(id)?;
         let (its_turn, current_backend) = (client.in_flight == 0, client.current_backend);
         match self.fanout.kill(&id) {

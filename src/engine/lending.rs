@@ -4,7 +4,7 @@ use crate::admission::Term;
 use crate::resp::NotExecuted;
 
 use super::clients::Client;
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::event::EngineEvent;
 use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
@@ -17,7 +17,7 @@ use super::reach::{Blocking, Lending, Traffic};
 
 impl Blocking<'_> {
     /// The client's next request needs a backend of its own.
-    pub fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> Outcome {
+    pub fn wait_for_lease(&mut self, id: ClientId, purpose: LeaseFor) -> RequestOutcome {
         let now = self.cx.now;
         let pool = &self.cx.rules.settings.pool;
         let limit = pool.queue_timeout;
@@ -27,7 +27,7 @@ impl Blocking<'_> {
                 .not_lent(self.cx, id, purpose, NotExecuted::QueueFull);
         }
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight > 0 && !fault_injection::has(Bug::LeaseTooEarly) {
             return client.hold(Hold::Replies);

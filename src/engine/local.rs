@@ -12,7 +12,7 @@ use crate::telemetry::{ClientCloseReason, Way};
 
 use super::Engine;
 use super::clients::Client;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
 use super::context::Context;
 use super::effect::WorkerQuery;
 use super::fanout::pending::Purpose;
@@ -32,9 +32,9 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
         command: Local,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if let Some(hold) = client.not_its_turn(self.cx.rules.settings.clients.output_pause_bytes) {
             return client.hold(hold);
@@ -46,7 +46,7 @@ impl Engine {
             return outcome;
         }
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let mut args = Args::new(bytes);
         args.next();
@@ -63,7 +63,7 @@ impl Engine {
         };
         self.clients.renamed(&mut self.cx, id, names_bytes);
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let silent = match &answer {
             LocalAnswer::Done if command == Local::ClientReply => false,
@@ -83,14 +83,14 @@ impl Engine {
         }
         self.clients.closes_for(id, ClientCloseReason::Quit);
         self.clients.end(&mut self.cx, id, Ending::AfterOutput);
-        Outcome::Ended
+        RequestOutcome::Ended
     }
 
     /// What remains to be done for a local command.
-    fn carry_out(&mut self, id: ClientId, spec: &Spec, answer: LocalAnswer) -> Outcome {
+    fn carry_out(&mut self, id: ClientId, spec: &Spec, answer: LocalAnswer) -> RequestOutcome {
         match answer {
             // Dealt with by the caller.
-            LocalAnswer::Done | LocalAnswer::Reset | LocalAnswer::Close => Outcome::Taken,
+            LocalAnswer::Done | LocalAnswer::Reset | LocalAnswer::Close => RequestOutcome::Taken,
             LocalAnswer::Hello {
                 protocol,
                 name,
@@ -132,7 +132,7 @@ impl Engine {
         rules: &super::Rules,
         bytes: &[u8],
         frame: &Frame,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let name = Args::new(bytes).next().unwrap_or_default();
         match self
             .clients
@@ -155,7 +155,7 @@ impl Engine {
             }
         }
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
@@ -186,7 +186,7 @@ impl Gate<'_> {
         protocol: Protocol,
         name: Option<Box<[u8]>>,
         login: Option<BackendLogin>,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let logged_in = match login {
             Some(login) => self.log_in(id, login).err(),
             None => self.unauthenticated(id, &Refusal::HelloNoAuth, true),
@@ -195,7 +195,7 @@ impl Gate<'_> {
             return outcome;
         }
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let context = Context {
             credential: client.credential,
@@ -218,7 +218,7 @@ impl Gate<'_> {
         }
         self.clients.renamed(self.cx, id, names_bytes);
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let silent = client.session.reply_mode.begin_command();
         self.traffic().enter_context(id);
@@ -228,9 +228,9 @@ impl Gate<'_> {
 
 impl Traffic<'_> {
     /// `SELECT`: a db that the server has accepted before needs no question.
-    fn select(&mut self, id: ClientId, spec: &Spec, db: u32) -> Outcome {
+    fn select(&mut self, id: ClientId, spec: &Spec, db: u32) -> RequestOutcome {
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if !self.pool.endpoint.pools.is_db_known(db) {
             let context = Context {
@@ -249,7 +249,7 @@ impl Traffic<'_> {
 
     /// Only a backend set to `context` can tell: its refusal is the answer, or else the
     /// request is judged again once there is one.
-    fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> Outcome {
+    fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> RequestOutcome {
         let now = self.cx.now;
         let key = self.pool.contexts.key(context);
         if let Some(pool) = self.pool.endpoint.pools.get(key)
@@ -258,7 +258,7 @@ impl Traffic<'_> {
         {
             let error = error.clone();
             let Some(client) = self.clients.get_mut(id) else {
-                return Outcome::Ended;
+                return RequestOutcome::Ended;
             };
             client.active_at = now;
             self.cx.counters.went(Way::Local);
@@ -266,7 +266,7 @@ impl Traffic<'_> {
                 self.clients
                     .reply_with(id, |out| out.extend_from_slice(&error));
             }
-            return Outcome::Taken;
+            return RequestOutcome::Taken;
         }
         // A server that is busy takes HELLO, and before Valkey 9 no SELECT.
         if spec.local() == Some(Local::Select)
@@ -275,12 +275,12 @@ impl Traffic<'_> {
             return outcome;
         }
         let outcome = self.wait_in(id, key);
-        if outcome == Outcome::Taken {
+        if outcome == RequestOutcome::Taken {
             // It was told that no backend could be had. What it has sent behind was meant for
             // another db or protocol and must not run in this one.
             self.clients.closes_for(id, ClientCloseReason::Refused);
             self.clients.end(self.cx, id, Ending::AfterOutput);
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         }
         outcome
     }

@@ -14,18 +14,18 @@ use crate::session::{AuthMode, AuthState, auth};
 
 use super::auth::LoginCheck;
 use super::clients::Client;
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::effect::Effect;
 use super::fault_injection::{self, Bug};
 use super::key::{ClientId, CredentialId, LoginId};
 use super::pool::credential::CredentialState;
 use super::pool::users::UNAUTHENTICATED_KEPT;
 use super::reach::{Gate, Traffic};
-use super::verdict::Verdict;
+use super::verdict::ServerVerdict;
 
 impl Gate<'_> {
     /// A client logs in. `Err`: it has not, or not yet, and has been told where it is to be.
-    pub fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
+    pub fn log_in(&mut self, id: ClientId, login: BackendLogin) -> Result<(), RequestOutcome> {
         let rules = Arc::clone(&self.cx.rules);
         match rules.access.mode {
             AuthMode::None => self.traffic().log_in_as_own(id, &rules.access.own, &login),
@@ -35,22 +35,22 @@ impl Gate<'_> {
     }
 
     /// Against the server.
-    fn log_in_there(&mut self, id: ClientId, login: BackendLogin) -> Result<(), Outcome> {
+    fn log_in_there(&mut self, id: ClientId, login: BackendLogin) -> Result<(), RequestOutcome> {
         let verdict = self
             .clients
             .get(id)
             .and_then(|client| client.head.verdict().cloned());
         match &verdict {
-            Some(Verdict::Accepted(kept)) => {
+            Some(ServerVerdict::Accepted(kept)) => {
                 let rules = Arc::clone(&self.cx.rules);
                 if let Some(account) = self.pool.credentials.account(kept.id(), &rules) {
                     return self.traffic().enter_as(id, account, kept.id());
                 }
             }
-            Some(Verdict::Refused(reply)) => {
+            Some(ServerVerdict::Refused(reply)) => {
                 return Err(self.clients.answer_error(self.cx, id, reply));
             }
-            Some(Verdict::Asked(..)) | None => {}
+            Some(ServerVerdict::Asked(..)) | None => {}
         }
         self.clients.not_blocked(self.cx, id)?;
         Err(self.wait_for_login(id, login, true))
@@ -64,7 +64,7 @@ impl Gate<'_> {
         id: ClientId,
         refusal: &Refusal<'_>,
         matters: bool,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), RequestOutcome> {
         let known = self.pool.credentials.get(CredentialId::ANONYMOUS);
         let now = self.cx.now;
         let fresh = |at: Duration| now.saturating_sub(at) < UNAUTHENTICATED_KEPT;
@@ -132,10 +132,15 @@ impl Gate<'_> {
     }
 
     /// The client's request waits for the server to check `login`.
-    fn wait_for_login(&mut self, id: ClientId, login: BackendLogin, matters: bool) -> Outcome {
+    fn wait_for_login(
+        &mut self,
+        id: ClientId,
+        login: BackendLogin,
+        matters: bool,
+    ) -> RequestOutcome {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
@@ -192,7 +197,7 @@ impl Gate<'_> {
             self.cx.effects.push(Effect::LearnCommands);
         }
         let kept = self.pool.credentials.keep(credential)?;
-        self.login_decided(check, &Verdict::Accepted(kept));
+        self.login_decided(check, &ServerVerdict::Accepted(kept));
         Some(credential)
     }
 
@@ -218,10 +223,10 @@ impl Gate<'_> {
                 self.clients.login_failed(self.cx, id);
             }
         }
-        self.login_decided(check, &Verdict::Refused(reply.into()));
+        self.login_decided(check, &ServerVerdict::Refused(reply.into()));
     }
 
-    fn login_decided(&mut self, check: LoginId, verdict: &Verdict) {
+    fn login_decided(&mut self, check: LoginId, verdict: &ServerVerdict) {
         let about_unauthenticated_clients = self
             .auth
             .get(check)
@@ -286,7 +291,7 @@ impl Traffic<'_> {
         id: ClientId,
         own: &BackendLogin,
         login: &BackendLogin,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), RequestOutcome> {
         match auth::without_clients_passwords(login, own) {
             auth::AuthAnswer::Wrong(refusal) => Err(self.clients.refuse(self.cx, id, &refusal)),
             // A password that is no secret to anybody need not be kept from who guesses.
@@ -306,7 +311,7 @@ impl Traffic<'_> {
         id: ClientId,
         access: &Access,
         login: &BackendLogin,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), RequestOutcome> {
         let open = access
             .users
             .get(&b"default"[..])

@@ -15,7 +15,7 @@ use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Backend, Phase, PipeState};
 use super::pool::close_reason::CloseReason;
 use super::pool::credential::CredentialState;
-use super::pool::handshake::{self, Step};
+use super::pool::handshake::{self, HandshakeStep};
 use super::pool::users::REFUSED_USER;
 use super::reach::{Gate, Traffic};
 
@@ -117,8 +117,10 @@ impl Gate<'_> {
         };
         backend.made_for = Some(AcquireRequest::Login(check));
         let context = backend.context();
-        let mut steps: Vec<_> = handshake::auth(Step::Login, &login).into_iter().collect();
-        steps.push((Step::Check, self.pool.check_request(self.cx, id)));
+        let mut steps: Vec<_> = handshake::auth(HandshakeStep::Login, &login)
+            .into_iter()
+            .collect();
+        steps.push((HandshakeStep::Check, self.pool.check_request(self.cx, id)));
         self.traffic().begin_handshake(id, context, steps, false);
     }
 

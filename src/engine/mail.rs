@@ -7,7 +7,7 @@ use crate::session::info::{ClientFigures, ClosedClients};
 use crate::telemetry::ClientCloseReason;
 use crate::topology::Topology;
 
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::clients::view;
 use super::effect::{AnswerTo, Effect, NOBODY, Reply, WorkerQuery};
 use super::fanout::pending::{PendingFanOut, Purpose};
@@ -83,7 +83,7 @@ impl Engine {
         client: ClientId,
         question: WorkerQuery,
         mut purpose: Purpose,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let ticket = self.fanout.number();
         // Before anything is answered: one that kills itself gets its answer first.
         if let Some(client) = self.clients.get_mut(client) {
@@ -122,7 +122,7 @@ impl Engine {
             self.cx.effects.push(Effect::Ask(ticket, question));
             self.cx.wake_at(deadline);
         }
-        Outcome::TakenAlone
+        RequestOutcome::TakenAlone
     }
 
     /// This worker's own answer.

@@ -102,7 +102,7 @@ pub use mail::Mail;
 pub use pool::close_reason::CloseReason;
 pub use pool::handshake::Identity;
 pub use received::Received;
-pub use rules::{Rules, Setup, Shared};
+pub use rules::{Rules, Setup, WorkerShared};
 pub use server_busy::ServerBusy;
 pub use server_role::{Role, ServerRole};
 pub use stand_in::StandIns;

@@ -8,7 +8,7 @@ use crate::resp::write;
 use crate::session::{StateChange, own_channel};
 
 use super::Rules;
-use super::clients::hold::Outcome;
+use super::clients::hold::RequestOutcome;
 use super::key::{BackendId, ClientId};
 use super::reach::Traffic;
 use super::slot::Receiver;
@@ -22,11 +22,11 @@ impl Traffic<'_> {
         rules: &Rules,
         bytes: &[u8],
         spec: &Spec,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let now = self.cx.now;
         let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
         let Some(current_backend) = lease.map(|lease| lease.backend()) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let mut publish = Vec::with_capacity(64);
         write::request(&mut publish, &[b"PUBLISH", own_channel::OFFSET, b""]);

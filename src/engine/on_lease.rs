@@ -7,7 +7,7 @@ use crate::resp::{Args, Refusal, write};
 use crate::session::step::LostEnd;
 use crate::session::{LocalAnswer, StateChange, answer};
 
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::context::Setting;
 use super::key::ClientId;
 use super::lease::state::LeaseFor;
@@ -24,9 +24,9 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
         local: Local,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let (protocol, db) = (client.session.protocol, client.session.db);
         let mut args = Args::new(bytes);
@@ -66,7 +66,7 @@ impl Engine {
             spec,
             Receiver::OnLease(StateChange::Switch),
         );
-        if outcome == Outcome::Taken {
+        if outcome == RequestOutcome::Taken {
             if let Some(lease_state) = self.clients.lease_state(id) {
                 lease_state.switch = Some(to);
             }
@@ -74,7 +74,7 @@ impl Engine {
             if let Some(client) = self.clients.get_mut(id) {
                 client.head.hold = Some(Hold::Replies);
             }
-            return Outcome::TakenAlone;
+            return RequestOutcome::TakenAlone;
         }
         outcome
     }
@@ -86,9 +86,9 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
         local: Local,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         match self.lending().leave_lease(id) {
-            Outcome::Held => Outcome::Held,
+            RequestOutcome::Held => RequestOutcome::Held,
             _ => self.local(id, bytes, spec, local),
         }
     }
@@ -103,7 +103,7 @@ impl Lending<'_> {
         bytes: &[u8],
         spec: &Spec,
         change: StateChange,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let lasts = self
             .clients
             .lease_state(id)
@@ -118,7 +118,7 @@ impl Lending<'_> {
 
 impl Traffic<'_> {
     /// A transaction that its client has lost ends. `None`: what ends it is decided anew.
-    pub fn end_lost(&mut self, id: ClientId, spec: &Spec, end: LostEnd) -> Option<Outcome> {
+    pub fn end_lost(&mut self, id: ClientId, spec: &Spec, end: LostEnd) -> Option<RequestOutcome> {
         let lost = &mut self.clients.get_mut(id)?.session.lost;
         match end {
             LostEnd::Replaced => lost.begins_another(),
@@ -142,13 +142,13 @@ impl Traffic<'_> {
         bytes: &[u8],
         spec: &Spec,
         receiver: Receiver,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         if let Some(outcome) = self.no_room_to_send(id, rules) {
             return outcome;
         }
         let lease = self.clients.get(id).and_then(|c| c.lease.as_ref());
         let Some(current_backend) = lease.map(|lease| lease.backend()) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         self.send(
             id,
@@ -159,11 +159,11 @@ impl Traffic<'_> {
             RetryClass::alone(spec),
         );
         self.clients.queues(id, spec);
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// Why the client's next request cannot go down its own backend now, if so.
-    pub fn no_room_to_send(&mut self, id: ClientId, rules: &Rules) -> Option<Outcome> {
+    pub fn no_room_to_send(&mut self, id: ClientId, rules: &Rules) -> Option<RequestOutcome> {
         let settings = &rules.settings.clients;
         let client = self.clients.get_mut(id)?;
         if client.in_flight as usize >= settings.in_flight_max {
@@ -187,9 +187,9 @@ impl Traffic<'_> {
         bytes: &[u8],
         spec: &Spec,
         change: StateChange,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let Some(lease_state) = self.clients.lease_state(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let fan_outs = change == StateChange::ExecFilled && lease_state.transaction.fan_outs();
         let mut discard = Vec::new();
@@ -204,13 +204,13 @@ impl Traffic<'_> {
         if let Some(lease_state) = self
             .clients
             .lease_state(id)
-            .filter(|_| outcome == Outcome::Taken)
+            .filter(|_| outcome == RequestOutcome::Taken)
         {
             lease_state.transaction.sent(change);
             if fan_outs {
                 // Its reply takes a way round by the other workers; no later one may overtake it.
                 self.clients.hold(id, Hold::FanOut(0));
-                return Outcome::TakenAlone;
+                return RequestOutcome::TakenAlone;
             }
         }
         outcome

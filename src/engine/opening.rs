@@ -8,7 +8,7 @@ use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ContextId, LoginId};
 use super::pool::backend::{AcquireRequest, Phase};
 use super::pool::close_reason::CloseReason;
-use super::pool::handshake::{self, Failure, Handshake, Step, Verdict};
+use super::pool::handshake::{self, Failure, Handshake, HandshakeStep, HandshakeVerdict};
 use super::reach::{Blocking, Gate, Traffic};
 use super::server_role::Role;
 use super::slot::Receiver;
@@ -18,8 +18,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Gate<'_> {
     /// One reply of a handshake has come, whole.
-    pub fn handshake_reply(&mut self, id: BackendId, step: Step, reply: &[u8]) {
-        if step == Step::Check && !self.pool.is_in_step(id, reply) {
+    pub fn handshake_reply(&mut self, id: BackendId, step: HandshakeStep, reply: &[u8]) {
+        if step == HandshakeStep::Check && !self.pool.is_in_step(id, reply) {
             return self.pool.close_backend(self.cx, id, CloseReason::OutOfStep);
         }
         let Some(backend) = self.pool.backends.get_mut(id) else {
@@ -36,15 +36,15 @@ impl Gate<'_> {
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
         let verdict = match step {
-            Step::Check => Verdict::Fine,
+            HandshakeStep::Check => HandshakeVerdict::Fine,
             _ => handshake::judge(step, reply, target),
         };
         match verdict {
-            Verdict::Failed(failure) => {
+            HandshakeVerdict::Failed(failure) => {
                 handshake.failure.get_or_insert(failure);
             }
             // An old server's refusal of HELLO is what its clients get as well.
-            Verdict::Fine if step == Step::Hello => {
+            HandshakeVerdict::Fine if step == HandshakeStep::Hello => {
                 backend.server_id = handshake::id_of(reply).or(backend.server_id);
                 let timeout = self.cx.rules.settings.backend.handshake_timeout;
                 let asked = handshake.deadline.saturating_sub(timeout);
@@ -57,7 +57,7 @@ impl Gate<'_> {
                     .hello
                     .set(target.protocol, reply.to_vec());
             }
-            Verdict::Fine => {}
+            HandshakeVerdict::Fine => {}
         }
         // Only a refused db leaves the connection of any use; and a server that refuses the
         // connection says so once and closes it.
@@ -175,7 +175,7 @@ impl Blocking<'_> {
         };
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
-            steps.push((Step::Check, self.pool.check_request(self.cx, id)));
+            steps.push((HandshakeStep::Check, self.pool.check_request(self.cx, id)));
         }
         if fault_injection::has(Bug::SwitchNotAwaited) {
             return self.switch_without_waiting(id, request, context, steps);
@@ -189,7 +189,7 @@ impl Traffic<'_> {
         &mut self,
         id: BackendId,
         target: ContextId,
-        steps: Vec<(Step, Vec<u8>)>,
+        steps: Vec<(HandshakeStep, Vec<u8>)>,
         fresh: bool,
     ) {
         let now = self.cx.now;

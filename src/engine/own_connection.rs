@@ -10,7 +10,7 @@ use crate::resp::Refusal;
 use crate::session::StateChange;
 
 use super::clients::Clients;
-use super::clients::hold::Outcome;
+use super::clients::hold::RequestOutcome;
 use super::context::Context;
 use super::key::{BackendId, ClientId, PoolKey};
 use super::lease::state::LeaseFor;
@@ -34,7 +34,7 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
         refusal: Option<Refusal<'_>>,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         if !self
             .clients
             .lease_state(id)
@@ -62,7 +62,7 @@ impl Engine {
         if let Some(lease_state) = self
             .clients
             .lease_state(id)
-            .filter(|_| outcome == Outcome::Taken)
+            .filter(|_| outcome == RequestOutcome::Taken)
         {
             lease_state.own_command_due = false;
             lease_state.pause = pause;

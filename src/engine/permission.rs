@@ -11,11 +11,11 @@ use crate::session::AuthMode;
 use crate::telemetry::ClientCloseReason;
 
 use super::Rules;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
 use super::key::ClientId;
 use super::reach::Traffic;
-use super::slot::{Access, Receiver, RetryClass, Slot};
-use super::verdict::Verdict;
+use super::slot::{AccessKind, Receiver, RetryClass, Slot};
+use super::verdict::ServerVerdict;
 
 /// How long a right is believed without asking again.
 const BELIEVED: Duration = Duration::from_secs(5);
@@ -29,13 +29,13 @@ impl Traffic<'_> {
         rules: &Rules,
         spec: &Spec,
         local: Local,
-    ) -> Option<Outcome> {
+    ) -> Option<RequestOutcome> {
         if rules.access.mode != AuthMode::Passthrough {
             return None;
         }
         let harmless = local.harmless()?;
         let client = self.clients.get(id)?;
-        if let Some(Verdict::Refused(reply)) = client.head.verdict() {
+        if let Some(ServerVerdict::Refused(reply)) = client.head.verdict() {
             let reply = reply.clone();
             return Some(self.clients.answer_error(self.cx, id, &reply));
         }
@@ -52,7 +52,7 @@ impl Traffic<'_> {
             None => match self.pool.pick(
                 self.cx,
                 self.pool.key_of(context),
-                Access::Read,
+                AccessKind::Read,
                 request.len(),
                 &rules.settings,
             ) {
@@ -75,19 +75,19 @@ impl Traffic<'_> {
         if let Some(client) = self.clients.get_mut(id) {
             client
                 .head
-                .is_judged(Verdict::Asked(spec.name.clone(), local));
+                .is_judged(ServerVerdict::Asked(spec.name.clone(), local));
         }
         Some(self.clients.hold(id, Hold::Permission))
     }
 
     /// There is no backend to ask on. Where the client's next requests mean something else without
     /// this one, it is closed after it was told that it could not be carried out.
-    fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> Outcome {
+    fn wait_for_right(&mut self, id: ClientId, rules: &Rules, local: Local) -> RequestOutcome {
         let outcome = self.wait_for_pipe(id, rules);
-        if outcome == Outcome::Taken && local.matters_to_what_follows() {
+        if outcome == RequestOutcome::Taken && local.matters_to_what_follows() {
             self.clients.closes_for(id, ClientCloseReason::Refused);
             self.clients.end(self.cx, id, Ending::AfterOutput);
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         }
         outcome
     }
@@ -101,12 +101,12 @@ impl Traffic<'_> {
         if client.head.hold != Some(Hold::Permission) {
             return;
         }
-        let Some(Verdict::Asked(name, local)) = client.head.take_verdict() else {
+        let Some(ServerVerdict::Asked(name, local)) = client.head.take_verdict() else {
             // It is asked again.
             return self.clients.end_hold(id, Hold::Permission);
         };
         match is_permission(local, reply) {
-            false => client.head.is_judged(Verdict::Refused(reply.into())),
+            false => client.head.is_judged(ServerVerdict::Refused(reply.into())),
             true => {
                 if let Some(known) = self.pool.credentials.get_mut(client.credential) {
                     known.rights.insert(name, now);

@@ -30,7 +30,7 @@ use super::slot::Receiver;
 use super::{Engine, Rules, fault_injection};
 
 /// A push stream, with what there is to know of its connection.
-struct On<'a> {
+struct StreamContext<'a> {
     push_stream: &'a mut PushStream,
     /// Where in the oldest reply we are.
     replies: &'a mut ReplyScanner,
@@ -60,7 +60,8 @@ impl Backend {
 impl Engine {
     /// Bytes of a backend whose client may be pushed things.
     pub(super) fn push_stream_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
-        if let Some(On { push_stream, .. }) = push_stream_on(&mut self.clients, &mut self.pool, id)
+        if let Some(StreamContext { push_stream, .. }) =
+            push_stream_on(&mut self.clients, &mut self.pool, id)
             && push_stream.under_way.is_none()
             && !push_stream.held.is_empty()
         {
@@ -126,7 +127,7 @@ impl Engine {
             } else {
                 self.traffic().hold_back(id, Some(kind), part);
                 if advance.complete
-                    && let Some(On { push_stream, .. }) =
+                    && let Some(StreamContext { push_stream, .. }) =
                         push_stream_on(&mut self.clients, &mut self.pool, id)
                 {
                     let frame = std::mem::take(&mut push_stream.held);
@@ -188,7 +189,7 @@ impl Traffic<'_> {
     /// place where an answer of narrows' own may stand.
     fn hold_back(&mut self, id: BackendId, kind: Option<FrameKind>, part: &[u8]) {
         let limit = self.cx.rules.settings.clients.output_subscriber_bytes_max;
-        let Some(On {
+        let Some(StreamContext {
             push_stream, owner, ..
         }) = push_stream_on(self.clients, self.pool, id)
         else {
@@ -208,7 +209,7 @@ impl Traffic<'_> {
 
     /// A whole frame that is no reply.
     fn push_frame(&mut self, id: BackendId, kind: FrameKind, frame: &[u8]) {
-        let Some(On {
+        let Some(StreamContext {
             push_stream,
             owner,
             owes,
@@ -309,7 +310,7 @@ fn push_stream_on<'a>(
     clients: &'a mut Clients,
     pool: &'a mut Pool,
     id: BackendId,
-) -> Option<On<'a>> {
+) -> Option<StreamContext<'a>> {
     let backend = pool.backends.get_mut(id)?;
     let owes = backend.owes_confirmations();
     let (push_stream, protocol, owner) = match &mut backend.phase {
@@ -325,7 +326,7 @@ fn push_stream_on<'a>(
         ),
         _ => return None,
     };
-    Some(On {
+    Some(StreamContext {
         push_stream,
         replies: &mut backend.replies,
         protocol,

@@ -9,7 +9,7 @@ use crate::session::step::QueueAs;
 use crate::session::transaction::ExecPlace;
 use crate::session::{AuthMode, Filled, LocalAnswer, answer, exec_reply, info};
 
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::context::Setting;
 use super::effect::WorkerQuery;
 use super::fanout::pending::Filling;
@@ -101,9 +101,9 @@ impl Traffic<'_> {
         bytes: &[u8],
         spec: &Spec,
         queue_as: QueueAs,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let Some(client) = self.clients.get(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let sequence = client.sequence_next;
         let mut place = Vec::new();
@@ -118,7 +118,7 @@ impl Traffic<'_> {
             false => &place,
         };
         let outcome = self.send_on_lease(id, rules, sent, spec, Receiver::Client);
-        if outcome == Outcome::Taken
+        if outcome == RequestOutcome::Taken
             && let Some(filled) = filled_by(queue_as, bytes)
             && let Some(lease_state) = self.clients.lease_state(id)
         {

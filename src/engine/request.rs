@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::command::Spec;
 use crate::resp::{Frame, ProtocolError, RequestEvent, RequestScanner, inline};
 
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
 use super::fault_injection::{self, Bug};
 use super::key::ClientId;
 use super::reach::{Blocking, Memory, Traffic};
@@ -148,7 +148,7 @@ impl Engine {
             };
             let rest = bytes.get(position..end).unwrap_or_default();
             if rest.is_empty() {
-                break Outcome::Taken;
+                break RequestOutcome::Taken;
             }
             let limits = strict.as_ref().unwrap_or(&rules.settings.limits);
             let advance = match scanner.advance(rest, limits) {
@@ -165,19 +165,19 @@ impl Engine {
             position += advance.consumed;
             let whole = bytes.get(at..position).unwrap_or_default();
             let outcome = match advance.event {
-                RequestEvent::NeedMore => break Outcome::Taken,
+                RequestEvent::NeedMore => break RequestOutcome::Taken,
                 RequestEvent::Empty => self.clients.empty(id),
                 RequestEvent::Complete(frame) => self.request(id, &rules, whole, &frame),
                 RequestEvent::Inline { .. } => self.inline(id, &rules, whole),
             };
             let (outcome, length) = match outcome {
-                Outcome::WholeTransaction => {
+                RequestOutcome::WholeTransaction => {
                     let (rest, first) = (bytes.get(at..).unwrap_or_default(), whole.len());
                     self.blocking().whole_transaction(id, &rules, rest, first)
                 }
                 other => (other, whole.len()),
             };
-            if matches!(outcome, Outcome::Held | Outcome::Ended) {
+            if matches!(outcome, RequestOutcome::Held | RequestOutcome::Ended) {
                 break outcome;
             }
             let is_authenticated = self.clients.passed(&mut self.cx, id, length);
@@ -187,23 +187,23 @@ impl Engine {
             }
             at += length;
             let rest = bytes.get(at..).unwrap_or_default();
-            if !rest.is_empty() && outcome != Outcome::TakenAlone {
+            if !rest.is_empty() && outcome != RequestOutcome::TakenAlone {
                 at += self.traffic().forward_batch(id, &rules, rest);
             }
             position = at;
-            if outcome == Outcome::TakenAlone {
+            if outcome == RequestOutcome::TakenAlone {
                 break outcome;
             }
         };
         let partial = bytes.get(at..position).unwrap_or_default();
         match outcome {
-            Outcome::Ended => bytes.len(),
+            RequestOutcome::Ended => bytes.len(),
             outcome => (self.blocking()).walked(id, &rules, at, partial, scanner, outcome),
         }
     }
 
     /// An inline request goes on in canonical form, as any other.
-    fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> Outcome {
+    fn inline(&mut self, id: ClientId, rules: &Rules, line: &[u8]) -> RequestOutcome {
         let mut frame = std::mem::take(&mut self.inline_frame);
         frame.clear();
         let outcome = match inline::encode(line, &mut frame) {
@@ -244,9 +244,9 @@ impl Blocking<'_> {
         at: usize,
         partial: &[u8],
         scanner: RequestScanner,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> usize {
-        if outcome == Outcome::Taken && scanner.in_frame() {
+        if outcome == RequestOutcome::Taken && scanner.in_frame() {
             if self.begin_stream(id, rules, partial, &scanner) {
                 return at + partial.len();
             }
@@ -269,11 +269,11 @@ impl Traffic<'_> {
         bytes: &[u8],
         spec: &Spec,
         receiver: Receiver,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let (clients, pool) = (&rules.settings.clients, &rules.settings.pool);
         let access = access_of(spec);
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight as usize >= clients.in_flight_max {
             return client.hold(Hold::Room);
@@ -311,7 +311,7 @@ impl Traffic<'_> {
             receiver,
             RetryClass::of(spec),
         );
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 }
 

@@ -6,7 +6,7 @@ use crate::resp::{Args, Frame, Refusal};
 use crate::session::step::{Incoming, Step, Until, decide};
 
 use super::clients::Client;
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::key::ClientId;
 use super::request::name_of;
 use super::slot::Receiver;
@@ -20,7 +20,7 @@ impl Engine {
         rules: &Rules,
         bytes: &[u8],
         frame: &Frame,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let name = name_of(bytes, frame);
         match rules.commands.lookup(bytes, name, frame.argc) {
             Lookup::Known(spec) => self.known(id, rules, bytes, frame, spec),
@@ -79,7 +79,7 @@ impl Engine {
         bytes: &[u8],
         frame: &Frame,
         spec: &Spec,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         if self.clients.is_plain(&self.cx, id, rules, spec) {
             return self
                 .traffic()
@@ -87,7 +87,7 @@ impl Engine {
         }
         let outcome = self.judged(id, rules, bytes, frame, spec);
         // Redis remembers what it has looked up, whatever has become of it.
-        if matches!(outcome, Outcome::Taken | Outcome::TakenAlone)
+        if matches!(outcome, RequestOutcome::Taken | RequestOutcome::TakenAlone)
             && let Some(client) = self.clients.get_mut(id)
         {
             let known = spec.on_server != Some(false);
@@ -108,10 +108,10 @@ impl Engine {
         bytes: &[u8],
         frame: &Frame,
         spec: &Spec,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         loop {
             let Some(view) = self.clients.view_of(&self.cx, id) else {
-                return Outcome::Ended;
+                return RequestOutcome::Ended;
             };
             let forbidden = self.clients.forbidden(id, rules, spec);
             let step = decide(&view, rules.incoming(bytes, frame, spec, forbidden));
@@ -129,7 +129,7 @@ impl Engine {
         bytes: &[u8],
         spec: &Spec,
         step: Step<'_>,
-    ) -> Option<Outcome> {
+    ) -> Option<RequestOutcome> {
         Some(match step {
             Step::Hold(Until::Replies) => self.clients.hold(id, Hold::Replies),
             Step::Hold(Until::PauseEnds) => self.clients.hold_for_pause(&mut self.cx, id),
@@ -156,7 +156,7 @@ impl Engine {
             Step::StandInLine(waiting) => self.blocking().stand_in_line(id, bytes, spec, waiting),
             Step::WaitOnLease => self.lending().wait_on_lease(id, rules, bytes, spec),
             Step::OwnConnection { refusal } => self.own_connection(id, rules, bytes, spec, refusal),
-            Step::WholeTransaction => Outcome::WholeTransaction,
+            Step::WholeTransaction => RequestOutcome::WholeTransaction,
             Step::Transact(change) => self.traffic().transact(id, rules, bytes, spec, change),
             Step::Queue(queue_as) => self.traffic().queue(id, rules, bytes, spec, queue_as),
             Step::Local(local) => self.local(id, bytes, spec, local),

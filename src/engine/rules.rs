@@ -12,13 +12,13 @@ use crate::telemetry::reject_counts::RejectCounts;
 use super::pool::handshake::Identity;
 use super::server_busy::ServerBusy;
 use super::server_role::ServerRole;
-use super::settings::Settings;
+use super::settings::EngineSettings;
 use super::stand_in::StandIns;
 
 /// What requests are judged by. Replaced as a whole, between two turns.
 pub struct Rules {
     /// Bounds and deadlines.
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// What each command is.
     pub commands: CommandTable,
     /// What the operator allows.
@@ -39,7 +39,7 @@ impl Rules {
 
 /// What one worker shares with the others.
 #[derive(Clone)]
-pub struct Shared {
+pub struct WorkerShared {
     /// The bound on backend connections.
     pub budget: Arc<Budget>,
     /// The bound on dials a second.
@@ -60,7 +60,7 @@ pub struct Shared {
     pub stand_ins: Arc<StandIns>,
 }
 
-impl Shared {
+impl WorkerShared {
     /// Nobody has come yet.
     pub fn new(budget: Arc<Budget>, dials: DialRate) -> Self {
         Self {
@@ -90,7 +90,7 @@ pub struct Setup {
     /// What its connections are called.
     pub identity: Arc<Identity>,
     /// What it shares with the other workers.
-    pub shared: Shared,
+    pub shared: WorkerShared,
     /// The db that clients begin in.
     pub initial_db: u32,
     /// It decides all jitter.

@@ -25,7 +25,7 @@ pub struct ServerBusy {
 /// Whether control gives its own place to what ends the script, where the budget has no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Place {
+enum PlaceOffer {
     /// Nobody asks for it.
     Kept = 0,
     /// A worker has no other.
@@ -57,7 +57,7 @@ impl ServerBusy {
         *self.over_at.lock() = now;
         *self.said.lock() = None;
         self.heard.store(false, Ordering::Relaxed);
-        self.place.store(Place::Kept as u8, Ordering::Relaxed);
+        self.place.store(PlaceOffer::Kept as u8, Ordering::Relaxed);
     }
 
     /// Whether it has said so and nobody has heard of an end yet: cheap to ask.
@@ -78,29 +78,30 @@ impl ServerBusy {
 
     /// A worker has no place for what is to end the script.
     pub fn ask_for_place(&self) {
-        let (kept, asked) = (Place::Kept as u8, Place::AskedFor as u8);
+        let (kept, asked) = (PlaceOffer::Kept as u8, PlaceOffer::AskedFor as u8);
         let (to, from) = (Ordering::Relaxed, Ordering::Relaxed);
         let _ = self.place.compare_exchange(kept, asked, to, from);
     }
 
     /// Whether control is to give its place away for a moment.
     pub fn is_place_asked_for(&self) -> bool {
-        self.place.load(Ordering::Relaxed) == Place::AskedFor as u8
+        self.place.load(Ordering::Relaxed) == PlaceOffer::AskedFor as u8
     }
 
     /// Control's place is free.
     pub fn offer_place(&self) {
-        self.place.store(Place::Offered as u8, Ordering::Relaxed);
+        self.place
+            .store(PlaceOffer::Offered as u8, Ordering::Relaxed);
     }
 
     /// Whether it is, and has not been taken or withdrawn.
     pub fn is_place_offered(&self) -> bool {
-        self.place.load(Ordering::Relaxed) == Place::Offered as u8
+        self.place.load(Ordering::Relaxed) == PlaceOffer::Offered as u8
     }
 
     /// The offer has been taken, or is withdrawn.
     pub fn end_offer(&self) {
-        self.place.store(Place::Kept as u8, Ordering::Relaxed);
+        self.place.store(PlaceOffer::Kept as u8, Ordering::Relaxed);
     }
 }
 

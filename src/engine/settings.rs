@@ -230,7 +230,7 @@ impl ClientSettings {
 
 /// All settings of the engine.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct EngineSettings {
     /// `[pool]`
     pub pool: PoolSettings,
     /// `[backend]`, the part that concerns the engine
@@ -243,7 +243,7 @@ pub struct Settings {
     pub limits: crate::resp::Limits,
 }
 
-impl Default for Settings {
+impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             pool: PoolSettings::default(),

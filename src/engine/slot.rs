@@ -57,7 +57,7 @@ pub enum Receiver {
     /// narrows itself: what moves a connection behind all that was written before.
     Offset,
     /// narrows itself: one step of a handshake or of a switch of context.
-    Handshake(handshake::Step),
+    Handshake(handshake::HandshakeStep),
 }
 
 /// What may be done for the command when the backend is lost after the command was sent.
@@ -354,7 +354,7 @@ pub enum TryRequest {
 
 /// Whether a request may be held up by a server that has paused writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Access {
+pub enum AccessKind {
     /// It cannot.
     #[default]
     Read,
@@ -363,10 +363,10 @@ pub enum Access {
 }
 
 /// What a command may do.
-pub fn access_of(spec: &Spec) -> Access {
+pub fn access_of(spec: &Spec) -> AccessKind {
     match spec.may_write() {
-        true => Access::Write,
-        false => Access::Read,
+        true => AccessKind::Write,
+        false => AccessKind::Read,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::session::StateChange;
 use crate::session::push_stream::SubscribeVerb;
 
 use super::Rules;
-use super::clients::hold::Outcome;
+use super::clients::hold::RequestOutcome;
 use super::key::ClientId;
 use super::lease::state::LeaseFor;
 use super::reach::Lending;
@@ -21,10 +21,10 @@ impl Lending<'_> {
         bytes: &[u8],
         spec: &Spec,
         verb: SubscribeVerb,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let named = Args::new(bytes).remaining().saturating_sub(1);
         let outcome = self.begin(id, rules, bytes, spec, StateChange::Subscribe);
-        if outcome == Outcome::Taken
+        if outcome == RequestOutcome::Taken
             && let Some(push_stream) = self
                 .clients
                 .lease_state(id)
@@ -43,7 +43,7 @@ impl Lending<'_> {
         bytes: &[u8],
         spec: &Spec,
         change: StateChange,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let lasts = self
             .clients
             .lease_state(id)
@@ -54,7 +54,7 @@ impl Lending<'_> {
         let outcome =
             self.traffic()
                 .send_on_lease(id, rules, bytes, spec, Receiver::OnLease(change));
-        if outcome == Outcome::Taken
+        if outcome == RequestOutcome::Taken
             && let Some(lease_state) = self.clients.lease_state(id)
         {
             lease_state.push_stream.get_or_insert_default();

@@ -9,8 +9,8 @@ use crate::session::step::refusal_of_huge;
 use crate::telemetry::ClientCloseReason;
 
 use super::Rules;
-use super::clients::hold::{Ending, Hold, Outcome};
-use super::clients::{Client, Stream, Target, WINDOW, lookup};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
+use super::clients::{Client, UploadStream, UploadTarget, WINDOW, lookup};
 use super::key::ClientId;
 use super::lease::state::LeaseFor;
 use super::reach::{Blocking, Lending, Traffic};
@@ -57,7 +57,7 @@ impl Blocking<'_> {
         let waited = client.head.has_queue_timed_out();
         let leased = client.lease.is_some();
         if (lost.is_some() || (waited && !leased)) && client.session.reply_mode != ReplyMode::On {
-            return self.clients.cannot_be_told(self.cx, id) == Outcome::Ended;
+            return self.clients.cannot_be_told(self.cx, id) == RequestOutcome::Ended;
         }
         let queueing = self
             .clients
@@ -86,7 +86,7 @@ impl Blocking<'_> {
                 .refuse_stream(self.cx, id, scanner, label, reply);
         }
         if !leased {
-            if self.wait_for_lease(id, LeaseFor::Upload) == Outcome::Taken {
+            if self.wait_for_lease(id, LeaseFor::Upload) == RequestOutcome::Taken {
                 // Refused at once; what was written is the answer to the whole of it.
                 self.clients
                     .swallow_stream(self.cx, id, scanner.clone(), Vec::new());
@@ -129,7 +129,7 @@ impl Lending<'_> {
         stream.window_bytes += used as u64;
         let (part, rest) = bytes.split_at(used.min(bytes.len()));
         let current_backend = client.current_backend;
-        if matches!(stream.target, Target::Lease)
+        if matches!(stream.target, UploadTarget::Lease)
             && let Some(backend) = self.pool.backends.get_mut(current_backend)
         {
             backend.out.push(part);
@@ -144,7 +144,7 @@ impl Lending<'_> {
             return &[];
         }
         match stream.target {
-            Target::Lease => {
+            UploadTarget::Lease => {
                 // Without a reply to come, the lease was lost on the way and that was said.
                 if let Some(client) = self.clients.get_mut(id)
                     && client.in_flight > 0
@@ -152,7 +152,7 @@ impl Lending<'_> {
                     client.head.hold = Some(Hold::Replies);
                 }
             }
-            Target::Nowhere(reply) => self.clients.finish_swallowed(id, &reply),
+            UploadTarget::Nowhere(reply) => self.clients.finish_swallowed(id, &reply),
         }
         rest
     }
@@ -208,7 +208,8 @@ impl Lending<'_> {
                 self.clients.watch_stream(self.cx, id, now + WINDOW);
                 continue;
             }
-            let answered = matches!(&stream.target, Target::Nowhere(reply) if reply.is_empty());
+            let answered =
+                matches!(&stream.target, UploadTarget::Nowhere(reply) if reply.is_empty());
             tracing::warn!("client closed: a huge request came too slowly");
             self.cx.counters.refused(Refusal::UploadTooSlow.label());
             let mut last_words = Vec::new();
@@ -260,9 +261,9 @@ impl Traffic<'_> {
         // Its name has come: the request was judged by it.
         let renamed = client.policy(&self.cx.rules).renames().sent(partial);
         backend.out.push(renamed.as_deref().unwrap_or(partial));
-        client.stream = Some(Box::new(Stream {
+        client.stream = Some(Box::new(UploadStream {
             scanner,
-            target: Target::Lease,
+            target: UploadTarget::Lease,
             window_began: now,
             window_bytes: 0,
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
@@ -286,7 +287,7 @@ impl Traffic<'_> {
         }
         let mut reply = Vec::new();
         Refusal::NotExecuted(crate::resp::NotExecuted::BackendLost).write(&mut reply);
-        stream.target = Target::Nowhere(reply.into());
+        stream.target = UploadTarget::Nowhere(reply.into());
         stream.full = false;
         true
     }

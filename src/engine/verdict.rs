@@ -2,15 +2,15 @@
 
 use crate::command::Local;
 
-use super::pool::credential::Kept;
+use super::pool::credential::CredentialGuard;
 
 /// What the server has said of a client's next request, which is a login or needs a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ServerVerdict {
     /// Nothing yet: it is asked whether its user may use this command, and what that is called.
     Asked(Box<str>, Local),
     /// It is right, and the client's commands run with this credential.
-    Accepted(Kept),
+    Accepted(CredentialGuard),
     /// It is wrong: the error reply.
     Refused(Box<[u8]>),
 }

@@ -8,22 +8,22 @@ use crate::resp::NotExecuted;
 use crate::telemetry::Way;
 
 use super::Rules;
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::key::{ClientId, ContextId};
 use super::local::REFUSED_DB;
 use super::pool::backend::{AcquireRequest, Backend};
 use super::reach::Traffic;
-use super::slot::Access;
+use super::slot::AccessKind;
 
 /// Waiting clients that are let go on together.
 const WAKE_AT_ONCE: usize = 32;
 
 impl Traffic<'_> {
     /// No pipe takes the client's next request now.
-    pub fn wait_for_pipe(&mut self, id: ClientId, rules: &Rules) -> Outcome {
+    pub fn wait_for_pipe(&mut self, id: ClientId, rules: &Rules) -> RequestOutcome {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let context = client.context();
         let queue_timed_out = client.head.has_queue_timed_out();
@@ -55,10 +55,10 @@ impl Traffic<'_> {
     }
 
     /// The client waits for a pipe of `context`, from the moment it first had to.
-    pub fn wait_in(&mut self, id: ClientId, context: ContextId) -> Outcome {
+    pub fn wait_in(&mut self, id: ClientId, context: ContextId) -> RequestOutcome {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.head.has_queue_timed_out() {
             return self.queue_timed_out(id);
@@ -77,7 +77,7 @@ impl Traffic<'_> {
     }
 
     /// The request at the head of the input has waited as long as it may.
-    pub fn queue_timed_out(&mut self, id: ClientId) -> Outcome {
+    pub fn queue_timed_out(&mut self, id: ClientId) -> RequestOutcome {
         let why = self.pool.unavailable_reason(self.cx);
         // The text borrows from the server's state, which refusing does not touch.
         let mut reply = Vec::new();
@@ -85,7 +85,7 @@ impl Traffic<'_> {
         let label = crate::resp::Refusal::NotExecuted(why).label();
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         self.cx.counters.refused(label);
         self.cx.counters.went(Way::Refused);
@@ -99,7 +99,7 @@ impl Traffic<'_> {
         }
         self.clients
             .reply_with(id, |out| out.extend_from_slice(&reply));
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// Lets clients go on where there is room for them and no reply on its way that would.
@@ -146,7 +146,7 @@ impl Traffic<'_> {
             .filter_map(|id| backends.get(*id))
             .filter(|b| {
                 b.takes(
-                    Access::Read,
+                    AccessKind::Read,
                     0,
                     settings.pipe_in_flight_max,
                     settings.pipe_bytes_max,

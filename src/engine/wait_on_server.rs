@@ -10,7 +10,7 @@ use crate::session::waiting::{Least, Takes, Timeout, Waiting};
 
 use super::Rules;
 use super::clients::Client;
-use super::clients::hold::{Ending, Hold, Outcome};
+use super::clients::hold::{Ending, Hold, RequestOutcome};
 use super::key::{BackendId, ClientId};
 use super::lease::holding::Lease;
 use super::lease::state::{LeaseFor, LeaseState};
@@ -162,17 +162,17 @@ impl Lending<'_> {
         rules: &Rules,
         bytes: &[u8],
         spec: &Spec,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         if self.cx.draining {
             // It would not be there to be served.
             self.clients
                 .close_for(self.cx, id, crate::telemetry::ClientCloseReason::Drained);
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         }
         if !self.cx.all_is_read {
             // Its end may be here already, right behind: then it gets what there is.
             self.clients.resume(id);
-            return Outcome::Held;
+            return RequestOutcome::Held;
         }
         // It may do so for longer than what it was lent for, and counts among those that wait where
         // there is room for one more; where there is none it waits where it is.
@@ -197,7 +197,7 @@ impl Lending<'_> {
                     .send_on_lease(id, rules, bytes, spec, Receiver::Client)
             }
         };
-        if outcome != Outcome::Taken {
+        if outcome != RequestOutcome::Taken {
             return outcome;
         }
         // What asks for nothing does not wait: it is answered though its client sends no more.
@@ -206,7 +206,7 @@ impl Lending<'_> {
         }
         // As Redis looks at nothing behind a command that waits.
         let _ = self.clients.hold(id, Hold::Replies);
-        Outcome::TakenAlone
+        RequestOutcome::TakenAlone
     }
 
     /// Ends a wait by closing its connection, where it cannot be ended otherwise: an element that

@@ -9,7 +9,7 @@ use crate::command::{Flags, Lookup, Spec};
 use crate::resp::{Refusal, RequestEvent, RequestScanner};
 use crate::session::step::{TransactionPart, part_of_transaction};
 
-use super::clients::hold::{Hold, Outcome};
+use super::clients::hold::{Hold, RequestOutcome};
 use super::key::ClientId;
 use super::lease::state::LeaseFor;
 use super::reach::{Blocking, Traffic};
@@ -39,7 +39,7 @@ impl Blocking<'_> {
         rules: &Rules,
         bytes: &[u8],
         multi: usize,
-    ) -> (Outcome, usize) {
+    ) -> (RequestOutcome, usize) {
         let client = self.clients.get(id);
         let watch_lost = client.is_some_and(|client| client.session.lost.watch());
         let stays_open = client
@@ -74,10 +74,10 @@ impl Traffic<'_> {
         bytes: &[u8],
         parts: &[Part<'_>],
         length: usize,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let (clients, pool) = (&rules.settings.clients, &rules.settings.pool);
         let Some(client) = self.clients.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.out.len() > clients.output_pause_bytes {
             return client.hold(Hold::Output);
@@ -97,7 +97,7 @@ impl Traffic<'_> {
                 Some(pipe) => pipe,
                 None => {
                     let outcome = self.wait_for_pipe(id, rules);
-                    if outcome == Outcome::Taken {
+                    if outcome == RequestOutcome::Taken {
                         // Its MULTI was refused; nothing of the rest may run without it.
                         for _ in parts.iter().skip(1) {
                             self.queue_timed_out(id);
@@ -135,7 +135,7 @@ impl Traffic<'_> {
                 retry_class,
             );
         }
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 }
 

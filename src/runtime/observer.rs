@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Budget;
-use crate::engine::Shared;
+use crate::engine::WorkerShared;
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
 use crate::telemetry::reject_counts::RejectCounts;
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
@@ -41,7 +41,7 @@ impl Observer {
     pub(super) fn new(
         inboxes: &[Arc<Inbox>],
         current: &Arc<Current>,
-        shared: &Shared,
+        shared: &WorkerShared,
         epoch: Instant,
     ) -> Self {
         let workers = inboxes.iter().cloned();

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::{Budget, DialRate};
-use crate::engine::{Engine, Identity, Rules, Setup, Shared};
+use crate::engine::{Engine, Identity, Rules, Setup, WorkerShared};
 use crate::telemetry::Cell;
 
 use super::accept_policy::AcceptPolicy;
@@ -58,7 +58,7 @@ pub struct Narrows {
     working: TaskTracker,
     observer: Arc<Observer>,
     current: Arc<Current>,
-    shared: Shared,
+    shared: WorkerShared,
     orders: Sender<ControlOrder>,
     /// Clients connected.
     clients: Arc<AtomicUsize>,
@@ -95,7 +95,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
     let current = Arc::new(Current::new(settings, rules));
     let settings = current.settings();
     let listeners = open_all(&settings)?;
-    let shared = Shared::new(
+    let shared = WorkerShared::new(
         Budget::new(settings.backend_connections_max, workers),
         DialRate::new(settings.dials_per_second_max),
     );
@@ -176,7 +176,7 @@ fn acceptor_for(
     room: Arc<Notify>,
     clients: &Arc<AtomicUsize>,
     current: &Arc<Current>,
-    shared: &Shared,
+    shared: &WorkerShared,
 ) -> Acceptor {
     let worker = |inbox: &Arc<Inbox>| {
         let load = ClientCount {
@@ -259,7 +259,7 @@ impl Narrows {
 struct WorkerPlan {
     worker: usize,
     current: Arc<Current>,
-    shared: Shared,
+    shared: WorkerShared,
     inboxes: Vec<Arc<Inbox>>,
     inbox: Arc<Inbox>,
     orders: Sender<ControlOrder>,

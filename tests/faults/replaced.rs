@@ -74,7 +74,7 @@ impl Inside {
 
 fn rules() -> Rules {
     Rules {
-        settings: engine::settings::Settings::default(),
+        settings: engine::settings::EngineSettings::default(),
         commands: CommandTable::builtin(),
         policy: Policy::default(),
         access: Access::default(),

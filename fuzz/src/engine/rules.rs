@@ -6,7 +6,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::Rules;
-use narrows::engine::settings::{OnUnknownOutcome, Settings};
+use narrows::engine::settings::{EngineSettings, OnUnknownOutcome};
 use narrows::session::Access;
 use narrows::session::access::BackendLogin;
 
@@ -17,7 +17,7 @@ fn commands() -> CommandTable {
 }
 
 pub fn draw(u: &mut Unstructured<'_>) -> Result<Rules> {
-    let mut settings = Settings::default();
+    let mut settings = EngineSettings::default();
     pool(u, &mut settings)?;
     clients(u, &mut settings)?;
     let backend = &mut settings.backend;
@@ -50,7 +50,7 @@ fn access(u: &mut Unstructured<'_>) -> Result<Access> {
     })
 }
 
-fn pool(u: &mut Unstructured<'_>, settings: &mut Settings) -> Result<()> {
+fn pool(u: &mut Unstructured<'_>, settings: &mut EngineSettings) -> Result<()> {
     let ms = Duration::from_millis;
     let pool = &mut settings.pool;
     pool.queue_timeout = ms(*u.choose(&[3000, 400, 20])?);
@@ -69,7 +69,7 @@ fn pool(u: &mut Unstructured<'_>, settings: &mut Settings) -> Result<()> {
     Ok(())
 }
 
-fn clients(u: &mut Unstructured<'_>, settings: &mut Settings) -> Result<()> {
+fn clients(u: &mut Unstructured<'_>, settings: &mut EngineSettings) -> Result<()> {
     let clients = &mut settings.clients;
     clients.in_flight_max = *u.choose(&[50, 1, 3])?;
     clients.output_pause_bytes = *u.choose(&[100_000, 50, 2000])?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    BackendId, ClientId, Effect, Engine, Identity, Rules, Setup, Shared, WorkerQuery,
+    BackendId, ClientId, Effect, Engine, Identity, Rules, Setup, WorkerQuery, WorkerShared,
 };
 use narrows::topology::Topology;
 
@@ -54,7 +54,7 @@ impl World {
         let rules: Arc<Rules> = Arc::new(rules::draw(u)?);
         let workers = u.int_in_range(1..=2_usize)?;
         let budget = Budget::new(u.int_in_range(2..=6_u32)?, workers);
-        let shared = Shared::new(Arc::clone(&budget), DialRate::new(*u.choose(&[1000, 20])?));
+        let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(*u.choose(&[1000, 20])?));
         let identity = Identity {
             name: "narrows:fuzz".to_owned(),
         };

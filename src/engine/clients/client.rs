@@ -16,7 +16,7 @@ use super::head::InputHead;
 use super::hold::Ending;
 use super::input::Input;
 use super::outbox::Outbox;
-use super::stream::Stream;
+use super::stream::UploadStream;
 
 /// See the module.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Client {
     /// A backend of its own.
     pub lease: Holding,
     /// A huge request that is passing through.
-    pub stream: Option<Box<Stream>>,
+    pub stream: Option<Box<UploadStream>>,
     /// See [`Ending`].
     pub ending: Ending,
     /// Why it ends, if that is not the client's own doing.

@@ -7,14 +7,14 @@ use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 
 use super::Clients;
-use super::hold::{Hold, Outcome};
+use super::hold::{Hold, RequestOutcome};
 
 impl Clients {
     /// Control is asked to ask the server, and the client's next request waits until it has.
-    pub fn ask_control(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+    pub fn ask_control(&mut self, cx: &mut Cx, id: ClientId) -> RequestOutcome {
         let now = cx.now;
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         client.head.waits_anew(now);
         let outcome = client.hold(Hold::Commands);

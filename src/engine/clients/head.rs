@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::verdict::Verdict;
+use crate::engine::verdict::ServerVerdict;
 
 use super::hold::Hold;
 
@@ -15,7 +15,7 @@ pub struct InputHead {
     since: Option<Duration>,
     overdue_bytes: usize,
     replays: u32,
-    verdict: Option<Box<Verdict>>,
+    verdict: Option<Box<ServerVerdict>>,
 }
 
 impl InputHead {
@@ -96,17 +96,17 @@ impl InputHead {
     }
 
     /// What has been decided of it.
-    pub fn verdict(&self) -> Option<&Verdict> {
+    pub fn verdict(&self) -> Option<&ServerVerdict> {
         self.verdict.as_deref()
     }
 
     /// This is decided of it, or is being.
-    pub fn is_judged(&mut self, verdict: Verdict) {
+    pub fn is_judged(&mut self, verdict: ServerVerdict) {
         self.verdict = Some(Box::new(verdict));
     }
 
     /// What has been decided of it, which is forgotten.
-    pub fn take_verdict(&mut self) -> Option<Verdict> {
+    pub fn take_verdict(&mut self) -> Option<ServerVerdict> {
         self.verdict.take().map(|verdict| *verdict)
     }
 }

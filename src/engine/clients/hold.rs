@@ -10,7 +10,7 @@ use crate::engine::lease::state::LeaseFor;
 
 /// What became of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// It is done with, or on its way.
     Taken,
     /// It is done with, or on its way; the next one waits for it.

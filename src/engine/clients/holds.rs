@@ -6,21 +6,21 @@ use crate::engine::key::ClientId;
 use crate::engine::lease::state::LeaseFor;
 use crate::telemetry::ClientCloseReason;
 
-use super::hold::{Ending, Hold, Outcome};
+use super::hold::{Ending, Hold, RequestOutcome};
 use super::{Client, Clients};
 
 impl Clients {
-    pub fn hold(&mut self, id: ClientId, hold: Hold) -> Outcome {
+    pub fn hold(&mut self, id: ClientId, hold: Hold) -> RequestOutcome {
         match self.get_mut(id) {
             Some(client) => client.hold(hold),
-            None => Outcome::Ended,
+            None => RequestOutcome::Ended,
         }
     }
 
     /// What comes behind an `INFO` that is heard waits for its reply.
-    pub fn alone_if_held(&self, id: ClientId, outcome: Outcome) -> Outcome {
+    pub fn alone_if_held(&self, id: ClientId, outcome: RequestOutcome) -> RequestOutcome {
         match self.get(id).and_then(|client| client.head.hold) {
-            Some(Hold::FanOut(_)) if outcome == Outcome::Taken => Outcome::TakenAlone,
+            Some(Hold::FanOut(_)) if outcome == RequestOutcome::Taken => RequestOutcome::TakenAlone,
             _ => outcome,
         }
     }

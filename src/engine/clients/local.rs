@@ -7,7 +7,7 @@ use crate::resp::{Protocol, write};
 use crate::telemetry::Way;
 
 use super::Clients;
-use super::hold::Outcome;
+use super::hold::RequestOutcome;
 
 impl Clients {
     pub fn finish_local(
@@ -17,7 +17,7 @@ impl Clients {
         spec: &Spec,
         reply: &[u8],
         silent: bool,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let now = cx.now;
         if let Some(client) = self.get_mut(id) {
             client.served(now, &spec.name);
@@ -26,7 +26,7 @@ impl Clients {
         if !silent {
             self.reply_with(id, |out| out.extend_from_slice(reply));
         }
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// Writes a local reply that depends on the client's protocol.
@@ -36,9 +36,9 @@ impl Clients {
         id: ClientId,
         spec: &Spec,
         write: impl FnOnce(Protocol, &mut Vec<u8>),
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         let mut reply = Vec::new();
         write(client.session.protocol, &mut reply);
@@ -47,7 +47,7 @@ impl Clients {
     }
 
     /// `CLIENT INFO`.
-    pub fn own_line(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Outcome {
+    pub fn own_line(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> RequestOutcome {
         let mut text = self.client_line(cx, id);
         text.push(b'\n');
         self.finish_fan_out(cx, id, spec, |protocol, out| {

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use input::Taken;
-use outbox::{BufferStore, Kept};
+use outbox::{BufferStore, Retention};
 use slotmap::SlotMap;
 
 use crate::admission::Paused;
@@ -44,7 +44,7 @@ pub use client::{Accepted, Client};
 pub use idle::Over;
 pub use list::{is_blocked, view};
 pub use outbox::{Output, Pieces, SHARED_BYTES_MIN};
-pub use stream::{Stream, Target};
+pub use stream::{UploadStream, UploadTarget};
 pub use upload::{WINDOW, lookup};
 
 /// See the module.
@@ -227,7 +227,7 @@ impl Clients {
             None => client.out.copy(bytes.bytes(), &mut self.store),
             Some(handle) => client
                 .out
-                .share(handle, Kept::UntilWritten, &mut self.store),
+                .share(handle, Retention::UntilWritten, &mut self.store),
         }
         let unsent = client.out.len();
         if !client.dirty {
@@ -255,7 +255,9 @@ impl Clients {
         self.buffered_bytes += bytes.len();
         match bytes.len() < SHARED_BYTES_MIN {
             true => client.out.copy(&bytes, &mut self.store),
-            false => client.out.share(bytes, Kept::AsTheyAre, &mut self.store),
+            false => client
+                .out
+                .share(bytes, Retention::AsTheyAre, &mut self.store),
         }
         self.change(id);
     }

@@ -21,7 +21,7 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 const SHARED_KEPT_MAX: usize = 8;
 
 /// What a buffer takes that has never been copied into, at most, in bytes.
-const SMALLEST_BYTES: usize = size_of::<Queue>() + SHARED_KEPT_MAX * size_of::<Shared>();
+const SMALLEST_BYTES: usize = size_of::<OutboxQueue>() + SHARED_KEPT_MAX * size_of::<SharedBytes>();
 
 /// Length from which bytes are not copied, in bytes. Of narrows' processor time with 50 clients, handles to
 /// replies of 8 and 16 KiB take as much as copies, of 32 KiB 0.87 times as much, of 64 KiB 0.67, and with 20
@@ -33,7 +33,7 @@ pub const SHARED_BYTES_MIN: usize = 32 << 10;
 pub struct Outbox {
     len: usize,
     /// Where they stand, if there are any.
-    queue: Option<Box<Queue>>,
+    queue: Option<Box<OutboxQueue>>,
 }
 
 /// ```text
@@ -42,25 +42,25 @@ pub struct Outbox {
 ///   shared:                 [ one ]  [ another, ... ]
 /// ```
 #[derive(Debug, Default)]
-struct Queue {
+struct OutboxQueue {
     copied: Vec<u8>,
     /// How much of `copied` has been sent.
     sent: usize,
-    shared: VecDeque<Shared>,
+    shared: VecDeque<SharedBytes>,
 }
 
 /// Bytes that are not copied.
 #[derive(Debug)]
-struct Shared {
+struct SharedBytes {
     /// Before which byte of `copied` they go.
     at: usize,
     bytes: Bytes,
-    kept: Kept,
+    kept: Retention,
 }
 
 /// Whose memory shared bytes stand in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Retention {
     /// Their own: they may stay in the outbox for as long as it takes.
     AsTheyAre,
     /// That of a read, which is wanted for the next one: what its client's socket does not take at once
@@ -80,7 +80,7 @@ pub enum Output<'a> {
 /// Pieces of what is to be written, from the first on. None is empty.
 #[derive(Debug, Clone)]
 pub struct Pieces<'a> {
-    queue: &'a Queue,
+    queue: &'a OutboxQueue,
     /// How much of `copied` is sent or has been passed.
     at: usize,
     /// How many of `shared` have been passed.
@@ -114,7 +114,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-impl Queue {
+impl OutboxQueue {
     /// Bytes that it takes while it is empty.
     #[inline]
     fn size(&self) -> usize {
@@ -165,7 +165,7 @@ impl Queue {
     /// Copies what must not stay where it is.
     fn keep(&mut self) {
         let mut shared = self.shared.iter();
-        let Some(first) = shared.position(|shared| shared.kept == Kept::UntilWritten) else {
+        let Some(first) = shared.position(|shared| shared.kept == Retention::UntilWritten) else {
             return;
         };
         let mut later = self.shared.split_off(first);
@@ -178,11 +178,11 @@ impl Queue {
             self.copied.extend_from_slice(copied);
             passed = until;
             match shared.kept {
-                Kept::AsTheyAre => self.shared.push_back(Shared {
+                Retention::AsTheyAre => self.shared.push_back(SharedBytes {
                     at: self.copied.len(),
                     ..shared
                 }),
-                Kept::UntilWritten => {
+                Retention::UntilWritten => {
                     self.copied.extend_from_slice(&shared.bytes);
                 }
             }
@@ -199,12 +199,12 @@ pub struct BufferStore {
         clippy::vec_box,
         reason = "each goes back and forth between here and an outbox, box and all"
     )]
-    free: Vec<Box<Queue>>,
+    free: Vec<Box<OutboxQueue>>,
     bytes: usize,
 }
 
 impl BufferStore {
-    fn take(&mut self) -> Box<Queue> {
+    fn take(&mut self) -> Box<OutboxQueue> {
         let Some(queue) = self.free.pop() else {
             return Box::default();
         };
@@ -212,7 +212,7 @@ impl BufferStore {
         queue
     }
 
-    fn give(&mut self, mut queue: Box<Queue>) {
+    fn give(&mut self, mut queue: Box<OutboxQueue>) {
         let size = queue.size();
         if size <= BUFFER_BYTES_MAX && self.bytes + size <= STORE_BYTES_MAX {
             queue.clear();
@@ -224,7 +224,7 @@ impl BufferStore {
 
 impl Outbox {
     #[inline]
-    fn queue(&mut self, store: &mut BufferStore) -> &mut Queue {
+    fn queue(&mut self, store: &mut BufferStore) -> &mut OutboxQueue {
         self.queue.get_or_insert_with(|| store.take())
     }
 
@@ -247,14 +247,14 @@ impl Outbox {
     }
 
     /// Puts a handle to bytes behind all others.
-    pub fn share(&mut self, bytes: Bytes, kept: Kept, store: &mut BufferStore) {
+    pub fn share(&mut self, bytes: Bytes, kept: Retention, store: &mut BufferStore) {
         if bytes.is_empty() {
             return;
         }
         self.len += bytes.len();
         let queue = self.queue(store);
         let at = queue.copied.len();
-        queue.shared.push_back(Shared { at, bytes, kept });
+        queue.shared.push_back(SharedBytes { at, bytes, kept });
     }
 
     /// What has not been sent yet.
@@ -354,7 +354,7 @@ mod tests {
     fn the_store_is_bounded() {
         let mut store = BufferStore::default();
         for _ in 0..1000 {
-            let mut queue = Box::<Queue>::default();
+            let mut queue = Box::<OutboxQueue>::default();
             queue.copied.reserve(BUFFER_BYTES_MAX / 2);
             store.give(queue);
         }
@@ -371,7 +371,7 @@ mod tests {
         let message = Bytes::from(vec![7; SHARED_BYTES_MIN]);
         let mut all: Vec<Outbox> = (0..10).map(|_| Outbox::default()).collect();
         for out in &mut all {
-            out.share(message.clone(), Kept::AsTheyAre, &mut store);
+            out.share(message.clone(), Retention::AsTheyAre, &mut store);
             out.keep();
             let Output::One(bytes) = out.unsent() else {
                 panic!("one piece");
@@ -393,10 +393,10 @@ mod tests {
         let mut all = Vec::new();
         for part in [&b"a"[..], b"", b"bc"] {
             out.copy(part, &mut store);
-            out.share(own.clone(), Kept::AsTheyAre, &mut store);
+            out.share(own.clone(), Retention::AsTheyAre, &mut store);
             out.share(
                 read.slice(..SHARED_BYTES_MIN),
-                Kept::UntilWritten,
+                Retention::UntilWritten,
                 &mut store,
             );
             out.copy(b"|", &mut store);
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(unsent(&out), all[3..]);
         assert!(read.is_unique() && !own.is_unique());
         // What comes later stands behind, and what is left is copied only once.
-        out.share(read.clone(), Kept::UntilWritten, &mut store);
+        out.share(read.clone(), Retention::UntilWritten, &mut store);
         assert_eq!(unsent(&out), [&all[3..], &read].concat());
         out.wrote(out.len(), &mut store);
         assert!(out.is_empty() && read.is_unique() && own.is_unique());
@@ -430,8 +430,8 @@ mod tests {
                     1 => {
                         let part = vec![byte; seed.usize(..3 * SHARED_BYTES_MIN)];
                         let kept = match seed.bool() {
-                            true => Kept::AsTheyAre,
-                            false => Kept::UntilWritten,
+                            true => Retention::AsTheyAre,
+                            false => Retention::UntilWritten,
                         };
                         put.extend_from_slice(&part);
                         out.share(part.into(), kept, &mut store);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::command::Spec;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
-use crate::engine::slot::{Access, access_of};
+use crate::engine::slot::{AccessKind, access_of};
 
 use super::Clients;
-use super::hold::{Hold, Outcome};
+use super::hold::{Hold, RequestOutcome};
 
 /// How often those who are held up look whether somebody has ended the pause.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -19,14 +19,14 @@ impl Clients {
     pub fn queues(&mut self, id: ClientId, spec: &Spec) {
         if let Some(lease_state) = self.lease_state(id) {
             lease_state.queues = match spec.opens_transaction() {
-                true => Access::Read,
+                true => AccessKind::Read,
                 false => lease_state.queues.max(access_of(spec)),
             };
         }
     }
 
     /// The client's next request waits for the end of the pause.
-    pub fn hold_for_pause(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+    pub fn hold_for_pause(&mut self, cx: &mut Cx, id: ClientId) -> RequestOutcome {
         if self.held_up.is_empty() {
             self.held_up_in = cx.paused;
         }

@@ -15,7 +15,7 @@ use crate::engine::{Rules, fault_injection};
 use crate::resp::{Limits, ProtocolError, Refusal};
 use crate::telemetry::ClientCloseReason;
 
-use super::hold::{Ending, Hold, Outcome};
+use super::hold::{Ending, Hold, RequestOutcome};
 use super::{Client, Clients};
 
 /// What a client may send ahead that has not logged in, or whose next request is a huge one and
@@ -70,17 +70,22 @@ impl Clients {
     }
 
     /// Nothing to execute. In Redis it uses up a `CLIENT REPLY SKIP` all the same.
-    pub fn empty(&mut self, id: ClientId) -> Outcome {
+    pub fn empty(&mut self, id: ClientId) -> RequestOutcome {
         if let Some(client) = self.get_mut(id) {
             client.session.reply_mode.begin_command();
         }
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// Answers a request that is none, after all earlier replies, and closes.
-    pub fn protocol_error(&mut self, cx: &mut Cx, id: ClientId, error: ProtocolError) -> Outcome {
+    pub fn protocol_error(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        error: ProtocolError,
+    ) -> RequestOutcome {
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         cx.counters.refused(error.label());
         tracing::debug!(
@@ -98,7 +103,7 @@ impl Clients {
             .get_or_insert(ClientCloseReason::ProtocolError);
         client.head.hold = None;
         self.close_if_done(cx, id);
-        Outcome::Ended
+        RequestOutcome::Ended
     }
 
     /// What of a client may be said of its requests: less before it has logged in
@@ -114,9 +119,9 @@ impl Clients {
 
 impl Client {
     /// The next request waits for this.
-    pub fn hold(&mut self, hold: Hold) -> Outcome {
+    pub fn hold(&mut self, hold: Hold) -> RequestOutcome {
         self.head.hold = Some(hold);
-        Outcome::Held
+        RequestOutcome::Held
     }
 
     /// How much may wait for it, unread replies and requests not dealt with, before it is not read.

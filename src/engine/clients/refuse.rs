@@ -8,14 +8,14 @@ use crate::resp::{NotExecuted, Refusal};
 use crate::telemetry::{ClientCloseReason, Way};
 
 use super::Clients;
-use super::hold::{Ending, Hold, Outcome};
+use super::hold::{Ending, Hold, RequestOutcome};
 
 impl Clients {
     /// Answers with an error, at the request's turn.
-    pub fn refuse(&mut self, cx: &mut Cx, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
+    pub fn refuse(&mut self, cx: &mut Cx, id: ClientId, refusal: &Refusal<'_>) -> RequestOutcome {
         let now = cx.now;
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
@@ -37,26 +37,36 @@ impl Clients {
             true if refusal.is_failure() => return self.cannot_be_told(cx, id),
             true => {}
         }
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// A request was not carried out, and its client has asked for silence: it learns that by the end
     /// of its connection.
-    pub fn cannot_be_told(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+    pub fn cannot_be_told(&mut self, cx: &mut Cx, id: ClientId) -> RequestOutcome {
         self.closes_for(id, ClientCloseReason::Refused);
         self.end(cx, id, Ending::AfterReplies(Box::default()));
-        Outcome::Ended
+        RequestOutcome::Ended
     }
 
     /// The request has not run; `why` says that and why.
-    pub fn not_executed(&mut self, cx: &mut Cx, id: ClientId, why: NotExecuted<'_>) -> Outcome {
+    pub fn not_executed(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        why: NotExecuted<'_>,
+    ) -> RequestOutcome {
         self.refuse(cx, id, &Refusal::NotExecuted(why))
     }
 
     /// Refuses a request; the transaction that it stands in cannot be executed any more.
-    pub fn refuse_queued(&mut self, cx: &mut Cx, id: ClientId, refusal: &Refusal<'_>) -> Outcome {
+    pub fn refuse_queued(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        refusal: &Refusal<'_>,
+    ) -> RequestOutcome {
         let outcome = self.refuse(cx, id, refusal);
-        if outcome == Outcome::Taken
+        if outcome == RequestOutcome::Taken
             && let Some(lease_state) = self.lease_state(id)
         {
             lease_state.transaction.refused();
@@ -71,13 +81,13 @@ impl Clients {
         cx: &mut Cx,
         id: ClientId,
         purpose: LeaseFor,
-        outcome: Outcome,
-    ) -> Outcome {
+        outcome: RequestOutcome,
+    ) -> RequestOutcome {
         let goes_on = fault_injection::has(Bug::MultiRefusedGoesOn);
-        if outcome == Outcome::Taken && purpose.decides_what_follows() && !goes_on {
+        if outcome == RequestOutcome::Taken && purpose.decides_what_follows() && !goes_on {
             self.closes_for(id, ClientCloseReason::Refused);
             self.end(cx, id, Ending::AfterOutput);
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         }
         outcome
     }
@@ -88,16 +98,16 @@ impl Clients {
         id: ClientId,
         purpose: LeaseFor,
         why: NotExecuted<'_>,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let outcome = self.not_executed(cx, id, why);
         self.refused_lease(cx, id, purpose, outcome)
     }
 
     /// What its client holds cannot be lent for longer. Before the server's own limit is known that
     /// is no answer: control, which is about to ask for it, says when it has.
-    pub fn no_room_to_last(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+    pub fn no_room_to_last(&mut self, cx: &mut Cx, id: ClientId) -> RequestOutcome {
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         if client.head.since().is_some() || !cx.shared.budget.is_limit_awaited() {
             client.head.waits_no_more();

@@ -9,7 +9,7 @@ use crate::engine::key::ClientId;
 use crate::resp::RequestScanner;
 use crate::telemetry;
 
-use super::{Client, Clients, Stream, Target};
+use super::{Client, Clients, UploadStream, UploadTarget};
 
 /// How long a slow upload is watched before it is judged.
 pub const WINDOW: Duration = Duration::from_secs(5);
@@ -45,9 +45,9 @@ impl Clients {
         let now = cx.now;
         if let Some(client) = self.get_mut(id) {
             client.head.hold = None;
-            client.stream = Some(Box::new(Stream {
+            client.stream = Some(Box::new(UploadStream {
                 scanner,
-                target: Target::Nowhere(reply.into()),
+                target: UploadTarget::Nowhere(reply.into()),
                 window_began: now,
                 window_bytes: 0,
                 full: false,

@@ -12,7 +12,7 @@ use crate::session::{Account, AuthMode, ReplyMode};
 use crate::telemetry::reject_counts::RejectReason;
 use crate::telemetry::{ClientCloseReason, Way};
 
-use super::hold::{Ending, Outcome};
+use super::hold::{Ending, RequestOutcome};
 use super::{Client, Clients};
 
 impl Clients {
@@ -66,7 +66,7 @@ impl Clients {
     }
 
     /// An error of the server's, at the request's turn.
-    pub fn answer_error(&mut self, cx: &mut Cx, id: ClientId, reply: &[u8]) -> Outcome {
+    pub fn answer_error(&mut self, cx: &mut Cx, id: ClientId, reply: &[u8]) -> RequestOutcome {
         let now = cx.now;
         cx.counters.refused(match reply.starts_with(b"-WRONGPASS") {
             true => "wrongpass",
@@ -74,18 +74,23 @@ impl Clients {
         });
         cx.counters.went(Way::Refused);
         let Some(client) = self.get_mut(id) else {
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         };
         client.active_at = now;
         if !client.session.reply_mode.begin_command() {
             self.reply_with(id, |out| out.extend_from_slice(reply));
         }
-        Outcome::Taken
+        RequestOutcome::Taken
     }
 
     /// No pipe takes this request, and the server is known to be busy: its own words for that. It
     /// would have run nothing either.
-    pub fn answer_busy(&mut self, cx: &mut Cx, id: ClientId, spec: &Spec) -> Option<Outcome> {
+    pub fn answer_busy(
+        &mut self,
+        cx: &mut Cx,
+        id: ClientId,
+        spec: &Spec,
+    ) -> Option<RequestOutcome> {
         // Who asks for silence would not hear it, and the server says it as late as it likes.
         let hears = |client: &Client| client.session.reply_mode == ReplyMode::On;
         if spec.flags.contains(Flags::ALLOW_BUSY) || !self.get(id).is_some_and(hears) {
@@ -152,7 +157,7 @@ impl Clients {
     }
 
     /// Redis' own words in protected mode, and the end.
-    pub fn protect_from(&mut self, cx: &mut Cx, id: ClientId) -> Outcome {
+    pub fn protect_from(&mut self, cx: &mut Cx, id: ClientId) -> RequestOutcome {
         let refusal = Refusal::Protected;
         cx.counters.refused(refusal.label());
         cx.shared.reject_counts.rejected(RejectReason::Protected);
@@ -162,10 +167,10 @@ impl Clients {
         self.reply_with(id, |out| refusal.write(out));
         self.closes_for(id, ClientCloseReason::Refused);
         self.end(cx, id, Ending::AfterOutput);
-        Outcome::Ended
+        RequestOutcome::Ended
     }
 
-    pub fn not_blocked(&mut self, cx: &mut Cx, id: ClientId) -> Result<(), Outcome> {
+    pub fn not_blocked(&mut self, cx: &mut Cx, id: ClientId) -> Result<(), RequestOutcome> {
         let max = cx.rules.access.failures_max;
         let address = self.get(id).map(Client::ip);
         let blocked = |address: IpAddr| cx.shared.failures.is_blocked(address, max, cx.now);
@@ -181,13 +186,13 @@ impl Clients {
         &mut self,
         cx: &mut Cx,
         id: ClientId,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         matters: bool,
-    ) -> Outcome {
-        if outcome == Outcome::Taken && matters {
+    ) -> RequestOutcome {
+        if outcome == RequestOutcome::Taken && matters {
             self.closes_for(id, ClientCloseReason::Refused);
             self.end(cx, id, Ending::AfterOutput);
-            return Outcome::Ended;
+            return RequestOutcome::Ended;
         }
         outcome
     }

@@ -7,7 +7,7 @@ use crate::admission::fault_injection::{self, Bug};
 use crate::command::Pin;
 use crate::engine::context::Setting;
 use crate::engine::pause::PauseOrder;
-use crate::engine::slot::Access;
+use crate::engine::slot::AccessKind;
 use crate::session::step::{LeaseNeed, OnLease};
 use crate::session::{LostTransaction, Pins, Transaction};
 use crate::telemetry::Way;
@@ -126,7 +126,7 @@ pub struct LeaseState {
     /// It was lent for a command that has not been sent yet.
     pub own_command_due: bool,
     /// What the transaction does that is being queued.
-    pub queues: Access,
+    pub queues: AccessKind,
     /// `CLIENT PAUSE` or `CLIENT UNPAUSE` is under way.
     pub pause: Option<PauseOrder>,
     /// The server has refused what moves it behind its client's writes.
@@ -147,7 +147,7 @@ impl LeaseState {
             wait: None,
             switch: None,
             own_command_due: purpose == LeaseFor::OwnConnection,
-            queues: Access::Read,
+            queues: AccessKind::Read,
             pause: None,
             offset_unmoved: false,
             executing: None,
@@ -162,7 +162,7 @@ impl LeaseState {
             waits: self.waits(),
             is_settled: transaction.is_settled(),
             queueing: transaction.is_queueing(),
-            queues_writes: self.queues == Access::Write,
+            queues_writes: self.queues == AccessKind::Write,
             judges_exec: transaction.judges_exec(lost)
                 && !fault_injection::has(Bug::JudgedTooEarly),
             abort_reason: transaction.abort_reason(lost),

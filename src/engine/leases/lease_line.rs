@@ -9,14 +9,14 @@ use crate::engine::key::{ClientId, CredentialId};
 use crate::engine::lease::state::LeaseFor;
 
 /// How many more there may be, by purpose.
-pub type Room = [usize; LeaseFor::ALL.len()];
+pub type LeaseRoom = [usize; LeaseFor::ALL.len()];
 
 /// See the module. Clients go by their `CLIENT ID`.
 #[derive(Debug, Default)]
 pub struct LeaseLine {
     members: BTreeMap<u64, Member>,
     by_age: BTreeSet<(Duration, u64, u64)>,
-    queues: [Queue; LeaseFor::ALL.len()],
+    queues: [PurposeQueue; LeaseFor::ALL.len()],
     arrivals: u64,
     turns: u64,
 }
@@ -36,7 +36,7 @@ struct Member {
 
 /// Those who wait for one purpose.
 #[derive(Debug, Default)]
-struct Queue {
+struct PurposeQueue {
     users: BTreeMap<CredentialId, OfUser>,
     /// Users for whose clients more can be asked: by their last turn, and who of them came first.
     turns: BTreeSet<(u64, u64, CredentialId)>,
@@ -68,7 +68,7 @@ pub struct Turn {
     pub user: (CredentialId, u64),
 }
 
-impl Queue {
+impl PurposeQueue {
     fn change(&mut self, user: CredentialId, change: impl FnOnce(&mut OfUser)) {
         let of_user = self.users.entry(user).or_default();
         let (asked, len) = (of_user.asked, of_user.len());
@@ -123,7 +123,7 @@ impl LeaseLine {
             .is_some_and(|queue| !queue.turns.is_empty())
     }
 
-    fn queue(&self, purpose: LeaseFor) -> Option<&Queue> {
+    fn queue(&self, purpose: LeaseFor) -> Option<&PurposeQueue> {
         self.queues.get(purpose as usize)
     }
 
@@ -208,7 +208,7 @@ impl LeaseLine {
     }
 
     /// For whom a backend is to be asked now. It has been, from then on.
-    pub fn next(&mut self, room: &Room) -> Option<Turn> {
+    pub fn next(&mut self, room: &LeaseRoom) -> Option<Turn> {
         let firsts = self.queues.iter().zip(room);
         let first = firsts.filter_map(|(queue, room)| queue.next(*room)).min();
         let (_, place, user) = first?;
@@ -278,7 +278,7 @@ mod tests {
     use crate::engine::pool::credential::Credentials;
     use crate::session::access::BackendLogin;
 
-    const BRACKETS: Room = [0, 4, 0, 0, 0, 0];
+    const BRACKETS: LeaseRoom = [0, 4, 0, 0, 0, 0];
 
     /// A line, clients to stand in it, and two users.
     fn line(clients: u64) -> (LeaseLine, Vec<(u64, ClientId)>, [CredentialId; 2]) {
@@ -307,7 +307,7 @@ mod tests {
         );
     }
 
-    fn turns(line: &mut LeaseLine, room: &Room) -> Vec<u64> {
+    fn turns(line: &mut LeaseLine, room: &LeaseRoom) -> Vec<u64> {
         std::iter::from_fn(|| line.next(room).map(|turn| turn.number)).collect()
     }
 

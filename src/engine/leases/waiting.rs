@@ -7,7 +7,7 @@ use crate::engine::key::{ClientId, CredentialId};
 use crate::engine::lease::state::LeaseFor;
 
 use super::Leases;
-use super::lease_line::{Room, Turn};
+use super::lease_line::{LeaseRoom, Turn};
 
 impl Leases {
     /// How many wait.
@@ -54,7 +54,7 @@ impl Leases {
     }
 
     /// For whom a backend is to be asked now. It has been, from then on.
-    pub fn next_turn(&mut self, room: &Room) -> Option<Turn> {
+    pub fn next_turn(&mut self, room: &LeaseRoom) -> Option<Turn> {
         self.line.next(room)
     }
 

@@ -9,7 +9,7 @@ use crate::engine::context::{Contexts, Within};
 use crate::engine::key::{ClientId, ContextId, CredentialId, EndpointId, LoginId, PoolKey};
 use crate::engine::lease::holding::Lendable;
 use crate::engine::lease::state::LeaseFor;
-use crate::engine::slot::{Access, Receiver, Slot};
+use crate::engine::slot::{AccessKind, Receiver, Slot};
 use crate::resp::ReplyScanner;
 
 use super::check::Check;
@@ -324,14 +324,14 @@ impl Backend {
     /// Whether it is a pipe that takes one more request of `bytes` bytes.
     pub fn takes(
         &self,
-        access: Access,
+        access: AccessKind,
         bytes: usize,
         in_flight_max: usize,
         bytes_max: usize,
     ) -> bool {
         let open = match self.state() {
             Some(PipeState::Open | PipeState::Script) => true,
-            Some(PipeState::WritesOnly) => access == Access::Write,
+            Some(PipeState::WritesOnly) => access == AccessKind::Write,
             Some(PipeState::Quarantined) | None => false,
         };
         open && self.in_flight.len() < in_flight_max

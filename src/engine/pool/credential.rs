@@ -50,12 +50,12 @@ pub struct Credential {
 
 /// A user that somebody is going to be: it is not forgotten meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct CredentialGuard {
     id: CredentialId,
     _kept: Arc<()>,
 }
 
-impl Kept {
+impl CredentialGuard {
     /// Which one.
     pub fn id(&self) -> CredentialId {
         self.id
@@ -194,9 +194,9 @@ impl Credentials {
     }
 
     /// Somebody is going to be this user: it is not forgotten before.
-    pub fn keep(&self, id: CredentialId) -> Option<Kept> {
+    pub fn keep(&self, id: CredentialId) -> Option<CredentialGuard> {
         let _kept = Arc::clone(&self.get(id)?.kept);
-        Some(Kept { id, _kept })
+        Some(CredentialGuard { id, _kept })
     }
 
     /// Forgets those whom nothing runs as any more, nor is going to. They are learned again when they

@@ -11,7 +11,7 @@ use crate::session::access::BackendLogin;
 
 /// One command of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum HandshakeStep {
     /// `AUTH`: the credential that the connection is for.
     Auth,
     /// `AUTH` of a client, to be checked on a connection that is logged in as the same user: success
@@ -102,7 +102,7 @@ pub enum Failure {
 
 /// What one reply of a handshake means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum HandshakeVerdict {
     /// Go on.
     Fine,
     /// The handshake cannot reach its context.
@@ -126,31 +126,34 @@ pub fn opening(
     login: &BackendLogin,
     target: Context,
     whose: Whose,
-) -> Vec<(Step, Vec<u8>)> {
+) -> Vec<(HandshakeStep, Vec<u8>)> {
     let mut steps = Vec::with_capacity(5);
     let before = whose == Whose::WithoutSelect;
     if target.db != 0 && before {
-        steps.push(select(Step::SelectBefore, target.db));
+        steps.push(select(HandshakeStep::SelectBefore, target.db));
     }
-    steps.extend(auth(Step::Auth, login));
+    steps.extend(auth(HandshakeStep::Auth, login));
     let name = identity.name.as_bytes();
     if whose == Whose::Own {
         steps.push(hello(target.protocol));
-        steps.push(step(Step::SetName, &[b"CLIENT", b"SETNAME", name]));
-        steps.push(step(Step::NoEvict, &[b"CLIENT", b"NO-EVICT", b"ON"]));
+        steps.push(step(HandshakeStep::SetName, &[b"CLIENT", b"SETNAME", name]));
+        steps.push(step(
+            HandshakeStep::NoEvict,
+            &[b"CLIENT", b"NO-EVICT", b"ON"],
+        ));
     } else {
         // What a client's user may not do would stand in the server's ACL LOG as if the client
         // had tried it. The name inside of HELLO needs no right.
         steps.push(hello_named(target.protocol, name));
     }
     if target.db != 0 && !before {
-        steps.push(select(Step::Select, target.db));
+        steps.push(select(HandshakeStep::Select, target.db));
     }
     steps
 }
 
 /// `AUTH`, unless there is nothing to log in with.
-pub fn auth(kind: Step, login: &BackendLogin) -> Option<(Step, Vec<u8>)> {
+pub fn auth(kind: HandshakeStep, login: &BackendLogin) -> Option<(HandshakeStep, Vec<u8>)> {
     let password = login.password.as_ref()?;
     Some(match &login.user {
         Some(user) => step(kind, &[b"AUTH", user, password]),
@@ -159,42 +162,45 @@ pub fn auth(kind: Step, login: &BackendLogin) -> Option<(Step, Vec<u8>)> {
 }
 
 /// The steps that move a drained backend from one context to another. May be empty.
-pub fn switch(from: Context, to: Context) -> Vec<(Step, Vec<u8>)> {
+pub fn switch(from: Context, to: Context) -> Vec<(HandshakeStep, Vec<u8>)> {
     let mut steps = Vec::with_capacity(2);
     if from.protocol != to.protocol {
         steps.push(hello(to.protocol));
     }
     if from.db != to.db && !fault_injection::has(Bug::SelectLeftOut) {
-        steps.push(select(Step::Select, to.db));
+        steps.push(select(HandshakeStep::Select, to.db));
     }
     steps
 }
 
-fn hello(protocol: Protocol) -> (Step, Vec<u8>) {
+fn hello(protocol: Protocol) -> (HandshakeStep, Vec<u8>) {
     let version: &[u8] = match protocol {
         Protocol::Resp2 => b"2",
         Protocol::Resp3 => b"3",
     };
-    step(Step::Hello, &[b"HELLO", version])
+    step(HandshakeStep::Hello, &[b"HELLO", version])
 }
 
-fn hello_named(protocol: Protocol, name: &[u8]) -> (Step, Vec<u8>) {
+fn hello_named(protocol: Protocol, name: &[u8]) -> (HandshakeStep, Vec<u8>) {
     let version = [b'0' + protocol.number()];
-    step(Step::Hello, &[b"HELLO", &version, b"SETNAME", name])
+    step(
+        HandshakeStep::Hello,
+        &[b"HELLO", &version, b"SETNAME", name],
+    )
 }
 
-fn select(kind: Step, db: u32) -> (Step, Vec<u8>) {
+fn select(kind: HandshakeStep, db: u32) -> (HandshakeStep, Vec<u8>) {
     step(kind, &[b"SELECT", db.to_string().as_bytes()])
 }
 
-fn step(step: Step, args: &[&[u8]]) -> (Step, Vec<u8>) {
+fn step(step: HandshakeStep, args: &[&[u8]]) -> (HandshakeStep, Vec<u8>) {
     let mut bytes = Vec::new();
     write::request(&mut bytes, args);
     (step, bytes)
 }
 
 /// Judges the whole `reply` to `step` on the way to `target`.
-pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
+pub fn judge(step: HandshakeStep, reply: &[u8], target: Context) -> HandshakeVerdict {
     let error = reply.strip_prefix(b"-").map(|text| {
         String::from_utf8_lossy(text)
             .trim_end_matches(['\r', '\n'])
@@ -203,44 +209,52 @@ pub fn judge(step: Step, reply: &[u8], target: Context) -> Verdict {
     let Some(error) = error else {
         return judge_answer(step, reply);
     };
-    Verdict::Failed(match step {
-        Step::SelectBefore if error.starts_with("BUSY ") => Failure::Refused(error),
-        Step::SelectBefore => Failure::DbBefore(reply.to_vec()),
+    HandshakeVerdict::Failed(match step {
+        HandshakeStep::SelectBefore if error.starts_with("BUSY ") => Failure::Refused(error),
+        HandshakeStep::SelectBefore => Failure::DbBefore(reply.to_vec()),
         // Before all else: a server that asks for a login refuses every step with it.
         _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
-        Step::SetName | Step::NoEvict | Step::Check => return Verdict::Fine,
+        HandshakeStep::SetName | HandshakeStep::NoEvict | HandshakeStep::Check => {
+            return HandshakeVerdict::Fine;
+        }
         _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
             Failure::Refused(error)
         }
-        Step::Select if error.starts_with("BUSY ") => Failure::Busy(reply.to_vec()),
-        Step::Auth | Step::Hello if error.starts_with("BUSY ") => Failure::Refused(error),
-        Step::Auth => Failure::Credentials(error),
-        Step::Login => Failure::Login(reply.to_vec()),
-        // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
-        Step::Hello if target.protocol == Protocol::Resp2 && error.starts_with("ERR unknown") => {
-            return Verdict::Fine;
+        HandshakeStep::Select if error.starts_with("BUSY ") => Failure::Busy(reply.to_vec()),
+        HandshakeStep::Auth | HandshakeStep::Hello if error.starts_with("BUSY ") => {
+            Failure::Refused(error)
         }
-        Step::Hello => Failure::Protocol(reply.to_vec()),
-        Step::Select => Failure::Db(reply.to_vec()),
+        HandshakeStep::Auth => Failure::Credentials(error),
+        HandshakeStep::Login => Failure::Login(reply.to_vec()),
+        // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
+        HandshakeStep::Hello
+            if target.protocol == Protocol::Resp2 && error.starts_with("ERR unknown") =>
+        {
+            return HandshakeVerdict::Fine;
+        }
+        HandshakeStep::Hello => Failure::Protocol(reply.to_vec()),
+        HandshakeStep::Select => Failure::Db(reply.to_vec()),
     })
 }
 
 /// A reply that is no error: the shape must be the one expected.
-fn judge_answer(step: Step, reply: &[u8]) -> Verdict {
+fn judge_answer(step: HandshakeStep, reply: &[u8]) -> HandshakeVerdict {
     match step {
-        Step::Hello if is_cluster(reply) => Verdict::Failed(Failure::Cluster),
-        Step::Hello if matches!(reply.first(), Some(b'*' | b'%')) => Verdict::Fine,
-        Step::Auth
-        | Step::Login
-        | Step::Select
-        | Step::SelectBefore
-        | Step::SetName
-        | Step::NoEvict
+        HandshakeStep::Hello if is_cluster(reply) => HandshakeVerdict::Failed(Failure::Cluster),
+        HandshakeStep::Hello if matches!(reply.first(), Some(b'*' | b'%')) => {
+            HandshakeVerdict::Fine
+        }
+        HandshakeStep::Auth
+        | HandshakeStep::Login
+        | HandshakeStep::Select
+        | HandshakeStep::SelectBefore
+        | HandshakeStep::SetName
+        | HandshakeStep::NoEvict
             if reply == b"+OK\r\n" =>
         {
-            Verdict::Fine
+            HandshakeVerdict::Fine
         }
-        _ => Verdict::Failed(Failure::Refused(format!(
+        _ => HandshakeVerdict::Failed(Failure::Refused(format!(
             "unexpected reply to {step:?} of the handshake"
         ))),
     }
@@ -287,7 +301,7 @@ mod tests {
         }
     }
 
-    fn names(steps: &[(Step, Vec<u8>)]) -> Vec<Step> {
+    fn names(steps: &[(HandshakeStep, Vec<u8>)]) -> Vec<HandshakeStep> {
         steps.iter().map(|(step, _)| *step).collect()
     }
 
@@ -304,11 +318,11 @@ mod tests {
         assert_eq!(
             names(&steps),
             [
-                Step::Auth,
-                Step::Hello,
-                Step::SetName,
-                Step::NoEvict,
-                Step::Select
+                HandshakeStep::Auth,
+                HandshakeStep::Hello,
+                HandshakeStep::SetName,
+                HandshakeStep::NoEvict,
+                HandshakeStep::Select
             ]
         );
         assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
@@ -321,12 +335,19 @@ mod tests {
             password: Some(b"secret"[..].into()),
         };
         let steps = opening(&Identity::default(), &login, resp3(5), Whose::WithoutSelect);
-        assert_eq!(names(&steps), [Step::SelectBefore, Step::Auth, Step::Hello]);
+        assert_eq!(
+            names(&steps),
+            [
+                HandshakeStep::SelectBefore,
+                HandshakeStep::Auth,
+                HandshakeStep::Hello
+            ]
+        );
         for refusal in ["-NOAUTH Authentication required.", "-NOPERM no", "-ERR no"] {
             let refusal = format!("{refusal}\r\n");
             assert!(matches!(
-                judge(Step::SelectBefore, refusal.as_bytes(), resp3(5)),
-                Verdict::Failed(Failure::DbBefore(_))
+                judge(HandshakeStep::SelectBefore, refusal.as_bytes(), resp3(5)),
+                HandshakeVerdict::Failed(Failure::DbBefore(_))
             ));
         }
     }
@@ -334,41 +355,58 @@ mod tests {
     #[test]
     fn a_switch_changes_only_what_differs() {
         let from = resp3(0);
-        assert_eq!(names(&switch(from, resp3(5))), [Step::Select]);
+        assert_eq!(names(&switch(from, resp3(5))), [HandshakeStep::Select]);
         assert_eq!(
             names(&switch(Context::default(), resp3(5))),
-            [Step::Hello, Step::Select]
+            [HandshakeStep::Hello, HandshakeStep::Select]
         );
         assert!(switch(from, from).is_empty());
     }
 
     #[test]
     fn a_refused_select_is_told_apart_from_a_refused_connection() {
-        let db = judge(Step::Select, b"-ERR DB index is out of range\r\n", resp3(5));
-        assert!(matches!(db, Verdict::Failed(Failure::Db(_))));
-        let busy = judge(Step::Select, b"-BUSY Redis is busy\r\n", resp3(5));
-        assert!(matches!(busy, Verdict::Failed(Failure::Busy(_))));
+        let db = judge(
+            HandshakeStep::Select,
+            b"-ERR DB index is out of range\r\n",
+            resp3(5),
+        );
+        assert!(matches!(db, HandshakeVerdict::Failed(Failure::Db(_))));
+        let busy = judge(HandshakeStep::Select, b"-BUSY Redis is busy\r\n", resp3(5));
+        assert!(matches!(busy, HandshakeVerdict::Failed(Failure::Busy(_))));
         let full = judge(
-            Step::Hello,
+            HandshakeStep::Hello,
             b"-ERR max number of clients reached\r\n",
             resp3(5),
         );
-        assert!(matches!(full, Verdict::Failed(Failure::Refused(_))));
-        let auth = judge(Step::Hello, b"-NOAUTH HELLO must be called\r\n", resp3(5));
-        assert!(matches!(auth, Verdict::Failed(Failure::Credentials(_))));
+        assert!(matches!(
+            full,
+            HandshakeVerdict::Failed(Failure::Refused(_))
+        ));
+        let auth = judge(
+            HandshakeStep::Hello,
+            b"-NOAUTH HELLO must be called\r\n",
+            resp3(5),
+        );
+        assert!(matches!(
+            auth,
+            HandshakeVerdict::Failed(Failure::Credentials(_))
+        ));
         assert_eq!(
-            judge(Step::NoEvict, b"-NOPERM no\r\n", resp3(5)),
-            Verdict::Fine
+            judge(HandshakeStep::NoEvict, b"-NOPERM no\r\n", resp3(5)),
+            HandshakeVerdict::Fine
         );
     }
 
     #[test]
     fn an_old_server_without_hello_serves_resp2_only() {
         let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
-        assert_eq!(judge(Step::Hello, reply, Context::default()), Verdict::Fine);
+        assert_eq!(
+            judge(HandshakeStep::Hello, reply, Context::default()),
+            HandshakeVerdict::Fine
+        );
         assert!(matches!(
-            judge(Step::Hello, reply, resp3(5)),
-            Verdict::Failed(Failure::Protocol(_))
+            judge(HandshakeStep::Hello, reply, resp3(5)),
+            HandshakeVerdict::Failed(Failure::Protocol(_))
         ));
     }
 
@@ -376,8 +414,8 @@ mod tests {
     fn a_cluster_node_is_recognised() {
         let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
         assert_eq!(
-            judge(Step::Hello, hello, resp3(5)),
-            Verdict::Failed(Failure::Cluster)
+            judge(HandshakeStep::Hello, hello, resp3(5)),
+            HandshakeVerdict::Failed(Failure::Cluster)
         );
     }
 

@@ -2,8 +2,8 @@
 
 use crate::engine::cx::Cx;
 use crate::engine::key::{BackendId, ContextId, PoolKey};
-use crate::engine::settings::{PoolSettings, Settings};
-use crate::engine::slot::Access;
+use crate::engine::settings::{EngineSettings, PoolSettings};
+use crate::engine::slot::AccessKind;
 
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, PipeState};
@@ -15,9 +15,9 @@ impl Pool {
         &mut self,
         cx: &mut Cx,
         key: PoolKey,
-        access: Access,
+        access: AccessKind,
         bytes: usize,
-        settings: &Settings,
+        settings: &EngineSettings,
     ) -> Option<BackendId> {
         let pool = &settings.pool;
         let backends = &self.backends;
@@ -66,13 +66,13 @@ impl Pool {
         &self,
         context: ContextId,
         current_backend: BackendId,
-        access: Access,
+        access: AccessKind,
         bytes: usize,
         settings: &PoolSettings,
     ) -> bool {
         let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
         let elsewhere =
-            access == Access::Write && self.writes_go_elsewhere(context, current_backend);
+            access == AccessKind::Write && self.writes_go_elsewhere(context, current_backend);
         !elsewhere
             && self.backends.get(current_backend).is_some_and(|b| {
                 // A reload may have changed as whom the client's commands run.

@@ -8,7 +8,7 @@ use crate::resp::{Limits, ReplyKind};
 
 use super::backend::{Backend, PipeState};
 use super::close_reason::CloseReason;
-use super::handshake::Step;
+use super::handshake::HandshakeStep;
 
 /// Bytes from a backend that go to one receiver.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Backend {
         let slot = self.in_flight.front()?;
         let is_check = matches!(
             slot.receiver(),
-            Receiver::Ping | Receiver::Handshake(Step::Check)
+            Receiver::Ping | Receiver::Handshake(HandshakeStep::Check)
         );
         if !is_check && self.check.is_answered_by(reply) {
             return Some(CloseReason::OutOfStep);

@@ -25,7 +25,7 @@ pub enum Why {
 
 /// How far the server has been asked.
 #[derive(Debug, Clone, Copy)]
-pub enum Asked {
+pub enum CancelState {
     /// It will be, from then on.
     At(Duration),
     /// On this backend.
@@ -60,14 +60,14 @@ pub struct Cancel {
     pub short: bool,
     /// The client that waits, while it is here, and why it is to wait no more.
     pub owner: Option<(ClientId, Why)>,
-    pub asked: Asked,
+    pub asked: CancelState,
     pub came: Option<Came>,
     pub since: Duration,
 }
 
 impl Cancel {
     pub fn is_to_ask(&self) -> bool {
-        matches!(self.asked, Asked::At(_) | Asked::On(_))
+        matches!(self.asked, CancelState::At(_) | CancelState::On(_))
     }
 }
 
@@ -146,9 +146,9 @@ impl Cancels {
     /// The same, now.
     pub fn any_due_as(&self, credential: CredentialId, now: Duration) -> bool {
         let due = |cancel: &Cancel| match cancel.asked {
-            Asked::At(at) => at <= now,
-            Asked::On(_) => true,
-            Asked::Answered(_) | Asked::RunsOut => false,
+            CancelState::At(at) => at <= now,
+            CancelState::On(_) => true,
+            CancelState::Answered(_) | CancelState::RunsOut => false,
         };
         let mut all = self.all.values();
         all.any(|cancel| cancel.credential == credential && due(cancel))

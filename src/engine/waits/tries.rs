@@ -1,6 +1,6 @@
 //! A wait in line that is being tried.
 
-use crate::engine::slot::Access;
+use crate::engine::slot::AccessKind;
 use crate::session::waiting::Takes;
 
 /// What is asked.
@@ -16,10 +16,10 @@ pub enum What {
 
 impl What {
     /// Whether a server that has paused writes would hold it up.
-    pub fn access(&self) -> Access {
+    pub fn access(&self) -> AccessKind {
         match self {
-            Self::Command { reads: false } => Access::Write,
-            _ => Access::Read,
+            Self::Command { reads: false } => AccessKind::Write,
+            _ => AccessKind::Read,
         }
     }
 }

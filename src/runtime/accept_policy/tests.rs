@@ -6,7 +6,7 @@ use std::task::Poll;
 use super::*;
 use crate::command::{CommandTable, Policy};
 use crate::engine::Rules;
-use crate::engine::settings::Settings as EngineSettings;
+use crate::engine::settings::EngineSettings;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::admission::DialRate;
 use crate::command::{CommandTable, Policy};
 use crate::engine::Rules;
-use crate::engine::settings::Settings as EngineSettings;
+use crate::engine::settings::EngineSettings;
 use crate::runtime::message::Message;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
@@ -20,7 +20,7 @@ fn observer(count: usize) -> (Observer, Vec<WorkerEnd>) {
     let inboxes: Vec<_> = (0..count).map(|_| Inbox::new(&Arc::default())).collect();
     // A clock that has run for a while.
     let epoch = Instant::now() - Duration::from_secs(60);
-    let shared = Shared::new(Budget::new(9, count), DialRate::new(1));
+    let shared = WorkerShared::new(Budget::new(9, count), DialRate::new(1));
     let rules = Rules {
         settings: EngineSettings::default(),
         commands: CommandTable::builtin(),

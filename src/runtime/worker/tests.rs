@@ -10,8 +10,8 @@ use tokio::sync::mpsc::channel;
 use super::*;
 use crate::admission::{Budget, DialRate};
 use crate::command::{CommandTable, Policy};
-use crate::engine::settings::Settings as EngineSettings;
-use crate::engine::{Accepted, Identity, Rules, Setup, Shared};
+use crate::engine::settings::EngineSettings;
+use crate::engine::{Accepted, Identity, Rules, Setup, WorkerShared};
 use crate::runtime::message::ClientCount;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
@@ -35,7 +35,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         access: Access::default(),
     };
     let current = Arc::new(Current::new(RuntimeSettings::default(), rules));
-    let shared = Shared::new(Budget::new(4, 1), DialRate::new(1));
+    let shared = WorkerShared::new(Budget::new(4, 1), DialRate::new(1));
     let identity = Arc::new(Identity {
         name: "test".to_owned(),
     });

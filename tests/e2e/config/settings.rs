@@ -144,7 +144,7 @@ fn every_setting_can_be_changed_from_a_file() {
         health_interval maxclients_high_water workers drain_timeout instance
     ]);
     let (engine, of_default) = (set.engine, default.engine);
-    all_differ!(narrows::engine::settings::Settings, engine, of_default,
+    all_differ!(narrows::engine::settings::EngineSettings, engine, of_default,
         [pool backend clients blocking limits]);
     all_differ!(PoolSettings, engine.pool, of_default.pool, [
         queue_timeout queue_clients_max slice idle_timeout min_idle min_idle_leases max_lifetime

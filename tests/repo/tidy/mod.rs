@@ -6,6 +6,7 @@
 
 mod architecture;
 mod dependencies;
+mod names;
 mod pairs;
 mod rooms;
 mod routes;
@@ -201,6 +202,7 @@ fn the_repository_is_tidy() {
     rooms::check_engine(&sources, &mut offences);
     signatures::check(&sources, &mut offences);
     pairs::check(&sources, &mut offences);
+    names::check(&sources, &mut offences);
     rooms::check_fields(&sources, &mut offences);
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     architecture::check(&text, &sources, &mut offences);

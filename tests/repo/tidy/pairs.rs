@@ -1,5 +1,5 @@
 //! No two files of a layer import each other: what both need stands in a third, so that each can be
-//! read and changed without the other. The table in `tidy.rs` holds the layers apart; this holds
+//! read and changed without the other. The table in `mod.rs` holds the layers apart; this holds
 //! inside each of them. A name counts as imported from the file that defines it, whoever passes it on
 //! (`pub use`), so a parent that declares its parts and passes on what is theirs imports nothing.
 

@@ -1,5 +1,5 @@
 //! The detectors: each takes a file and adds its offences to a list, one line each, in the form
-//! that editors jump to. What is allowed stands in the tables of `tidy.rs`, not here.
+//! that editors jump to. What is allowed stands in the tables of `mod.rs`, not here.
 
 use super::source::{Source, find_words, functions, is_identifier, leading_identifier, line_of};
 use super::{BANNED, ENDS, FILE_LINES_MAX, FUNCTION_LINES_MAX, IMPURE, LAYERS, PURE, VAGUE};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
-use narrows::engine::settings::Settings;
+use narrows::engine::settings::EngineSettings;
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Output, Rules, Setup, Shared,
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Output, Rules, Setup,
+    WorkerShared,
 };
 use narrows::session::access::BackendLogin;
 use narrows::session::{Access, AuthMode};
@@ -19,7 +20,7 @@ pub const HELLO: &[u8] = b"*2\r\n$2\r\nid\r\n:9\r\n";
 pub struct Desk {
     pub engine: Engine,
     pub budget: Arc<Budget>,
-    settings: Settings,
+    settings: EngineSettings,
     pub now: Duration,
     clients: u64,
     topology: Arc<Topology>,
@@ -37,12 +38,16 @@ pub struct Desk {
 
 impl Desk {
     /// With `backends` connections to be had.
-    pub fn new(backends: u32, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn new(backends: u32, change: impl FnOnce(&mut EngineSettings)) -> Self {
         Self::with_access(backends, change, AuthMode::None)
     }
 
     /// The same, where clients log in like this.
-    pub fn with_access(backends: u32, change: impl FnOnce(&mut Settings), mode: AuthMode) -> Self {
+    pub fn with_access(
+        backends: u32,
+        change: impl FnOnce(&mut EngineSettings),
+        mode: AuthMode,
+    ) -> Self {
         Self::one_of(1, backends, change, mode)
     }
 
@@ -50,10 +55,10 @@ impl Desk {
     pub fn one_of(
         workers: usize,
         backends: u32,
-        change: impl FnOnce(&mut Settings),
+        change: impl FnOnce(&mut EngineSettings),
         mode: AuthMode,
     ) -> Self {
-        let mut settings = Settings::default();
+        let mut settings = EngineSettings::default();
         // Only what is about checks has them.
         settings.pool.check_interval = Duration::ZERO;
         // And only what is about connections kept ready keeps some.
@@ -70,7 +75,7 @@ impl Desk {
             },
         };
         let budget = Budget::new(backends + 1, 1);
-        let shared = Shared::new(Arc::clone(&budget), DialRate::new(1000));
+        let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(1000));
         let topology = Arc::new(Topology::default());
         Self {
             engine: Engine::new(Setup {
@@ -259,7 +264,7 @@ impl Desk {
     }
 }
 
-pub fn without_alarms(settings: &mut Settings) {
+pub fn without_alarms(settings: &mut EngineSettings) {
     settings.pool.ping_interval = Duration::ZERO;
     settings.pool.idle_timeout = Duration::ZERO;
     settings.pool.max_lifetime = Duration::ZERO;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use narrows::engine::settings::Settings;
+use narrows::engine::settings::EngineSettings;
 use narrows::engine::{ClientId, Mail, Rules};
 use narrows::session::AuthMode;
 use narrows::telemetry::ClientCloseReason;
@@ -101,7 +101,7 @@ fn a_limit_that_is_set_later_holds_for_those_who_are_there() {
 
 #[test]
 fn who_writes_all_before_it_reads_is_read_on_before_it_is_known_whether_it_has_to_log_in() {
-    let settings = |settings: &mut Settings| {
+    let settings = |settings: &mut EngineSettings| {
         without_alarms(settings);
         settings.pool.queue_timeout = SECOND / 2;
         settings.clients.output_pause_bytes = 50;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use narrows::engine::settings::Settings;
+use narrows::engine::settings::EngineSettings;
 use narrows::engine::{BackendId, ClientId, Mail, Reply};
 use narrows::session::AuthMode;
 
@@ -422,7 +422,7 @@ fn logins_that_are_under_way_count_and_go_with_those_who_wait_for_them() {
 
 #[test]
 fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
-    let bounded = |settings: &mut Settings| {
+    let bounded = |settings: &mut EngineSettings| {
         without_alarms(settings);
         settings.clients.memory_bytes_max = 3 * 20_000;
     };

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use narrows::engine::Rules;
-use narrows::engine::settings::Settings;
+use narrows::engine::settings::EngineSettings;
 
 use super::actor::{Actor, Mode};
 use super::chance::Chance;
@@ -64,7 +64,7 @@ impl Made {
 
     /// Nobody is refused or closed for what has nothing to do with it.
     pub fn bend(self, rules: &mut Rules, chance: &mut Chance) {
-        let calm = Settings::default();
+        let calm = EngineSettings::default();
         let settings = &mut rules.settings;
         settings.pool.queue_timeout = Duration::from_secs(3);
         settings.pool.queue_clients_max = calm.pool.queue_clients_max;

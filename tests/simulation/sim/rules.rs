@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use narrows::command::{CommandTable, Policy, PolicySettings};
-use narrows::engine::settings::{OnUnknownOutcome, Settings};
+use narrows::engine::settings::{EngineSettings, OnUnknownOutcome};
 use narrows::engine::{Identity, Rules};
 use narrows::session::{Access, AuthMode};
 
@@ -24,7 +24,7 @@ pub fn policy() -> Policy {
 
 pub fn draw(chance: &mut Chance) -> Rules {
     let ms = Duration::from_millis;
-    let mut settings = Settings::default();
+    let mut settings = EngineSettings::default();
     let pool = &mut settings.pool;
     pool.queue_timeout = ms(chance.one_of(&[20, 100, 400, 3000]));
     pool.queue_clients_max = chance.one_of(&[2, 1000, 1000]);
@@ -80,7 +80,7 @@ pub fn draw(chance: &mut Chance) -> Rules {
 
 /// Nobody is refused, closed or told that it took too long: contexts take turns.
 pub fn for_turns(rules: &mut Rules) {
-    let calm = Settings::default();
+    let calm = EngineSettings::default();
     let settings = &mut rules.settings;
     settings.pool.queue_timeout = Duration::from_secs(5);
     settings.pool.queue_clients_max = calm.pool.queue_clients_max;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use narrows::admission::{Budget, DialRate, Permit};
 use narrows::engine::{
-    BackendId, ClientId, Effect, Engine, Reply, Rules, Setup, Shared, WorkerQuery,
+    BackendId, ClientId, Effect, Engine, Reply, Rules, Setup, WorkerQuery, WorkerShared,
 };
 use narrows::topology::Topology;
 
@@ -205,7 +205,7 @@ impl World {
         };
         let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
-        let shared = Shared::new(Arc::clone(&budget), DialRate::new(dials));
+        let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(dials));
         let identity = Arc::new(rules::identity());
         let worker = |worker| {
             Worker::new(Setup {
