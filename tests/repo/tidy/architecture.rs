@@ -1,7 +1,7 @@
-//! ARCHITECTURE.md reads in ten minutes, and each of its invariants names a test that exists. What is
-//! to be said beyond that is said in the heads of files.
+//! ARCHITECTURE.md reads in ten minutes, each of its invariants names a test that exists, and the engine's
+//! views have in reach what it says. What is to be said beyond that is said in the heads of files.
 
-use super::source::{Source, find_words};
+use super::source::{Source, find_words, leading_identifier};
 
 /// Words of the whole page, as `wc -w` counts them.
 const WORDS_MAX: usize = 2000;
@@ -9,8 +9,11 @@ const WORDS_MAX: usize = 2000;
 /// Words of one invariant, without its test.
 const INVARIANT_WORDS_MAX: usize = 20;
 
-/// Adds what is too long in `text`, the page, and each of its invariants whose test is not one of
-/// those in `sources`.
+/// Where the engine's views are.
+const REACH: &str = "/reach.rs";
+
+/// Adds what is too long in `text`, the page, each of its invariants whose test is not one of those in
+/// `sources`, and each view of the engine's that it leaves out or gets wrong.
 pub(crate) fn check(text: &str, sources: &[Source], offences: &mut Vec<String>) {
     let words = text.split_whitespace().count();
     if words > WORDS_MAX {
@@ -32,6 +35,47 @@ pub(crate) fn check(text: &str, sources: &[Source], offences: &mut Vec<String>) 
     if invariants == 0 {
         offences.push("ARCHITECTURE.md:1: it lists no invariants".to_owned());
     }
+    let reach = sources.iter().find(|source| source.path.ends_with(REACH));
+    let views = reach.map_or(Vec::new(), |source| views(&source.shipped));
+    if views.is_empty() {
+        offences.push(format!(
+            "ARCHITECTURE.md:1: no views are found in a `{REACH}`"
+        ));
+    }
+    for view in views {
+        let says = |line: &str| line.split_whitespace().eq(view.split(' '));
+        if !text.lines().any(says) {
+            offences.push(format!("ARCHITECTURE.md:1: it does not say `{view}`"));
+        }
+    }
+}
+
+/// Each view that borrows parts to change them, as the page has it: `Lending clients, pool, leases may
+/// ask Traffic`.
+fn views(code: &str) -> Vec<String> {
+    let structs = code.split("\npub struct ").skip(1);
+    let view = |text: &str| {
+        let (name, rest) = text.split_once("<'a> {\n")?;
+        let (fields, _) = rest.split_once("\n}\n")?;
+        let part = |line: &str| {
+            let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": &'a mut ")?;
+            (name != "cx").then(|| name.to_owned())
+        };
+        let parts: Vec<String> = fields.lines().filter_map(part).collect();
+        let ways = code.split(&format!("\nreach! {{ {name}<'_>:\n")).nth(1);
+        let ways = ways.and_then(|block| block.split("\n}\n").next());
+        let asks = ways
+            .into_iter()
+            .flat_map(|block| block.split(" -> ").skip(1));
+        let mut asks: Vec<&str> = asks.map(leading_identifier).collect();
+        asks.sort_unstable();
+        let parts = (!parts.is_empty()).then(|| parts.join(", "))?;
+        match asks.is_empty() {
+            true => Some(format!("{name} {parts}")),
+            false => Some(format!("{name} {parts} may ask {}", asks.join(", "))),
+        }
+    };
+    structs.filter_map(view).collect()
 }
 
 /// What is wrong with one: a rule, and behind it `` `path/of/file.rs::name_of_test` ``.
@@ -80,19 +124,41 @@ fn is_attributed(before: &str) -> bool {
     attributes.any(|line| line.contains("test]") || line.contains("test("))
 }
 
-fn offences_in(text: &str, test: &str) -> Vec<String> {
-    let (mut offences, sources) = (Vec::new(), [Source::new("tests/x.rs", test)]);
-    check(text, &sources, &mut offences);
+/// What is wrong with a page of these two parts, where there are these tests in `tests/x.rs`.
+fn offences_in(view: &str, end: &str, test: &str) -> Vec<String> {
+    const VIEWS: &str = "
+pub struct Lending<'a> {
+    pub cx: &'a mut Cx,
+    pub pool: &'a mut Pool,
+    pub leases: &'a mut Leases,
+}
+
+pub struct Survey<'a> {
+    pub(super) cx: &'a Cx,
+}
+
+reach! { Lending<'_>:
+    traffic -> Traffic { cx pool }
+}
+";
+    let sources = [
+        Source::new("tests/x.rs", test),
+        Source::new("src/engine/reach.rs", VIEWS),
+    ];
+    let mut offences = Vec::new();
+    check(&format!("{view}\n{end}"), &sources, &mut offences);
     offences
 }
+
+const VIEW: &str = "    Lending   pool, leases   may ask Traffic";
 
 #[test]
 fn a_page_that_is_too_long_is_caught() {
     let page = |words| "x ".repeat(words) + "\n## Invariants\n- A rule. `tests/x.rs::a`\n";
     let test = "#[test]\nfn a() {}\n";
-    // The heading and the invariant are six.
-    assert_eq!(offences_in(&page(WORDS_MAX - 6), test), [""; 0]);
-    let offences = offences_in(&page(WORDS_MAX - 5), test);
+    // The view, the heading and the invariant are twelve.
+    assert_eq!(offences_in(VIEW, &page(WORDS_MAX - 12), test), [""; 0]);
+    let offences = offences_in(VIEW, &page(WORDS_MAX - 11), test);
     assert!(offences.len() == 1 && offences[0].contains("2001 words"));
 }
 
@@ -111,10 +177,36 @@ fn an_invariant_without_its_test_is_caught() {
         ("- A rule.", "ends with"),
         ("A rule.", "no invariants"),
     ] {
-        let offences = offences_in(&format!("## Invariants\n{line}\n## More\n- x\n"), test);
+        let offences = offences_in(
+            VIEW,
+            &format!("## Invariants\n{line}\n## More\n- x\n"),
+            test,
+        );
         assert_eq!(offences.len(), usize::from(!caught.is_empty()), "{line}");
         assert!(offences.iter().all(|one| one.contains(caught)), "{line}");
     }
     let long = format!("## Invariants\n- {}`tests/x.rs::a`\n", "x ".repeat(21));
-    assert!(offences_in(&long, test)[0].contains("21 words"));
+    assert!(offences_in(VIEW, &long, test)[0].contains("21 words"));
+}
+
+#[test]
+fn a_view_that_has_something_else_in_reach_is_caught() {
+    let end = "## Invariants\n- A rule. `tests/x.rs::a`\n";
+    for (view, caught) in [
+        (VIEW, 0),
+        ("    Lending   pool   may ask Traffic", 1),
+        ("    Lending   pool, leases", 1),
+    ] {
+        let offences = offences_in(view, end, "#[test]\nfn a() {}\n");
+        assert_eq!(offences.len(), caught, "{view}: {offences:?}");
+    }
+    let (mut offences, test) = (
+        Vec::new(),
+        Source::new("tests/x.rs", "#[test]\nfn a() {}\n"),
+    );
+    check(end, &[test], &mut offences);
+    assert_eq!(
+        offences,
+        ["ARCHITECTURE.md:1: no views are found in a `/reach.rs`"]
+    );
 }
