@@ -1,4 +1,4 @@
-//! Known bugs that a test can plant, to prove that the simulation finds each of them. Only in
+//! Known bugs that a test can inject, to prove that the simulation finds each of them. Only in
 //! builds with the feature `fault_injection`; in all others the question below is always answered no
 //! and costs nothing. What a bug does beyond one line is in the engine's file of this name.
 
@@ -36,12 +36,12 @@ pub enum Bug {
     SelectLeftOut,
     /// A reply that nobody expects is skipped, and the backend used on.
     ExtraSkipped,
-    /// The answer to narrows' own check may be anything.
-    WordIgnored,
+    /// The token of narrows' own ping may come back as anything.
+    TokenIgnored,
     /// A reply may be of any kind.
     KindIgnored,
-    /// A context that has no connection gets none as long as others have one.
-    TurnNotGiven,
+    /// The time slice of a context does not end: one that has no connection gets none.
+    SliceNotEnded,
     /// A request that timed out gives up its place, though its reply is still to come.
     TimeoutForgotten,
     /// A backend comes back from a lease with what its client has left on it.
@@ -93,22 +93,22 @@ mod switch {
     use std::cell::Cell;
 
     thread_local! {
-        static PLANTED: Cell<Option<super::Bug>> = const { Cell::new(None) };
+        static INJECTED: Cell<Option<super::Bug>> = const { Cell::new(None) };
     }
 
     /// From now on this thread's engines have this bug, or none.
-    pub fn plant(bug: Option<super::Bug>) {
-        PLANTED.set(bug);
+    pub fn inject(bug: Option<super::Bug>) {
+        INJECTED.set(bug);
     }
 
     /// Whether this thread's engines have this bug.
     pub fn has(bug: super::Bug) -> bool {
-        PLANTED.get() == Some(bug)
+        INJECTED.get() == Some(bug)
     }
 }
 
 #[cfg(feature = "fault_injection")]
-pub use switch::{has, plant};
+pub use switch::{has, inject};
 
 /// Whether this build has this bug: it has none.
 #[cfg(not(feature = "fault_injection"))]

@@ -97,7 +97,7 @@ impl DemoClient {
                 Ok(_) => {}
                 Err(error) => return Ok(ReplyOutcome::Error(format!("read: {error}"))),
             }
-            match judge(&self.received, &self.expected) {
+            match compare(&self.received, &self.expected) {
                 ReplyMatch::Right => return Ok(ReplyOutcome::Right),
                 ReplyMatch::Incomplete => {}
                 ReplyMatch::Error(text) => return Ok(ReplyOutcome::Error(text)),
@@ -136,7 +136,7 @@ enum ReplyMatch {
 }
 
 /// Compares what has been received so far with the whole of what must come.
-fn judge(received: &[u8], expected: &[u8]) -> ReplyMatch {
+fn compare(received: &[u8], expected: &[u8]) -> ReplyMatch {
     if received == expected {
         return ReplyMatch::Right;
     }
@@ -176,24 +176,33 @@ mod tests {
     fn only_the_exact_reply_is_right() {
         let expected = b"$3\r\nabc\r\n";
         for cut in 1..expected.len() {
-            assert_eq!(judge(&expected[..cut], expected), ReplyMatch::Incomplete);
+            assert_eq!(compare(&expected[..cut], expected), ReplyMatch::Incomplete);
         }
-        assert_eq!(judge(expected, expected), ReplyMatch::Right);
-        assert_eq!(judge(b"$3\r\nabd\r\n", expected), ReplyMatch::Wrong);
-        assert_eq!(judge(b"$3\r\nabc\r\n+OK\r\n", expected), ReplyMatch::Wrong);
-        assert_eq!(judge(b"+OK\r\n", expected), ReplyMatch::Wrong);
+        assert_eq!(compare(expected, expected), ReplyMatch::Right);
+        assert_eq!(compare(b"$3\r\nabd\r\n", expected), ReplyMatch::Wrong);
+        assert_eq!(
+            compare(b"$3\r\nabc\r\n+OK\r\n", expected),
+            ReplyMatch::Wrong
+        );
+        assert_eq!(compare(b"+OK\r\n", expected), ReplyMatch::Wrong);
     }
 
     #[test]
     fn an_error_in_the_place_of_a_reply_is_an_error() {
         let error = || ReplyMatch::Error("-LOADING x".to_owned());
-        assert_eq!(judge(b"-LOADING", b"+OK\r\n"), ReplyMatch::Incomplete);
-        assert_eq!(judge(b"-LOADING x\r\n", b"+OK\r\n"), error());
-        assert_eq!(judge(b"+OK\r\n-LOADING x\r\n", b"+OK\r\n+OK\r\n"), error());
+        assert_eq!(compare(b"-LOADING", b"+OK\r\n"), ReplyMatch::Incomplete);
+        assert_eq!(compare(b"-LOADING x\r\n", b"+OK\r\n"), error());
         assert_eq!(
-            judge(b"+OK\r\n:1\r\n", b"+OK\r\n+OK\r\n"),
+            compare(b"+OK\r\n-LOADING x\r\n", b"+OK\r\n+OK\r\n"),
+            error()
+        );
+        assert_eq!(
+            compare(b"+OK\r\n:1\r\n", b"+OK\r\n+OK\r\n"),
             ReplyMatch::Wrong
         );
-        assert_eq!(judge(b"$3\r\n-ab\r\n", b"$3\r\nxab\r\n"), ReplyMatch::Wrong);
+        assert_eq!(
+            compare(b"$3\r\n-ab\r\n", b"$3\r\nxab\r\n"),
+            ReplyMatch::Wrong
+        );
     }
 }

@@ -19,7 +19,7 @@ use super::slot::{Receiver, Settled, Slot};
 pub use crate::admission::fault_injection::{Bug, has};
 
 #[cfg(feature = "fault_injection")]
-pub use crate::admission::fault_injection::plant;
+pub use crate::admission::fault_injection::inject;
 
 type Backends = SlotMap<BackendId, Backend>;
 

@@ -68,7 +68,7 @@ async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
         clients: Vec::new(),
     };
     // What has not been said by then is counted as missing.
-    let heard = timeout(LAST_WORDS, gather(&mut from, &mut all)).await;
+    let heard = timeout(LAST_WORDS, collect(&mut from, &mut all)).await;
     let figures = &all.figures;
     tracing::warn!(
         clients = figures.connected,
@@ -84,7 +84,7 @@ async fn tell_stragglers(inboxes: &[Arc<Inbox>]) {
     }
 }
 
-async fn gather(from: &mut Receiver<Straggling>, all: &mut Straggling) {
+async fn collect(from: &mut Receiver<Straggling>, all: &mut Straggling) {
     while let Some(more) = from.recv().await {
         all.figures.add(&more.figures);
         all.clients.extend(more.clients);

@@ -3,7 +3,7 @@
 
 /// Ids of the clients whose coming makes their worker panic, by commas.
 #[cfg(feature = "fault_injection")]
-const VARIABLE: &str = "PLANTED_PANIC_AT_CLIENTS";
+const VARIABLE: &str = "INJECTED_PANIC_AT_CLIENTS";
 
 #[cfg(feature = "fault_injection")]
 mod switch {

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The last beat that a worker has answered.
+/// The number of the last heartbeat that a worker has answered.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat(Arc<AtomicU64>);
 
 impl Heartbeat {
     /// The worker has come to this message.
-    pub fn answer(&self, beat: u64) {
-        self.0.store(beat, Ordering::Relaxed);
+    pub fn answer(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
     }
 
     /// The last number that has come back.

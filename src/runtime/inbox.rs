@@ -1,7 +1,7 @@
 //! What other threads can tell a worker. Nothing else reaches one.
 //!
 //! *News* says how things stand (rules, health, the end): of each kind only the last counts, so each
-//! has one place. *Mail* is one thing each: a client, a finished dial, a question, an answer; it is
+//! has one place. *Mail* is one thing each: a client, a finished dial, a query, an answer; it is
 //! bounded, and whoever brings it learns that there is no room. What was meant for an engine that
 //! has ended since reaches no other. A worker takes a bounded part at a time, by [`Inbox::take`]
 //! alone, which sees to it that the rest is not forgotten.
@@ -28,12 +28,12 @@ const TAKEN_MAX: usize = 256;
 /// Clients that wait in an inbox. Past it they wait in the kernel's queue.
 const CLIENTS_MAX: usize = 1024;
 
-/// Questions that wait in an inbox. Past it the worker counts as one that does not answer.
-const QUESTIONS_MAX: usize = 4096;
+/// Queries that wait in an inbox. Past it the worker counts as one that does not answer.
+const QUERIES_MAX: usize = 4096;
 
-/// Answers that wait in an inbox: to as many questions as three others take. Past it they are
+/// Answers that wait in an inbox: to as many queries as three others take. Past it they are
 /// missing, as those that come too late are.
-const ANSWERS_MAX: usize = 3 * QUESTIONS_MAX;
+const ANSWERS_MAX: usize = 3 * QUERIES_MAX;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct InboxState {
     mail: VecDeque<Message>,
     /// Clients in it, and those that have been promised room.
     clients: usize,
-    questions: usize,
+    queries: usize,
     answers: usize,
     /// What the next engine has to be told as well.
     health: Option<HealthVerdict>,
@@ -67,7 +67,7 @@ struct News {
     topology: Option<Arc<Topology>>,
     commands_learned: bool,
     health: Option<HealthVerdict>,
-    beat: Option<(Heartbeat, u64)>,
+    heartbeat: Option<(Heartbeat, u64)>,
     place_wanted: bool,
     publish: bool,
     drain: bool,
@@ -88,7 +88,7 @@ impl Inbox {
     }
 
     /// The worker's: a new engine begins. What was meant for the one before it is dropped; clients
-    /// that have just come and questions to whoever is here are kept.
+    /// that have just come and queries to whoever is here are kept.
     pub fn begin(&self) -> Epoch {
         let mut state = self.state.lock();
         state.epoch = state.epoch.next();
@@ -122,7 +122,7 @@ impl Inbox {
             };
             match mail {
                 Message::Client(_) => state.clients -= 1,
-                Message::WorkerQuery(..) => state.questions -= 1,
+                Message::WorkerQuery(..) => state.queries -= 1,
                 Message::Answer { .. } => state.answers -= 1,
                 _ => {}
             }
@@ -187,16 +187,16 @@ impl Inbox {
         self.put(Message::Dialled(id, result), |state| state.epoch == epoch);
     }
 
-    /// Puts a question; false: it will not be answered.
-    pub fn ask(&self, asker: Asker, question: WorkerQuery) -> bool {
-        self.put(Message::WorkerQuery(asker, question), |state| {
-            let room = state.questions < QUESTIONS_MAX;
-            state.questions += usize::from(room);
+    /// Puts a query; false: it will not be answered.
+    pub fn ask(&self, asker: Asker, query: WorkerQuery) -> bool {
+        self.put(Message::WorkerQuery(asker, query), |state| {
+            let room = state.queries < QUERIES_MAX;
+            state.queries += usize::from(room);
             room
         })
     }
 
-    /// Answers the question that the engine of `epoch` numbered so.
+    /// Answers the query that the engine of `epoch` numbered so.
     pub fn answer(&self, epoch: Epoch, ticket: u64, reply: Reply) {
         self.put(Message::Answer { ticket, reply }, |state| {
             let room = state.epoch == epoch && state.answers < ANSWERS_MAX;
@@ -227,8 +227,8 @@ impl Inbox {
     }
 
     /// Is the worker alive?
-    pub fn beat(&self, heartbeat: Heartbeat, beat: u64) {
-        self.tell(|news| news.beat = Some((heartbeat, beat)));
+    pub fn heartbeat(&self, heartbeat: Heartbeat, number: u64) {
+        self.tell(|news| news.heartbeat = Some((heartbeat, number)));
     }
 
     /// Another worker waits for a place in the budget.
@@ -292,8 +292,8 @@ impl News {
         into.extend(self.rules.take().map(Message::Rules));
         into.extend(self.topology.take().map(Message::Topology));
         into.extend(self.health.take().map(Message::Health));
-        let beat = self.beat.take();
-        into.extend(beat.map(|(heartbeat, beat)| Message::Beat { heartbeat, beat }));
+        let heartbeat = self.heartbeat.take();
+        into.extend(heartbeat.map(|(heartbeat, number)| Message::Heartbeat { heartbeat, number }));
         let learned = std::mem::take(&mut self.commands_learned);
         into.extend(learned.then_some(Message::CommandsLearned));
         let wanted = std::mem::take(&mut self.place_wanted);

@@ -24,7 +24,7 @@ pub enum Message {
     WorkerQuery(Asker, WorkerQuery),
     /// Another worker's answer.
     Answer {
-        /// This engine's number for the question.
+        /// This engine's number for the query.
         ticket: u64,
         /// The answer.
         reply: Reply,
@@ -36,11 +36,11 @@ pub enum Message {
     /// New rules are in force.
     Rules(Arc<Rules>),
     /// Is this worker alive?
-    Beat {
+    Heartbeat {
         /// Where it says so.
         heartbeat: Heartbeat,
         /// What it says.
-        beat: u64,
+        number: u64,
     },
     /// The backend's `COMMAND` has been asked again, with or without success.
     CommandsLearned,
@@ -63,14 +63,14 @@ pub struct HealthVerdict {
     pub answering: bool,
 }
 
-/// Whose question it is.
+/// Whose query it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     /// The worker.
     pub worker: usize,
     /// Its engine: no other one knows the ticket.
     pub epoch: Epoch,
-    /// That engine's number for the question.
+    /// That engine's number for the query.
     pub ticket: u64,
 }
 

@@ -74,7 +74,7 @@ impl Observer {
     pub fn ask(&self) {
         let now = self.epoch.elapsed();
         for (cell, inbox) in &self.workers {
-            if cell.begin_question(now) {
+            if cell.begin_query(now) {
                 // One that has been drained does not answer any more.
                 inbox.publish();
             }

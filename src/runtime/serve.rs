@@ -322,7 +322,7 @@ impl WorkerPlan {
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
         };
-        // The one before it may have ended in a panic. A question to it was lost then.
+        // The one before it may have ended in a panic. A query to it was lost then.
         engine.count_on_from(&self.cell.last().counters);
         self.cell.publish(engine.survey().snapshot());
         runtime.block_on(async {

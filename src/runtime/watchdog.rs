@@ -27,18 +27,18 @@ impl Watchdog {
     pub async fn run(self) {
         let heartbeats: Vec<Heartbeat> =
             self.inboxes.iter().map(|_| Heartbeat::default()).collect();
-        // Three times as often, so that one late beat is no death.
+        // Three times as often, so that one late heartbeat is no death.
         let pause = (self.interval / 3).max(Duration::from_millis(1));
-        let (mut beat, mut silent) = (0, false);
+        let (mut number, mut silent) = (0, false);
         loop {
-            beat += 1;
+            number += 1;
             for (inbox, heartbeat) in self.inboxes.iter().zip(&heartbeats) {
-                inbox.beat(heartbeat.clone(), beat);
+                inbox.heartbeat(heartbeat.clone(), number);
             }
             // Asked once until answered, so that nothing piles up before a worker that hangs.
             loop {
                 tokio::time::sleep(pause).await;
-                let late = self.late(&heartbeats, beat);
+                let late = self.late(&heartbeats, number);
                 let control = !self.control.is_finished();
                 if late.is_none() && control {
                     break;
@@ -55,10 +55,10 @@ impl Watchdog {
     }
 
     /// A worker that has not answered. One whose inbox is closed has been drained.
-    fn late(&self, heartbeats: &[Heartbeat], beat: u64) -> Option<usize> {
+    fn late(&self, heartbeats: &[Heartbeat], number: u64) -> Option<usize> {
         let workers = self.inboxes.iter().zip(heartbeats);
         let silent = |(inbox, heartbeat): (&Arc<Inbox>, &Heartbeat)| {
-            heartbeat.answered() < beat && !inbox.is_closed()
+            heartbeat.answered() < number && !inbox.is_closed()
         };
         workers.map(silent).position(|silent| silent)
     }

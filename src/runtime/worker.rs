@@ -81,8 +81,8 @@ pub struct Worker {
     now: Duration,
     draining: bool,
     /// Questions of other workers that the engine has not answered, by its numbers for them.
-    questions: BTreeMap<u64, Asker>,
-    questions_next: u64,
+    queries: BTreeMap<u64, Asker>,
+    queries_next: u64,
 }
 
 impl Worker {
@@ -103,8 +103,8 @@ impl Worker {
             timer_at: None,
             now: Duration::ZERO,
             draining: false,
-            questions: BTreeMap::new(),
-            questions_next: 0,
+            queries: BTreeMap::new(),
+            queries_next: 0,
         }
     }
 
@@ -119,17 +119,17 @@ impl Worker {
             }) => self.engine.mail(Mail::Health(endpoint, answering), now),
             Message::Topology(topology) => self.engine.mail(Mail::Topology(topology), now),
             Message::Rules(rules) => self.engine.mail(Mail::Rules(rules), now),
-            Message::Beat { heartbeat, beat } => heartbeat.answer(beat),
+            Message::Heartbeat { heartbeat, number } => heartbeat.answer(number),
             Message::PlaceWanted => self.engine.mail(Mail::PlaceWanted, now),
             Message::CommandsLearned => self.engine.mail(Mail::CommandsLearned, now),
-            Message::WorkerQuery(asker, question) => {
-                self.questions_next += 1;
-                self.questions.insert(self.questions_next, asker);
+            Message::WorkerQuery(asker, query) => {
+                self.queries_next += 1;
+                self.queries.insert(self.queries_next, asker);
                 let to = AnswerTo {
                     worker: asker.worker,
-                    ticket: self.questions_next,
+                    ticket: self.queries_next,
                 };
-                self.engine.mail(Mail::Asked(to, question), now);
+                self.engine.mail(Mail::Asked(to, query), now);
             }
             Message::Answer { ticket, reply } => {
                 self.engine.mail(Mail::Answered(ticket, reply), now)
@@ -316,7 +316,7 @@ impl Worker {
                     }
                 }
                 Effect::Answer(_, number, reply) => self.answer(number, reply),
-                Effect::Ask(ticket, question) => self.ask_others(ticket, &question),
+                Effect::Ask(ticket, query) => self.ask_others(ticket, &query),
                 Effect::WantPlace => {
                     for inbox in self.others() {
                         inbox.place_wanted();
@@ -327,14 +327,14 @@ impl Worker {
     }
 
     fn answer(&mut self, number: u64, reply: Reply) {
-        if let Some(asker) = self.questions.remove(&number)
+        if let Some(asker) = self.queries.remove(&number)
             && let Some(inbox) = self.links.inboxes.get(asker.worker)
         {
             inbox.answer(asker.epoch, asker.ticket, reply);
         }
     }
 
-    fn ask_others(&mut self, ticket: u64, question: &WorkerQuery) {
+    fn ask_others(&mut self, ticket: u64, query: &WorkerQuery) {
         let (worker, epoch) = (self.links.worker, self.links.life);
         let asker = Asker {
             worker,
@@ -342,7 +342,7 @@ impl Worker {
             ticket,
         };
         for (other, inbox) in self.links.inboxes.iter().enumerate() {
-            if other != worker && !inbox.ask(asker, question.clone()) {
+            if other != worker && !inbox.ask(asker, query.clone()) {
                 self.engine.mail(Mail::NotAsked(ticket), self.now);
             }
         }

@@ -131,9 +131,9 @@ impl Cell {
         self.number.load(Ordering::Acquire)
     }
 
-    /// Whether the worker is to be sent a question: it has not been asked since it last
-    /// published, so that questions do not pile up before a worker that hangs.
-    pub fn begin_question(&self, now: Duration) -> bool {
+    /// Whether the worker is to be sent a query: it has not been asked since it last
+    /// published, so that queries do not pile up before a worker that hangs.
+    pub fn begin_query(&self, now: Duration) -> bool {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
         let begun = self
             .asked_ms
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_gets_what_is_published_after_the_question() {
+    async fn whoever_waits_gets_what_is_published_after_the_query() {
         let cell = Arc::new(Cell::default());
         let number = cell.number();
         let waits = tokio::spawn({
@@ -189,11 +189,11 @@ mod tests {
     fn a_worker_is_asked_once_until_it_answers() {
         let cell = Cell::default();
         let at = Duration::from_secs(5);
-        assert!(cell.begin_question(at) && !cell.begin_question(at));
+        assert!(cell.begin_query(at) && !cell.begin_query(at));
         let later = at + Duration::from_secs(11);
         assert_eq!(cell.silent_for(later), Duration::from_secs(11));
         cell.publish(Snapshot::default());
         assert_eq!(cell.silent_for(later), Duration::ZERO);
-        assert!(cell.begin_question(later));
+        assert!(cell.begin_query(later));
     }
 }

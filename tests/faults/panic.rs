@@ -22,7 +22,7 @@ fn load_a_worker_that_panics_closes_its_own_and_starts_afresh() {
     let doomed = DOOMED.map(|id| id.to_string()).join(",");
     let bound = BACKENDS.to_string();
     let mut narrows = Narrows::start_in(
-        &[("PLANTED_PANIC_AT_CLIENTS", &doomed)],
+        &[("INJECTED_PANIC_AT_CLIENTS", &doomed)],
         &[
             "--config",
             file.to_str().unwrap(),

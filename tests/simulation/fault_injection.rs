@@ -3,7 +3,7 @@
 //! that finds one passes when nothing is injected. `NARROWS_SIM_TRACE=1` shows how each looks, and
 //! `NARROWS_SIM_FIRST=5000` begins the searches there.
 
-use narrows::engine::fault_injection::{Bug, forget, plant};
+use narrows::engine::fault_injection::{Bug, forget, inject};
 
 use crate::sim::{Made, Plan, Worlds, explain, is_of, outcome, replays};
 
@@ -18,9 +18,9 @@ fn starts() -> [u64; 3] {
 /// Plays one seed with this bug. Nothing is injected afterwards.
 fn with(bug: Bug, plan: &Plan) -> Result<(), String> {
     forget();
-    plant(Some(bug));
+    inject(Some(bug));
     let outcome = outcome(plan);
-    plant(None);
+    inject(None);
     forget();
     outcome.map(|_| ()).map_err(|failure| failure.text)
 }
@@ -55,10 +55,10 @@ fn finds(bug: Bug, seeds_max: usize, worlds: Worlds) {
     println!("{bug:?}: found after {needed:?} seeds, at most {seeds_max} are allowed");
     if std::env::var_os("NARROWS_SIM_TRACE").is_some() {
         let plan = plan_of(worlds, first_seed.expect("it was found just now"));
-        plant(Some(bug));
+        inject(Some(bug));
         let failure = outcome(&plan).expect_err("it was found just now");
         println!("{}", explain(&plan, &failure));
-        plant(None);
+        inject(None);
     }
 }
 
@@ -86,9 +86,9 @@ fault_injection! {
     a_switch_that_is_left_out_is_found: SelectLeftOut, 50, Worlds::All;
     a_local_answer_given_too_early_is_found: LocalTooEarly, 50, Worlds::All;
     a_permit_that_is_returned_twice_is_found: PermitTwice, 50, Worlds::All;
-    a_check_whose_answer_is_ignored_is_found: WordIgnored, 400, Worlds::OutOfStep;
+    a_check_whose_answer_is_ignored_is_found: TokenIgnored, 400, Worlds::OutOfStep;
     a_reply_of_the_wrong_kind_that_is_ignored_is_found: KindIgnored, 400, Worlds::OutOfStep;
-    a_turn_that_is_not_given_is_found: TurnNotGiven, 100, Worlds::All;
+    a_turn_that_is_not_given_is_found: SliceNotEnded, 100, Worlds::All;
     a_stall_that_is_missed_is_found: StallMissed, 400, Worlds::All;
     a_command_run_as_another_user_is_found: UserChanged, 50, Worlds::WithUsers;
     a_login_that_is_not_checked_is_found: LoginUnchecked, 50, Worlds::WithUsers;
@@ -125,10 +125,10 @@ fn a_failure_is_told_with_what_replays_it() {
     let failing = (0..100).map(Plan::of).find(|plan| with(bug, plan).is_err());
     let plan = failing.expect("the bug is found");
     forget();
-    plant(Some(bug));
+    inject(Some(bug));
     let failure = outcome(&plan).expect_err("it was found just now");
     let text = explain(&plan, &failure);
-    plant(None);
+    inject(None);
     let small = replays(&text).expect("the text says what replays it");
     assert_eq!(small.seed, plan.seed, "{text}");
     let steps = small.steps.as_ref().map_or(0, |steps| steps.len());

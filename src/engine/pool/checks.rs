@@ -64,7 +64,8 @@ impl Pool {
     /// Whether `reply` is the answer to the last check.
     pub fn is_in_step(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let token = self.backends.get_mut(id).and_then(|b| b.check.token.take());
-        token.is_some_and(|token| is_answer(reply, token)) || fault_injection::has(Bug::WordIgnored)
+        token.is_some_and(|token| is_answer(reply, token))
+            || fault_injection::has(Bug::TokenIgnored)
     }
 }
 

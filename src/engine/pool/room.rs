@@ -45,7 +45,7 @@ impl Pool {
     /// The budget is spent: the least-used pipe of the most-served context, among those
     /// that are idle or have had their turn, is drained for `request`.
     pub fn make_room(&mut self, cx: &mut Cx, request: AcquireRequest, context: ContextId) {
-        if fault_injection::has(Bug::TurnNotGiven) {
+        if fault_injection::has(Bug::SliceNotEnded) {
             return;
         }
         let now = cx.now;

@@ -144,10 +144,10 @@ fn who_came_before_the_end_is_taken_before_it() {
 }
 
 #[test]
-fn questions_are_refused_where_too_many_wait_and_taken_again_afterwards() {
+fn queries_are_refused_where_too_many_wait_and_taken_again_afterwards() {
     let (inbox, mut reader) = (inbox(), InboxReader::new());
     let list = || WorkerQuery::List(ClientFilter::default());
-    for ticket in 0..QUESTIONS_MAX as u64 {
+    for ticket in 0..QUERIES_MAX as u64 {
         assert!(inbox.ask(asker(ticket), list()));
     }
     assert!(!inbox.ask(asker(0), list()));
@@ -206,7 +206,7 @@ fn what_was_meant_for_an_engine_that_has_ended_reaches_no_other() {
     let mut reader = InboxReader::new();
     reader.take(&inbox);
     let kinds: Vec<&str> = reader.taken.iter().map(kind).collect();
-    let want = ["health", "client", "question", "answer", "drain"];
+    let want = ["health", "client", "query", "answer", "drain"];
     assert_eq!(
         kinds, want,
         "how things stand is told to the new one as well"
@@ -224,7 +224,7 @@ fn kind(message: &Message) -> &'static str {
     match message {
         Message::Client(_) => "client",
         Message::Dialled(..) => "dialled",
-        Message::WorkerQuery(..) => "question",
+        Message::WorkerQuery(..) => "query",
         Message::Answer { .. } => "answer",
         Message::Health(_) => "health",
         Message::Drain => "drain",
@@ -249,7 +249,7 @@ fn news_is_the_last_of_its_kind_however_often_it_came() {
 #[cfg(feature = "fault_injection")]
 #[test]
 fn mail_that_is_forgotten_in_the_inbox_is_found() {
-    use crate::admission::fault_injection::plant;
+    use crate::admission::fault_injection::inject;
     let rest = || {
         let (inbox, mut reader) = (inbox(), InboxReader::new());
         reader.take(&inbox);
@@ -259,8 +259,8 @@ fn mail_that_is_forgotten_in_the_inbox_is_found() {
         reader.sleep(&inbox);
         TAKEN_MAX + 1 - reader.taken.len()
     };
-    plant(Some(Bug::MailForgotten));
+    inject(Some(Bug::MailForgotten));
     let forgotten = rest();
-    plant(None);
+    inject(None);
     assert_eq!((forgotten, rest()), (1, 0));
 }

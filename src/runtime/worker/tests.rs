@@ -109,14 +109,14 @@ async fn a_thousand_clients_that_come_at_once_and_say_nothing_are_all_taken() {
 #[cfg(feature = "fault_injection")]
 #[tokio::test]
 async fn a_worker_that_forgets_its_inbox_is_found() {
-    use crate::admission::fault_injection::{Bug, plant};
+    use crate::admission::fault_injection::{Bug, inject};
     let inbox = Inbox::new(&Arc::default());
     let mut worker = worker(&inbox);
-    plant(Some(Bug::MailForgotten));
+    inject(Some(Bug::MailForgotten));
     run(&mut worker);
     let clients = bring(&inbox, 1000);
     run(&mut worker);
-    plant(None);
+    inject(None);
     let taken = worker.engine.survey().clients_len();
     assert!(taken < clients.len(), "{taken}");
     let mut byte = [0];

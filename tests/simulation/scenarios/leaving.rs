@@ -45,10 +45,10 @@ fn the_end_of_a_client_that_is_not_read_ends_its_wait() {
 #[cfg(feature = "fault_injection")]
 #[test]
 fn the_end_of_a_client_that_is_not_read_is_what_ends_its_wait() {
-    use narrows::engine::fault_injection::{Bug, plant};
-    plant(Some(Bug::HangUpMissed));
+    use narrows::engine::fault_injection::{Bug, inject};
+    inject(Some(Bug::HangUpMissed));
     let clients = clients_once_one_has_left_unread();
-    plant(None);
+    inject(None);
     assert_eq!(clients, 1);
 }
 
