@@ -17,7 +17,6 @@ use std::time::Duration;
 use crate::admission::Claim;
 
 use super::clients::hold::Hold;
-use super::effect::Effect;
 use super::fault_injection;
 use super::key::{BackendId, PoolKey};
 use super::pool::allocation::Allocation;
@@ -32,20 +31,15 @@ impl Blocking<'_> {
     /// Spare backends that are in the right context already go to those who wait for it.
     #[inline]
     pub fn hand_over_spares(&mut self) {
-        if self.pool.spares.is_empty() || self.pool.acquire_queue.is_empty() {
+        if !self.pool.has_spares() || self.pool.acquire_queue().is_empty() {
             return;
         }
         self.hand_over_what_fits();
     }
 
     fn hand_over_what_fits(&mut self) {
-        let spares = self
-            .pool
-            .spares
-            .iter()
-            .filter_map(|id| self.pool.backends.get(*id));
-        for request in self.pool.acquire_queue.of(spares.map(Backend::pool_key)) {
-            if self.pool.spares.is_empty() {
+        for request in self.pool.requests_for_spares() {
+            if !self.pool.has_spares() {
                 return;
             }
             self.cx.steps += 1;
@@ -54,7 +48,7 @@ impl Blocking<'_> {
                 continue;
             };
             if let Some(spare) = self.pool.quiet_spare(|spare| spare.pool_key() == key) {
-                self.pool.acquire_queue.remove(request);
+                self.pool.acquire_queue_mut().remove(request);
                 self.hand_over(spare, request, key);
             }
         }
@@ -80,8 +74,7 @@ impl Blocking<'_> {
             self.cx.wake_at(self.cx.now + PERMIT_POLL);
             return Allocation::Waits;
         }
-        if self.pool.endpoint.switch_at > self.cx.now {
-            let at = self.pool.endpoint.switch_at;
+        if let Some(at) = self.pool.endpoint().switches_not_before(self.cx.now) {
             self.cx.wake_at(at);
             return Allocation::Waits;
         }
@@ -98,7 +91,7 @@ impl Blocking<'_> {
         if !(growth && self.cx.draining) && self.traffic().dial(request, key) {
             return Allocation::Waits;
         }
-        let may_dial = self.pool.endpoint.dial_at <= self.cx.now;
+        let may_dial = self.pool.endpoint().may_be_dialled(self.cx.now);
         // Another user's idle backend gives its place: it cannot become this one's.
         if may_take
             && may_dial
@@ -109,7 +102,7 @@ impl Blocking<'_> {
             return Allocation::Waits;
         }
         // A server that refuses new connections still serves through those there are.
-        if !growth && (may_dial || self.pool.endpoint.backoff.failures() > 0) {
+        if !growth && (may_dial || self.pool.endpoint().is_backing_off()) {
             *starved |= may_dial;
             if may_take {
                 self.pool.make_room(self.cx, request, key.context);
@@ -139,20 +132,21 @@ impl Blocking<'_> {
     pub fn need(&mut self, request: AcquireRequest) -> Option<(PoolKey, bool)> {
         let pool_settings = &self.cx.rules.settings.pool;
         match request {
-            AcquireRequest::Pipe(key) if key.endpoint != self.pool.endpoint.id() => None,
+            AcquireRequest::Pipe(key) if key.endpoint != self.pool.endpoint().id() => None,
             AcquireRequest::Pipe(key) => {
-                let (backends, context) = (&self.pool.backends, key.context);
-                while let Some(id) = self.pool.endpoint.pools.first_in_line(context)
+                let context = key.context;
+                while let Some(id) = self.pool.first_in_line(context)
                     && self
                         .clients
                         .get(id)
                         .is_none_or(|c| c.head.hold != Some(Hold::Pipe))
                 {
-                    self.pool.endpoint.pools.take_first(context);
+                    self.pool.take_first(context);
                 }
                 // Its clients may be in line for a try, and none of them for a pipe.
-                let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
-                let pool = pools.open(context, contexts)?;
+                let pool = self.pool.open_pool(context)?;
+                let served = !pool.pipes.is_empty();
+                let waited_for = pool.is_waited_for() || self.waits.line().calls_for(context);
                 // One more pipe makes the batches of all smaller, so it is opened only when
                 // requests pile up before a socket, or no pipe is open at all.
                 let blocked_too_long = |b: &Backend| {
@@ -160,15 +154,13 @@ impl Blocking<'_> {
                         self.cx.now.saturating_sub(since) >= pool_settings.grow_after
                     })
                 };
-                let mut pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
+                let mut pipes = self.pool.pipes(context);
                 let in_rotation = |b: &Backend| b.state() == Some(PipeState::Open);
                 let crowded = pipes.clone().any(blocked_too_long) || !pipes.any(in_rotation);
                 let behind_script = |b: &Backend| b.state() == Some(PipeState::Script);
-                let pipes = pool.pipes.iter().filter_map(|id| backends.get(*id));
+                let pipes = self.pool.pipes(context);
                 let useful = pipes.filter(|b| !behind_script(b)).count();
-                let served = !pool.pipes.is_empty();
                 let full = useful >= pool_settings.pipes_per_context_max;
-                let waited_for = pool.is_waited_for() || self.waits.line().calls_for(context);
                 if served && (!crowded || full) || !served && !waited_for {
                     return None;
                 }
@@ -190,7 +182,7 @@ impl Blocking<'_> {
     /// A spare backend of the right context reaches the one who waits for it.
     pub fn hand_over(&mut self, id: BackendId, request: AcquireRequest, key: PoolKey) {
         let now = self.cx.now;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         backend.made_for = None;
@@ -201,10 +193,7 @@ impl Blocking<'_> {
                     state: PipeState::Open,
                 };
                 fault_injection::restore_queue(backend);
-                let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
-                if let Some(pool) = pools.open(key.context, contexts) {
-                    pool.pipes.push(id);
-                }
+                self.pool.is_pipe_of(id, key.context);
                 self.traffic().wake_waiters(key.context);
                 self.try_called(key.context);
             }
@@ -230,12 +219,9 @@ impl Traffic<'_> {
         key: PoolKey,
     ) -> Option<BackendId> {
         let now = self.cx.now;
-        if self.pool.endpoint.dial_at > now {
-            let at = self
-                .pool
-                .endpoint
-                .dial_at
-                .max(now + Duration::from_millis(1));
+        if !self.pool.endpoint().may_be_dialled(now) {
+            let soon = now + Duration::from_millis(1);
+            let at = self.pool.endpoint().dial_at().max(soon);
             self.cx.wake_at(at);
             return None;
         }
@@ -245,34 +231,6 @@ impl Traffic<'_> {
         {
             return None;
         }
-        let permit = self.cx.shared.budget.acquire(claim)?;
-        if let Err(wait) = self.cx.shared.dials.take(now) {
-            self.pool.endpoint.dial_at = now + wait;
-            self.cx.wake_at(now + wait);
-            return None;
-        }
-        let credential = self.pool.contexts.credential(key.context);
-        let within = self.pool.contexts.enter(key.context);
-        let endpoint = key.endpoint;
-        let mut backend = Backend::new(endpoint, within, credential.unwrap_or_default(), now);
-        backend.made_for = Some(request);
-        backend.kept_back = !matches!(claim, Claim::Worker(_));
-        let pool = &self.cx.rules.settings.pool;
-        if !pool.max_lifetime.is_zero() {
-            let life = self
-                .cx
-                .jitter
-                .shorten(pool.max_lifetime, pool.max_lifetime_jitter);
-            backend.retire_at = Some(now + life);
-            self.cx.wake_at(now + life);
-        }
-        let id = self.pool.backends.insert(backend);
-        self.cx.counters.dials += 1;
-        self.cx.effects.push(Effect::Dial {
-            endpoint,
-            backend: id,
-            permit,
-        });
-        Some(id)
+        self.pool.dial(self.cx, claim, request, key)
     }
 }

@@ -41,7 +41,7 @@ impl Backend {
 impl Traffic<'_> {
     /// The oldest request of a pipe is a script, and has been for a while.
     pub fn stands_behind_script(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         backend.turn_to(PipeState::Script);
@@ -63,7 +63,7 @@ impl Traffic<'_> {
     /// Asks again elsewhere what stands behind scripts, since it is known that the server is busy.
     pub fn go_around_scripts(&mut self) {
         let behind = |b: &Backend| b.state() == Some(PipeState::Script);
-        let stuck = self.pool.backends.iter().filter(|(_, b)| behind(b));
+        let stuck = self.pool.backends_by_id().filter(|(_, b)| behind(b));
         let stuck: Vec<BackendId> = stuck.map(|(id, _)| id).collect();
         for id in stuck {
             self.ask_elsewhere(id);
@@ -79,7 +79,7 @@ impl Traffic<'_> {
         if !self.cx.rules.settings.clients.replay_reads {
             return;
         }
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         let mut stays: BTreeSet<ClientId> = BTreeSet::new();
@@ -132,17 +132,11 @@ impl Traffic<'_> {
     /// This server does, or does not, answer narrows' own health check. Told at each check
     /// that is answered, and once when none is any more.
     pub fn health_checked(&mut self, endpoint: EndpointId, answering: bool) {
-        if endpoint != self.pool.endpoint.id() {
+        if endpoint != self.pool.endpoint().id() {
             // Another one has taken its place since.
             return;
         }
-        if self.pool.endpoint.answering != answering {
-            self.pool.endpoint.answering = answering;
-            if answering {
-                self.pool.endpoint.dial_at = self.pool.endpoint.dial_at.min(self.cx.now);
-            }
-            self.cx.wake_at(self.cx.now);
-        }
+        self.pool.answers(self.cx, answering);
         if !answering {
             return;
         }
@@ -154,7 +148,7 @@ impl Traffic<'_> {
             self.go_around_scripts();
         }
         let (mut lanes, mut says_nothing) = (Vec::new(), false);
-        for (id, backend) in &mut self.pool.backends {
+        for (id, backend) in self.pool.backends_mut() {
             let silent = self.cx.now.saturating_sub(backend.heard_at) >= PAUSED_AFTER;
             let owes = !backend.in_flight.is_empty() && backend.out.unsent_len() == 0;
             if silent && owes && backend.state() == Some(PipeState::Open) {

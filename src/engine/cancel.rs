@@ -32,7 +32,7 @@ impl Blocking<'_> {
     /// Whether the wait on a backend can be ended without losing anything, and has to be for that.
     pub fn may_end_wait(&self, id: BackendId) -> bool {
         let under_way = self.waits.cancels().is_under_way(id);
-        let unsent = self.pool.backends.get(id).is_some_and(|backend| {
+        let unsent = self.pool.backend(id).is_some_and(|backend| {
             let wait = backend.in_flight.back().map_or(0, |slot| slot.bytes());
             wait > 0 && backend.out.unsent_len() >= wait
         });
@@ -47,7 +47,7 @@ impl Blocking<'_> {
         }
         let known = |backend: &Backend| backend.server_id.is_some();
         // A part of its reply has gone to its client: the server is done with it.
-        self.pool.backends.get(id).is_some_and(|backend| {
+        self.pool.backend(id).is_some_and(|backend| {
             !backend.begun && (self.waits.cancels().is_under_way(id) || known(backend))
         })
     }
@@ -68,7 +68,7 @@ impl Blocking<'_> {
             };
         };
         let backend = lease.backend();
-        let begun = self.pool.backends.get(backend).is_some_and(|b| b.begun);
+        let begun = self.pool.backend(backend).is_some_and(|b| b.begun);
         match (why, self.waits.cancels().is_under_way(backend)) {
             // It is served, or somebody else ends it.
             (Why::Unblocked { asker, .. }, under_way) if under_way || begun => {
@@ -103,7 +103,7 @@ impl Blocking<'_> {
         short: bool,
     ) {
         let now = self.cx.now;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         if let Some(slot) = backend.in_flight.back_mut() {
@@ -168,7 +168,7 @@ impl Blocking<'_> {
         if let Some(came) = &cancel.came {
             cancel.asked = CancelState::Answered(is_nil(&came.reply));
         }
-        if aborted && let Some(credential) = self.pool.credentials.get_mut(refused) {
+        if aborted && let Some(credential) = self.pool.credential_mut(refused) {
             let known = std::mem::replace(&mut credential.may_not_cancel, true);
             if !known {
                 tracing::warn!(
@@ -180,11 +180,7 @@ impl Blocking<'_> {
         if (self.waits.cancels().get(&id)).is_some_and(|cancel| cancel.came.is_some()) {
             return self.finish_if_both(id);
         }
-        let of = self
-            .pool
-            .backends
-            .get(id)
-            .map(|backend| backend.credential());
+        let of = self.pool.backend(id).map(|backend| backend.credential());
         let other = of.and_then(|of| self.pool.canceller_for(self.cx, of));
         let Some(cancel) = self.waits.cancels_mut().get_mut(&id) else {
             return;
@@ -397,7 +393,7 @@ impl Blocking<'_> {
             self.cx.wake_at(at);
         }
         let cancelling = |b: &Backend| matches!(b.phase, Phase::Cancelling);
-        let idle: Vec<BackendId> = (self.pool.backends.iter())
+        let idle: Vec<BackendId> = (self.pool.backends_by_id())
             .filter(|(_, backend)| cancelling(backend))
             .map(|(id, _)| id)
             .collect();

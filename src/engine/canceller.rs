@@ -26,7 +26,7 @@ impl Blocking<'_> {
             return Allocation::Done;
         }
         let cancels = |b: &Backend| matches!(b.phase, Phase::Cancelling);
-        let mut there = self.pool.backends.iter();
+        let mut there = self.pool.backends_by_id();
         let there = there.find(|(_, b)| cancels(b) && b.credential() == credential);
         if let Some((id, _)) = there {
             self.ask_to_end(id);
@@ -43,15 +43,10 @@ impl Blocking<'_> {
             self.become_canceller(id);
             return Allocation::Done;
         }
-        if self
-            .pool
-            .backends
-            .values()
-            .any(|b| b.made_for == Some(request))
-        {
+        if self.pool.backends().any(|b| b.made_for == Some(request)) {
             return Allocation::Waits;
         }
-        let context = self.pool.contexts.key(Context {
+        let context = self.pool.context_key(Context {
             credential,
             ..Context::default()
         });
@@ -59,7 +54,7 @@ impl Blocking<'_> {
         let dialled = [Claim::Reserve, Claim::Worker(self.cx.worker)]
             .into_iter()
             .any(|claim| self.traffic().dial_with(claim, request, key).is_some());
-        if !dialled && self.pool.endpoint.dial_at <= self.cx.now {
+        if !dialled && self.pool.endpoint().may_be_dialled(self.cx.now) {
             *starved = true;
             self.pool.make_place(self.cx, request, context);
         }
@@ -68,7 +63,7 @@ impl Blocking<'_> {
 
     /// A quiet backend ends waits from now on.
     pub fn become_canceller(&mut self, id: BackendId) {
-        if let Some(backend) = self.pool.backends.get_mut(id) {
+        if let Some(backend) = self.pool.backend_mut(id) {
             (backend.phase, backend.made_for) = (Phase::Cancelling, None);
         }
         self.ask_to_end(id);
@@ -77,12 +72,7 @@ impl Blocking<'_> {
     /// Has the server end all waits that this backend's user is to end now.
     fn ask_to_end(&mut self, on: BackendId) {
         let now = self.cx.now;
-        let Some(credential) = self
-            .pool
-            .backends
-            .get(on)
-            .map(|backend| backend.credential())
-        else {
+        let Some(credential) = self.pool.backend(on).map(|backend| backend.credential()) else {
             return;
         };
         let mut next = None;
@@ -91,7 +81,7 @@ impl Blocking<'_> {
             let CancelState::At(at) = cancel.asked else {
                 continue;
             };
-            let Some(backend) = self.pool.backends.get(*id) else {
+            let Some(backend) = self.pool.backend(*id) else {
                 continue;
             };
             if cancel.credential != credential {
@@ -138,7 +128,7 @@ impl Blocking<'_> {
                 cancel.asked = CancelState::At(now);
                 again.push(cancel.credential);
                 // What was asked may still arrive, and end a later wait there.
-                if let Some(backend) = self.pool.backends.get_mut(*id) {
+                if let Some(backend) = self.pool.backend_mut(*id) {
                     backend.retire_at = Some(now);
                 }
             }
@@ -162,7 +152,7 @@ impl Blocking<'_> {
 
     /// A connection that ends waits and has none left to end is anybody's again.
     pub fn release_canceller(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         // What is only to be asked again later keeps no connection that others could use.

@@ -60,26 +60,22 @@ pub struct Census {
 impl Survey<'_> {
     /// Whether what a client has left on this connection is being taken back.
     pub fn is_cleaning(&self, id: BackendId) -> bool {
-        let phase = self.pool.backends.get(id).map(|backend| &backend.phase);
+        let phase = self.pool.backend(id).map(|backend| &backend.phase);
         matches!(phase, Some(Phase::Cleaning(_)))
     }
 
     /// What a connection on which nothing is on its way is taken for. `None` while something is, or where it does not matter.
     pub fn taken_for(&self, id: BackendId) -> Option<TakenFor> {
-        let backend = self
-            .pool
-            .backends
-            .get(id)
-            .filter(|backend| backend.is_quiet())?;
+        let backend = self.pool.backend(id).filter(|backend| backend.is_quiet())?;
         let used = matches!(
             backend.phase,
             Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
         );
-        let context = self.pool.contexts.get(backend.context())?;
+        let context = self.pool.context(backend.context())?;
         let used = used && !is_own_connection(self.clients, self.pool, id) && !backend.kept_back;
         let login = self
             .pool
-            .credentials
+            .credentials()
             .login(context.credential)
             .filter(|_| used)?;
         Some(TakenFor {
@@ -125,20 +121,18 @@ impl Survey<'_> {
             held.count()
         };
         let left = |backend: &&Backend| backend.phase.left_by_its_client().is_some();
-        let left = self.pool.backends.values().filter(left).count();
+        let left = self.pool.backends().filter(left).count();
         let leases = self.clients.values().filter(|c| c.lease.is_some()).count() + left;
-        let leased = self
-            .pool
-            .backends
-            .values()
-            .filter(|b| b.phase.is_leased())
-            .count();
+        let leased = self.pool.backends().filter(|b| b.phase.is_leased()).count();
         let buffered_bytes: usize = self.clients.values().map(Client::buffered_bytes).sum();
-        let (within, in_lines) = (self.pool.contexts.count(), self.pool.endpoint.pools.count());
+        let (within, in_lines) = (
+            self.pool.contexts().count(),
+            self.pool.endpoint().pools().count(),
+        );
         Census {
             clients: self.clients.len(),
-            backends: self.pool.backends.len(),
-            in_flight: self.pool.backends.values().map(|b| b.in_flight.len()).sum(),
+            backends: self.pool.backends().len(),
+            in_flight: self.pool.backends().map(|b| b.in_flight.len()).sum(),
             waiting_clients: held(|hold| hold == Hold::Pipe),
             lease_waiters: held(|hold| matches!(hold, Hold::Lease(_))),
             in_line: self.waits.line().len() + self.waits.tries_len(),
@@ -147,19 +141,22 @@ impl Survey<'_> {
             buffered_bytes,
             fan_outs: self.fanout.len(),
             logins: self.auth.len(),
-            contexts: self.pool.contexts.len(),
-            credentials: self.pool.credentials.len(),
+            contexts: self.pool.contexts().len(),
+            credentials: self.pool.credentials().len(),
             totals_agree: buffered_bytes == self.clients.buffered_bytes()
                 && leases == self.leases.total()
                 && leases == leased
-                && in_lines == self.pool.endpoint.pools.waiting()
+                && in_lines == self.pool.waiting()
                 && self.figures_agree()
                 && self.weights_agree()
-                && within == self.clients.len() + self.pool.backends.len()
+                && within == self.clients.len() + self.pool.backends().len()
                 && held(|hold| matches!(hold, Hold::Lease(_)))
                     == self.leases.waiting() + self.waits.line().len()
-                && (self.leases.asked())
-                    .all(|id| self.pool.acquire_queue.contains(AcquireRequest::Lease(id)))
+                && (self.leases.asked()).all(|id| {
+                    self.pool
+                        .acquire_queue()
+                        .contains(AcquireRequest::Lease(id))
+                })
                 && self.auth.is_sound()
                 && held(|hold| matches!(hold, Hold::Login(_))) == self.auth.waiting()
                 && self.fanout.are_sound()
@@ -174,7 +171,7 @@ impl Survey<'_> {
 
     /// Whether the engine still has this backend.
     pub fn has_backend(&self, id: BackendId) -> bool {
-        self.pool.backends.contains_key(id)
+        self.pool.has(id)
     }
 
     /// Whether something is still to be seen to for clients that are gone: what was taken for them
@@ -184,9 +181,7 @@ impl Survey<'_> {
         let busy = |backend: &Backend| {
             matches!(backend.phase, Phase::Orphaned(_)) || backend.in_flight.iter().any(goes_back)
         };
-        !self.cx.events.is_empty()
-            || self.waits.tries_len() > 0
-            || self.pool.backends.values().any(busy)
+        !self.cx.events.is_empty() || self.waits.tries_len() > 0 || self.pool.backends().any(busy)
     }
 
     /// Whether there is something to do that no alarm and no socket will tell of: a turn is
@@ -200,7 +195,7 @@ impl Survey<'_> {
 
     /// Whether backends have output that has not been looked at.
     pub fn has_unwritten(&self) -> bool {
-        !self.pool.dirty_backends.is_empty()
+        self.pool.any_dirty()
     }
 
     /// When [`tick`](super::Engine::tick) wants to be called next.

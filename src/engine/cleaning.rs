@@ -107,12 +107,13 @@ impl Lending<'_> {
         }
         let steps = lease.state.steps_to_clean();
         let (id, lease_state) = lease.orphaned();
-        self.pool.weights.touch_if_known(id);
+        self.pool.touch_if_known(id);
         let now = self.cx.now;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let context = self.pool.backend(id).map(|backend| backend.context());
+        let context = context.and_then(|context| self.pool.context(context));
+        let Some(backend) = self.pool.backend_mut(id) else {
             return false;
         };
-        let context = self.pool.contexts.get(backend.context());
         backend.phase = Phase::Cleaning(Box::new(Cleaning {
             since: now,
             purpose: lease_state.purpose,
@@ -138,7 +139,7 @@ impl Lending<'_> {
 
     /// The last answer has come: the server has done all that was asked before.
     pub fn cleaned(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         let Phase::Cleaning(cleaning) = &backend.phase else {

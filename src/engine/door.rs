@@ -77,10 +77,10 @@ impl Blocking<'_> {
     /// Users, their passwords or narrows' own login are not what they were.
     pub fn access_changed(&mut self) {
         let rules = Arc::clone(&self.cx.rules);
-        if let Some(before) = self.pool.credentials.set_own(&rules.access.own) {
+        if let Some(before) = self.pool.credentials_mut().set_own(&rules.access.own) {
             self.pool.retire_credential(self.cx, before);
         }
-        self.pool.credentials.forget_accounts();
+        self.pool.credentials_mut().forget_accounts();
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
             self.judge_again(id, &rules);
@@ -92,7 +92,7 @@ impl Blocking<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let own = self.pool.credentials.own();
+        let own = self.pool.credentials().own();
         match (rules.access.mode, client.session.account.clone()) {
             (AuthMode::None, _) => {
                 client.session.auth_state = AuthState::Authenticated;
@@ -115,7 +115,7 @@ impl Blocking<'_> {
             (AuthMode::Passthrough, Some(account)) => {
                 let account = match client.credential {
                     CredentialId::ANONYMOUS => rules.access.users.get(&account.name).cloned(),
-                    credential => self.pool.credentials.account(credential, rules),
+                    credential => self.pool.credentials_mut().account(credential, rules),
                 };
                 client.session.account = account;
             }
@@ -142,7 +142,7 @@ impl Traffic<'_> {
             None => (
                 AuthState::Unauthenticated,
                 None,
-                self.pool.credentials.own(),
+                self.pool.credentials().own(),
             ),
         };
         let Some(client) = self.clients.get_mut(id) else {
@@ -195,13 +195,13 @@ impl Traffic<'_> {
     pub fn enter_context(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id) {
             let backend = client.lease.as_ref().map(|lease| lease.backend());
-            let backend = backend.and_then(|id| self.pool.backends.get(id));
-            let context = self.pool.contexts.key(Context {
+            let backend = backend.and_then(|id| self.pool.backend(id));
+            let context = self.pool.context_key(Context {
                 credential: backend.map_or(client.credential, Backend::credential),
                 protocol: client.session.protocol,
                 db: client.session.db,
             });
-            self.pool.contexts.move_on(&mut client.within, context);
+            self.pool.move_on(&mut client.within, context);
         }
     }
 }

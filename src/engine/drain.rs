@@ -17,7 +17,7 @@ use super::waits::cancels::Why;
 /// them will not come.
 impl Drop for Engine {
     fn drop(&mut self) {
-        if self.pool.wanting {
+        if self.pool.is_wanting() {
             self.cx.shared.budget.want(false);
         }
         let mut left = Vec::new();
@@ -34,7 +34,7 @@ impl Drop for Engine {
                 | EngineEvent::Answered(..) => {}
             }
         }
-        left.extend(self.pool.backends.values_mut().filter_map(closed));
+        left.extend(self.pool.backends_mut().filter_map(|(_, b)| closed(b)));
         let clients = self.clients.values_mut();
         left.extend(clients.filter_map(|client| client.part_with_lease().and_then(broken)));
         for term in left {

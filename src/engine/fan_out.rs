@@ -26,8 +26,7 @@ impl Survey<'_> {
     fn owners(&self) -> impl Iterator<Item = &Client> {
         let owners = self
             .pool
-            .backends
-            .values()
+            .backends()
             .filter_map(|backend| match backend.phase {
                 Phase::Leased(owner) => Some(owner),
                 _ => None,
@@ -52,7 +51,7 @@ impl Survey<'_> {
 
     /// How many requests of clients that are here are under way.
     pub fn count_in_flight(&self) -> u64 {
-        let slots = self.pool.backends.values().flat_map(|b| &b.in_flight);
+        let slots = self.pool.backends().flat_map(|b| &b.in_flight);
         let here =
             |slot: &&Slot| slot.receiver().is_client() && self.clients.contains_key(slot.client());
         // The reply of a wait that is being ended may be here, and is its client's only then.

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use slotmap::SlotMap;
-
 use crate::command::{Local, Spec};
 use crate::session::push_stream::FrameKind;
 
@@ -21,7 +19,7 @@ pub use crate::admission::fault_injection::{Bug, has};
 #[cfg(feature = "fault_injection")]
 pub use crate::admission::fault_injection::inject;
 
-type Backends = SlotMap<BackendId, Backend>;
+type Backends<'a> = slotmap::basic::IterMut<'a, BackendId, Backend>;
 
 /// What bugs keep beside the engine.
 #[derive(Default)]
@@ -45,21 +43,21 @@ pub fn forget() {
 }
 
 /// [`Bug::OrphanDropped`].
-pub(super) fn drop_orphans(backends: &mut Backends, client: ClientId) {
+pub(super) fn drop_orphans(backends: Backends<'_>, client: ClientId) {
     if has(Bug::OrphanDropped) {
         drop_slots(backends, |slot| slot.client() == client);
     }
 }
 
 /// [`Bug::TimeoutForgotten`].
-pub(super) fn drop_tombstones(backends: &mut Backends) {
+pub(super) fn drop_tombstones(backends: Backends<'_>) {
     if has(Bug::TimeoutForgotten) {
         drop_slots(backends, |slot| slot.receiver() == Receiver::Tombstone);
     }
 }
 
-fn drop_slots(backends: &mut Backends, is_dropped: impl Fn(&Slot) -> bool) {
-    for backend in backends.values_mut() {
+fn drop_slots(backends: Backends<'_>, is_dropped: impl Fn(&Slot) -> bool) {
+    for (_, backend) in backends {
         for slot in std::mem::take(&mut backend.in_flight) {
             match is_dropped(&slot) {
                 true => backend.out.reply_came(slot.discard().bytes),
@@ -142,29 +140,27 @@ pub(super) fn wrote(id: BackendId) {
 }
 
 /// [`Bug::SlotAfterWrite`].
-pub(super) fn register_slots(backends: &mut Backends, now: Duration) {
+pub(super) fn register_slots(backends: Backends<'_>, now: Duration) {
     if !has(Bug::SlotAfterWrite) {
         return;
     }
     KEPT.with_borrow_mut(|kept| {
         let written = std::mem::take(&mut kept.written);
-        kept.late.retain(|(id, settled)| {
-            let registers = written.contains(id);
-            if registers && let Some(backend) = backends.get_mut(*id) {
-                let Settled { bytes, .. } = *settled;
-                let (client, sequence) = (settled.client, settled.sequence);
-                let slot = Slot::new(
+        for (id, backend) in backends.filter(|(id, _)| written.contains(id)) {
+            for (_, settled) in kept.late.extract_if(.., |(of, _)| *of == id) {
+                let Settled {
                     client,
                     sequence,
-                    now,
+                    receiver,
+                    retry_class,
                     bytes,
-                    settled.receiver,
-                    settled.retry_class,
-                );
+                    ..
+                } = settled;
+                let slot = Slot::new(client, sequence, now, bytes, receiver, retry_class);
                 backend.push_slot(slot, now);
             }
-            !registers
-        });
+        }
+        kept.late.retain(|(id, _)| !written.contains(id));
     });
 }
 
@@ -178,8 +174,8 @@ impl Blocking<'_> {
         steps: Vec<(HandshakeStep, Vec<u8>)>,
     ) {
         let now = self.cx.now;
-        if let Some(backend) = self.pool.backends.get_mut(id) {
-            backend.enter(&mut self.pool.contexts, context);
+        self.pool.set_context(id, context);
+        if let Some(backend) = self.pool.backend_mut(id) {
             for (_, request) in steps {
                 backend.send_own(Receiver::Tombstone, &request, now);
             }

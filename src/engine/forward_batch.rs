@@ -11,6 +11,7 @@ use crate::session::{AuthMode, ReplyMode};
 
 use super::Rules;
 use super::clients::Client;
+use super::fault_injection;
 use super::key::ClientId;
 use super::pool::backend::Backend;
 use super::reach::Traffic;
@@ -30,7 +31,7 @@ impl Traffic<'_> {
         // Else each request is asked whether it writes.
         let anywhere = !pool.writes_go_elsewhere(client.context(), current_backend);
         let (Some(client), Some(backend)) =
-            (clients.get_mut(id), pool.backends.get_mut(current_backend))
+            (clients.get_mut(id), pool.backend_mut(current_backend))
         else {
             return 0;
         };
@@ -75,7 +76,9 @@ impl Traffic<'_> {
                 shape,
             };
             scripts |= expected.retry_class == RetryClass::Script;
-            client.send(id, current_backend, backend, request, expected, now);
+            let slot = client.slot_for(id, current_backend, request.len(), expected, now);
+            fault_injection::push_slot(current_backend, backend, slot, now);
+            backend.out.push(request);
             done += request.len();
             sent += 1;
             last = Some((name, spec));
@@ -83,8 +86,7 @@ impl Traffic<'_> {
         if let Some((_, spec)) = last {
             client.served(now, &spec.name);
             cx.counters.shared += sent;
-            pool.unflushed += done;
-            pool.mark_backend(current_backend);
+            pool.has_bytes(current_backend, done);
         }
         if scripts {
             cx.watch_script();

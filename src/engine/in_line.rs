@@ -259,7 +259,7 @@ impl Blocking<'_> {
     fn notices_that_there_is_no_server(&mut self) -> bool {
         let there =
             |backend: &Backend| !matches!(backend.phase, Phase::Dialling | Phase::Handshake(_));
-        if self.pool.backends.values().any(there) {
+        if self.pool.backends().any(there) {
             self.waits.line_mut().unserved_since = None;
             return false;
         }
@@ -304,7 +304,9 @@ impl Lending<'_> {
         };
         self.leases.leaves(client.session.id);
         // What it asks for next has a place of its own among those who want something.
-        self.pool.acquire_queue.remove(AcquireRequest::Lease(id));
+        self.pool
+            .acquire_queue_mut()
+            .remove(AcquireRequest::Lease(id));
         self.clients.replace_first(id, length, &[]);
         let Some(client) = self.clients.get_mut(id) else {
             return;

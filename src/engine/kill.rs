@@ -46,7 +46,7 @@ impl Queries<'_> {
             None if its_turn => None,
             None => {
                 let own = |slot: &Slot| slot.client() == id && slot.is_script();
-                let current_backend = self.pool.backends.get(current_backend)?;
+                let current_backend = self.pool.backend(current_backend)?;
                 let runs_own = current_backend.in_flight.iter().any(own);
                 if runs_own || refused || !spec.name.ends_with("|kill") {
                     return None;
@@ -75,34 +75,25 @@ impl Queries<'_> {
         let (Some(Kill::Wanted(request)), Some(client), Some(backend)) = (
             self.fanout.kill(&client_id),
             self.clients.get(client_id),
-            self.pool.backends.get_mut(id),
+            self.pool.backend(id),
         ) else {
             return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
         // A reload may have changed as whom its commands run.
         let (on, of) = (backend.context(), client.context());
-        if !self.pool.contexts.differ_in_db_only(on, of) {
+        if !self.pool.contexts().differ_in_db_only(on, of) {
             return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         }
         let renamed = client.policy(&self.cx.rules).renames().sent(request);
         let sent = renamed.as_deref().unwrap_or(request);
-        backend.phase = Phase::Draining(Next::Close);
-        backend.made_for = None;
-        let bytes = sent.len();
-        backend.push_slot(
-            Slot::new(
-                client_id,
-                0,
-                now,
-                bytes,
-                Receiver::Kill,
-                RetryClass::Unknown,
-            ),
-            now,
-        );
-        backend.out.push(sent);
+        if let Some(backend) = self.pool.backend_mut(id) {
+            backend.phase = Phase::Draining(Next::Close);
+            backend.made_for = None;
+        }
+        let (receiver, retry_class) = (Receiver::Kill, RetryClass::Unknown);
+        let slot = Slot::new(client_id, 0, now, sent.len(), receiver, retry_class);
+        self.pool.send(id, slot, sent, now);
         self.fanout.set_kill(client_id, Kill::Sent);
-        self.pool.mark_backend(id);
     }
 
     /// Its reply has come, or it may have run and nobody will know: `None`.

@@ -55,7 +55,7 @@ impl Blocking<'_> {
                 continue;
             }
             let (user, number) = turn.user;
-            if let Some(user) = self.pool.credentials.get_mut(user) {
+            if let Some(user) = self.pool.credential_mut(user) {
                 user.asked_for_at = number;
             }
             self.pool.request(AcquireRequest::Lease(turn.id));

@@ -52,10 +52,9 @@ impl Blocking<'_> {
             // Who waits no more is dropped from the line when that is looked at.
             return self.cx.events.push_back(EngineEvent::BackendFree(id));
         };
-        let (Some(client), Some(backend)) = (
-            self.clients.get_mut(client_id),
-            self.pool.backends.get_mut(id),
-        ) else {
+        let (Some(client), Some(backend)) =
+            (self.clients.get_mut(client_id), self.pool.backend_mut(id))
+        else {
             return;
         };
         let (worker, budget) = (self.cx.worker, &self.cx.shared.budget);
@@ -112,11 +111,7 @@ impl Lending<'_> {
                     self.cx.shared.busy.over(self.cx.now);
                 }
                 let backend = lease.broken();
-                let quiet = self
-                    .pool
-                    .backends
-                    .get(backend)
-                    .is_some_and(Backend::is_quiet);
+                let quiet = self.pool.backend(backend).is_some_and(Backend::is_quiet);
                 self.pool.close_backend(
                     self.cx,
                     backend,
@@ -204,7 +199,7 @@ impl Lending<'_> {
 
 impl Traffic<'_> {
     fn prove_clean(&self, lease: &Lease, client: ClientId) -> Option<Clean> {
-        let backend = self.pool.backends.get(lease.backend())?;
+        let backend = self.pool.backend(lease.backend())?;
         let context = self.clients.get(client)?.context();
         let own = matches!(backend.phase, Phase::Leased(owner) if owner == client);
         Clean::prove(lease, backend, context).filter(|_| own)

@@ -70,14 +70,14 @@ impl Engine {
     /// What a client held or waited for that is gone is left.
     fn client_is_gone(&mut self, gone: Gone) {
         let id = gone.id;
-        fault_injection::drop_orphans(&mut self.pool.backends, id);
+        fault_injection::drop_orphans(self.pool.backends_mut(), id);
         self.fanout.end_kill(&id);
         self.leases.leaves(gone.number);
         self.waits.leave_line(&mut self.cx, id);
         if let Some(hold) = gone.hold {
             self.waits_for_nothing(id, gone.number, hold);
         }
-        self.pool.contexts.leave(gone.within);
+        self.pool.leave_context(gone.within);
         if let Some(lease) = gone.lease {
             self.blocking().leave_lease_behind(lease);
         }
@@ -96,11 +96,11 @@ impl Engine {
     /// The socket of a backend is open.
     pub fn dialled(&mut self, id: BackendId, now: Duration) {
         self.advance_to(now);
-        let Some(backend) = self.pool.backends.get(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         let target = backend.context();
-        let Some(context) = self.pool.contexts.get(target) else {
+        let Some(context) = self.pool.context(target) else {
             return self
                 .pool
                 .close_backend(&mut self.cx, id, CloseReason::Retired);
@@ -109,7 +109,7 @@ impl Engine {
             Some(AcquireRequest::Login(check)) => {
                 self.auth.get(check).map(|check| (*check.login).clone())
             }
-            _ => self.pool.credentials.login(backend.credential()),
+            _ => self.pool.credentials().login(backend.credential()),
         };
         let Some(login) = login else {
             // Nobody waits for it any more.
@@ -130,7 +130,7 @@ impl Engine {
     /// A dial has failed.
     pub fn dial_failed(&mut self, id: BackendId, error: String, now: Duration) {
         self.advance_to(now);
-        if self.pool.backends.contains_key(id) {
+        if self.pool.has(id) {
             self.pool.dial_ended_badly(&mut self.cx, error);
             self.pool
                 .close_backend(&mut self.cx, id, CloseReason::DialFailed);
@@ -163,34 +163,8 @@ impl Engine {
     /// The first `n` bytes for a backend have been written.
     pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
         self.advance_to(now);
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        backend.out.wrote(n);
-        fault_injection::wrote(id);
-        if matches!(backend.phase, Phase::Leased(_)) {
-            self.pool.weights.touch(id);
-        }
-        if backend.out.unsent_len() == 0 {
-            backend.blocked_since = None;
-        } else {
-            let since = *backend.blocked_since.get_or_insert(now);
-            let key = backend.pool_key();
-            // Requests pile up before the socket: one more pipe may help.
-            let grow_after = self.cx.rules.settings.pool.grow_after;
-            if matches!(backend.phase, Phase::Pipe { .. }) {
-                if now.saturating_sub(since) >= grow_after {
-                    self.pool.request(AcquireRequest::Pipe(key));
-                    // It is provided for in a turn, and this may have been the last of this one.
-                    self.cx.wake_at(now);
-                } else {
-                    self.cx.wake_at(since + grow_after);
-                }
-            }
-            return;
-        }
-        if let Phase::Leased(client) = backend.phase {
-            self.traffic().stream_room(client);
+        if let Some(owner) = self.pool.wrote(&mut self.cx, id, n) {
+            self.traffic().stream_room(owner);
         }
     }
 
@@ -220,7 +194,7 @@ impl Engine {
         self.blocking().cancel_lost(id);
         let lost = self.traffic().judge(&mut backend, loss);
         self.settle_lost(&backend, lost, loss);
-        backend.leave(&mut self.pool.contexts);
+        self.pool.is_gone(backend);
         self.cx.wake_at(self.cx.now);
     }
 
@@ -251,7 +225,7 @@ impl Engine {
 
     /// A clean backend goes to whom it was made for, or is anybody's.
     pub(super) fn backend_made(&mut self, id: BackendId) {
-        let kept_back = self.pool.backends.get(id).is_some_and(|b| b.kept_back);
+        let kept_back = self.pool.backend(id).is_some_and(|b| b.kept_back);
         match kept_back || is_own_connection(&self.clients, &self.pool, id) {
             // A place that is kept back is kept for the next one who needs it.
             true => self.run_on_own_connection(id),
@@ -263,7 +237,7 @@ impl Engine {
     /// back, has finished its handshake. What goes there needs no db: any connection of its client's user
     /// and protocol does, as they are now, since a reload may have changed the user meanwhile.
     pub(super) fn run_on_own_connection(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         match backend.made_for {
@@ -272,7 +246,7 @@ impl Engine {
                 if self.clients.awaited_lease(client) == Some(LeaseFor::OwnConnection)
                     && self.clients.get(client).is_some_and(|waiting| {
                         self.pool
-                            .contexts
+                            .contexts()
                             .differ_in_db_only(backend.context(), waiting.context())
                     }) =>
             {
@@ -290,7 +264,7 @@ impl Engine {
     /// Time has passed: to be called at [`alarm`](super::reach::Survey::alarm), and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.advance_to(now);
-        fault_injection::register_slots(&mut self.pool.backends, now);
+        fault_injection::register_slots(self.pool.backends_mut(), now);
         if !self.cx.is_due() {
             return;
         }
@@ -321,7 +295,7 @@ impl Engine {
             self.dispatch();
         }
         // Acquire requests set their own alarms again when they are looked at.
-        if !self.pool.acquire_queue.is_empty() {
+        if !self.pool.acquire_queue().is_empty() {
             self.cx.wake_at(now + Duration::from_millis(10));
         }
     }
@@ -341,13 +315,8 @@ impl Engine {
             // has closed its end of a connection that was given up.
             self.cx.wake_at(self.cx.now + PERMIT_POLL);
         }
-        if starved != self.pool.wanting {
-            self.pool.wanting = starved;
-            self.cx.shared.budget.want(starved);
-        }
-        if starved && self.cx.workers > 1 && self.pool.place_wanted_at + SURPLUS_POLL <= self.cx.now
-        {
-            self.pool.place_wanted_at = self.cx.now;
+        self.pool.wants_place(&self.cx, starved);
+        if starved && self.pool.tells_others(&self.cx, SURPLUS_POLL) {
             self.cx.effects.push(Effect::WantPlace);
         }
         self.begin_drained();
@@ -356,21 +325,24 @@ impl Engine {
 
     /// Looks at those who wait, one by one. Whether one of them found the budget spent.
     fn serve_requests(&mut self) -> bool {
-        if self.pool.acquire_queue.is_empty() {
+        if self.pool.acquire_queue().is_empty() {
             return false;
         }
         let mut starved = false;
-        let mut look = self.pool.acquire_queue.look();
+        let mut look = self.pool.acquire_queue_mut().look();
         // Whoever waits on keeps the place before those who begin to wait meanwhile, such as
         // the clients of a pipe that is being drained.
-        while let Some((place, request)) = self.pool.acquire_queue.next(&mut look) {
+        while let Some((place, request)) = self.pool.acquire_queue_mut().next(&mut look) {
             self.cx.steps += 1;
             match self.allocate_for(request, &mut starved) {
                 Allocation::Done => {}
-                Allocation::Waits => self.pool.acquire_queue.waits_on(&mut look, place, request),
+                Allocation::Waits => self
+                    .pool
+                    .acquire_queue_mut()
+                    .waits_on(&mut look, place, request),
             }
         }
-        if !self.pool.acquire_queue.is_empty() && self.pool.acquire_queue.has_more() {
+        if !self.pool.acquire_queue().is_empty() && self.pool.acquire_queue().has_more() {
             self.cx.wake_at(self.cx.now + PERMIT_POLL);
         }
         starved
@@ -400,13 +372,12 @@ impl Engine {
         let quiet = |b: &Backend| matches!(b.phase, Phase::Draining(_)) && b.is_quiet();
         let drained: Vec<BackendId> = self
             .pool
-            .backends
-            .iter()
+            .backends_by_id()
             .filter(|(_, b)| quiet(b))
             .map(|(id, _)| id)
             .collect();
         for id in drained {
-            let next = match self.pool.backends.get(id).map(|b| &b.phase) {
+            let next = match self.pool.backend(id).map(|b| &b.phase) {
                 Some(Phase::Draining(next)) => *next,
                 _ => continue,
             };

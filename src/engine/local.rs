@@ -2,7 +2,6 @@
 //! client are in, and not before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::command::{Local, PolicyVerdict, Spec};
 use crate::resp::{Args, Argument, Frame, Protocol, Refusal, write};
@@ -19,10 +18,8 @@ use super::fanout::pending::Purpose;
 use super::fault_injection::{self, Bug};
 use super::key::ClientId;
 use super::pool::handshake::hello_for_client;
+use super::pool::waiting::REFUSED_DB;
 use super::reach::{Gate, Traffic};
-
-/// How long a db that the server has refused stays refused without asking again.
-pub(super) const REFUSED_DB: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Answers `command`, a request of its own client's session.
@@ -202,11 +199,11 @@ impl Gate<'_> {
             protocol,
             db: client.session.db,
         };
-        let Some(reply) = self.pool.endpoint.hello.of(protocol) else {
+        let Some(reply) = self.pool.endpoint().hello(protocol) else {
             return self.traffic().ask_server(id, spec, context);
         };
         let mut reply = hello_for_client(reply, client.session.id);
-        if let Some(role) = self.pool.endpoint.role(self.cx) {
+        if let Some(role) = self.pool.endpoint().role(self.cx) {
             role.put_into(&mut reply);
         }
         client.session.protocol = protocol;
@@ -232,7 +229,7 @@ impl Traffic<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return RequestOutcome::Ended;
         };
-        if !self.pool.endpoint.pools.is_db_known(db) {
+        if !self.pool.is_db_known(db) {
             let context = Context {
                 credential: client.credential,
                 protocol: client.session.protocol,
@@ -251,8 +248,8 @@ impl Traffic<'_> {
     /// request is judged again once there is one.
     fn ask_server(&mut self, id: ClientId, spec: &Spec, context: Context) -> RequestOutcome {
         let now = self.cx.now;
-        let key = self.pool.contexts.key(context);
-        if let Some(pool) = self.pool.endpoint.pools.get(key)
+        let key = self.pool.context_key(context);
+        if let Some(pool) = self.pool.context_pool(key)
             && let Some((error, at)) = &pool.refusal
             && now.saturating_sub(*at) < REFUSED_DB
         {

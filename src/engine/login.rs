@@ -43,7 +43,7 @@ impl Gate<'_> {
         match &verdict {
             Some(ServerVerdict::Accepted(kept)) => {
                 let rules = Arc::clone(&self.cx.rules);
-                if let Some(account) = self.pool.credentials.account(kept.id(), &rules) {
+                if let Some(account) = self.pool.credentials_mut().account(kept.id(), &rules) {
                     return self.traffic().enter_as(id, account, kept.id());
                 }
             }
@@ -65,7 +65,7 @@ impl Gate<'_> {
         refusal: &Refusal<'_>,
         matters: bool,
     ) -> Result<(), RequestOutcome> {
-        let known = self.pool.credentials.get(CredentialId::ANONYMOUS);
+        let known = self.pool.credential(CredentialId::ANONYMOUS);
         let now = self.cx.now;
         let fresh = |at: Duration| now.saturating_sub(at) < UNAUTHENTICATED_KEPT;
         match known.map(|known| known.standing.clone()) {
@@ -104,7 +104,7 @@ impl Gate<'_> {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let anonymous = self.pool.credentials.get(CredentialId::ANONYMOUS);
+        let anonymous = self.pool.credential(CredentialId::ANONYMOUS);
         match anonymous.map(|known| &known.standing) {
             _ if client.session.auth_state != AuthState::Unknown => false,
             Some(CredentialState::Refused(..)) => false,
@@ -145,7 +145,7 @@ impl Gate<'_> {
         if client.in_flight > 0 {
             return client.hold(Hold::Replies);
         }
-        if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
+        if self.pool.endpoint().refuses_as_cluster(now) {
             let outcome = self.clients.refuse(self.cx, id, &Refusal::Cluster);
             return self.clients.not_logged_in(self.cx, id, outcome, matters);
         }
@@ -166,7 +166,7 @@ impl Gate<'_> {
             Some(check) => check,
             None => {
                 let user = login.user.as_deref().unwrap_or(b"default");
-                let known = || self.pool.credentials.of_user(user);
+                let known = || self.pool.credentials().of_user(user);
                 let credential = login.password.is_some().then(known).flatten();
                 self.auth.begin(login, credential, now)
             }
@@ -183,10 +183,10 @@ impl Gate<'_> {
         let now = self.cx.now;
         let login = (*self.auth.get(check)?.login).clone();
         let credential = match login.password {
-            Some(_) => self.pool.credentials.learn(&login),
+            Some(_) => self.pool.credentials_mut().learn(&login),
             None => CredentialId::ANONYMOUS,
         };
-        if let Some(known) = self.pool.credentials.get_mut(credential) {
+        if let Some(known) = self.pool.credential_mut(credential) {
             known.standing = CredentialState::Accepted(now);
         }
         if login.password.is_some()
@@ -196,7 +196,7 @@ impl Gate<'_> {
             // Control waits for somebody as whom it may ask.
             self.cx.effects.push(Effect::LearnCommands);
         }
-        let kept = self.pool.credentials.keep(credential)?;
+        let kept = self.pool.credentials_mut().keep(credential)?;
         self.login_decided(check, &ServerVerdict::Accepted(kept));
         Some(credential)
     }
@@ -211,7 +211,7 @@ impl Gate<'_> {
             return;
         }
         if login.password.is_none()
-            && let Some(anonymous) = self.pool.credentials.get_mut(CredentialId::ANONYMOUS)
+            && let Some(anonymous) = self.pool.credential_mut(CredentialId::ANONYMOUS)
         {
             anonymous.standing = CredentialState::Refused(reply.into(), self.cx.now);
             return self.login_over(check);

@@ -30,12 +30,7 @@ impl Gate<'_> {
             return Allocation::Done;
         };
         let (known, asks) = (login.credential, login.login.password.is_some());
-        if self
-            .pool
-            .backends
-            .values()
-            .any(|b| b.made_for == Some(request))
-        {
+        if self.pool.backends().any(|b| b.made_for == Some(request)) {
             return Allocation::Waits;
         }
         if let Some(credential) = known
@@ -43,7 +38,7 @@ impl Gate<'_> {
         {
             return Allocation::Waits;
         }
-        let nobody = self.pool.contexts.key(Context {
+        let nobody = self.pool.context_key(Context {
             credential: match asks {
                 true => CredentialId::PENDING,
                 false => CredentialId::ANONYMOUS,
@@ -51,7 +46,7 @@ impl Gate<'_> {
             ..Context::default()
         });
         let key = self.pool.key_of(nobody);
-        if self.traffic().dial(request, key) || self.pool.endpoint.dial_at > self.cx.now {
+        if self.traffic().dial(request, key) || !self.pool.endpoint().may_be_dialled(self.cx.now) {
             return Allocation::Waits;
         }
         // Whoever guesses must not push another user's connection out.
@@ -73,15 +68,14 @@ impl Gate<'_> {
             return true;
         }
         let of_it = |b: &&Backend| b.credential() == credential;
-        let mine = || self.pool.backends.values().filter(of_it);
+        let mine = || self.pool.backends().filter(of_it);
         if mine().any(|b| matches!(b.made_for, Some(AcquireRequest::Login(_)))) {
             return true;
         }
         let open = |b: &Backend| b.state() == Some(PipeState::Open);
         let pipes = self
             .pool
-            .backends
-            .iter()
+            .backends_by_id()
             .filter(|(_, b)| of_it(b) && open(b));
         let Some(pipe) = pipes
             .min_by_key(|(_, b)| b.in_flight.len())
@@ -91,7 +85,7 @@ impl Gate<'_> {
             return mine().any(|b| !matches!(b.phase, Phase::Leased(_)));
         };
         let now = self.cx.now;
-        let Some(known) = self.pool.credentials.get_mut(credential) else {
+        let Some(known) = self.pool.credential_mut(credential) else {
             return false;
         };
         let next = known.checked_at.map_or(now, |at| at + CHECK_PAUSE);
@@ -112,7 +106,7 @@ impl Gate<'_> {
         let Some(login) = self.auth.get(check).map(|check| check.login.clone()) else {
             return self.pool.make_spare(self.cx, id);
         };
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         backend.made_for = Some(AcquireRequest::Login(check));
@@ -126,11 +120,7 @@ impl Gate<'_> {
 
     /// A login was accepted on this backend: it is that user's from now on, or was before.
     pub fn login_checked(&mut self, id: BackendId, check: LoginId) {
-        let before = self
-            .pool
-            .backends
-            .get(id)
-            .map(|backend| backend.credential());
+        let before = self.pool.backend(id).map(|backend| backend.credential());
         let Some(credential) = self.login_accepted(check) else {
             // Nobody waits for it any more, and nobody knows whose it is.
             return match before {
@@ -141,26 +131,20 @@ impl Gate<'_> {
             };
         };
         if before == Some(CredentialId::PENDING) {
-            let context = self.pool.contexts.key(Context {
+            let context = self.pool.context_key(Context {
                 credential,
                 ..Context::default()
             });
-            if let Some(backend) = self.pool.backends.get_mut(id) {
-                backend.is_now_of(credential, &mut self.pool.contexts, context);
-            }
+            self.pool.is_now_of(id, credential, context);
         }
-        self.pool.endpoint.backoff.succeeded();
+        self.pool.endpoint_mut().was_reached();
         self.pool.context_reached(id);
         self.pool.make_spare(self.cx, id);
     }
 
     /// Whether a backend is logged in as the user that this login is about.
     pub fn is_for(&self, id: BackendId, check: LoginId) -> bool {
-        let credential = self
-            .pool
-            .backends
-            .get(id)
-            .map(|backend| backend.credential());
+        let credential = self.pool.backend(id).map(|backend| backend.credential());
         let login = self.auth.get(check);
         credential.is_some() && login.is_none_or(|login| login.credential == credential)
     }
@@ -172,16 +156,11 @@ impl Traffic<'_> {
     /// would have done.
     pub fn user_refused(&mut self, id: BackendId, text: &str) {
         let now = self.cx.now;
-        let Some(credential) = self
-            .pool
-            .backends
-            .get(id)
-            .map(|backend| backend.credential())
-        else {
+        let Some(credential) = self.pool.backend(id).map(|backend| backend.credential()) else {
             return;
         };
         self.cx.counters.dials_failed += 1;
-        if let Some(known) = self.pool.credentials.get_mut(credential) {
+        if let Some(known) = self.pool.credential_mut(credential) {
             let user = known.login().user.as_deref().unwrap_or(b"default");
             let user = user.escape_ascii().to_string();
             tracing::warn!(
@@ -193,12 +172,7 @@ impl Traffic<'_> {
                 CredentialState::Refused(format!("-{text}\r\n").as_bytes().into(), now);
         }
         self.pool.close_backend(self.cx, id, CloseReason::Handshake);
-        if self
-            .pool
-            .backends
-            .values()
-            .any(|b| b.credential() == credential)
-        {
+        if self.pool.backends().any(|b| b.credential() == credential) {
             return self.cx.wake_at(now + REFUSED_USER);
         }
         let of_it = self

@@ -169,7 +169,7 @@ impl Engine {
                 watching: self
                     .survey()
                     .leased_clients(|lease_state| lease_state.transaction.is_watching()),
-                waiting: self.pool.endpoint.pools.waiting() as u64,
+                waiting: self.pool.waiting() as u64,
                 dials: self.cx.counters.dials,
                 dials_failed: self.cx.counters.dials_failed,
                 poisoned: self.cx.counters.poisoned,

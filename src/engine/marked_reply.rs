@@ -142,27 +142,30 @@ impl Traffic<'_> {
         if protocol == to.protocol {
             return ReplyOverride::AsIs;
         }
-        self.pool.endpoint.hello.set(to.protocol, reply.to_vec());
+        self.pool
+            .endpoint_mut()
+            .says_hello(to.protocol, reply.to_vec());
         ReplyOverride::Instead(hello_for_client(reply, number))
     }
 
     /// The server has set a client's own backend to `to`: both are there now.
     pub fn move_leased(&mut self, backend: BackendId, id: ClientId, to: Setting) {
-        let Some(leased) = self.pool.backends.get_mut(backend) else {
+        let Some(leased) = self.pool.backend(backend) else {
             return;
         };
         // A reload may have made its client another user meanwhile, never the connection.
-        let context = self.pool.contexts.key(Context {
-            credential: fault_injection::credential_of(leased, self.clients.get(id)),
+        let credential = fault_injection::credential_of(leased, self.clients.get(id));
+        let context = self.pool.context_key(Context {
+            credential,
             protocol: to.protocol,
             db: to.db,
         });
-        leased.enter(&mut self.pool.contexts, context);
+        self.pool.set_context(backend, context);
         self.pool.accepted(context);
         if let Some(client) = self.clients.get_mut(id) {
             client.session.protocol = to.protocol;
             client.session.db = to.db;
-            self.pool.contexts.move_on(&mut client.within, context);
+            self.pool.move_on(&mut client.within, context);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::fanout::Fanout;
 use super::fanout::pending::PendingFanOut;
 use super::key::{BackendId, ClientId};
 use super::lease::state::LeaseState;
-use super::pool::backend::{Backend, Phase};
+use super::pool::backend::Backend;
 use super::reach::{Memory, Survey};
 
 impl LeaseState {
@@ -30,20 +30,10 @@ impl LeaseState {
     }
 }
 
-impl Backend {
-    /// Whose it is, if it is somebody's.
-    pub(super) fn owner(&self) -> Option<ClientId> {
-        match self.phase {
-            Phase::Leased(owner) => Some(owner),
-            _ => None,
-        }
-    }
-}
-
 impl Survey<'_> {
     /// Bytes of clients that are with their backends now.
     pub fn count_leased_bytes(&self) -> usize {
-        let backends = self.pool.backends.values();
+        let backends = self.pool.backends();
         backends
             .map(|backend| bytes_with(self.clients, backend))
             .sum()
@@ -57,17 +47,14 @@ impl Survey<'_> {
 
     /// Whether what is with backends is what they were weighed at, if nothing has happened since.
     pub fn weights_agree(&self) -> bool {
-        let touched = |id: &BackendId| self.pool.weights.touched.contains(id);
-        let mut all = self.pool.backends.iter();
+        let touched = |id: &BackendId| self.pool.weights().is_touched(*id);
+        let mut all = self.pool.backends_by_id();
         let agree = all.all(|(id, backend)| {
-            let weighed = self.pool.weights.of.get(&id).copied().unwrap_or_default();
+            let weighed = self.pool.weights().of(id);
             weighed == bytes_with(self.clients, backend) || touched(&id)
         });
-        let total: usize = self.pool.weights.of.values().sum();
-        let mut known = self.pool.weights.of.keys();
-        agree
-            && total == self.pool.weights.total
-            && known.all(|id| self.pool.backends.contains_key(*id) || touched(id))
+        let weights = self.pool.weights();
+        agree && weights.add_up() && weights.known().all(|id| self.pool.has(id) || touched(&id))
     }
 }
 
@@ -97,7 +84,7 @@ impl Memory<'_> {
         let gone: Vec<(ClientId, Option<Hold>, Option<BackendId>)> = gone.collect();
         for (id, hold, lease) in gone {
             if let Some(lease) = lease {
-                self.pool.weights.touch_if_known(lease);
+                self.pool.touch_if_known(lease);
             }
             match hold {
                 Some(Hold::Login(check)) => self.gate().waits_no_more(check, id),
@@ -110,7 +97,7 @@ impl Memory<'_> {
     /// All that is held for one client.
     fn debt(&self, client: &Client) -> usize {
         let backend = client.lease.as_ref().map(|lease| lease.backend());
-        let backend = backend.and_then(|id| self.pool.backends.get(id));
+        let backend = backend.and_then(|id| self.pool.backend(id));
         let with_backend = backend.map_or(0, |backend| bytes_with(self.clients, backend));
         client.buffered_bytes() + with_backend + self.aside_of(client)
     }
@@ -121,18 +108,18 @@ impl Memory<'_> {
         if self.clients.debtors().are_known() {
             *self.clients.debtors() = Debtors::default();
         }
-        if !self.pool.weights.touched.is_empty() {
+        if self.pool.weights().any_touched() {
             self.weigh_touched();
         }
         self.bound_memory();
     }
 
     fn weigh_touched(&mut self) {
-        while let Some(id) = self.pool.weights.touched.pop() {
-            let backend = self.pool.backends.get(id);
+        while let Some(id) = self.pool.next_touched() {
+            let backend = self.pool.backend(id);
             let bytes = backend.map_or(0, |backend| bytes_with(self.clients, backend));
             let owner = backend.and_then(Backend::owner);
-            self.pool.weights.set(id, bytes);
+            self.pool.weighs(id, bytes);
             if let Some(owner) = owner {
                 self.debt_grows(owner);
             }
@@ -151,8 +138,9 @@ impl Memory<'_> {
 
     #[inline]
     fn bound_memory(&mut self) {
-        if self.held() > self.pool.weights.limit {
-            self.shed(self.pool.weights.limit);
+        let limit = self.pool.weights().limit();
+        if self.held() > limit {
+            self.shed(limit);
         }
     }
 
@@ -160,7 +148,7 @@ impl Memory<'_> {
     #[inline]
     fn held(&self) -> usize {
         self.clients.buffered_bytes()
-            + self.pool.weights.total
+            + self.pool.weights().total()
             + aside_bytes(self.auth, self.fanout)
     }
 

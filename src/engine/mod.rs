@@ -144,12 +144,12 @@ impl Engine {
     /// A client has connected.
     pub fn client_connected(&mut self, accepted: Accepted, now: Duration) -> ClientId {
         self.advance_to(now);
-        let context = self.pool.contexts.key(Context {
-            credential: self.pool.credentials.own(),
+        let context = self.pool.context_key(Context {
+            credential: self.pool.credentials().own(),
             db: self.cx.initial_db,
             ..Context::default()
         });
-        let within = self.pool.contexts.enter(context);
+        let within = self.pool.enter_context(context);
         let client = Client::new(accepted, within, self.cx.initial_db, now);
         let id = self.clients.insert(client);
         self.traffic().begin_unauthenticated(id);
@@ -179,8 +179,8 @@ impl Engine {
             self.allocate();
             self.dispatch();
             // More of those who wait, as long as those before them got through.
-            if !self.clients.any_resumed() && self.pool.endpoint.pools.waiting() < waiting {
-                waiting = self.pool.endpoint.pools.waiting();
+            if !self.clients.any_resumed() && self.pool.waiting() < waiting {
+                waiting = self.pool.waiting();
                 self.traffic().wake_where_room();
             }
             if !self.clients.any_resumed() {

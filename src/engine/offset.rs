@@ -37,7 +37,7 @@ impl Traffic<'_> {
         if let Some(outcome) = self.no_room_to_send(id, rules) {
             return outcome;
         }
-        if let Some(backend) = self.pool.backends.get_mut(current_backend) {
+        if let Some(backend) = self.pool.backend_mut(current_backend) {
             backend.send_own(Receiver::Offset, &publish, now);
         }
         self.pool.mark_backend(current_backend);
@@ -46,7 +46,7 @@ impl Traffic<'_> {
 
     /// The server's answer to the publication.
     pub fn offset_moved(&mut self, id: BackendId, reply: &[u8]) {
-        let owner = match self.pool.backends.get(id).map(|b| &b.phase) {
+        let owner = match self.pool.backend(id).map(|b| &b.phase) {
             Some(super::pool::backend::Phase::Leased(owner)) => *owner,
             _ => return,
         };

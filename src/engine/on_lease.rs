@@ -171,7 +171,7 @@ impl Traffic<'_> {
         }
         // What waits with the client is bounded; its connection takes as much as a shared one.
         let backend = client.lease.as_ref().map(|lease| lease.backend());
-        let backend = backend.and_then(|id| self.pool.backends.get(id));
+        let backend = backend.and_then(|id| self.pool.backend(id));
         let bytes_max = rules.settings.pool.pipe_bytes_max;
         if client.in_flight > 0 && backend.is_some_and(|b| b.out.unanswered_len() > bytes_max) {
             return Some(client.hold(Hold::Replies));

@@ -8,9 +8,8 @@ use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ContextId, LoginId};
 use super::pool::backend::{AcquireRequest, Phase};
 use super::pool::close_reason::CloseReason;
-use super::pool::handshake::{self, Failure, Handshake, HandshakeStep, HandshakeVerdict};
+use super::pool::handshake::{self, Failure, Handshake, HandshakeStep};
 use super::reach::{Blocking, Gate, Traffic};
-use super::server_role::Role;
 use super::slot::Receiver;
 
 /// How soon a server that is busy with a script is asked for another db again.
@@ -19,62 +18,14 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 impl Gate<'_> {
     /// One reply of a handshake has come, whole.
     pub fn handshake_reply(&mut self, id: BackendId, step: HandshakeStep, reply: &[u8]) {
-        if step == HandshakeStep::Check && !self.pool.is_in_step(id, reply) {
-            return self.pool.close_backend(self.cx, id, CloseReason::OutOfStep);
-        }
-        let Some(backend) = self.pool.backends.get_mut(id) else {
-            return;
-        };
-        let endpoint = backend.endpoint();
-        let Phase::Handshake(handshake) = &mut backend.phase else {
-            return self
-                .pool
-                .close_backend(self.cx, id, CloseReason::Unsolicited);
-        };
-        let Some(target) = self.pool.contexts.get(handshake.target) else {
-            return self.pool.close_backend(self.cx, id, CloseReason::Retired);
-        };
-        handshake.steps_left = handshake.steps_left.saturating_sub(1);
-        let verdict = match step {
-            HandshakeStep::Check => HandshakeVerdict::Fine,
-            _ => handshake::judge(step, reply, target),
-        };
-        match verdict {
-            HandshakeVerdict::Failed(failure) => {
-                handshake.failure.get_or_insert(failure);
-            }
-            // An old server's refusal of HELLO is what its clients get as well.
-            HandshakeVerdict::Fine if step == HandshakeStep::Hello => {
-                backend.server_id = handshake::id_of(reply).or(backend.server_id);
-                let timeout = self.cx.rules.settings.backend.handshake_timeout;
-                let asked = handshake.deadline.saturating_sub(timeout);
-                if let Some(role) = Role::in_hello(reply) {
-                    let shared = &self.cx.shared.role;
-                    shared.heard(endpoint, role, asked, self.cx.now);
-                }
-                self.pool
-                    .endpoint
-                    .hello
-                    .set(target.protocol, reply.to_vec());
-            }
-            HandshakeVerdict::Fine => {}
-        }
-        // Only a refused db leaves the connection of any use; and a server that refuses the
-        // connection says so once and closes it.
-        let hopeless = |failure: &Failure| {
-            !matches!(
-                failure,
-                Failure::Db(_) | Failure::Busy(_) | Failure::Login(_)
-            )
-        };
-        if handshake.steps_left == 0 || handshake.failure.as_ref().is_some_and(hopeless) {
+        if self.pool.handshake_reply(self.cx, id, step, reply) {
             self.handshake_over(id);
         }
     }
 
     pub fn handshake_over(&mut self, id: BackendId) {
         let now = self.cx.now;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         let Phase::Handshake(handshake) = &mut backend.phase else {
@@ -86,14 +37,12 @@ impl Gate<'_> {
             _ => None,
         };
         let Some(failure) = failure else {
-            backend.enter(&mut self.pool.contexts, target);
+            self.pool.set_context(id, target);
             if let Some(check) = checked {
                 return self.login_checked(id, check);
             }
             self.pool.accepted(target);
-            self.pool.endpoint.backoff.succeeded();
-            self.pool.endpoint.credentials_refused = false;
-            self.pool.endpoint.cluster = false;
+            self.pool.endpoint_mut().has_taken_us();
             self.pool.make_spare(self.cx, id);
             return;
         };
@@ -124,7 +73,7 @@ impl Gate<'_> {
                 self.traffic().user_refused(id, &text)
             }
             Failure::Credentials(text) => {
-                if !std::mem::replace(&mut self.pool.endpoint.credentials_refused, true) {
+                if self.pool.endpoint_mut().refuses_credentials() {
                     tracing::error!(error = text, "the server refuses narrows' credentials");
                 }
                 self.pool.dial_ended_badly(self.cx, text);
@@ -149,7 +98,7 @@ impl Gate<'_> {
 
     fn is_a_cluster(&mut self, id: BackendId) {
         tracing::error!("the backend is a Redis Cluster node, which is not supported");
-        self.pool.endpoint.cluster = true;
+        self.pool.endpoint_mut().is_cluster();
         self.pool
             .dial_ended_badly(self.cx, "the backend is a Redis Cluster node".to_owned());
         self.pool.close_backend(self.cx, id, CloseReason::Handshake);
@@ -164,15 +113,15 @@ impl Gate<'_> {
 impl Blocking<'_> {
     /// Sets a quiet backend to `context` for `request`.
     pub fn switch(&mut self, id: BackendId, request: AcquireRequest, context: ContextId) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
-        backend.made_for = Some(request);
-        let from = self.pool.contexts.get(backend.context());
-        let to = self.pool.contexts.get(context);
+        let from = self.pool.context(backend.context());
+        let to = self.pool.context(context);
         let (Some(from), Some(to)) = (from, to) else {
             return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
+        self.pool.make_for(id, request);
         let mut steps = handshake::switch(from, to);
         if !steps.is_empty() {
             steps.push((HandshakeStep::Check, self.pool.check_request(self.cx, id)));
@@ -194,14 +143,14 @@ impl Traffic<'_> {
     ) {
         let now = self.cx.now;
         let deadline = now + self.cx.rules.settings.backend.handshake_timeout;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        self.pool.assert_own(id, target);
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         assert!(
             backend.is_quiet(),
             "one context while anything is in flight"
         );
-        backend.assert_own(&self.pool.contexts, target);
         backend.phase = Phase::Handshake(Handshake {
             target,
             deadline,
@@ -223,7 +172,8 @@ impl Traffic<'_> {
     /// The server says that it is busy: that is the reply to whoever waits, and nothing about the db.
     fn too_busy(&mut self, id: BackendId, target: ContextId, reply: &[u8]) {
         self.heard_busy(reply);
-        self.pool.endpoint.switch_at = self.cx.now + BUSY_PAUSE;
+        let at = self.cx.now + BUSY_PAUSE;
+        self.pool.endpoint_mut().no_switch_before(at);
         self.stays_where_it_was(id, target);
         self.wake_all(target);
     }
@@ -231,12 +181,12 @@ impl Traffic<'_> {
     /// The server has not set the connection to `target`'s db. It is as good as before: a new one
     /// is in db 0, another one where it was.
     fn stays_where_it_was(&mut self, id: BackendId, target: ContextId) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         let fresh = matches!(&backend.phase, Phase::Handshake(h) if h.fresh);
-        let previous = self.pool.contexts.get(backend.context());
-        let aimed_at = self.pool.contexts.get(target);
+        let previous = self.pool.context(backend.context());
+        let aimed_at = self.pool.context(target);
         let (Some(previous), Some(aimed_at)) = (previous, aimed_at) else {
             return self.pool.close_backend(self.cx, id, CloseReason::Retired);
         };
@@ -245,17 +195,15 @@ impl Traffic<'_> {
             protocol: aimed_at.protocol,
             db: if fresh { 0 } else { previous.db },
         };
-        let reached = self.pool.contexts.key(reached);
+        let reached = self.pool.context_key(reached);
         self.pool.accepted(reached);
-        if let Some(backend) = self.pool.backends.get_mut(id) {
-            backend.enter(&mut self.pool.contexts, reached);
-        }
-        self.pool.endpoint.backoff.succeeded();
+        self.pool.set_context(id, reached);
+        self.pool.endpoint_mut().was_reached();
         self.pool.make_spare(self.cx, id);
     }
 
     pub fn wake_everyone(&mut self) {
-        let ids: Vec<ContextId> = self.pool.endpoint.pools.waited_for().collect();
+        let ids: Vec<ContextId> = self.pool.waited_for();
         for id in ids {
             self.wake_all(id);
         }

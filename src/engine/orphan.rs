@@ -20,12 +20,12 @@ impl Blocking<'_> {
     /// The backend of a client that has left while it waits.
     pub fn orphan(&mut self, lease: Lease) {
         let (id, lease_state) = lease.orphaned();
-        self.pool.weights.touch_if_known(id);
+        self.pool.touch_if_known(id);
         let orphan = Orphan {
             purpose: lease_state.purpose,
             clean: lease_state.is_clean(),
         };
-        if let Some(backend) = self.pool.backends.get_mut(id) {
+        if let Some(backend) = self.pool.backend_mut(id) {
             backend.phase = Phase::Orphaned(orphan);
             backend.patient = false;
             // It was silent for as long as its client was waiting: that says nothing of the server.
@@ -67,7 +67,7 @@ impl Lending<'_> {
         }
         let now = self.cx.now;
         let renamed = self.cx.rules.renames().sent(&request);
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             // Its connection went together with others, before this was looked at.
             return self.taken_is_lost();
         };
@@ -102,7 +102,7 @@ impl Lending<'_> {
 
     /// Nothing is left of a client that left while it waited.
     fn orphan_over(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get(id) else {
+        let Some(backend) = self.pool.backend(id) else {
             return;
         };
         let Phase::Orphaned(orphan) = backend.phase else {

@@ -13,18 +13,16 @@ const FLUSH_BYTES: usize = 16 << 10;
 impl Engine {
     /// Backends with bytes to be written, each once.
     pub fn take_dirty_backends(&mut self, into: &mut Vec<BackendId>) {
-        self.pool.unflushed = 0;
-        if !self.pool.dirty_backends.is_empty() {
+        if self.pool.take_dirty(into) {
             // Each of them owes replies from now on.
             self.cx.watch_replies();
         }
-        into.append(&mut self.pool.dirty_backends);
     }
 
     /// Whether so much waits for a write that the server should have them now,
     /// so that it works while this worker reads on.
     pub fn wants_flush(&self) -> bool {
-        self.pool.unflushed >= FLUSH_BYTES
+        self.pool.unflushed_bytes() >= FLUSH_BYTES
     }
 
     /// Clients with bytes to be written, each once.
@@ -35,7 +33,7 @@ impl Engine {
     /// Bytes for a backend. They have to be written from the front and
     /// [accounted for](Engine::backend_wrote).
     pub fn backend_output(&mut self, id: BackendId) -> &[u8] {
-        match self.pool.backends.get_mut(id) {
+        match self.pool.backend_mut(id) {
             Some(backend) => {
                 backend.dirty = false;
                 backend.watch(self.cx.now);

@@ -87,18 +87,14 @@ impl Traffic<'_> {
             protocol: client.session.protocol,
             db: 0,
         };
-        let mut for_it = self
-            .pool
-            .backends
-            .values()
-            .filter(|b| b.made_for == Some(request));
+        let mut for_it = self.pool.backends().filter(|b| b.made_for == Some(request));
         // What a pipe owes that is being drained for it may be what the command is to end.
         let draining = |backend: &Backend| matches!(backend.phase, Phase::Draining(_));
         let place_is_made = for_it.clone().any(draining);
         if !for_it.all(draining) {
             return Allocation::Waits;
         }
-        let context = self.pool.contexts.key(nowhere);
+        let context = self.pool.context_key(nowhere);
         let key = self.pool.key_of(context);
         if self.pool.is_refused_user(self.cx, context) {
             self.cx.wake_at(self.cx.now + REFUSED_USER);
@@ -110,7 +106,7 @@ impl Traffic<'_> {
             false => Claim::Worker(self.cx.worker),
         };
         if self.dial_with(claim, request, key).is_none()
-            && self.pool.endpoint.dial_at <= self.cx.now
+            && self.pool.endpoint().may_be_dialled(self.cx.now)
         {
             *starved = true;
             if !kept_back && self.cx.shared.busy.is_heard() {
@@ -136,7 +132,7 @@ impl Traffic<'_> {
 
 /// Whether a backend is, or is to be, one client's own connection.
 pub(super) fn is_own_connection(clients: &Clients, pool: &Pool, id: BackendId) -> bool {
-    let Some(backend) = pool.backends.get(id) else {
+    let Some(backend) = pool.backend(id) else {
         return false;
     };
     match (&backend.phase, backend.made_for) {

@@ -39,7 +39,7 @@ impl Traffic<'_> {
             let reply = reply.clone();
             return Some(self.clients.answer_error(self.cx, id, &reply));
         }
-        let known = self.pool.credentials.get(client.credential);
+        let known = self.pool.credential(client.credential);
         let granted = known.and_then(|known| known.rights.get(&*spec.name));
         if granted.is_some_and(|at| self.cx.now.saturating_sub(*at) < BELIEVED) {
             return None;
@@ -64,7 +64,7 @@ impl Traffic<'_> {
             },
         };
         let now = self.cx.now;
-        let backend = self.pool.backends.get_mut(current_backend)?;
+        let backend = self.pool.backend_mut(current_backend)?;
         let receiver = Receiver::Permission;
         backend.push_slot(
             Slot::new(id, 0, now, request.len(), receiver, RetryClass::Unknown),
@@ -108,7 +108,7 @@ impl Traffic<'_> {
         match is_permission(local, reply) {
             false => client.head.is_judged(ServerVerdict::Refused(reply.into())),
             true => {
-                if let Some(known) = self.pool.credentials.get_mut(client.credential) {
+                if let Some(known) = self.pool.credential_mut(client.credential) {
                     known.rights.insert(name, now);
                 }
             }

@@ -153,7 +153,7 @@ impl Lending<'_> {
         let now = self.cx.now;
         let mut late = Vec::new();
         let mut next: Option<Duration> = None;
-        for backend in self.pool.backends.values() {
+        for backend in self.pool.backends() {
             let Phase::Leased(id) = backend.phase else {
                 continue;
             };
@@ -231,7 +231,7 @@ impl Traffic<'_> {
                 let Some(last) = last.filter(|_| owes) else {
                     return self.pool.close_backend(self.cx, id, CloseReason::OutOfStep);
                 };
-                if let Some(backend) = self.pool.backends.get_mut(id) {
+                if let Some(backend) = self.pool.backend_mut(id) {
                     // Where some have come nothing else can be said in place of the others.
                     backend.begun = !last;
                 }
@@ -246,7 +246,7 @@ impl Traffic<'_> {
 
     /// All confirmations of the oldest request have come.
     fn confirmed(&mut self, id: BackendId) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         if backend.out.was_overtaken() {
@@ -311,7 +311,7 @@ fn push_stream_on<'a>(
     pool: &'a mut Pool,
     id: BackendId,
 ) -> Option<StreamContext<'a>> {
-    let backend = pool.backends.get_mut(id)?;
+    let backend = pool.backend_mut(id)?;
     let owes = backend.owes_confirmations();
     let (push_stream, protocol, owner) = match &mut backend.phase {
         Phase::Leased(owner) => {

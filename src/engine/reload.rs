@@ -15,12 +15,10 @@ impl Blocking<'_> {
         self.pool.memory_limit_changed(self.cx);
         let backend = &self.cx.rules.settings.backend;
         let (min, max) = (backend.backoff_min, backend.backoff_max);
-        self.pool.endpoint.backoff.set_bounds(min, max);
+        self.pool.endpoint_mut().set_backoff(min, max);
         if before.access.own != self.cx.rules.access.own {
             // The login that was refused may be accepted now.
-            self.pool.endpoint.credentials_refused = false;
-            self.pool.endpoint.backoff.succeeded();
-            self.pool.endpoint.dial_at = self.cx.now;
+            self.pool.endpoint_mut().may_take_us_again(self.cx.now);
         }
         self.access_changed();
         let looks = |rules: &Rules| {
@@ -38,7 +36,7 @@ impl Blocking<'_> {
     /// once: what may have run on them and is no read has an unknown outcome, all else is asked of the
     /// one that is there now, and what the other still says reaches nobody.
     pub fn topology_changed(&mut self, topology: &Topology) {
-        let (endpoint, before) = (topology.endpoint(), self.pool.endpoint.id());
+        let (endpoint, before) = (topology.endpoint(), self.pool.endpoint().id());
         if endpoint.is_successor_of(before) {
             tracing::warn!("another server has taken the place of the one there was");
             self.pool.endpoint_replaced(self.cx, endpoint);

@@ -40,7 +40,7 @@ impl Engine {
         let bytes = bytes.into();
         self.advance_to(now);
         let rules = Arc::clone(&self.cx.rules);
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         backend.heard_at = now;
@@ -48,7 +48,7 @@ impl Engine {
         let has_push_stream = match &backend.phase {
             Phase::Leased(owner) => {
                 let owner = *owner;
-                self.pool.weights.touch(id);
+                self.pool.touch(id);
                 self.clients.has_push_stream(owner)
             }
             Phase::Cleaning(cleaning) => cleaning.push_stream.is_some(),
@@ -65,7 +65,7 @@ impl Engine {
     pub(super) fn replies(&mut self, id: BackendId, rules: &Rules, bytes: Received<'_>) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some(backend) = self.pool.backends.get_mut(id) else {
+            let Some(backend) = self.pool.backend_mut(id) else {
                 return;
             };
             let (limits, big) = (&rules.settings.limits, rules.settings.pool.big_reply_bytes);
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     fn collect(&mut self, id: BackendId, batch: &ReplyBatch, part: &[u8]) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         backend.collected.extend_from_slice(part);
@@ -162,7 +162,7 @@ impl Engine {
             }
             Receiver::Role(role) => {
                 if reply.starts_with(b"+OK") {
-                    let endpoint = self.pool.endpoint.id();
+                    let endpoint = self.pool.endpoint().id();
                     self.cx.shared.role.changed(endpoint, role, self.cx.now);
                 }
                 self.memory().pass_on(batch, reply[..].into());
@@ -191,7 +191,7 @@ impl Engine {
     fn after_replies(&mut self, id: BackendId, owed: usize) {
         self.dispatch();
         let in_flight_max = self.cx.rules.settings.pool.pipe_in_flight_max;
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         let context = backend.context();
@@ -223,7 +223,7 @@ impl Engine {
                 let unfinished = self.clients.get(client).is_some_and(|c| c.stream.is_some());
                 if answered
                     && !unfinished
-                    && let Some(backend) = self.pool.backends.get_mut(id)
+                    && let Some(backend) = self.pool.backend_mut(id)
                 {
                     backend.out.stream(false);
                 }
@@ -266,7 +266,7 @@ impl Memory<'_> {
     /// An `INFO` is longer than what is looked at whole: it goes on to its client as it is, since
     /// others wait behind it.
     fn pass_info_on(&mut self, id: BackendId, batch: &ReplyBatch) {
-        let Some(backend) = self.pool.backends.get_mut(id) else {
+        let Some(backend) = self.pool.backend_mut(id) else {
             return;
         };
         if let Some(slot) = backend.in_flight.front_mut() {
@@ -298,7 +298,7 @@ impl Lending<'_> {
 impl Traffic<'_> {
     /// A pipe takes all requests again.
     pub fn reopen(&mut self, id: BackendId) {
-        if let Some(backend) = self.pool.backends.get_mut(id)
+        if let Some(backend) = self.pool.backend_mut(id)
             && matches!(backend.phase, Phase::Pipe { .. })
         {
             backend.turn_to(PipeState::Open);

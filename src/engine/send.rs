@@ -8,7 +8,6 @@ use super::clients::Client;
 use super::clients::hold::Hold;
 use super::fault_injection::{self, Bug};
 use super::key::{BackendId, ClientId};
-use super::pool::backend::Backend;
 use super::reach::Traffic;
 use super::slot::{Receiver, RetryClass, Slot};
 
@@ -53,8 +52,7 @@ impl Traffic<'_> {
     ) {
         let Traffic { cx, clients, pool } = self;
         let now = cx.now;
-        let (Some(client), Some(backend)) =
-            (clients.get_mut(id), pool.backends.get_mut(current_backend))
+        let (Some(client), Some(backend)) = (clients.get_mut(id), pool.backend(current_backend))
         else {
             return;
         };
@@ -65,7 +63,8 @@ impl Traffic<'_> {
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            pool.contexts.fit(backend.context(), client.context(), spec)
+            pool.contexts()
+                .fit(backend.context(), client.context(), spec)
                 || fault_injection::has(Bug::OwnConnectionShared),
             "a command runs as its client's user and in its db"
         );
@@ -92,12 +91,11 @@ impl Traffic<'_> {
             Some(lease) => cx.counters.went(lease.state.purpose.way()),
         }
         let expected = Expected::of(spec, receiver, retry_class, checked);
-        client.send(id, current_backend, backend, bytes, expected, now);
+        let slot = client.slot_for(id, current_backend, bytes.len(), expected, now);
         if client.lease.is_some() {
-            pool.weights.touch(current_backend);
+            pool.touch(current_backend);
         }
-        pool.unflushed += bytes.len();
-        pool.mark_backend(current_backend);
+        pool.send(current_backend, slot, bytes, now);
         if matches!(
             retry_class,
             RetryClass::Script | RetryClass::TransactionRuns
@@ -108,17 +106,16 @@ impl Traffic<'_> {
 }
 
 impl Client {
-    /// First the slot, then the bytes.
+    /// The slot of a request of `bytes` bytes that is sent now: it is in flight from now on.
     #[inline(always)]
-    pub(super) fn send(
+    pub(super) fn slot_for(
         &mut self,
         id: ClientId,
         current_backend: BackendId,
-        backend: &mut Backend,
-        bytes: &[u8],
+        bytes: usize,
         expected: Expected,
         now: Duration,
-    ) {
+    ) -> Slot {
         let sequence = self.take_sequence();
         self.current_backend = current_backend;
         self.in_flight += 1;
@@ -127,9 +124,7 @@ impl Client {
             retry_class,
             shape,
         } = expected;
-        let slot = Slot::new(id, sequence, now, bytes.len(), receiver, retry_class).shaped(shape);
-        fault_injection::push_slot(current_backend, backend, slot, now);
-        backend.out.push(bytes);
+        Slot::new(id, sequence, now, bytes, receiver, retry_class).shaped(shape)
     }
 
     /// The number of the request that is sent now.

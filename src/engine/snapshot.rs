@@ -64,7 +64,7 @@ impl Survey<'_> {
         let mut gauges = Gauges {
             clients: self.clients.len() as u64,
             clients_max: clients.max_clients as u64,
-            waiting: self.pool.endpoint.pools.waiting() as u64,
+            waiting: self.pool.waiting() as u64,
             buffered_bytes: self.held_bytes() as u64,
             buffered_bytes_max: clients.memory_bytes_max as u64,
             backends: zeros(Phase::LABELS),
@@ -75,7 +75,7 @@ impl Survey<'_> {
             pool_in_use: zeros(LeaseFor::ALL.map(LeaseFor::pool)),
             ..Gauges::default()
         };
-        for backend in self.pool.backends.values() {
+        for backend in self.pool.backends() {
             add(&mut gauges.backends, backend.phase.label(), 1);
             gauges.in_flight += backend.in_flight.len() as u64;
             if let Phase::Leased(owner) = backend.phase
@@ -105,7 +105,11 @@ impl Survey<'_> {
             in_line,
         );
         // Those who are being made ready for a lease are nobody's yet.
-        let shared = self.pool.backends.len().saturating_sub(self.leases.total());
+        let shared = self
+            .pool
+            .backends()
+            .len()
+            .saturating_sub(self.leases.total());
         add(&mut gauges.pool_in_use, "shared", shared as u64);
         let in_all = u64::from(self.cx.shared.budget.total());
         for (purpose, bound) in [

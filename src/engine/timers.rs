@@ -30,7 +30,7 @@ impl Lending<'_> {
         }
         let mut late: Vec<(ClientId, Receiver)> = Vec::new();
         let mut given_up: Vec<BackendId> = Vec::new();
-        for (id, backend) in &mut self.pool.backends {
+        for (id, backend) in self.pool.backends_mut() {
             if let Phase::Leased(owner) = backend.phase
                 && let Some(client) = self.clients.get(owner)
                 && let Some(lease) = client.lease.as_ref()
@@ -72,11 +72,11 @@ impl Lending<'_> {
         for id in given_up {
             self.pool.close_backend(self.cx, id, CloseReason::TimedOut);
         }
-        fault_injection::drop_tombstones(&mut self.pool.backends);
+        fault_injection::drop_tombstones(self.pool.backends_mut());
         for (id, receiver) in late {
             self.request_timed_out(id, receiver);
         }
-        if self.pool.backends.values().all(|b| b.in_flight.is_empty()) {
+        if self.pool.backends().all(|b| b.in_flight.is_empty()) {
             return;
         }
         // Fine enough to be within a tenth of the limit.
@@ -110,7 +110,7 @@ impl Lending<'_> {
         if limit.is_zero() || self.leases.total() == 0 {
             return;
         }
-        let owners = self.pool.backends.values().filter_map(|backend| {
+        let owners = self.pool.backends().filter_map(|backend| {
             let Phase::Leased(owner) = backend.phase else {
                 return None;
             };
@@ -145,7 +145,7 @@ impl Traffic<'_> {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
         let mut idle = self.count_idle();
-        for (id, backend) in &self.pool.backends {
+        for (id, backend) in self.pool.backends_by_id() {
             match self.pool.due(self.cx, backend, &idle) {
                 (Some(what), _) => {
                     if matches!(what, Due::Retire) {

@@ -23,7 +23,6 @@ use super::clients::hold::Ending;
 use super::effect::Reply;
 use super::key::{BackendId, ClientId, ContextId};
 use super::lease::state::LeaseFor;
-use super::local::REFUSED_DB;
 use super::pool::backend::AcquireRequest;
 use super::reach::{Blocking, Traffic};
 use super::settings::OnUnknownOutcome;
@@ -76,7 +75,7 @@ impl Blocking<'_> {
                 let leads = self.waits.line().leads(id);
                 let leads = |key: usize| leads.get(key).copied().unwrap_or(true);
                 // A server that has no HELLO reads no fractions either.
-                let fractions = self.pool.backends.values().any(|b| b.server_id.is_some());
+                let fractions = self.pool.backends().any(|b| b.server_id.is_some());
                 let request = waiting.narrowed(&request, LEAST, fractions, leads);
                 (What::Command { reads }, in_block(Some(request)))
             }
@@ -108,10 +107,7 @@ impl Blocking<'_> {
     /// No pipe of its context takes a try now. It is tried as soon as there is one.
     fn has_no_pipe_to_try(&mut self, id: ClientId, context: ContextId) {
         let (now, limit) = (self.cx.now, self.cx.rules.settings.pool.queue_timeout);
-        let fresh = |at: &Duration| now.saturating_sub(*at) < REFUSED_DB;
-        let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
-            pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(|(_, at)| fresh(at))
-        });
+        let refused = self.pool.is_refused(context, now);
         let since = self.waits.line().get(id).map_or(now, |one| one.since());
         if refused && since + limit <= now {
             return self.refuse_in_line(id);
@@ -241,12 +237,8 @@ impl Blocking<'_> {
     ) {
         let denied = |words: &[u8]| words.starts_with(b"-NOPERM") || words.starts_with(b"-ERR");
         if refused.is_none() && reply.starts_with(b"*") {
-            let credential = self
-                .pool
-                .backends
-                .get(on)
-                .map(|backend| backend.credential());
-            if let Some(credential) = credential.and_then(|id| self.pool.credentials.get_mut(id)) {
+            let credential = self.pool.backend(on).map(|backend| backend.credential());
+            if let Some(credential) = credential.and_then(|id| self.pool.credential_mut(id)) {
                 credential.may_multi = Some(true);
             }
         } else if denied(refused.unwrap_or(reply)) {
@@ -281,7 +273,7 @@ impl Blocking<'_> {
 
     /// The reply to a step is longer than what is held for a client. Nobody else is to notice.
     pub fn try_too_long(&mut self, on: BackendId, id: ClientId, step: TryRequest) {
-        if let Some(backend) = self.pool.backends.get_mut(on)
+        if let Some(backend) = self.pool.backend_mut(on)
             && let Some(slot) = backend.in_flight.front_mut()
         {
             slot.give_up();
@@ -360,12 +352,12 @@ impl Traffic<'_> {
             TryRequest::Exec => RetryClass::TransactionEnds,
             TryRequest::End => RetryClass::Replayable,
         };
-        if let Some(backend) = self.pool.backends.get_mut(pipe) {
+        if let Some(backend) = self.pool.backend_mut(pipe) {
             let length = request.len();
             let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), retry_class);
             backend.push_slot(slot, now);
             backend.out.push(request);
-            self.pool.unflushed += length;
+            self.pool.has_bytes(pipe, length);
         }
     }
 }

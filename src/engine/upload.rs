@@ -130,12 +130,12 @@ impl Lending<'_> {
         let (part, rest) = bytes.split_at(used.min(bytes.len()));
         let current_backend = client.current_backend;
         if matches!(stream.target, UploadTarget::Lease)
-            && let Some(backend) = self.pool.backends.get_mut(current_backend)
+            && let Some(backend) = self.pool.backend_mut(current_backend)
         {
             backend.out.push(part);
             stream.full = backend.out.unsent_len() > UNSENT_BYTES_MAX;
             self.pool.mark_backend(current_backend);
-            self.pool.weights.touch(current_backend);
+            self.pool.touch(current_backend);
         }
         if !ended {
             if let Some(client) = self.clients.get_mut(id) {
@@ -233,7 +233,7 @@ impl Traffic<'_> {
             return false;
         };
         let (current_backend, way) = (lease.backend(), lease.state.purpose.way());
-        let Some(backend) = self.pool.backends.get_mut(current_backend) else {
+        let Some(backend) = self.pool.backend_mut(current_backend) else {
             return false;
         };
         assert_eq!(
@@ -269,7 +269,7 @@ impl Traffic<'_> {
             full: backend.out.unsent_len() > UNSENT_BYTES_MAX,
         }));
         self.pool.mark_backend(current_backend);
-        self.pool.weights.touch(current_backend);
+        self.pool.touch(current_backend);
         self.clients.watch_stream(self.cx, id, now + WINDOW);
         true
     }
@@ -300,7 +300,7 @@ impl Traffic<'_> {
         let current_backend = client.current_backend;
         if let Some(stream) = &mut client.stream
             && stream.full
-            && let Some(backend) = self.pool.backends.get(current_backend)
+            && let Some(backend) = self.pool.backend(current_backend)
             && backend.out.unsent_len() <= UNSENT_BYTES_MAX / 4
         {
             stream.full = false;

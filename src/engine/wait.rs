@@ -1,8 +1,6 @@
 //! Waiting for a pipe: which one carries a request, and what happens to those for whom
 //! there is none yet.
 
-use std::time::Duration;
-
 use crate::admission::Paused;
 use crate::resp::NotExecuted;
 use crate::telemetry::Way;
@@ -10,8 +8,7 @@ use crate::telemetry::Way;
 use super::Rules;
 use super::clients::hold::{Hold, RequestOutcome};
 use super::key::{ClientId, ContextId};
-use super::local::REFUSED_DB;
-use super::pool::backend::{AcquireRequest, Backend};
+use super::pool::backend::Backend;
 use super::reach::Traffic;
 use super::slot::AccessKind;
 
@@ -28,7 +25,7 @@ impl Traffic<'_> {
         let context = client.context();
         let queue_timed_out = client.head.has_queue_timed_out();
         // Asked again after a pause: there may be another server by then.
-        if self.pool.endpoint.cluster && self.pool.endpoint.dial_at > now {
+        if self.pool.endpoint().refuses_as_cluster(now) {
             return self
                 .clients
                 .refuse(self.cx, id, &crate::resp::Refusal::Cluster);
@@ -36,17 +33,13 @@ impl Traffic<'_> {
         if queue_timed_out {
             return self.queue_timed_out(id);
         }
-        let refused = self.pool.endpoint.pools.get(context).is_some_and(|pool| {
-            let fresh = |(_, at): &(Vec<u8>, Duration)| now.saturating_sub(*at) < REFUSED_DB;
-            pool.pipes.is_empty() && pool.refusal.as_ref().is_some_and(fresh)
-        });
-        if refused {
+        if self.pool.is_refused(context, now) {
             let last_error = "the server refused the client's database";
             return self
                 .clients
                 .not_executed(self.cx, id, NotExecuted::NoBackend { last_error });
         }
-        if self.pool.endpoint.pools.waiting() >= rules.settings.pool.queue_clients_max {
+        if self.pool.waiting() >= rules.settings.pool.queue_clients_max {
             return self
                 .clients
                 .not_executed(self.cx, id, NotExecuted::QueueFull);
@@ -66,10 +59,7 @@ impl Traffic<'_> {
         let since = client.head.waits(now);
         let outcome = client.hold(Hold::Pipe);
         // A client that has waited before keeps its place before those who came later.
-        let (pools, contexts) = (&mut self.pool.endpoint.pools, &self.pool.contexts);
-        if pools.waits(context, contexts, id, since) {
-            self.pool
-                .request(AcquireRequest::Pipe(self.pool.key_of(context)));
+        if self.pool.waits(context, id, since) {
             self.cx
                 .wake_at(since + self.cx.rules.settings.pool.queue_timeout);
         }
@@ -105,7 +95,7 @@ impl Traffic<'_> {
     /// Lets clients go on where there is room for them and no reply on its way that would.
     #[inline]
     pub fn wake_where_room(&mut self) {
-        if self.pool.endpoint.pools.waiting() == 0 {
+        if self.pool.waiting() == 0 {
             return;
         }
         self.wake_who_fits();
@@ -115,12 +105,7 @@ impl Traffic<'_> {
         let plenty = self.cx.rules.settings.pool.pipe_in_flight_max / 4 * 3;
         // Backends are few, contexts may be many.
         let roomy = |b: &&Backend| b.state().is_some() && b.in_flight.len() <= plenty;
-        let roomy = self
-            .pool
-            .backends
-            .values()
-            .filter(roomy)
-            .map(Backend::context);
+        let roomy = self.pool.backends().filter(roomy).map(Backend::context);
         let mut contexts: Vec<ContextId> = roomy.collect();
         contexts.sort_unstable();
         contexts.dedup();
@@ -133,17 +118,15 @@ impl Traffic<'_> {
     /// once than can be put back cheaply: the first of them may fill the pipes.
     pub fn wake_waiters(&mut self, context: ContextId) {
         let settings = &self.cx.rules.settings.pool;
-        let Some(pool) = self.pool.endpoint.pools.get(context) else {
+        let Some(pool) = self.pool.context_pool(context) else {
             return;
         };
         if !pool.is_waited_for() {
             return;
         }
-        let backends = &self.pool.backends;
-        let mut room: usize = pool
-            .pipes
-            .iter()
-            .filter_map(|id| backends.get(*id))
+        let mut room: usize = self
+            .pool
+            .pipes(context)
             .filter(|b| {
                 b.takes(
                     AccessKind::Read,
@@ -156,7 +139,7 @@ impl Traffic<'_> {
             .sum::<usize>()
             .min(WAKE_AT_ONCE);
         while room > 0
-            && let Some(id) = self.pool.endpoint.pools.take_first(context)
+            && let Some(id) = self.pool.take_first(context)
         {
             if let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Pipe)
@@ -170,7 +153,7 @@ impl Traffic<'_> {
 
     /// Lets all clients of `context` go on, to be told of its refusal.
     pub fn wake_all(&mut self, context: ContextId) {
-        for (id, _) in self.pool.endpoint.pools.take_line(context) {
+        for id in self.pool.take_line(context) {
             self.clients.end_hold(id, Hold::Pipe);
         }
     }
@@ -178,16 +161,16 @@ impl Traffic<'_> {
     /// Clients that have waited for a pipe as long as they may are told so.
     pub fn expire_waiters(&mut self) {
         let limit = self.cx.rules.settings.pool.queue_timeout;
-        while let Some((since, context)) = self.pool.endpoint.pools.longest_waited_for() {
+        while let Some((since, context)) = self.pool.longest_waited_for() {
             // What would have to be free for it may be held up by writes.
             let at = self.cx.shared.pause.counts_from(since, Paused::Writes) + limit;
-            let id = self.pool.endpoint.pools.first_in_line(context);
+            let id = self.pool.first_in_line(context);
             let waits = id.is_some_and(|id| self.clients.contains_key(id));
             if waits && self.cx.now < at {
                 return self.cx.wake_at(at);
             }
             self.cx.steps += 1;
-            self.pool.endpoint.pools.take_first(context);
+            self.pool.take_first(context);
             if let Some(id) = id
                 && let Some(client) = self.clients.get_mut(id)
                 && client.head.hold == Some(Hold::Pipe)

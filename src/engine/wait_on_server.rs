@@ -143,7 +143,7 @@ impl Blocking<'_> {
         if let Some(id) = in_line.filter(waits) {
             return Some((id, true));
         }
-        let on_server = self.pool.backends.values().find_map(|backend| {
+        let on_server = self.pool.backends().find_map(|backend| {
             let Phase::Leased(owner) = backend.phase else {
                 return None;
             };
@@ -237,8 +237,7 @@ impl Lending<'_> {
         let (protocol, current_backend) = (client.session.protocol, client.current_backend);
         let slots = self
             .pool
-            .backends
-            .get(current_backend)
+            .backend(current_backend)
             .map(|backend| &backend.in_flight);
         let silent = slots.is_some_and(|slots| slots.iter().any(|slot| slot.is_silent()));
         let acknowledged = self.pool.nothing_acknowledged(current_backend);
@@ -282,7 +281,7 @@ impl Traffic<'_> {
             .clients
             .get(id)
             .and_then(|client| client.lease.as_ref());
-        let Some(backend) = lease.and_then(|lease| self.pool.backends.get(lease.backend())) else {
+        let Some(backend) = lease.and_then(|lease| self.pool.backend(lease.backend())) else {
             return (whole(waiting.takes), None);
         };
         // A server that has no HELLO reads no fractions either.
@@ -345,7 +344,7 @@ impl Traffic<'_> {
         if let Some(lease) = client.lease.as_mut() {
             lease.state.wait = Some(Box::new(wait));
         }
-        if let Some(backend) = self.pool.backends.get_mut(current_backend) {
+        if let Some(backend) = self.pool.backend_mut(current_backend) {
             backend.patient = true;
         }
     }
@@ -360,7 +359,7 @@ impl Traffic<'_> {
             .renames()
             .sent(request);
         let request = renamed.as_deref().unwrap_or(request);
-        if let Some(backend) = self.pool.backends.get_mut(id) {
+        if let Some(backend) = self.pool.backend_mut(id) {
             let length = request.len();
             let slot = Slot::new(
                 batch.client,

@@ -33,23 +33,14 @@ impl Traffic<'_> {
     /// Dials one more where too few are ready.
     pub fn keep_warm(&mut self) {
         let now = self.cx.now;
-        let enough = self.pool.spares.len() >= self.cx.rules.settings.pool.min_idle_leases;
-        let waits =
-            !self.pool.acquire_queue.is_empty() || self.pool.endpoint.backoff.failures() > 0;
-        let waits = waits || !self.pool.endpoint.answering;
-        if enough || waits || self.pool.endpoint.dial_at > now || self.pool.warm_at > now {
+        let enough = self.pool.spares_len() >= self.cx.rules.settings.pool.min_idle_leases;
+        let waits = !self.pool.acquire_queue().is_empty() || self.pool.endpoint().is_backing_off();
+        let waits = waits || !self.pool.endpoint().is_answering();
+        if enough || waits || !self.pool.may_warm(now) {
             return;
         }
         let most = self.warm_max();
-        if most == 0
-            || self
-                .pool
-                .backends
-                .values()
-                .filter(|b| b.is_soon_spare())
-                .count()
-                >= most
-        {
+        if most == 0 || self.pool.backends().filter(|b| b.is_soon_spare()).count() >= most {
             return;
         }
         let Some(context) = self.context_in_use() else {
@@ -60,7 +51,7 @@ impl Traffic<'_> {
         let refused = others_wait || self.pool.is_refused_user(self.cx, context);
         let key = self.pool.key_of(context);
         if refused || !self.dial(AcquireRequest::Pipe(key), key) {
-            self.pool.warm_at = now + AGAIN;
+            self.pool.warm_not_before(now + AGAIN);
         }
     }
 
@@ -72,7 +63,7 @@ impl Traffic<'_> {
             let used = matches!(backend.phase, Phase::Pipe { .. } | Phase::Leased(_));
             used && stays && !is_own_connection(self.clients, self.pool, *id)
         };
-        let used = self.pool.backends.iter().filter(in_use);
+        let used = self.pool.backends_by_id().filter(in_use);
         let last = used.max_by_key(|(_, backend)| (backend.phase.is_leased(), backend.used_at));
         last.map(|(_, backend)| backend.context())
     }
@@ -80,7 +71,7 @@ impl Traffic<'_> {
 
 impl Traffic<'_> {
     pub fn count_idle(&self) -> Idle {
-        let idle = self.pool.backends.values().filter(|b| is_idle(b));
+        let idle = self.pool.backends().filter(|b| is_idle(b));
         let warm = self.warm_max();
         Idle {
             all: idle.clone().count(),

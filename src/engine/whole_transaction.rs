@@ -43,7 +43,7 @@ impl Blocking<'_> {
         let client = self.clients.get(id);
         let watch_lost = client.is_some_and(|client| client.session.lost.watch());
         let stays_open = client
-            .and_then(|client| self.pool.credentials.get(client.credential))
+            .and_then(|client| self.pool.credential(client.credential))
             .is_some_and(|credential| credential.blocks_stay_open);
         let parts = match watch_lost || stays_open {
             // It must be asked what it queues, and never run; or it would not end.

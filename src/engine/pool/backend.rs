@@ -296,6 +296,14 @@ impl Backend {
         }
     }
 
+    /// Whose it is, if it is somebody's.
+    pub fn owner(&self) -> Option<ClientId> {
+        match self.phase {
+            Phase::Leased(owner) => Some(owner),
+            _ => None,
+        }
+    }
+
     /// What it takes now, if it is a pipe.
     pub fn state(&self) -> Option<PipeState> {
         match self.phase {

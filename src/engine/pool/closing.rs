@@ -12,7 +12,7 @@ use crate::engine::slot::Receiver;
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Next, Phase};
 use super::close_reason::CloseReason;
-use super::handshake::{Failure, Hellos};
+use super::handshake::Failure;
 use super::idle::is_idle;
 
 /// What owed replies for so long and was lost then was most likely given up by stall detection or by
@@ -70,7 +70,7 @@ impl Pool {
         self.doubt_idle(cx, backend, loss);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
-            self.endpoint.hello = Hellos::default();
+            self.endpoint.forget_hellos();
         }
         let Phase::Handshake(handshake) = &mut backend.phase else {
             return;

@@ -106,8 +106,9 @@ impl ContextPools {
     }
 
     /// All that wait for a pipe of this context wait no more.
-    pub fn take_line(&mut self, id: ContextId) -> VecDeque<(ClientId, Duration)> {
-        self.change_line(id, std::mem::take).unwrap_or_default()
+    pub fn take_line(&mut self, id: ContextId) -> Vec<ClientId> {
+        let line = self.change_line(id, std::mem::take).unwrap_or_default();
+        line.into_iter().map(|(client, _)| client).collect()
     }
 
     fn change_line<R>(

@@ -118,7 +118,7 @@ impl Pool {
     /// How long a backend that owes replies may be silent.
     pub fn stall_limit(&self, cx: &Cx, backend: &Backend) -> Duration {
         let settings = &cx.rules.settings.backend;
-        match (self.endpoint.answering, backend.state()) {
+        match (self.endpoint.is_answering(), backend.state()) {
             // Somebody has paused writes: that is no death while the server answers others.
             // A connection that is dead is found by TCP, which misses the acknowledgements;
             // the bound is for what neither explains.

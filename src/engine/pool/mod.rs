@@ -10,7 +10,9 @@ pub mod cleaning;
 pub mod close_reason;
 pub mod closing;
 pub mod context_pools;
+pub mod contexts;
 pub mod credential;
+pub mod dialling;
 pub mod due;
 pub mod endpoint;
 pub mod handshake;
@@ -22,48 +24,51 @@ pub mod pick;
 pub mod reply_batch;
 pub mod rights;
 pub mod room;
+pub mod steps;
 pub mod users;
+pub mod waiting;
 pub mod weights;
 pub mod writing;
 
 use std::time::Duration;
 
 use slotmap::SlotMap;
+use slotmap::basic::{Iter, IterMut, Values};
 
 use crate::admission::Backoff;
 use crate::engine::Rules;
 use crate::engine::context::Contexts;
 use crate::engine::cx::Cx;
-use crate::engine::key::{BackendId, ContextId, EndpointId, PoolKey};
+use crate::engine::key::{BackendId, ContextId, CredentialId, EndpointId, PoolKey};
 
 use self::acquire_queue::AcquireQueue;
 use self::backend::Backend;
 use self::close_reason::CloseReason;
-use self::credential::Credentials;
+use self::credential::{Credential, Credentials};
 use self::endpoint::Endpoint;
 use self::weights::Weights;
 
 /// See the module.
 pub struct Pool {
-    pub backends: SlotMap<BackendId, Backend>,
-    pub contexts: Contexts,
+    backends: SlotMap<BackendId, Backend>,
+    contexts: Contexts,
     /// As whom backends are logged in.
-    pub credentials: Credentials,
-    pub acquire_queue: AcquireQueue,
+    credentials: Credentials,
+    acquire_queue: AcquireQueue,
     /// Backends in phase `Spare`, the last one used last.
-    pub spares: Vec<BackendId>,
+    spares: Vec<BackendId>,
     /// The server that everything goes to.
-    pub endpoint: Endpoint,
+    endpoint: Endpoint,
     /// Those with bytes to be written, each once.
-    pub dirty_backends: Vec<BackendId>,
+    dirty_backends: Vec<BackendId>,
     /// Bytes put on pipes since backends were last written.
-    pub unflushed: usize,
+    unflushed: usize,
     /// The budget has been told that this worker waits; the other workers were, at that time.
-    pub wanting: bool,
-    pub place_wanted_at: Duration,
+    wanting: bool,
+    place_wanted_at: Duration,
     /// No connection is made ready for leases before then.
-    pub warm_at: Duration,
-    pub weights: Weights,
+    warm_at: Duration,
+    weights: Weights,
 }
 
 impl Pool {
@@ -87,24 +92,92 @@ impl Pool {
         }
     }
 
+    /// A backend, unless it is gone.
+    #[inline]
+    pub fn backend(&self, id: BackendId) -> Option<&Backend> {
+        self.backends.get(id)
+    }
+
+    /// The same.
+    #[inline]
+    pub fn backend_mut(&mut self, id: BackendId) -> Option<&mut Backend> {
+        self.backends.get_mut(id)
+    }
+
+    /// Whether there is still this one.
+    pub fn has(&self, id: BackendId) -> bool {
+        self.backends.contains_key(id)
+    }
+
+    /// All of them.
+    pub fn backends(&self) -> Values<'_, BackendId, Backend> {
+        self.backends.values()
+    }
+
+    /// The same, each with its key.
+    pub fn backends_by_id(&self) -> Iter<'_, BackendId, Backend> {
+        self.backends.iter()
+    }
+
+    /// The same.
+    pub fn backends_mut(&mut self) -> IterMut<'_, BackendId, Backend> {
+        self.backends.iter_mut()
+    }
+
+    /// The server that everything goes to.
+    #[inline]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The same.
+    pub fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
+    /// As whom backends are logged in.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The same.
+    pub fn credentials_mut(&mut self) -> &mut Credentials {
+        &mut self.credentials
+    }
+
+    /// One of them, unless it is forgotten.
+    pub fn credential(&self, id: CredentialId) -> Option<&Credential> {
+        self.credentials.get(id)
+    }
+
+    /// The same.
+    pub fn credential_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
+        self.credentials.get_mut(id)
+    }
+
+    /// Those who wait for a backend.
+    #[inline]
+    pub fn acquire_queue(&self) -> &AcquireQueue {
+        &self.acquire_queue
+    }
+
+    /// The same.
+    pub fn acquire_queue_mut(&mut self) -> &mut AcquireQueue {
+        &mut self.acquire_queue
+    }
+
+    /// Bytes of clients that are with their backends.
+    #[inline]
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
     /// Where what is of this context goes.
     #[inline]
     pub fn key_of(&self, context: ContextId) -> PoolKey {
         PoolKey {
             endpoint: self.endpoint.id(),
             context,
-        }
-    }
-
-    /// The server has accepted this context.
-    pub fn accepted(&mut self, context: ContextId) {
-        self.endpoint.pools.accepted(context, &self.contexts);
-    }
-
-    /// The server has refused this context, with these words: those who wait for it get them.
-    pub fn context_refused(&mut self, context: ContextId, reply: Vec<u8>, now: Duration) {
-        if let Some(pool) = self.endpoint.pools.open(context, &self.contexts) {
-            pool.refusal = Some((reply, now));
         }
     }
 
@@ -119,7 +192,7 @@ impl Pool {
         let backoff = Backoff::new(backend.backoff_min, backend.backoff_max);
         let before = std::mem::replace(&mut self.endpoint, Endpoint::new(by, backoff));
         self.acquire_queue.move_on(before.id(), by);
-        self.endpoint.pools = before.pools.of_successor();
+        before.hand_on_to(&mut self.endpoint);
         self.credentials.forget_servers_words();
         cx.wake_at(cx.now);
     }

@@ -87,7 +87,7 @@ impl Pool {
             *id != current_backend
                 && backend.is_some_and(|b| b.state() == Some(PipeState::WritesOnly))
         };
-        let pool = self.endpoint.pools.get(context);
+        let pool = self.endpoint.pools().get(context);
         pool.is_some_and(|pool| pool.pipes.len() > 1 && pool.pipes.iter().any(paused))
     }
 }

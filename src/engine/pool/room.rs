@@ -31,6 +31,23 @@ impl Pool {
         }
     }
 
+    /// Whether any backend is spare.
+    #[inline]
+    pub fn has_spares(&self) -> bool {
+        !self.spares.is_empty()
+    }
+
+    /// How many are.
+    pub fn spares_len(&self) -> usize {
+        self.spares.len()
+    }
+
+    /// Those who wait for what a spare backend is set to already, in order.
+    pub fn requests_for_spares(&self) -> Vec<AcquireRequest> {
+        let spares = self.spares.iter().filter_map(|id| self.backends.get(*id));
+        self.acquire_queue.of(spares.map(Backend::pool_key))
+    }
+
     /// The spare backend that was used last, among those that fit: the others become idle
     /// and are reaped. One that is just being pinged is not taken: it owes a reply.
     pub fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
@@ -99,6 +116,13 @@ impl Pool {
         free >= 2 || (purpose.term().is_none() && free >= 1 && takes_turns())
     }
 
+    /// A backend is made for this request until it reaches whoever waits.
+    pub fn make_for(&mut self, id: BackendId, request: AcquireRequest) {
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.made_for = Some(request);
+        }
+    }
+
     /// Puts a request at the end of the queue, unless it stands there.
     pub fn request(&mut self, request: AcquireRequest) {
         self.acquire_queue.push(request);
@@ -108,11 +132,11 @@ impl Pool {
     pub fn unavailable_reason(&self, cx: &Cx) -> NotExecuted<'_> {
         if cx.draining {
             NotExecuted::Draining
-        } else if self.endpoint.credentials_refused {
+        } else if self.endpoint.has_refused_credentials() {
             NotExecuted::BackendAuth
-        } else if self.endpoint.backoff.failures() > 0 {
+        } else if self.endpoint.is_backing_off() {
             NotExecuted::NoBackend {
-                last_error: &self.endpoint.last_error,
+                last_error: self.endpoint.last_error(),
             }
         } else if self.wanting {
             NotExecuted::BudgetSpent
@@ -123,19 +147,18 @@ impl Pool {
 
     /// No dial for a while.
     pub fn dial_ended_badly(&mut self, cx: &mut Cx, error: String) {
-        let pause = self.endpoint.backoff.failed(&mut cx.jitter);
-        if self.endpoint.last_error != error || self.endpoint.backoff.failures() == 1 {
+        let full = error.starts_with("ERR max number of clients");
+        if self.endpoint.was_not_reached(cx, error) {
+            let error = self.endpoint.last_error();
             tracing::warn!(error, "no connection to the server");
         }
-        if error.starts_with("ERR max number of clients") {
+        if full {
             // The server's own refusal counts as pressure until control has looked again:
             // contexts take turns on the connections that there are.
             cx.shared.budget.stop_growth(true);
         }
         cx.counters.dials_failed += 1;
-        self.endpoint.last_error = error;
-        self.endpoint.dial_at = cx.now + pause;
-        cx.wake_at(self.endpoint.dial_at);
+        cx.wake_at(self.endpoint.dial_at());
     }
 
     /// The server has accepted the context that this backend is in.

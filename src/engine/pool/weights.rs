@@ -7,12 +7,12 @@ use crate::engine::key::BackendId;
 /// Bytes of clients that are with their backends.
 #[derive(Debug, Default)]
 pub struct Weights {
-    pub of: BTreeMap<BackendId, usize>,
-    pub total: usize,
+    of: BTreeMap<BackendId, usize>,
+    total: usize,
     /// Those on which something has happened since they were weighed.
-    pub touched: Vec<BackendId>,
+    touched: Vec<BackendId>,
     /// How much may be held by this worker: asked for with each reply.
-    pub limit: usize,
+    limit: usize,
 }
 
 impl Weights {
@@ -44,6 +44,50 @@ impl Weights {
         self.limit = bytes_max / workers.max(1);
     }
 
+    /// What it weighs.
+    pub fn of(&self, id: BackendId) -> usize {
+        self.of.get(&id).copied().unwrap_or_default()
+    }
+
+    /// All together.
+    #[inline]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How much may be held by this worker.
+    #[inline]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Those that weigh anything.
+    pub fn known(&self) -> impl Iterator<Item = BackendId> {
+        self.of.keys().copied()
+    }
+
+    /// Whether the total is that of all.
+    pub fn add_up(&self) -> bool {
+        self.of.values().sum::<usize>() == self.total
+    }
+
+    /// Whether something has happened on it since it was weighed.
+    pub fn is_touched(&self, id: BackendId) -> bool {
+        self.touched.contains(&id)
+    }
+
+    /// Whether there is any such.
+    #[inline]
+    pub fn any_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// One that is weighed now.
+    pub fn next_touched(&mut self) -> Option<BackendId> {
+        self.touched.pop()
+    }
+
+    /// So much is with it.
     pub fn set(&mut self, id: BackendId, bytes: usize) {
         let before = match bytes {
             0 => self.of.remove(&id),

@@ -1,13 +1,16 @@
 //! What is to be written to backends, and what they hold.
 
+use std::time::Duration;
+
 use crate::engine::cx::Cx;
-use crate::engine::key::BackendId;
-use crate::engine::slot::Receiver;
+use crate::engine::fault_injection;
+use crate::engine::key::{BackendId, ClientId};
+use crate::engine::slot::{Receiver, Slot};
 use crate::resp::write;
 use crate::session::StateChange;
 
 use super::Pool;
-use super::backend::{Backend, Phase};
+use super::backend::{AcquireRequest, Backend, Phase};
 
 impl Pool {
     /// Lists a backend for writing.
@@ -18,6 +21,95 @@ impl Pool {
             backend.dirty = true;
             self.dirty_backends.push(id);
         }
+    }
+
+    /// Sends a request: first its slot, then its bytes.
+    #[inline]
+    pub fn send(&mut self, id: BackendId, slot: Slot, bytes: &[u8], now: Duration) {
+        if let Some(backend) = self.backends.get_mut(id) {
+            fault_injection::push_slot(id, backend, slot, now);
+            backend.out.push(bytes);
+            self.has_bytes(id, bytes.len());
+        }
+    }
+
+    /// Bytes have been put on a backend.
+    #[inline]
+    pub fn has_bytes(&mut self, id: BackendId, bytes: usize) {
+        self.unflushed += bytes;
+        self.mark_backend(id);
+    }
+
+    /// The first `n` bytes for a backend have been written. Whose it is, if it is somebody's and nothing is
+    /// left to be written.
+    pub fn wrote(&mut self, cx: &mut Cx, id: BackendId, n: usize) -> Option<ClientId> {
+        let now = cx.now;
+        let backend = self.backends.get_mut(id)?;
+        backend.out.wrote(n);
+        fault_injection::wrote(id);
+        if matches!(backend.phase, Phase::Leased(_)) {
+            self.weights.touch(id);
+        }
+        if backend.out.unsent_len() == 0 {
+            backend.blocked_since = None;
+            return backend.owner();
+        }
+        let since = *backend.blocked_since.get_or_insert(now);
+        // Requests pile up before the socket: one more pipe may help.
+        let grow_after = cx.rules.settings.pool.grow_after;
+        if matches!(backend.phase, Phase::Pipe { .. }) {
+            if now.saturating_sub(since) >= grow_after {
+                let key = backend.pool_key();
+                self.request(AcquireRequest::Pipe(key));
+                // It is provided for in a turn, and this may have been the last of this one.
+                cx.wake_at(now);
+            } else {
+                cx.wake_at(since + grow_after);
+            }
+        }
+        None
+    }
+
+    /// Bytes put on backends since they were last written.
+    #[inline]
+    pub fn unflushed_bytes(&self) -> usize {
+        self.unflushed
+    }
+
+    /// Takes those with bytes to be written, each once. Whether there are any.
+    #[inline]
+    pub fn take_dirty(&mut self, into: &mut Vec<BackendId>) -> bool {
+        self.unflushed = 0;
+        let any = self.any_dirty();
+        into.append(&mut self.dirty_backends);
+        any
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub fn any_dirty(&self) -> bool {
+        !self.dirty_backends.is_empty()
+    }
+
+    /// What is held for clients with this backend is to be weighed.
+    #[inline]
+    pub fn touch(&mut self, id: BackendId) {
+        self.weights.touch(id);
+    }
+
+    /// The same, if it has been weighed.
+    pub fn touch_if_known(&mut self, id: BackendId) {
+        self.weights.touch_if_known(id);
+    }
+
+    /// One that is to be weighed.
+    pub fn next_touched(&mut self) -> Option<BackendId> {
+        self.weights.next_touched()
+    }
+
+    /// So much is held there.
+    pub fn weighs(&mut self, id: BackendId, bytes: usize) {
+        self.weights.set(id, bytes);
     }
 
     pub fn send_for_cancel(&mut self, cx: &Cx, on: BackendId, receiver: Receiver, args: &[&[u8]]) {
