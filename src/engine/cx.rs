@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::admission::{Jitter, Paused};
 use crate::telemetry::Counters;
 
-use super::busy::SCRIPT_AFTER;
 use super::effect::{AnswerTo, Effect, Reply};
 use super::event::EngineEvent;
 use super::lease::state::LeaseFor;
 use super::pause::PauseOrder;
 use super::rules::Setup;
 use super::slot::AccessKind;
+use super::traffic::busy::SCRIPT_AFTER;
 use super::{Rules, WorkerShared};
 
 /// See the module.

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use crate::telemetry::Undelivered;
 
-use super::allocator::PERMIT_POLL;
+use super::blocking::allocator::PERMIT_POLL;
 use super::clients::Client;
 use super::clients::hold::{Ending, Hold};
 use super::effect::Effect;
 use super::event::{EngineEvent, Gone};
 use super::key::{BackendId, ClientId};
 use super::lease::state::LeaseFor;
-use super::loss::{Lost, Rewound};
-use super::own_connection::is_own_connection;
 use super::pool::allocation::Allocation;
 use super::pool::backend::{AcquireRequest, Backend, Next, Phase};
 use super::pool::close_reason::CloseReason;
 use super::pool::due::SECOND;
 use super::pool::handshake::{self, Whose};
+use super::request::own_connection::is_own_connection;
 use super::slot::Receiver;
+use super::traffic::loss::{Lost, Rewound};
 use super::{Engine, fault_injection};
 
 /// How often the other workers are told of that.

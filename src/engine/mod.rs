@@ -4,78 +4,44 @@
 //! methods below, each with the time `now`; bytes to be written are fetched from it, other
 //! things to be done are [`Effect`]s. The same calls give the same results, always.
 //!
-//! `request.rs` is the way in, `reply.rs` the way out: read those two first.
+//! `request/` is the way in, `reply/` the way out: read those two first. What each piece of work can
+//! touch is in `reach.rs`.
 
-mod allocator;
 mod auth;
-mod busy;
-mod cancel;
-mod canceller;
-mod census;
-mod cleaning;
+mod blocking;
 mod clients;
 mod context;
 mod cx;
-mod door;
-mod drain;
 mod effect;
 mod event;
-mod fan_out;
 mod fanout;
 pub mod fault_injection;
-mod forget;
-mod forward_batch;
-mod idle;
-mod in_line;
+mod gate;
 mod key;
-mod kill;
 mod lease;
-mod lease_turns;
 mod leases;
 mod lending;
 mod lifecycle;
-mod local;
-mod login;
-mod logins;
-mod loss;
 mod mail;
-mod marked_reply;
 mod memory;
-mod offset;
-mod on_lease;
-mod opening;
-mod orphan;
-mod output;
-mod own_connection;
 mod pause;
-mod permission;
 mod pool;
-mod push_frames;
-mod queued;
+mod queries;
 mod reach;
 mod received;
-mod reload;
 mod reply;
 mod request;
-mod route;
 mod rules;
-mod send;
 mod server_busy;
 mod server_role;
 pub mod settings;
 mod slot;
-mod snapshot;
 mod stand_in;
-mod subscribe;
-mod timers;
-mod tries;
-mod upload;
+mod survey;
+mod traffic;
 mod verdict;
-mod wait;
-mod wait_on_server;
 mod waits;
-mod warm;
-mod whole_transaction;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,10 +57,9 @@ use crate::telemetry::Counters;
 use self::auth::Auth;
 use self::fanout::Fanout;
 use self::pool::Pool;
-use self::reach::{Blocking, Gate, Lending, Memory, Queries, Survey, Traffic};
+use self::reach::{Blocking, Gate, Lending, Memory, Queries, Survey, Traffic, Writing};
 use self::waits::Waits;
 
-pub use census::Census;
 pub use clients::{Accepted, Output, Pieces, SHARED_BYTES_MIN};
 pub use effect::{AnswerTo, Effect, Reply, WorkerQuery};
 pub use key::{BackendId, ClientId};
@@ -106,6 +71,7 @@ pub use rules::{Rules, Setup, WorkerShared};
 pub use server_busy::ServerBusy;
 pub use server_role::{Role, ServerRole};
 pub use stand_in::StandIns;
+pub use survey::census::Census;
 
 /// One worker's engine.
 pub struct Engine {
@@ -125,6 +91,10 @@ impl Engine {
     /// The engine of one worker.
     pub fn new(setup: Setup) -> Self {
         let (rules, endpoint) = (&setup.rules, setup.topology.endpoint());
+        let mut counters = Counters::new(Refusal::LABELS, &CloseReason::labels());
+        if let Some(before) = &setup.counted {
+            counters.add(&before.counters);
+        }
         Self {
             pool: Pool::new(endpoint, rules, setup.workers),
             auth: Auth::default(),
@@ -132,10 +102,7 @@ impl Engine {
             waits: Waits::default(),
             fanout: Fanout::default(),
             identity: Arc::clone(&setup.identity),
-            cx: Cx::new(
-                setup,
-                Counters::new(Refusal::LABELS, &CloseReason::labels()),
-            ),
+            cx: Cx::new(setup, counters),
             clients: Clients::default(),
             inline_frame: Vec::new(),
         }
@@ -155,11 +122,6 @@ impl Engine {
         self.traffic().begin_unauthenticated(id);
         self.clients.set_idle_timer(&mut self.cx, id);
         id
-    }
-
-    /// The rules in force.
-    pub fn rules(&self) -> &Arc<Rules> {
-        &self.cx.rules
     }
 
     /// Finishes what the events since the last turn have begun. To be called after each
@@ -197,9 +159,14 @@ impl Engine {
         self.cx.effects.drain(..)
     }
 
-    /// What has been counted since the start.
-    pub fn counters(&self) -> &Counters {
-        &self.cx.counters
+    /// What is to be written, to be fetched when a turn is over.
+    #[inline]
+    pub fn writing(&mut self) -> Writing<'_> {
+        Writing {
+            cx: &mut self.cx,
+            clients: &mut self.clients,
+            pool: &mut self.pool,
+        }
     }
 
     /// How it stands.

@@ -60,6 +60,13 @@ pub struct Memory<'a> {
     pub fanout: &'a mut Fanout,
 }
 
+/// What is to be written.
+pub struct Writing<'a> {
+    pub(super) cx: &'a mut Cx,
+    pub(super) clients: &'a mut Clients,
+    pub(super) pool: &'a mut Pool,
+}
+
 /// How an engine stands, for whoever asks: nothing changes by that.
 #[derive(Clone, Copy)]
 pub struct Survey<'a> {

@@ -7,6 +7,7 @@ use crate::topology::Topology;
 use crate::admission::{Budget, DialRate, Failures, ServerPause, UserQuotas};
 use crate::command::{CommandTable, Policy, Renames};
 use crate::session::Access;
+use crate::telemetry::Snapshot;
 use crate::telemetry::reject_counts::RejectCounts;
 
 use super::pool::handshake::Identity;
@@ -95,4 +96,7 @@ pub struct Setup {
     pub initial_db: u32,
     /// It decides all jitter.
     pub seed: u64,
+    /// What an earlier engine of this worker had come to: it has panicked, and figures that fell
+    /// would be taken for figures that rose from zero.
+    pub counted: Option<Arc<Snapshot>>,
 }

@@ -224,7 +224,7 @@ impl ClientSettings {
     /// Bytes of one request of which more is not walked before it is known whether it streams.
     pub fn huge_from(&self) -> usize {
         let big = usize::try_from(self.big_request_bytes).unwrap_or(usize::MAX / 2);
-        (big.min(usize::MAX / 2) + 1).max(super::upload::FIRST_BYTES)
+        (big.min(usize::MAX / 2) + 1).max(super::lending::upload::FIRST_BYTES)
     }
 }
 

@@ -302,7 +302,7 @@ impl WorkerPlan {
         let identity = Identity {
             name: connection_name(&settings, &self.worker.to_string()),
         };
-        let mut engine = Engine::new(Setup {
+        let engine = Engine::new(Setup {
             worker: self.worker,
             workers: self.inboxes.len(),
             rules: self.current.rules(),
@@ -311,6 +311,8 @@ impl WorkerPlan {
             shared: self.shared.clone(),
             initial_db: settings.database,
             seed: self.epoch.elapsed().as_nanos() as u64 ^ u64::from(std::process::id()),
+            // The one before it may have ended in a panic.
+            counted: Some(self.cell.last()),
         });
         let links = Links {
             worker: self.worker,
@@ -322,8 +324,7 @@ impl WorkerPlan {
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
         };
-        // The one before it may have ended in a panic. A query to it was lost then.
-        engine.count_on_from(&self.cell.last().counters);
+        // A query to the one before it may have been lost.
         self.cell.publish(engine.survey().snapshot());
         runtime.block_on(async {
             let worker = Worker::new(engine, links);

@@ -355,7 +355,7 @@ impl Worker {
 
     fn write_backends(&mut self) {
         let mut ids = std::mem::take(&mut self.dirty_backends);
-        self.engine.take_dirty_backends(&mut ids);
+        self.engine.writing().take_dirty_backends(&mut ids);
         for id in ids.drain(..) {
             self.write_backend(id);
         }
@@ -368,7 +368,7 @@ impl Worker {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
-            let bytes = self.engine.backend_output(id);
+            let bytes = self.engine.writing().of_backend(id);
             match poll_send(&mut backend.socket.transport, &backend.waker, bytes) {
                 Poll::Pending => {
                     backend.blocked = true;
@@ -386,7 +386,7 @@ impl Worker {
 
     fn write_clients(&mut self) {
         let mut ids = std::mem::take(&mut self.dirty_clients);
-        self.engine.take_dirty_clients(&mut ids);
+        self.engine.writing().take_dirty_clients(&mut ids);
         for id in ids.drain(..) {
             self.write_client(id);
         }
@@ -399,7 +399,7 @@ impl Worker {
             let Some(socket) = self.clients.get_mut(id) else {
                 return;
             };
-            let sent = match self.engine.client_output(id) {
+            let sent = match self.engine.writing().of_client(id) {
                 Output::One(bytes) => poll_send(&mut socket.transport, &socket.waker, bytes),
                 Output::Many(pieces) => {
                     let mut cx = Context::from_waker(&socket.waker);
@@ -433,7 +433,7 @@ impl Worker {
         self.ready.take(&mut tokens, cx.waker());
         for token in tokens.drain(..) {
             self.serve(token);
-            if self.engine.wants_flush() {
+            if self.engine.writing().wants_flush() {
                 self.write_backends();
                 // Replies to these may come in this very turn.
                 self.now = self.links.epoch.elapsed();

@@ -1,5 +1,5 @@
 //! Who may come in, and as whom: the users of the configuration, their passwords, and what each
-//! of them runs as on the server. Pure data; `engine/login.rs` acts on it.
+//! of them runs as on the server. Pure data; `engine/gate/login.rs` acts on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -69,6 +69,7 @@ impl World {
                 shared,
                 initial_db: 0,
                 seed,
+                counted: None,
             }),
             topology: Topology::default(),
             budget,
@@ -171,7 +172,7 @@ impl World {
 
     fn write_backends(&mut self) {
         let mut ids = std::mem::take(&mut self.dirty_backends);
-        self.engine.take_dirty_backends(&mut ids);
+        self.engine.writing().take_dirty_backends(&mut ids);
         for id in ids {
             self.write_backend(id);
         }
@@ -185,7 +186,7 @@ impl World {
             let Some(link) = &mut conn.link else {
                 return;
             };
-            let bytes = self.engine.backend_output(id);
+            let bytes = self.engine.writing().of_backend(id);
             if bytes.is_empty() {
                 return;
             }
@@ -202,7 +203,7 @@ impl World {
 
     fn write_clients(&mut self) {
         let mut ids = std::mem::take(&mut self.dirty_clients);
-        self.engine.take_dirty_clients(&mut ids);
+        self.engine.writing().take_dirty_clients(&mut ids);
         for id in ids {
             if let Some(at) = self.actors.iter().position(|a| a.key == id && !a.gone) {
                 self.write_client(at);
@@ -213,7 +214,7 @@ impl World {
     pub fn write_client(&mut self, at: usize) {
         let actor = &mut self.actors[at];
         while !actor.gone {
-            let bytes = self.engine.client_output(actor.key).first();
+            let bytes = self.engine.writing().of_client(actor.key).first();
             if bytes.is_empty() {
                 return;
             }

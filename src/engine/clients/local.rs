@@ -7,7 +7,7 @@ use crate::resp::{Protocol, write};
 use crate::telemetry::Way;
 
 use super::Clients;
-use super::hold::RequestOutcome;
+use super::hold::{Hold, RequestOutcome};
 
 impl Clients {
     pub fn finish_local(
@@ -44,6 +44,12 @@ impl Clients {
         write(client.session.protocol, &mut reply);
         let silent = client.session.reply_mode.begin_command();
         self.finish_local(cx, id, spec, &reply, silent)
+    }
+
+    /// The server's answer to `INFO` is no text: it is the client's as it is.
+    pub fn no_figures(&mut self, id: ClientId, reply: &[u8]) {
+        self.reply_with(id, |out| out.extend_from_slice(reply));
+        self.end_hold(id, Hold::FanOut(0));
     }
 
     /// `CLIENT INFO`.

@@ -157,6 +157,11 @@ impl Client {
         matches!(self.ending, Ending::AfterReplies(_) | Ending::AfterOutput)
     }
 
+    /// Whether nobody has looked at what it has sent, and nothing keeps that from being done.
+    pub fn has_more_input(&self) -> bool {
+        self.head.hold.is_none() && self.stream.is_none() && !self.input.is_empty()
+    }
+
     /// A request has been dealt with or sent.
     pub fn served(&mut self, now: Duration, command: &str) {
         self.active_at = now;

@@ -48,6 +48,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         shared,
         initial_db: 0,
         seed: 1,
+        counted: None,
     });
     let (control, _) = channel(1);
     let links = Links {

@@ -196,6 +196,7 @@ fn the_repository_is_tidy() {
         let source = Source::new(&path, &raw);
         check(&source, &mut offences);
         rooms::check(&source, &mut offences);
+        rooms::check_engine_files(&source, &mut offences);
         routes::check(&source, &mut offences);
         sources.push(source);
     }

@@ -87,6 +87,7 @@ impl Desk {
                 shared,
                 initial_db: 0,
                 seed: 1,
+                counted: None,
             }),
             topology,
             dials: Vec::new(),
@@ -100,6 +101,23 @@ impl Desk {
             gone: Vec::new(),
             asked: Vec::new(),
         }
+    }
+
+    /// The engine has panicked: another one takes its place.
+    pub fn restart(&mut self) {
+        let survey = self.engine.survey();
+        let (rules, before) = (Arc::clone(survey.rules()), survey.snapshot());
+        self.engine = Engine::new(Setup {
+            worker: 0,
+            workers: 1,
+            rules,
+            topology: Arc::clone(&self.topology),
+            identity: Arc::new(Identity::default()),
+            shared: Shared::new(Arc::clone(&self.budget), DialRate::new(1000)),
+            initial_db: 0,
+            seed: 2,
+            counted: Some(Arc::new(before)),
+        });
     }
 
     /// Control has asked the server that is there now.
@@ -198,7 +216,7 @@ impl Desk {
                 }
             }
             let mut dirty = Vec::new();
-            self.engine.take_dirty_clients(&mut dirty);
+            self.engine.writing().take_dirty_clients(&mut dirty);
             if !self.engine.survey().is_unfinished() {
                 return;
             }
@@ -211,7 +229,7 @@ impl Desk {
     }
 
     pub fn hears(&mut self, client: ClientId) -> String {
-        let bytes = match self.engine.client_output(client) {
+        let bytes = match self.engine.writing().of_client(client) {
             Output::One(bytes) => bytes.to_vec(),
             Output::Many(pieces) => pieces.flatten().copied().collect(),
         };
@@ -238,8 +256,8 @@ impl Desk {
     pub fn written(&mut self, id: BackendId) -> String {
         self.turn();
         let mut dirty = Vec::new();
-        self.engine.take_dirty_backends(&mut dirty);
-        let text = String::from_utf8_lossy(self.engine.backend_output(id)).into_owned();
+        self.engine.writing().take_dirty_backends(&mut dirty);
+        let text = String::from_utf8_lossy(self.engine.writing().of_backend(id)).into_owned();
         self.engine.backend_wrote(id, text.len(), self.now);
         text
     }

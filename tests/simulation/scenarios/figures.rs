@@ -79,21 +79,20 @@ fn a_read_that_is_asked_again_is_one_command_and_one_replay() {
 
 #[test]
 fn an_engine_that_follows_one_that_panicked_counts_on() {
-    let mut first = Desk::new(1, without_alarms);
-    let client = first.client();
-    first.says(client, "QUIT\r\n");
-    first.hears(client);
-    let left = first.engine.survey().snapshot().counters;
+    let mut desk = Desk::new(1, without_alarms);
+    let client = desk.client();
+    desk.says(client, "QUIT\r\n");
+    desk.hears(client);
+    let left = desk.engine.survey().snapshot().counters;
     assert_eq!(
         (left.leaves(ClientCloseReason::Quit), left.ways(Way::Local)),
         (1, 1)
     );
-    let mut second = Desk::new(1, without_alarms);
-    second.engine.count_on_from(&left);
-    let client = second.client();
-    second.says(client, "QUIT\r\n");
-    second.hears(client);
-    let both = second.engine.survey().snapshot();
+    desk.restart();
+    let client = desk.client();
+    desk.says(client, "QUIT\r\n");
+    desk.hears(client);
+    let both = desk.engine.survey().snapshot();
     assert_eq!(
         (
             both.counters.leaves(ClientCloseReason::Quit),
@@ -201,12 +200,12 @@ fn who_is_closed_for_memory_while_it_logs_in_takes_nobody_elses_login_along() {
     let (hoarder, other) = (desk.client(), desk.client());
     desk.says(hoarder, "AUTH user secret\r\n");
     desk.says(other, "AUTH user secret\r\n");
-    let dials = desk.engine.counters().dials;
+    let dials = desk.engine.survey().counters().dials;
     desk.says(hoarder, &format!("SET k {}\r\n", "v".repeat(50_000)));
     assert_eq!(desk.gone, [hoarder]);
     desk.sleeps(Duration::from_millis(100));
     assert_eq!(
-        desk.engine.counters().dials,
+        desk.engine.survey().counters().dials,
         dials,
         "it is still asked about"
     );

@@ -34,7 +34,13 @@ fn ten_thousand_idle_clients_are_closed_in_time_and_cost_a_few_looks() {
         5000,
         "those who have said something"
     );
-    assert_eq!(desk.engine.counters().leaves(ClientCloseReason::Idle), 5000);
+    assert_eq!(
+        desk.engine
+            .survey()
+            .counters()
+            .leaves(ClientCloseReason::Idle),
+        5000
+    );
     let later = desk.sleeps(197 * SECOND);
     assert_eq!(desk.engine.survey().clients_len(), 5000);
     let last = desk.sleeps(3 * SECOND);
@@ -78,7 +84,7 @@ fn a_limit_that_is_set_later_holds_for_those_who_are_there() {
     let clients: Vec<ClientId> = (0..10).map(|_| desk.client()).collect();
     desk.sleeps(1000 * SECOND);
     for (timeout, left) in [(2000, 10), (0, 10), (1500, 10), (500, 0)] {
-        let rules = Arc::clone(desk.engine.rules());
+        let rules = Arc::clone(desk.engine.survey().rules());
         let mut settings = rules.settings.clone();
         settings.clients.idle_timeout = timeout * SECOND;
         let rules = Rules {
@@ -112,7 +118,7 @@ fn who_writes_all_before_it_reads_is_read_on_before_it_is_known_whether_it_has_t
     desk.says(client, "GET a\r\n");
     desk.sleeps(SECOND);
     // It is told that there is no server, and does not read that yet.
-    assert!(!desk.engine.client_output(client).first().is_empty());
+    assert!(!desk.engine.writing().of_client(client).first().is_empty());
     let requests = format!("HELLO 3\r\n{}", "GET a\r\n".repeat(10_000));
     desk.says(client, &requests);
     let stands = desk.engine.survey().how_it_stands(client);

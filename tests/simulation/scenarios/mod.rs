@@ -333,7 +333,7 @@ fn a_reply_before_the_whole_request_ends_the_connection_and_splices_nothing() {
     let (first, second) = (desk.client(), desk.client());
     desk.says(first, "INCR a\r\n");
     let backend = desk.opens();
-    assert!(!desk.engine.backend_output(backend).is_empty());
+    assert!(!desk.engine.writing().of_backend(backend).is_empty());
     desk.engine.backend_wrote(backend, 5, desk.now);
     desk.says(second, "INCR b\r\n");
     desk.answers(backend, b"-ERR early\r\n");

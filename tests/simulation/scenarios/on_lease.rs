@@ -154,7 +154,7 @@ fn what_a_reply_under_way_may_change_is_judged_when_it_is_here_and_nothing_else_
 /// The connection that has been lent now, whose first request is written.
 fn lease_of(desk: &mut Desk) -> BackendId {
     let ids: Vec<BackendId> = desk.permits.iter().map(|(id, _)| *id).collect();
-    let has_work = |id: &BackendId| !desk.engine.backend_output(*id).is_empty();
+    let has_work = |id: &BackendId| !desk.engine.writing().of_backend(*id).is_empty();
     let found = ids.into_iter().find(has_work);
     let id = found.expect("a connection with something to write");
     desk.written(id);

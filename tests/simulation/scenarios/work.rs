@@ -273,7 +273,7 @@ fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_ti
     for _ in 0..3000 {
         server.serves(&mut desk);
         desk.sleeps(Duration::from_millis(5));
-        waiting.retain(|other| desk.engine.client_output(*other).first().is_empty());
+        waiting.retain(|other| desk.engine.writing().of_client(*other).first().is_empty());
         if waiting.is_empty() {
             return;
         }

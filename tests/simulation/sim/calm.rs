@@ -289,7 +289,7 @@ impl World {
 
     /// Elements that narrows says it has lost, or may have.
     fn counted(&self) -> usize {
-        let counters = self.workers.iter().map(|w| w.engine.counters());
+        let counters = self.workers.iter().map(|w| w.engine.survey().counters());
         let lost = |counters: &narrows::telemetry::Counters| {
             let [put_back, lost @ ..] = Undelivered::ALL;
             debug_assert_eq!(put_back, Undelivered::PutBack);
@@ -308,7 +308,7 @@ impl World {
         let losses = self
             .workers
             .iter()
-            .flat_map(|w| &w.engine.counters().losses);
+            .flat_map(|w| &w.engine.survey().counters().losses);
         let mut bad = losses
             .filter(|(_, times)| **times > 0)
             .filter(|(cause, _)| {

@@ -61,7 +61,7 @@ impl World {
             let engine = &mut workers[key.0].engine;
             conn.to_server.is_empty()
                 && conn.closes_after.is_none()
-                && engine.backend_output(key.1).is_empty()
+                && engine.writing().of_backend(key.1).is_empty()
                 && conn.link.as_ref().is_some_and(|link| {
                     link.out.is_empty()
                         && link.input.is_empty()

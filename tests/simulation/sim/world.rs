@@ -217,6 +217,7 @@ impl World {
                 shared: shared.clone(),
                 initial_db: 0,
                 seed: seed + worker as u64,
+                counted: None,
             })
         };
         let workers = (0..workers).map(worker).collect();
@@ -430,7 +431,10 @@ impl World {
 
     fn write_backends(&mut self, w: usize) {
         let mut ids = std::mem::take(&mut self.workers[w].dirty_backends);
-        self.workers[w].engine.take_dirty_backends(&mut ids);
+        self.workers[w]
+            .engine
+            .writing()
+            .take_dirty_backends(&mut ids);
         for id in ids {
             self.write_backend(w, id);
         }
@@ -441,7 +445,7 @@ impl World {
             let Some(conn) = self.conns.get_mut(&(w, id)) else {
                 return;
             };
-            let bytes = self.workers[w].engine.backend_output(id);
+            let bytes = self.workers[w].engine.writing().of_backend(id);
             if bytes.is_empty() || conn.link.is_none() {
                 return;
             }
@@ -458,11 +462,19 @@ impl World {
 
     fn write_clients(&mut self, w: usize) {
         let mut ids = std::mem::take(&mut self.workers[w].dirty_clients);
-        self.workers[w].engine.take_dirty_clients(&mut ids);
+        self.workers[w]
+            .engine
+            .writing()
+            .take_dirty_clients(&mut ids);
         for id in ids {
             match self.actor(w, id) {
                 Some(actor) => self.write_client(actor),
-                None if self.workers[w].engine.client_output(id).first().is_empty() => {}
+                None if self.workers[w]
+                    .engine
+                    .writing()
+                    .of_client(id)
+                    .first()
+                    .is_empty() => {}
                 None => self.workers[w].engine.client_gone(id, self.now),
             }
         }
@@ -478,7 +490,7 @@ impl World {
                 return;
             }
             let engine = &mut self.workers[actor.worker].engine;
-            let bytes = engine.client_output(actor.key).first();
+            let bytes = engine.writing().of_client(actor.key).first();
             if bytes.is_empty() {
                 return;
             }

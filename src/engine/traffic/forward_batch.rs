@@ -1,0 +1,138 @@
+//! The fast path of a pipeline: plain requests of one client that come right behind one that is in
+//! flight, and are here as a whole. What is true of the client and of its pipe is asked once for all
+//! of them; what is true of a request, of each. It ends before the first request that is anything but
+//! plain or that there is no room for: that one goes the common way, `Engine::request`, which alone
+//! judges. So a batch may be cut anywhere, and whether there is one makes no difference to what
+//! leaves or comes.
+
+use crate::command::{Flags, Lookup, Shape, Spec};
+use crate::resp::RequestScanner;
+use crate::session::{AuthMode, ReplyMode};
+
+use crate::engine::Rules;
+use crate::engine::clients::Client;
+use crate::engine::fault_injection;
+use crate::engine::key::ClientId;
+use crate::engine::pool::backend::Backend;
+use crate::engine::reach::Traffic;
+use crate::engine::request::name_of;
+use crate::engine::slot::{AccessKind, Receiver, RetryClass};
+use crate::engine::traffic::send::Expected;
+
+impl Traffic<'_> {
+    /// Sends the plain requests that `bytes` begin with. How many bytes are done with.
+    #[inline(never)]
+    pub fn forward_batch(&mut self, id: ClientId, rules: &Rules, bytes: &[u8]) -> usize {
+        let Traffic { cx, clients, pool } = self;
+        let Some(client) = clients.get(id).filter(|_| cx.paused.is_none()) else {
+            return 0;
+        };
+        let current_backend = client.current_backend;
+        // Else each request is asked whether it writes.
+        let anywhere = !pool.writes_go_elsewhere(client.context(), current_backend);
+        let (Some(client), Some(backend)) =
+            (clients.get_mut(id), pool.backend_mut(current_backend))
+        else {
+            return 0;
+        };
+        if !(anywhere && client.may_forward_batch(backend, rules)) {
+            return 0;
+        }
+        let now = cx.now;
+        let (limits, settings) = (&rules.settings.limits, &rules.settings.pool);
+        let room = rules.settings.clients.in_flight_max;
+        let huge_from = rules.settings.clients.huge_from();
+        // A pipeline is most often one command over and over.
+        let mut last: Option<(&[u8], &Spec)> = None;
+        let (mut done, mut sent, mut scripts) = (0, 0, false);
+        while (client.in_flight as usize) < room {
+            let rest = bytes.get(done..).unwrap_or_default();
+            let Some(frame) = RequestScanner::whole(rest, limits) else {
+                break;
+            };
+            let request = rest.get(..frame.bytes as usize).unwrap_or_default();
+            if request.len() >= huge_from {
+                break;
+            }
+            let name = name_of(request, &frame);
+            let spec = match last {
+                Some((same, spec)) if same == name && spec.is_all_of(name) => spec,
+                _ => match rules.commands.lookup(request, name, frame.argc) {
+                    Lookup::Known(spec) if rules.is_plain(client, spec) => spec,
+                    _ => break,
+                },
+            };
+            let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
+            if !backend.takes(AccessKind::Read, request.len(), in_flight_max, bytes_max) {
+                break;
+            }
+            let shape = match settings.check_kinds {
+                true => spec.shape,
+                false => Shape::ANY,
+            };
+            let expected = Expected {
+                receiver: Receiver::Client,
+                retry_class: RetryClass::of(spec),
+                shape,
+            };
+            scripts |= expected.retry_class == RetryClass::Script;
+            let slot = client.slot_for(id, current_backend, request.len(), expected, now);
+            fault_injection::push_slot(current_backend, backend, slot, now);
+            backend.out.push(request);
+            done += request.len();
+            sent += 1;
+            last = Some((name, spec));
+        }
+        if let Some((_, spec)) = last {
+            client.served(now, &spec.name);
+            cx.counters.shared += sent;
+            pool.has_bytes(current_backend, done);
+        }
+        if scripts {
+            cx.watch_script();
+        }
+        done
+    }
+}
+
+impl Spec {
+    /// Whether every request that begins with `name`, its own first word, is for this row: not so
+    /// of subcommands, whose full names are longer, nor of their containers.
+    #[inline]
+    fn is_all_of(&self, name: &[u8]) -> bool {
+        self.name.len() == name.len() && !self.is_container()
+    }
+}
+
+impl Client {
+    /// Whether it has nothing about it that makes its requests travel in another way than their
+    /// commands do.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.is_authenticated() && self.lease.is_none() && !self.session.lost.multi()
+    }
+
+    /// Whether plain requests may be sent to `current_backend`, behind those that are in flight there,
+    /// without another look at the client.
+    fn may_forward_batch(&self, current_backend: &Backend, rules: &Rules) -> bool {
+        self.in_flight > 0
+            && current_backend.context() == self.context()
+            && self.is_plain()
+            && !self.is_ending()
+            && self.out.len() <= rules.settings.clients.output_pause_bytes
+            && self.policy(rules).renames().is_empty()
+            // Nothing is left that a request would use up.
+            && self.session.reply_mode == ReplyMode::On
+            && self.head.is_fresh()
+    }
+}
+
+impl Rules {
+    /// Whether a command of a client that [is plain](Client::is_plain) just goes down a pipe.
+    #[inline]
+    pub fn is_plain(&self, client: &Client, spec: &Spec) -> bool {
+        spec.is_shared()
+            && (self.access.mode != AuthMode::Local || !spec.flags.contains(Flags::ADMIN))
+            && client.policy(self).leaves_alone(spec)
+    }
+}
