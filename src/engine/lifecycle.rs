@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::telemetry::Undelivered;
 
 use super::blocking::allocator::PERMIT_POLL;
-use super::clients::Client;
 use super::clients::hold::{Ending, Hold};
 use super::effect::Effect;
 use super::event::{EngineEvent, Gone};
@@ -20,6 +19,7 @@ use super::pool::backend::{AcquireRequest, Backend, Next, Phase};
 use super::pool::close_reason::CloseReason;
 use super::pool::due::SECOND;
 use super::pool::handshake::{self, Whose};
+use super::pool::writing::Written;
 use super::request::own_connection::is_own_connection;
 use super::slot::Receiver;
 use super::traffic::loss::{Lost, Rewound};
@@ -138,33 +138,41 @@ impl Engine {
     }
 
     /// The first `n` bytes for a client have been written: none, when its socket takes no more for now.
-    pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) {
+    /// Whether any are left.
+    pub fn client_wrote(&mut self, id: ClientId, n: usize, now: Duration) -> bool {
         if n == 0 {
-            return self.clients.is_full(id);
+            self.clients.is_full(id);
+            return true;
         }
         self.advance_to(now);
         let pause_bytes = self.cx.rules.settings.clients.output_pause_bytes;
         self.clients.wrote(id, n, &self.cx);
         let Some(client) = self.clients.get(id) else {
-            return;
+            return false;
         };
+        let left = !client.out.is_empty();
         let may_end = self.cx.draining || !matches!(client.ending, Ending::No);
         if client.head.hold == Some(Hold::Output) && client.out.len() <= pause_bytes / 2 {
             self.clients.end_hold(id, Hold::Output);
         } else if client.unread {
             self.clients.allow_reading(&mut self.cx, id);
         }
-        let is_written = |client: &Client| client.out.is_empty();
-        if may_end && self.clients.get(id).is_some_and(is_written) {
+        if may_end && !left {
             self.clients.close_if_done(&mut self.cx, id);
         }
+        left
     }
 
-    /// The first `n` bytes for a backend have been written.
-    pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) {
+    /// The first `n` bytes for a backend have been written. Whether any are left.
+    pub fn backend_wrote(&mut self, id: BackendId, n: usize, now: Duration) -> bool {
         self.advance_to(now);
-        if let Some(owner) = self.pool.wrote(&mut self.cx, id, n) {
-            self.traffic().stream_room(owner);
+        match self.pool.wrote(&mut self.cx, id, n) {
+            Written::Partly => true,
+            Written::Wholly(None) => false,
+            Written::Wholly(Some(owner)) => {
+                self.traffic().stream_room(owner);
+                self.pool.has_unsent(id)
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio::time::Sleep;
 
 use crate::engine::{
-    AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Output, Received, Reply, SHARED_BYTES_MIN,
+    AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Received, Reply, SHARED_BYTES_MIN,
     WorkerQuery,
 };
 use crate::telemetry::Cell;
@@ -29,7 +29,7 @@ use super::inbox::Inbox;
 use super::message::{AcceptedSocket, Asker, Epoch, HealthVerdict, Message, NewClient};
 use super::ready::{ReadyQueue, Token};
 use super::scratch::Scratch;
-use super::sockets::{ClientSocket, poll_send};
+use super::sockets::ClientSocket;
 use super::transport::{PeerEnd, Transport};
 use super::{drain, fault_injection};
 
@@ -353,74 +353,6 @@ impl Worker {
         all.filter_map(move |(other, inbox)| (other != worker).then_some(inbox))
     }
 
-    fn write_backends(&mut self) {
-        let mut ids = std::mem::take(&mut self.dirty_backends);
-        self.engine.writing().take_dirty_backends(&mut ids);
-        for id in ids.drain(..) {
-            self.write_backend(id);
-        }
-        ids.append(&mut self.dirty_backends);
-        self.dirty_backends = ids;
-    }
-
-    fn write_backend(&mut self, id: BackendId) {
-        loop {
-            let Some(backend) = self.backends.get_mut(id) else {
-                return;
-            };
-            let bytes = self.engine.writing().of_backend(id);
-            match poll_send(&mut backend.socket.transport, &backend.waker, bytes) {
-                Poll::Pending => {
-                    backend.blocked = true;
-                    return self.engine.backend_wrote(id, 0, self.now);
-                }
-                Poll::Ready(Ok(0)) => return,
-                Poll::Ready(Ok(n)) => self.engine.backend_wrote(id, n, self.now),
-                Poll::Ready(Err(_)) => {
-                    // What the server said before it closed is still to be read.
-                    return self.ready.push(Token::Backend(id));
-                }
-            }
-        }
-    }
-
-    fn write_clients(&mut self) {
-        let mut ids = std::mem::take(&mut self.dirty_clients);
-        self.engine.writing().take_dirty_clients(&mut ids);
-        for id in ids.drain(..) {
-            self.write_client(id);
-        }
-        ids.append(&mut self.dirty_clients);
-        self.dirty_clients = ids;
-    }
-
-    fn write_client(&mut self, id: ClientId) {
-        loop {
-            let Some(socket) = self.clients.get_mut(id) else {
-                return;
-            };
-            let sent = match self.engine.writing().of_client(id) {
-                Output::One(bytes) => poll_send(&mut socket.transport, &socket.waker, bytes),
-                Output::Many(pieces) => {
-                    let mut cx = Context::from_waker(&socket.waker);
-                    socket.transport.poll_write_pieces(&mut cx, pieces)
-                }
-            };
-            match sent {
-                Poll::Pending => {
-                    socket.blocked = true;
-                    return self.engine.client_wrote(id, 0, self.now);
-                }
-                Poll::Ready(Ok(0)) => return,
-                Poll::Ready(Ok(n)) => self.engine.client_wrote(id, n, self.now),
-                Poll::Ready(Err(_)) => {
-                    self.clients.remove(id);
-                    return self.engine.client_gone(id, self.now);
-                }
-            }
-        }
-    }
-
     fn turn(&mut self, cx: &mut Context<'_>) {
         self.now = self.links.epoch.elapsed();
         let mut messages = std::mem::take(&mut self.messages);
@@ -491,6 +423,8 @@ impl Future for Worker {
         Poll::Pending
     }
 }
+
+mod writing;
 
 #[cfg(test)]
 mod tests;

@@ -221,7 +221,8 @@ impl World {
             let n = bytes.len().min(actor.appetite);
             actor.blocked = n == 0;
             if n == 0 {
-                return self.engine.client_wrote(actor.key, 0, self.now);
+                self.engine.client_wrote(actor.key, 0, self.now);
+                return;
             }
             actor.appetite = match actor.appetite {
                 usize::MAX => usize::MAX,

@@ -12,6 +12,14 @@ use crate::session::StateChange;
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Phase};
 
+/// What is left to be written to a backend.
+pub enum Written {
+    /// Some.
+    Partly,
+    /// Nothing. Whose it is, if it is somebody's.
+    Wholly(Option<ClientId>),
+}
+
 impl Pool {
     /// Lists a backend for writing.
     pub fn mark_backend(&mut self, id: BackendId) {
@@ -40,11 +48,12 @@ impl Pool {
         self.mark_backend(id);
     }
 
-    /// The first `n` bytes for a backend have been written. Whose it is, if it is somebody's and nothing is
-    /// left to be written.
-    pub fn wrote(&mut self, cx: &mut Cx, id: BackendId, n: usize) -> Option<ClientId> {
+    /// The first `n` bytes for a backend have been written.
+    pub fn wrote(&mut self, cx: &mut Cx, id: BackendId, n: usize) -> Written {
         let now = cx.now;
-        let backend = self.backends.get_mut(id)?;
+        let Some(backend) = self.backends.get_mut(id) else {
+            return Written::Wholly(None);
+        };
         backend.out.wrote(n);
         fault_injection::wrote(id);
         if matches!(backend.phase, Phase::Leased(_)) {
@@ -52,7 +61,7 @@ impl Pool {
         }
         if backend.out.unsent_len() == 0 {
             backend.blocked_since = None;
-            return backend.owner();
+            return Written::Wholly(backend.owner());
         }
         let since = *backend.blocked_since.get_or_insert(now);
         // Requests pile up before the socket: one more pipe may help.
@@ -67,7 +76,12 @@ impl Pool {
                 cx.wake_at(since + grow_after);
             }
         }
-        None
+        Written::Partly
+    }
+
+    /// Whether anything is left to be written to it.
+    pub fn has_unsent(&self, id: BackendId) -> bool {
+        (self.backends.get(id)).is_some_and(|backend| backend.out.unsent_len() > 0)
     }
 
     /// Bytes put on backends since they were last written.

@@ -60,18 +60,8 @@ impl Backend {
 impl Engine {
     /// Bytes of a backend whose client may be pushed things.
     pub fn push_stream_bytes(&mut self, rules: &Rules, id: BackendId, bytes: &[u8]) {
-        let (joined, mut rest): (Vec<u8>, &[u8]);
-        rest = bytes;
-        if let Some(StreamContext { push_stream, .. }) =
-            push_stream_on(&mut self.clients, &mut self.pool, id)
-            && push_stream.under_way.is_none()
-            && !push_stream.held.is_empty()
-        {
-            let mut held = std::mem::take(&mut push_stream.held);
-            held.extend_from_slice(bytes);
-            joined = held;
-            rest = &joined;
-        }
+        let joined = self.traffic().joined_with_held(id, bytes);
+        let mut rest = joined.as_deref().unwrap_or(bytes);
         while !rest.is_empty() {
             let Some(on) = push_stream_on(&mut self.clients, &mut self.pool, id) else {
                 // It was cleaned just now, or is lost: nothing may be pushed any more.
@@ -125,12 +115,8 @@ impl Engine {
                 self.traffic().push_frame(id, kind, part);
             } else {
                 self.traffic().hold_back(id, Some(kind), part);
-                if advance.complete
-                    && let Some(StreamContext { push_stream, .. }) =
-                        push_stream_on(&mut self.clients, &mut self.pool, id)
-                {
-                    let frame = std::mem::take(&mut push_stream.held);
-                    self.traffic().push_frame(id, kind, &frame);
+                if advance.complete {
+                    self.traffic().push_held_frame(id, kind);
                 }
             }
             self.dispatch();
@@ -184,6 +170,26 @@ impl Lending<'_> {
 }
 
 impl Traffic<'_> {
+    /// What was held back as too little to be anything, with what has come behind it.
+    fn joined_with_held(&mut self, id: BackendId, bytes: &[u8]) -> Option<Vec<u8>> {
+        let StreamContext { push_stream, .. } = push_stream_on(self.clients, self.pool, id)?;
+        if push_stream.under_way.is_some() || push_stream.held.is_empty() {
+            return None;
+        }
+        let mut joined = std::mem::take(&mut push_stream.held);
+        joined.extend_from_slice(bytes);
+        Some(joined)
+    }
+
+    /// What was held back of a frame is all of it.
+    fn push_held_frame(&mut self, id: BackendId, kind: FrameKind) {
+        if let Some(StreamContext { push_stream, .. }) = push_stream_on(self.clients, self.pool, id)
+        {
+            let frame = std::mem::take(&mut push_stream.held);
+            self.push_frame(id, kind, &frame);
+        }
+    }
+
     /// A part of a frame is kept until the rest of it has come: between two frames is the only
     /// place where an answer of narrows' own may stand.
     fn hold_back(&mut self, id: BackendId, kind: Option<FrameKind>, part: &[u8]) {

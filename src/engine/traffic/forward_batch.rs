@@ -5,7 +5,7 @@
 //! judges. So a batch may be cut anywhere, and whether there is one makes no difference to what
 //! leaves or comes.
 
-use crate::command::{Flags, Lookup, Shape, Spec};
+use crate::command::{Flags, Lookup, Spec};
 use crate::resp::RequestScanner;
 use crate::session::{AuthMode, ReplyMode};
 
@@ -16,7 +16,7 @@ use crate::engine::key::ClientId;
 use crate::engine::pool::backend::Backend;
 use crate::engine::reach::Traffic;
 use crate::engine::request::name_of;
-use crate::engine::slot::{AccessKind, Receiver, RetryClass};
+use crate::engine::slot::{AccessKind, RetryClass};
 use crate::engine::traffic::send::Expected;
 
 impl Traffic<'_> {
@@ -40,6 +40,7 @@ impl Traffic<'_> {
         }
         let now = cx.now;
         let (limits, settings) = (&rules.settings.limits, &rules.settings.pool);
+        let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
         let room = rules.settings.clients.in_flight_max;
         let huge_from = rules.settings.clients.huge_from();
         // A pipeline is most often one command over and over.
@@ -62,19 +63,10 @@ impl Traffic<'_> {
                     _ => break,
                 },
             };
-            let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
             if !backend.takes(AccessKind::Read, request.len(), in_flight_max, bytes_max) {
                 break;
             }
-            let shape = match settings.check_kinds {
-                true => spec.shape,
-                false => Shape::ANY,
-            };
-            let expected = Expected {
-                receiver: Receiver::Client,
-                retry_class: RetryClass::of(spec),
-                shape,
-            };
+            let expected = Expected::plain(spec, settings.check_kinds);
             scripts |= expected.retry_class == RetryClass::Script;
             let slot = client.slot_for(id, current_backend, request.len(), expected, now);
             fault_injection::push_slot(current_backend, backend, slot, now);

@@ -22,6 +22,20 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Of a plain request, which goes down a pipe.
+    #[inline(always)]
+    pub fn plain(spec: &Spec, checked: bool) -> Self {
+        let shape = match checked {
+            true => spec.shape,
+            false => Shape::ANY,
+        };
+        Self {
+            receiver: Receiver::Client,
+            retry_class: RetryClass::of(spec),
+            shape,
+        }
+    }
+
     /// Of a request of this kind. Unless it is `checked`, its reply may be anything.
     #[inline]
     fn of(spec: &Spec, receiver: Receiver, retry_class: RetryClass, checked: bool) -> Self {

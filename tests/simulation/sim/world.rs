@@ -199,10 +199,7 @@ impl World {
         }
         let mut server = Server::default();
         let kind = Kind::draw(plan, in_turns, (&mut rules, &mut server), &mut chance);
-        let dials = match made {
-            Some(_) => 1000,
-            None => chance.one_of(&[20, 1000]),
-        };
+        let dials = made.map_or_else(|| chance.one_of(&[20, 1000]), |_| 1000);
         let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
         let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(dials));
@@ -417,24 +414,20 @@ impl World {
             || settings.memory_bytes_max < 1 << 20
             || self.draining;
         if !excused {
-            let number = actor.number;
-            self.ledger
-                .offend(format!("client {number} was closed for nothing"));
+            let why = format!("client {} was closed for nothing", actor.number);
+            self.ledger.offend(why);
         }
     }
 
     fn actor(&self, w: usize, id: ClientId) -> Option<usize> {
-        self.actors
-            .iter()
-            .position(|a| a.worker == w && a.key == id && !a.gone)
+        let is_it = |a: &Actor| a.worker == w && a.key == id && !a.gone;
+        self.actors.iter().position(is_it)
     }
 
     fn write_backends(&mut self, w: usize) {
-        let mut ids = std::mem::take(&mut self.workers[w].dirty_backends);
-        self.workers[w]
-            .engine
-            .writing()
-            .take_dirty_backends(&mut ids);
+        let worker = &mut self.workers[w];
+        let mut ids = std::mem::take(&mut worker.dirty_backends);
+        worker.engine.writing().take_dirty_backends(&mut ids);
         for id in ids {
             self.write_backend(w, id);
         }
@@ -461,21 +454,16 @@ impl World {
     }
 
     fn write_clients(&mut self, w: usize) {
-        let mut ids = std::mem::take(&mut self.workers[w].dirty_clients);
-        self.workers[w]
-            .engine
-            .writing()
-            .take_dirty_clients(&mut ids);
+        let worker = &mut self.workers[w];
+        let mut ids = std::mem::take(&mut worker.dirty_clients);
+        worker.engine.writing().take_dirty_clients(&mut ids);
         for id in ids {
+            let engine = &mut self.workers[w].engine;
+            let waits = !engine.writing().of_client(id).first().is_empty();
             match self.actor(w, id) {
                 Some(actor) => self.write_client(actor),
-                None if self.workers[w]
-                    .engine
-                    .writing()
-                    .of_client(id)
-                    .first()
-                    .is_empty() => {}
-                None => self.workers[w].engine.client_gone(id, self.now),
+                None if waits => self.workers[w].engine.client_gone(id, self.now),
+                None => {}
             }
         }
         self.check_reads(w);
@@ -497,7 +485,8 @@ impl World {
             let n = bytes.len().min(actor.takes_now());
             actor.blocked = n == 0;
             if n == 0 {
-                return engine.client_wrote(actor.key, 0, self.now);
+                engine.client_wrote(actor.key, 0, self.now);
+                return;
             }
             let bytes = bytes[..n].to_vec();
             actor.appetite -= if actor.appetite == usize::MAX { 0 } else { n };
