@@ -123,6 +123,17 @@ impl RequestScanner {
         Self::begin(chunk, limits).ok()
     }
 
+    /// The length of the frame that `chunk` begins with, if all of it is there, nothing about it is odd
+    /// and it begins as an earlier one, of `argc` arguments: with the same `head`, which goes to the
+    /// end of the line that holds its name. For others [`whole`](Self::whole) tells.
+    #[inline(always)]
+    pub fn whole_like(head: &[u8], argc: u32, chunk: &[u8], limits: &Limits) -> Option<usize> {
+        let arguments = chunk.strip_prefix(head)?;
+        let (_, bulk_bytes_max) = limits.allowed();
+        let (rest, left) = bulks(arguments, argc.checked_sub(1)?, bulk_bytes_max);
+        (left == 0).then(|| chunk.len() - rest.len())
+    }
+
     /// Whether a frame has begun and not ended.
     pub fn in_frame(&self) -> bool {
         !matches!(self.state, RequestState::Start)

@@ -6,7 +6,7 @@
 //! leaves or comes.
 
 use crate::command::{Flags, Lookup, Spec};
-use crate::resp::RequestScanner;
+use crate::resp::{Frame, Limits, RequestScanner};
 use crate::session::{AuthMode, ReplyMode};
 
 use crate::engine::Rules;
@@ -43,40 +43,40 @@ impl Traffic<'_> {
         let (in_flight_max, bytes_max) = (settings.pipe_in_flight_max, settings.pipe_bytes_max);
         let room = rules.settings.clients.in_flight_max;
         let huge_from = rules.settings.clients.huge_from();
-        // A pipeline is most often one command over and over.
-        let mut last: Option<(&[u8], &Spec)> = None;
+        let (mut last, mut last_sent): (Option<Repeated>, Option<&str>) = (None, None);
         let (mut done, mut sent, mut scripts) = (0, 0, false);
         while (client.in_flight as usize) < room {
             let rest = bytes.get(done..).unwrap_or_default();
-            let Some(frame) = RequestScanner::whole(rest, limits) else {
+            let repeated = last.as_ref().and_then(|last| last.repeats(rest, limits));
+            let length = match repeated {
+                Some(length) => length,
+                None => {
+                    let Some(frame) = RequestScanner::whole(rest, limits) else {
+                        break;
+                    };
+                    last = Repeated::first(rules, client, rest, &frame);
+                    frame.bytes as usize
+                }
+            };
+            let request = rest.get(..length).unwrap_or_default();
+            let Some(Repeated { spec, expected, .. }) = last else {
                 break;
             };
-            let request = rest.get(..frame.bytes as usize).unwrap_or_default();
-            if request.len() >= huge_from {
+            if length >= huge_from
+                || !backend.takes(AccessKind::Read, length, in_flight_max, bytes_max)
+            {
                 break;
             }
-            let name = name_of(request, &frame);
-            let spec = match last {
-                Some((same, spec)) if same == name && spec.is_all_of(name) => spec,
-                _ => match rules.commands.lookup(request, name, frame.argc) {
-                    Lookup::Known(spec) if rules.is_plain(client, spec) => spec,
-                    _ => break,
-                },
-            };
-            if !backend.takes(AccessKind::Read, request.len(), in_flight_max, bytes_max) {
-                break;
-            }
-            let expected = Expected::plain(spec, settings.check_kinds);
             scripts |= expected.retry_class == RetryClass::Script;
-            let slot = client.slot_for(id, current_backend, request.len(), expected, now);
+            let slot = client.slot_for(id, current_backend, length, expected, now);
             fault_injection::push_slot(current_backend, backend, slot, now);
             backend.out.push(request);
-            done += request.len();
+            done += length;
             sent += 1;
-            last = Some((name, spec));
+            last_sent = Some(&spec.name);
         }
-        if let Some((_, spec)) = last {
-            client.served(now, &spec.name);
+        if let Some(name) = last_sent {
+            client.served(now, name);
             cx.counters.shared += sent;
             pool.has_bytes(current_backend, done);
         }
@@ -84,6 +84,49 @@ impl Traffic<'_> {
             cx.watch_script();
         }
         done
+    }
+}
+
+/// A plain request, and all that is the same of those that begin as it does: a pipeline is most often
+/// one command over and over.
+struct Repeated<'a> {
+    /// Its bytes to the end of the line that holds its name; none, where that does not tell what it is.
+    head: &'a [u8],
+    argc: u32,
+    spec: &'a Spec,
+    expected: Expected,
+}
+
+impl<'a> Repeated<'a> {
+    /// The request that `rest` begins with; `None` if it is not plain.
+    fn first(rules: &'a Rules, client: &Client, rest: &'a [u8], frame: &Frame) -> Option<Self> {
+        let name = name_of(rest, frame);
+        let spec = match rules
+            .commands
+            .lookup(rest.get(..frame.bytes as usize)?, name, frame.argc)
+        {
+            Lookup::Known(spec) if rules.is_plain(client, spec) => spec,
+            _ => return None,
+        };
+        let head_len = frame.name_at as usize + name.len() + b"\r\n".len();
+        Some(Self {
+            head: rest
+                .get(..head_len)
+                .filter(|_| spec.is_all_of(name))
+                .unwrap_or_default(),
+            argc: frame.argc,
+            spec,
+            expected: Expected::plain(spec, rules.settings.pool.check_kinds),
+        })
+    }
+
+    /// The length of the request that `rest` begins with, if it is one more of these.
+    #[inline(always)]
+    fn repeats(&self, rest: &[u8], limits: &Limits) -> Option<usize> {
+        if self.head.is_empty() {
+            return None;
+        }
+        RequestScanner::whole_like(self.head, self.argc, rest, limits)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::engine::reach::Traffic;
 use crate::engine::slot::{Receiver, RetryClass, Slot};
 
 /// What is expected of a request that leaves, and what may be done for it.
+#[derive(Clone, Copy)]
 pub struct Expected {
     /// Who is meant by its reply.
     pub receiver: Receiver,

@@ -113,7 +113,7 @@ impl Desk {
             rules,
             topology: Arc::clone(&self.topology),
             identity: Arc::new(Identity::default()),
-            shared: Shared::new(Arc::clone(&self.budget), DialRate::new(1000)),
+            shared: WorkerShared::new(Arc::clone(&self.budget), DialRate::new(1000)),
             initial_db: 0,
             seed: 2,
             counted: Some(Arc::new(before)),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::inputs::{input, multibulk};
 use super::{RequestScan, open_limits, scan};
 use crate::resp::request::{Frame, RequestEvent};
-use crate::resp::{Args, Limits};
+use crate::resp::{Args, Limits, RequestScanner};
 
 fn small_limits() -> impl Strategy<Value = Limits> {
     (1..40_usize, 1..50_usize, 1..6_u32, 0..40_u64, any::<bool>()).prop_map(
@@ -83,6 +83,31 @@ proptest! {
     }
 
     /// Whatever is accepted as a multibulk is spelled as narrows itself would spell it.
+    #[test]
+    fn what_begins_as_another_request_is_told_as_by_a_look_of_its_own(
+        input in input(),
+        other in input(),
+        at in 0_usize..64,
+        limits in limits(),
+    ) {
+        let Some(first) = RequestScanner::whole(&input, &limits) else {
+            return Ok(());
+        };
+        let name_end = (first.name_at + first.name_len) as usize;
+        let head = &input[..name_end + 2];
+        // The same again, whole or cut, with another's end, or another altogether.
+        let end = &other[at.min(other.len())..];
+        let cut = &input[..input.len().saturating_sub(at)];
+        for chunk in [&input[..], cut, &other, &[head, end].concat()] {
+            let own = RequestScanner::whole(chunk, &limits).filter(|_| chunk.starts_with(head));
+            let like = RequestScanner::whole_like(head, first.argc, chunk, &limits);
+            prop_assert_eq!(like, own.map(|frame| frame.bytes as usize));
+            if let Some(frame) = own {
+                prop_assert_eq!((frame.argc, frame.name_at), (first.argc, first.name_at));
+            }
+        }
+    }
+
     #[test]
     fn what_is_accepted_is_canonical(input in input(), limits in limits()) {
         let RequestScan { events, .. } = scan(&input, &[], &limits);
