@@ -58,7 +58,8 @@ fn views(code: &str) -> Vec<String> {
         let (name, rest) = text.split_once("<'a> {\n")?;
         let (fields, _) = rest.split_once("\n}\n")?;
         let part = |line: &str| {
-            let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": &'a mut ")?;
+            let (name, _) = line.split_once(": &'a mut ")?;
+            let name = name.rsplit(' ').next()?;
             (name != "cx").then(|| name.to_owned())
         };
         let parts: Vec<String> = fields.lines().filter_map(part).collect();
@@ -130,7 +131,7 @@ fn offences_in(view: &str, end: &str, test: &str) -> Vec<String> {
 pub struct Lending<'a> {
     pub cx: &'a mut Cx,
     pub pool: &'a mut Pool,
-    pub leases: &'a mut Leases,
+    pub(super) leases: &'a mut Leases,
 }
 
 pub struct Survey<'a> {
