@@ -42,7 +42,7 @@ pub struct Budget {
     total: AtomicU32,
     state: Mutex<BudgetState>,
     /// Workers that wait for a permit now; others give surplus back while it is not zero.
-    wanting: AtomicU32,
+    waiters: AtomicU32,
     /// Set while the server itself is close to its own limit: nothing grows.
     growth_stopped: AtomicBool,
     /// Nothing is known yet of the server's own limit.
@@ -119,7 +119,7 @@ impl Budget {
                 held: vec![0; workers],
                 lent: vec![LentTerms::default(); workers],
             }),
-            wanting: AtomicU32::new(0),
+            waiters: AtomicU32::new(0),
             server: Mutex::new(None),
             growth_stopped: AtomicBool::new(false),
             limit_awaited: AtomicBool::new(false),
@@ -302,7 +302,7 @@ impl Budget {
     }
 
     /// Permits beyond an even share that `worker` holds, what is lent left aside: what it should
-    /// give back when somebody is [wanting](Budget::wanting).
+    /// give back when [somebody waits](Budget::has_waiters).
     pub fn surplus(&self, worker: usize) -> u32 {
         let state = self.state.lock();
         let workers = u32::try_from(state.held.len()).unwrap_or(u32::MAX).max(1);
@@ -315,19 +315,19 @@ impl Budget {
     }
 
     /// A worker begins or ceases to wait for a permit. Calls come in pairs.
-    pub fn want(&self, begins: bool) {
+    pub fn count_waiter(&self, begins: bool) {
         if begins {
-            self.wanting.fetch_add(1, Ordering::Relaxed);
+            self.waiters.fetch_add(1, Ordering::Relaxed);
         } else {
             let _ = self
-                .wanting
+                .waiters
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
         }
     }
 
     /// Whether some worker waits for a permit.
-    pub fn wanting(&self) -> bool {
-        self.wanting.load(Ordering::Relaxed) > 0
+    pub fn has_waiters(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) > 0
     }
 
     /// While stopped, a worker that holds a permit gets no further one: the server is

@@ -29,16 +29,16 @@ pub enum Effect {
     /// Learn the backend's `COMMAND` again: a name was met that the table does not know.
     /// Answered by [`Mail::CommandsLearned`](super::Mail::CommandsLearned).
     LearnCommands,
-    /// Put a question to all other workers.
+    /// Put a query to all other workers.
     Ask(u64, WorkerQuery),
     /// This worker waits for a place in the budget: all others are to look whether they hold more
     /// than their share, by [`Mail::PlaceWanted`](super::Mail::PlaceWanted).
     WantPlace,
-    /// Answer the question that this worker has put under this number.
+    /// Answer the query that this worker has put under this number.
     Answer(usize, u64, Reply),
 }
 
-/// A question about the clients of all workers.
+/// A query about the clients of all workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerQuery {
     /// Their lines of `CLIENT LIST`.
@@ -63,7 +63,7 @@ pub enum Reply {
     Killed(u64),
     /// Figures, to be added up.
     Figures(Box<ClientFigures>),
-    /// The answers to each of several questions.
+    /// The answers to each of several queries.
     Each(Vec<Self>),
 }
 
@@ -90,7 +90,7 @@ impl Reply {
                     one.merge(other);
                 }
             }
-            // Answers come to the question they were asked for.
+            // Answers come to the query they were asked for.
             (Self::List(_) | Self::Killed(_) | Self::Figures(_) | Self::Each(_), _) => {}
         }
     }
@@ -101,7 +101,7 @@ impl Reply {
 pub struct AnswerTo {
     /// A worker.
     pub worker: usize,
-    /// The number of its question there.
+    /// The number of its query there.
     pub ticket: u64,
 }
 

@@ -32,7 +32,7 @@ pub enum EngineEvent {
     },
     /// A client that is at its end may go now.
     ClientEnding(ClientId),
-    /// This worker has an answer to its own question of this number.
+    /// This worker has an answer to its own query of this number.
     Answered(u64, Reply),
 }
 

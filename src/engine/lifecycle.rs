@@ -22,7 +22,7 @@ use super::pool::handshake::{self, Whose};
 use super::pool::writing::Written;
 use super::request::own_connection::is_own_connection;
 use super::slot::Receiver;
-use super::traffic::loss::{Lost, Rewound};
+use super::traffic::lost_requests::{Lost, Rewound};
 use super::{Engine, fault_injection};
 
 /// How often the other workers are told of that.
@@ -47,8 +47,8 @@ impl Engine {
     fn dispatch_all(&mut self) {
         while let Some(event) = self.cx.events.pop_front() {
             match event {
-                EngineEvent::BackendLost(id, backend, loss) => {
-                    self.backend_lost(id, *backend, loss)
+                EngineEvent::BackendLost(id, backend, reason) => {
+                    self.backend_lost(id, *backend, reason)
                 }
                 EngineEvent::ClientGone(gone) => self.client_is_gone(*gone),
                 EngineEvent::ClientWaitsNoMore { id, number, hold } => {
@@ -58,7 +58,7 @@ impl Engine {
                     self.waits.leave_line(&mut self.cx, id);
                 }
                 EngineEvent::ClientEnding(id) => self.clients.client_ending(&mut self.cx, id),
-                EngineEvent::BackendFree(id) => self.pool.make_spare(&mut self.cx, id),
+                EngineEvent::BackendFree(id) => self.pool.make_idle(&mut self.cx, id),
                 EngineEvent::BackendMade(id) => self.backend_made(id),
                 EngineEvent::HandshakeOver(id) => self.gate().handshake_over(id),
                 EngineEvent::HeldGrew(id) => self.memory().shed_memory(id),
@@ -190,8 +190,13 @@ impl Engine {
     }
 
     /// Settles everything that was expected of a lost backend.
-    pub(super) fn backend_lost(&mut self, id: BackendId, mut backend: Backend, loss: CloseReason) {
-        self.pool.is_lost(&mut self.cx, &mut backend, loss);
+    pub(super) fn backend_lost(
+        &mut self,
+        id: BackendId,
+        mut backend: Backend,
+        reason: CloseReason,
+    ) {
+        self.pool.is_lost(&mut self.cx, &mut backend, reason);
         match &backend.phase {
             Phase::Leased(owner) => self.clients.push_stream_lost(&mut self.cx, *owner),
             Phase::Orphaned(orphan) => self.lending().orphan_lost(*orphan, &backend),
@@ -200,14 +205,14 @@ impl Engine {
             _ => {}
         }
         self.blocking().cancel_lost(id);
-        let lost = self.traffic().judge(&mut backend, loss);
-        self.settle_lost(&backend, lost, loss);
+        let lost = self.traffic().classify(&mut backend, reason);
+        self.settle_lost(&backend, lost, reason);
         self.pool.is_gone(backend);
         self.cx.wake_at(self.cx.now);
     }
 
     /// Everybody who waits for something on a lost backend is told what has come of it.
-    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, loss: CloseReason) {
+    fn settle_lost(&mut self, backend: &Backend, lost: Vec<Lost>, reason: CloseReason) {
         let mut rewound = Rewound::default();
         for request in &lost {
             let id = request.settled.client;
@@ -225,7 +230,7 @@ impl Engine {
                 _ => {}
             }
             self.traffic()
-                .settle_request(backend, request, loss, &mut rewound);
+                .settle_request(backend, request, reason, &mut rewound);
         }
         self.lending().end_broken_lease(backend);
         self.traffic().rewind(rewound);
@@ -311,7 +316,7 @@ impl Engine {
     /// Serves acquire requests as far as that is possible now.
     pub(super) fn allocate(&mut self) {
         self.blocking().want_leases();
-        self.blocking().hand_over_spares();
+        self.blocking().hand_over_idle();
         if self.clients.any_resumed() {
             // Those who got a pipe use it first: until then it looks idle, and whoever is
             // next in line would take it away again. The turn goes on with them and comes back.
@@ -409,7 +414,7 @@ impl Engine {
                 }
                 // The request stays, and dials when the place is free.
                 Some((_, Some(_))) => self.pool.retire(&mut self.cx, id),
-                Some((_, None)) => self.pool.make_spare(&mut self.cx, id),
+                Some((_, None)) => self.pool.make_idle(&mut self.cx, id),
             }
         }
     }

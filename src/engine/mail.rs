@@ -17,12 +17,12 @@ use super::{Engine, Rules};
 /// One message.
 #[derive(Debug)]
 pub enum Mail {
-    /// Another worker's question, under its number there. The answer follows, at once or as soon as it
+    /// Another worker's query, under its number there. The answer follows, at once or as soon as it
     /// is known.
     Asked(AnswerTo, WorkerQuery),
-    /// Another worker's answer to the question of this number.
+    /// Another worker's answer to the query of this number.
     Answered(u64, Reply),
-    /// Another worker cannot be asked the question of this number: it is answered without that one.
+    /// Another worker cannot be asked the query of this number: it is answered without that one.
     NotAsked(u64),
     /// Another worker waits for a place in the budget.
     PlaceWanted,
@@ -55,8 +55,8 @@ impl Engine {
             Mail::Asked(asker, WorkerQuery::Unblock(id, with_error)) => {
                 self.blocking().unblock(id, with_error, asker);
             }
-            Mail::Asked(asker, question) => {
-                let reply = self.answer(&question, now);
+            Mail::Asked(asker, query) => {
+                let reply = self.answer(&query, now);
                 self.cx.reply_to(asker, reply);
             }
             Mail::Answered(ticket, reply) => self.queries().one_more(ticket, reply),
@@ -77,11 +77,11 @@ impl Engine {
         }
     }
 
-    /// Puts `question` to all workers for `client`, whose later requests wait for it.
+    /// Puts `query` to all workers for `client`, whose later requests wait for it.
     pub(super) fn fan_out(
         &mut self,
         client: ClientId,
-        question: WorkerQuery,
+        query: WorkerQuery,
         mut purpose: Purpose,
     ) -> RequestOutcome {
         let ticket = self.fanout.number();
@@ -89,7 +89,7 @@ impl Engine {
         if let Some(client) = self.clients.get_mut(client) {
             client.head.hold = Some(Hold::FanOut(ticket));
         }
-        let unblocks = matches!(question, WorkerQuery::Unblock(..));
+        let unblocks = matches!(query, WorkerQuery::Unblock(..));
         let patience = match unblocks {
             true => UNBLOCK_PATIENCE,
             false => PATIENCE,
@@ -99,7 +99,7 @@ impl Engine {
             // Whether a wait is ended the server has to say, here as on other workers.
             Purpose::Unblock => Reply::Killed(0),
             Purpose::Exec(filling) => filling.take_own(),
-            _ => self.answer(&question, self.cx.now),
+            _ => self.answer(&query, self.cx.now),
         };
         let missing = self.cx.workers.saturating_sub(usize::from(!unblocks));
         let fan_out = PendingFanOut {
@@ -116,19 +116,19 @@ impl Engine {
         } else {
             let worker = self.cx.worker;
             let asked = AnswerTo { worker, ticket };
-            if let WorkerQuery::Unblock(id, with_error) = question {
+            if let WorkerQuery::Unblock(id, with_error) = query {
                 self.blocking().unblock(id, with_error, asked);
             }
-            self.cx.effects.push(Effect::Ask(ticket, question));
+            self.cx.effects.push(Effect::Ask(ticket, query));
             self.cx.wake_at(deadline);
         }
         RequestOutcome::TakenAlone
     }
 
     /// This worker's own answer.
-    pub fn answer(&mut self, question: &WorkerQuery, now: Duration) -> Reply {
+    pub fn answer(&mut self, query: &WorkerQuery, now: Duration) -> Reply {
         self.cx.now = now;
-        match question {
+        match query {
             WorkerQuery::List(filter) => Reply::List(
                 self.clients
                     .iter()
@@ -148,8 +148,8 @@ impl Engine {
                 self.blocking().unblock(*id, *with_error, NOBODY);
                 Reply::Killed(u64::from(found))
             }
-            WorkerQuery::Each(questions) => {
-                let answers = questions.iter().map(|question| self.answer(question, now));
+            WorkerQuery::Each(queries) => {
+                let answers = queries.iter().map(|query| self.answer(query, now));
                 Reply::Each(answers.collect())
             }
             WorkerQuery::Figures => Reply::Figures(Box::new(ClientFigures {

@@ -9,7 +9,7 @@ pub struct PoolSettings {
     pub queue_timeout: Duration,
     /// Clients that may wait for a backend at once, per worker; one more is refused. 1 to 1,000,000.
     pub queue_clients_max: usize,
-    /// How long a context keeps its turn on a backend while others wait. 1 ms to 10 s.
+    /// The time slice of a context on a backend while others wait. 1 ms to 10 s.
     pub slice: Duration,
     /// A backend that carried nothing for this long is closed (beyond `min_idle`). Zero: never.
     pub idle_timeout: Duration,

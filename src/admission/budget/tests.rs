@@ -174,8 +174,8 @@ fn surplus_is_what_lies_beyond_an_even_share() {
     assert!((0..5).all(|_| budget.lend(0, Term::Waiting)));
     assert_eq!((budget.surplus(0), budget.surplus(1)), (1, 0));
     drop(out);
-    budget.want(true);
-    assert!(budget.wanting());
-    budget.want(false);
-    assert!(!budget.wanting());
+    budget.count_waiter(true);
+    assert!(budget.has_waiters());
+    budget.count_waiter(false);
+    assert!(!budget.has_waiters());
 }

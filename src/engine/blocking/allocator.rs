@@ -1,7 +1,7 @@
 //! Who gets a backend next. Acquire requests are served first come first served, once a turn:
 //!
-//! 1. by a spare backend that is in the context already, the one used last;
-//! 2. by a spare one of the same user, which is switched: `HELLO` and `SELECT` as needed, and nothing
+//! 1. by an idle backend that is in the context already, the one used last;
+//! 2. by an idle one of the same user, which is switched: `HELLO` and `SELECT` as needed, and nothing
 //!    else before the server's `+OK`;
 //! 3. by a dial, if budget, backoff and dial rate allow it;
 //! 4. by the place of a pipe that is unused or has had its time slice, one of another context unless it
@@ -28,18 +28,18 @@ use crate::engine::reach::{Blocking, Traffic};
 pub const PERMIT_POLL: Duration = Duration::from_millis(5);
 
 impl Blocking<'_> {
-    /// Spare backends that are in the right context already go to those who wait for it.
+    /// Idle backends that are in the right context already go to those who wait for it.
     #[inline]
-    pub fn hand_over_spares(&mut self) {
-        if !self.pool.has_spares() || self.pool.acquire_queue().is_empty() {
+    pub fn hand_over_idle(&mut self) {
+        if !self.pool.has_idle() || self.pool.acquire_queue().is_empty() {
             return;
         }
         self.hand_over_what_fits();
     }
 
     fn hand_over_what_fits(&mut self) {
-        for request in self.pool.requests_for_spares() {
-            if !self.pool.has_spares() {
+        for request in self.pool.requests_for_idle() {
+            if !self.pool.has_idle() {
                 return;
             }
             self.cx.steps += 1;
@@ -47,9 +47,9 @@ impl Blocking<'_> {
             let Some((key, _)) = need else {
                 continue;
             };
-            if let Some(spare) = self.pool.quiet_spare(|spare| spare.pool_key() == key) {
+            if let Some(idle) = self.pool.quiet_idle(|idle| idle.pool_key() == key) {
                 self.pool.acquire_queue_mut().remove(request);
-                self.hand_over(spare, request, key);
+                self.hand_over(idle, request, key);
             }
         }
     }
@@ -79,8 +79,8 @@ impl Blocking<'_> {
             return Allocation::Waits;
         }
         let may_take = self.may_take(request);
-        if may_take && let Some(spare) = self.pool.spare_for(self.cx, key) {
-            self.switch(spare, request, key.context);
+        if may_take && let Some(idle) = self.pool.idle_for(self.cx, key) {
+            self.switch(idle, request, key.context);
             return Allocation::Waits;
         }
         if self.pool.is_refused_user(self.cx, key.context) {
@@ -95,9 +95,9 @@ impl Blocking<'_> {
         // Another user's idle backend gives its place: it cannot become this one's.
         if may_take
             && may_dial
-            && let Some(spare) = self.pool.quiet_spare(|_| true)
+            && let Some(idle) = self.pool.quiet_idle(|_| true)
         {
-            self.pool.retire(self.cx, spare);
+            self.pool.retire(self.cx, idle);
             *starved = true;
             return Allocation::Waits;
         }
@@ -179,7 +179,7 @@ impl Blocking<'_> {
         }
     }
 
-    /// A spare backend of the right context reaches the one who waits for it.
+    /// An idle backend of the right context reaches the one who waits for it.
     pub fn hand_over(&mut self, id: BackendId, request: AcquireRequest, key: PoolKey) {
         let now = self.cx.now;
         let Some(backend) = self.pool.backend_mut(id) else {

@@ -36,10 +36,7 @@ impl Blocking<'_> {
             // Wanted again in time: `expire_cancels`.
             return Allocation::Done;
         }
-        if let Some(id) = self
-            .pool
-            .quiet_spare(|spare| spare.credential() == credential)
-        {
+        if let Some(id) = self.pool.quiet_idle(|idle| idle.credential() == credential) {
             self.become_canceller(id);
             return Allocation::Done;
         }
@@ -164,7 +161,7 @@ impl Blocking<'_> {
                 .any_due_as(backend.credential(), self.cx.now),
         };
         if backend.is_quiet() && !needed {
-            self.pool.make_spare(self.cx, id);
+            self.pool.make_idle(self.cx, id);
         }
     }
 }

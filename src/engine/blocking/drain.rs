@@ -17,8 +17,8 @@ use crate::engine::waits::cancels::Why;
 /// them will not come.
 impl Drop for Engine {
     fn drop(&mut self) {
-        if self.pool.is_wanting() {
-            self.cx.shared.budget.want(false);
+        if self.pool.is_waiting_for_budget() {
+            self.cx.shared.budget.count_waiter(false);
         }
         let mut left = Vec::new();
         for ended in std::mem::take(&mut self.cx.events) {

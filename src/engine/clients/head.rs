@@ -13,7 +13,7 @@ pub struct InputHead {
     /// Why nothing is dealt with.
     pub hold: Option<Hold>,
     since: Option<Duration>,
-    overdue_bytes: usize,
+    timed_out_bytes: usize,
     replays: u32,
     verdict: Option<Box<ServerVerdict>>,
 }
@@ -24,7 +24,7 @@ impl InputHead {
     pub fn is_fresh(&self) -> bool {
         self.hold.is_none()
             && self.since.is_none()
-            && self.overdue_bytes == 0
+            && self.timed_out_bytes == 0
             && self.replays == 0
             && self.verdict.is_none()
     }
@@ -52,19 +52,19 @@ impl InputHead {
 
     /// Whether it has waited as long as it may.
     pub fn has_queue_timed_out(&self) -> bool {
-        self.overdue_bytes > 0
+        self.timed_out_bytes > 0
     }
 
     /// It has waited as long as it may, and so has all that stands behind it: `bytes` in all.
     pub fn queue_times_out(&mut self, bytes: usize) {
-        self.overdue_bytes = bytes.max(1);
+        self.timed_out_bytes = bytes.max(1);
     }
 
     /// The request, `bytes` long, is done with. Since when it had waited.
     #[inline]
     pub fn passed(&mut self, bytes: usize) -> Option<Duration> {
         self.verdict = None;
-        self.overdue_bytes = self.overdue_bytes.saturating_sub(bytes);
+        self.timed_out_bytes = self.timed_out_bytes.saturating_sub(bytes);
         self.waits_no_more()
     }
 
@@ -75,7 +75,7 @@ impl InputHead {
 
     /// A huge request was, as it came.
     pub fn swallowed(&mut self) {
-        (self.overdue_bytes, self.since) = (0, None);
+        (self.timed_out_bytes, self.since) = (0, None);
     }
 
     /// So many requests stand before all others, and are dealt with again.

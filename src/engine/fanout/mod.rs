@@ -1,7 +1,7 @@
-//! Questions to all workers, and what is asked of the server before its turn.
+//! Queries to all workers, and what is asked of the server before its turn.
 
 pub mod kill;
 pub mod pending;
-mod questions;
+mod queries;
 
-pub use self::questions::Fanout;
+pub use self::queries::Fanout;

@@ -1,4 +1,4 @@
-//! A question to all workers that is under way.
+//! A query to all workers that is under way.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Purpose {
     }
 }
 
-/// A question under way.
+/// A query under way.
 #[derive(Debug)]
 pub struct PendingFanOut {
     pub client: ClientId,

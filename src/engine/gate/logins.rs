@@ -63,8 +63,8 @@ impl Gate<'_> {
     /// for that no more often than every few milliseconds: whoever guesses passwords must not
     /// hold up those who know them.
     fn check_on_one_of(&mut self, credential: CredentialId, check: LoginId) -> bool {
-        if let Some(spare) = self.pool.quiet_spare(|b| b.credential() == credential) {
-            self.begin_check(spare, check);
+        if let Some(idle) = self.pool.quiet_idle(|b| b.credential() == credential) {
+            self.begin_check(idle, check);
             return true;
         }
         let of_it = |b: &&Backend| b.credential() == credential;
@@ -104,7 +104,7 @@ impl Gate<'_> {
     /// Sends the login on a quiet backend of the same user.
     pub fn begin_check(&mut self, id: BackendId, check: LoginId) {
         let Some(login) = self.auth.get(check).map(|check| check.login.clone()) else {
-            return self.pool.make_spare(self.cx, id);
+            return self.pool.make_idle(self.cx, id);
         };
         let Some(backend) = self.pool.backend_mut(id) else {
             return;
@@ -127,7 +127,7 @@ impl Gate<'_> {
                 Some(CredentialId::PENDING) | None => {
                     self.pool.close_backend(self.cx, id, CloseReason::Retired)
                 }
-                Some(_) => self.pool.make_spare(self.cx, id),
+                Some(_) => self.pool.make_idle(self.cx, id),
             };
         };
         if before == Some(CredentialId::PENDING) {
@@ -139,7 +139,7 @@ impl Gate<'_> {
         }
         self.pool.endpoint_mut().was_reached();
         self.pool.context_reached(id);
-        self.pool.make_spare(self.cx, id);
+        self.pool.make_idle(self.cx, id);
     }
 
     /// Whether a backend is logged in as the user that this login is about.

@@ -43,7 +43,7 @@ impl Gate<'_> {
             }
             self.pool.accepted(target);
             self.pool.endpoint_mut().has_taken_us();
-            self.pool.make_spare(self.cx, id);
+            self.pool.make_idle(self.cx, id);
             return;
         };
         match failure {
@@ -93,7 +93,7 @@ impl Gate<'_> {
         if let Some(check) = checked {
             self.login_refused(check, reply);
         }
-        self.pool.make_spare(self.cx, id);
+        self.pool.make_idle(self.cx, id);
     }
 
     fn is_a_cluster(&mut self, id: BackendId) {
@@ -199,7 +199,7 @@ impl Traffic<'_> {
         self.pool.accepted(reached);
         self.pool.set_context(id, reached);
         self.pool.endpoint_mut().was_reached();
-        self.pool.make_spare(self.cx, id);
+        self.pool.make_idle(self.cx, id);
     }
 
     pub fn wake_everyone(&mut self) {

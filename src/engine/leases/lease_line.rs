@@ -278,7 +278,7 @@ mod tests {
     use crate::engine::pool::credential::Credentials;
     use crate::session::access::BackendLogin;
 
-    const BRACKETS: LeaseRoom = [0, 4, 0, 0, 0, 0];
+    const TRANSACTIONS: LeaseRoom = [0, 4, 0, 0, 0, 0];
 
     /// A line, clients to stand in it, and two users.
     fn line(clients: u64) -> (LeaseLine, Vec<(u64, ClientId)>, [CredentialId; 2]) {
@@ -321,10 +321,10 @@ mod tests {
             joins(&mut line, *client, bob, 3);
         }
         line.turns = 5;
-        assert_eq!(turns(&mut line, &BRACKETS), [5, 1, 6, 2]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [5, 1, 6, 2]);
         // What is free then goes to whoever is next.
         line.leaves(1);
-        assert_eq!(turns(&mut line, &BRACKETS), [3]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [3]);
         assert_eq!((line.len(), line.of(LeaseFor::Transaction)), (5, 5));
     }
 
@@ -334,13 +334,13 @@ mod tests {
         for client in &clients[..5] {
             joins(&mut line, *client, alice, 0);
         }
-        assert_eq!(turns(&mut line, &BRACKETS), [1, 2, 3, 4]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [1, 2, 3, 4]);
         joins(&mut line, clients[5], bob, 0);
-        assert_eq!(turns(&mut line, &BRACKETS), [6]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [6]);
         // One that has not come to its lease is the first of its user again.
         line.stays(2);
         line.leaves(6);
-        assert_eq!(turns(&mut line, &BRACKETS), [2]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [2]);
     }
 
     #[test]
@@ -355,7 +355,7 @@ mod tests {
             line.becomes(*number, bob, 3);
         }
         assert_eq!(line.queues[LeaseFor::Transaction as usize].users.len(), 1);
-        assert_eq!(turns(&mut line, &BRACKETS), [2, 3, 4]);
+        assert_eq!(turns(&mut line, &TRANSACTIONS), [2, 3, 4]);
         for (number, _) in &clients {
             line.leaves(*number);
         }

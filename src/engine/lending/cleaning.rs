@@ -156,7 +156,7 @@ impl Lending<'_> {
         }
         let (purpose, awaited_by) = (cleaning.purpose, cleaning.awaited_by);
         self.leases.place_is_free(self.cx, purpose);
-        self.pool.make_spare(self.cx, id);
+        self.pool.make_idle(self.cx, id);
         self.clients.leaving_is_over(awaited_by);
     }
 

@@ -49,7 +49,7 @@ impl Blocking<'_> {
         outcome
     }
 
-    /// A spare backend in the client's context becomes its own.
+    /// An idle backend in the client's context becomes its own.
     pub fn grant_lease(&mut self, id: BackendId, client_id: ClientId) {
         if self.waits.is_decided_by_try(client_id) {
             return self.cx.events.push_back(EngineEvent::BackendFree(id));
@@ -103,7 +103,7 @@ impl Lending<'_> {
             Some(proof) if !half_sent => {
                 let had_push_stream = lease.state.push_stream.is_some();
                 let backend = lease.give_back(proof);
-                self.pool.make_spare(self.cx, backend);
+                self.pool.make_idle(self.cx, backend);
                 if had_push_stream {
                     // A connection that is still subscribed gives another answer to this, or
                     // something else before it, and nobody gets it before it has answered.

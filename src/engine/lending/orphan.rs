@@ -114,7 +114,7 @@ impl Lending<'_> {
                 .close_backend(self.cx, id, CloseReason::ClientGone);
         }
         self.leases.place_is_free(self.cx, orphan.purpose);
-        self.pool.make_spare(self.cx, id);
+        self.pool.make_idle(self.cx, id);
     }
 
     /// The backend of an orphaned wait is lost.

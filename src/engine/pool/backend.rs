@@ -24,7 +24,7 @@ use super::outgoing::Outgoing;
 /// ```text
 ///                              .-- Cleaning <-.
 ///                              v              |
-///   Dialling -> Handshake -> Spare <------> Leased
+///   Dialling -> Handshake -> Idle <-------> Leased
 ///                  ^           |
 ///                  |           v
 ///              Draining <---- Pipe
@@ -45,7 +45,7 @@ pub enum Phase {
     /// A pipe that gets no further requests; once empty it goes on to what waits for it.
     Draining(Next),
     /// Nobody's, in its context, clean.
-    Spare,
+    Idle,
     /// One client's.
     Leased(ClientId),
     /// That of a client that has left while it waited: how the wait ends is still to be seen.

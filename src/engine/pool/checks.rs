@@ -11,7 +11,7 @@ use crate::resp::write;
 use super::Pool;
 use super::backend::{Backend, Phase, PipeState};
 use super::check::{Check, is_answer, text};
-use super::idle::is_spare;
+use super::idle::is_idle;
 
 impl Pool {
     /// Asks a backend for a sign of life, with a new token.
@@ -37,7 +37,7 @@ impl Pool {
     pub fn ask_unheard(&mut self, cx: &mut Cx, length: Duration) {
         let unheard = |(_, backend): &(BackendId, &Backend)| {
             let silent = cx.now.saturating_sub(backend.heard_at) >= length;
-            silent && is_spare(backend) && backend.is_quiet()
+            silent && is_idle(backend) && backend.is_quiet()
         };
         let unheard: Vec<BackendId> = (self.backends.iter().filter(unheard))
             .map(|(id, _)| id)

@@ -96,7 +96,7 @@ impl CloseReason {
             Self::EndpointReplaced,
             Self::Retired,
         ];
-        all.map(|loss| (loss.label(), loss.is_poison()))
+        all.map(|reason| (reason.label(), reason.is_poison()))
     }
 
     /// Whether the backend had to be closed for what it did.

@@ -13,7 +13,7 @@ use super::Pool;
 use super::backend::{AcquireRequest, Backend, Next, Phase};
 use super::close_reason::CloseReason;
 use super::handshake::Failure;
-use super::idle::is_idle;
+use super::idle::is_unused;
 
 /// What owed replies for so long and was lost then was most likely given up by stall detection or by
 /// TCP, which take a second or more: a server that closes a connection by itself has just been heard.
@@ -22,23 +22,23 @@ pub const SILENT: Duration = Duration::from_millis(500);
 impl Pool {
     /// Closes a backend. What was expected of it is settled when what is being dealt with is done:
     /// an [event](EngineEvent::BackendLost) says so.
-    pub fn close_backend(&mut self, cx: &mut Cx, id: BackendId, loss: CloseReason) {
+    pub fn close_backend(&mut self, cx: &mut Cx, id: BackendId, reason: CloseReason) {
         let Some(backend) = self.backends.remove(id) else {
             return;
         };
         cx.effects.push(Effect::CloseBackend(id));
         self.weights.touch_if_known(id);
-        cx.counters.backend_lost(loss.label(), loss.is_poison());
+        cx.counters.backend_lost(reason.label(), reason.is_poison());
         let in_flight = backend.in_flight.len();
-        if loss.is_poison() || (loss == CloseReason::Gone && in_flight > 0) {
-            tracing::warn!(cause = loss.label(), detail = ?loss, in_flight, "backend closed");
+        if reason.is_poison() || (reason == CloseReason::Gone && in_flight > 0) {
+            tracing::warn!(cause = reason.label(), detail = ?reason, in_flight, "backend closed");
         } else {
-            tracing::debug!(cause = loss.label(), in_flight, "backend closed");
+            tracing::debug!(cause = reason.label(), in_flight, "backend closed");
         }
-        self.spares.retain(|spare| *spare != id);
+        self.idle.retain(|idle| *idle != id);
         self.leave_pool(id, backend.pool_key());
         cx.wake_at(cx.now);
-        let ended = EngineEvent::BackendLost(id, Box::new(backend), loss);
+        let ended = EngineEvent::BackendLost(id, Box::new(backend), reason);
         cx.events.push_back(ended);
     }
 
@@ -60,14 +60,14 @@ impl Pool {
     pub fn retire_when_quiet(&mut self, cx: &mut Cx, id: BackendId) {
         match self.backends.get(id).map(|b| &b.phase) {
             Some(Phase::Pipe { .. }) => self.drain_pipe(id, Next::Close),
-            Some(Phase::Spare) => self.retire(cx, id),
+            Some(Phase::Idle) => self.retire(cx, id),
             _ => {}
         }
     }
 
     /// What is believed of the server when a backend is lost.
-    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, loss: CloseReason) {
-        self.doubt_idle(cx, backend, loss);
+    pub fn is_lost(&mut self, cx: &mut Cx, backend: &mut Backend, reason: CloseReason) {
+        self.doubt_idle(cx, backend, reason);
         if self.backends.is_empty() {
             // Another server may be behind the address next time.
             self.endpoint.forget_hellos();
@@ -75,7 +75,7 @@ impl Pool {
         let Phase::Handshake(handshake) = &mut backend.phase else {
             return;
         };
-        match loss {
+        match reason {
             // A server that is full says so in one line and closes.
             CloseReason::Gone => {
                 let text = match handshake.failure.take() {
@@ -85,7 +85,7 @@ impl Pool {
                 self.dial_ended_badly(cx, text);
             }
             // Whatever answers there is no Redis: it is not asked again at once.
-            _ if loss.is_poison() => {
+            _ if reason.is_poison() => {
                 self.dial_ended_badly(cx, "the server does not answer as Redis does".to_owned());
             }
             _ => {}
@@ -95,8 +95,8 @@ impl Pool {
     /// A backend that is lost after it was silent for long though it owed replies: of the idle ones those
     /// of which nothing has been heard since are as likely dead, and what moves on from this one would
     /// wait there for as long again.
-    pub fn doubt_idle(&mut self, cx: &mut Cx, lost: &Backend, loss: CloseReason) {
-        let may_be_the_server = matches!(loss, CloseReason::Gone | CloseReason::Stalled);
+    pub fn doubt_idle(&mut self, cx: &mut Cx, lost: &Backend, reason: CloseReason) {
+        let may_be_the_server = matches!(reason, CloseReason::Gone | CloseReason::Stalled);
         if !may_be_the_server || lost.in_flight.is_empty() || lost.patient {
             return;
         }
@@ -105,7 +105,7 @@ impl Pool {
             return;
         }
         let doubtful = |(_, backend): &(BackendId, &Backend)| match backend.in_flight.is_empty() {
-            true => is_idle(backend) && backend.heard_at <= since,
+            true => is_unused(backend) && backend.heard_at <= since,
             // It has been asked for a sign of life, and for nothing else.
             false => (backend.in_flight.iter()).all(|slot| slot.receiver() == Receiver::Ping),
         };
@@ -139,13 +139,13 @@ impl Pool {
         if budget.surplus(cx.worker) == 0 || !self.spares_one(cx, LeaseFor::Pin) {
             return;
         }
-        if !budget.is_exceeded() && (!budget.wanting() || self.wanting) {
+        if !budget.is_exceeded() && (!budget.has_waiters() || self.waits_for_budget) {
             // Whoever comes to want one says so.
             return;
         }
         cx.wake_at(cx.now + Duration::from_millis(20));
-        if let Some(spare) = self.spares.first().copied() {
-            return self.retire(cx, spare);
+        if let Some(idle) = self.idle.first().copied() {
+            return self.retire(cx, idle);
         }
         let oldest = self
             .backends

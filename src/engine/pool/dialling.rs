@@ -67,16 +67,16 @@ impl Pool {
     }
 
     /// The budget is told whether this worker waits for a place in it.
-    pub fn wants_place(&mut self, cx: &Cx, wanting: bool) {
-        if wanting != self.wanting {
-            self.wanting = wanting;
-            cx.shared.budget.want(wanting);
+    pub fn wants_place(&mut self, cx: &Cx, waits: bool) {
+        if waits != self.waits_for_budget {
+            self.waits_for_budget = waits;
+            cx.shared.budget.count_waiter(waits);
         }
     }
 
     /// Whether it does.
-    pub fn is_wanting(&self) -> bool {
-        self.wanting
+    pub fn is_waiting_for_budget(&self) -> bool {
+        self.waits_for_budget
     }
 
     /// Whether a connection may be made ready for leases now.

@@ -12,7 +12,7 @@ use crate::engine::slot::Slot;
 use super::Pool;
 use super::backend::{Backend, Phase, PipeState};
 use super::close_reason::CloseReason;
-use super::idle::{Idle, is_idle};
+use super::idle::{Unused, is_unused};
 
 /// The earliest of some moments.
 #[derive(Default)]
@@ -28,14 +28,19 @@ impl Earliest {
 
 impl Pool {
     /// What is due for a backend now, or when something will be.
-    pub fn due(&self, cx: &Cx, backend: &Backend, idle: &Idle) -> (Option<Due>, Option<Duration>) {
+    pub fn due(
+        &self,
+        cx: &Cx,
+        backend: &Backend,
+        unused: &Unused,
+    ) -> (Option<Due>, Option<Duration>) {
         let now = cx.now;
         let settings = &cx.rules.settings;
         let mut next = Earliest::default();
-        if let Some((begun, loss)) = self.own_work(cx, backend) {
+        if let Some((begun, reason)) = self.own_work(cx, backend) {
             let deadline = cx.counts_from(begun) + settings.backend.handshake_timeout;
             return match deadline <= now {
-                true => (Some(Due::Lose(loss)), None),
+                true => (Some(Due::Close(reason)), None),
                 false => (None, Some(deadline)),
             };
         }
@@ -44,7 +49,7 @@ impl Pool {
         }
         // An old pipe is drained, so that one that is never idle is replaced too.
         if let Some(at) = backend.retire_at
-            && matches!(backend.phase, Phase::Spare | Phase::Pipe { .. })
+            && matches!(backend.phase, Phase::Idle | Phase::Pipe { .. })
         {
             if at <= now {
                 return (Some(Due::Retire), None);
@@ -58,14 +63,14 @@ impl Pool {
         if !backend.in_flight.is_empty() && !fault_injection::has(Bug::StallMissed) {
             return self.due_while_owing(cx, backend, next);
         }
-        if !is_idle(backend) {
+        if !is_unused(backend) {
             return (None, next.at);
         }
         let budget = &cx.shared.budget;
-        if (budget.growth_stopped() || budget.is_exceeded()) && idle.all > 1 {
+        if (budget.growth_stopped() || budget.is_exceeded()) && unused.all > 1 {
             return (Some(Due::Retire), None);
         }
-        if !settings.pool.idle_timeout.is_zero() && !idle.keeps(backend) {
+        if !settings.pool.idle_timeout.is_zero() && !unused.keeps(backend) {
             let at = backend.used_at + settings.pool.idle_timeout;
             if at <= now {
                 return (Some(Due::Retire), None);
@@ -100,7 +105,7 @@ impl Pool {
         if !self.waits_for_script(cx, backend) {
             let at = self.silent_since(cx, backend) + self.stall_limit(cx, backend);
             if at <= now {
-                return (Some(Due::Lose(CloseReason::Stalled)), None);
+                return (Some(Due::Close(CloseReason::Stalled)), None);
             }
             next.earliest(at);
         }
@@ -160,7 +165,7 @@ impl Pool {
 
 /// What time has brought a backend to.
 pub enum Due {
-    Lose(CloseReason),
+    Close(CloseReason),
     Ping,
     Retire,
     /// It stands behind a script.

@@ -28,7 +28,7 @@ pub enum HandshakeStep {
     /// `SELECT` before the login, for a user that may not: its client was in that db when it logged
     /// in, and stays there.
     SelectBefore,
-    /// `PING` with a word, behind a switch: proof that the answers before it were to the steps
+    /// `PING` with a token, behind a switch: proof that the answers before it were to the steps
     /// before it. A switch that was taken for refused would run commands in another db.
     Check,
 }
@@ -200,14 +200,14 @@ fn step(step: HandshakeStep, args: &[&[u8]]) -> (HandshakeStep, Vec<u8>) {
 }
 
 /// Judges the whole `reply` to `step` on the way to `target`.
-pub fn judge(step: HandshakeStep, reply: &[u8], target: Context) -> HandshakeVerdict {
+pub fn verdict_of(step: HandshakeStep, reply: &[u8], target: Context) -> HandshakeVerdict {
     let error = reply.strip_prefix(b"-").map(|text| {
         String::from_utf8_lossy(text)
             .trim_end_matches(['\r', '\n'])
             .to_owned()
     });
     let Some(error) = error else {
-        return judge_answer(step, reply);
+        return verdict_of_answer(step, reply);
     };
     HandshakeVerdict::Failed(match step {
         HandshakeStep::SelectBefore if error.starts_with("BUSY ") => Failure::Refused(error),
@@ -238,7 +238,7 @@ pub fn judge(step: HandshakeStep, reply: &[u8], target: Context) -> HandshakeVer
 }
 
 /// A reply that is no error: the shape must be the one expected.
-fn judge_answer(step: HandshakeStep, reply: &[u8]) -> HandshakeVerdict {
+fn verdict_of_answer(step: HandshakeStep, reply: &[u8]) -> HandshakeVerdict {
     match step {
         HandshakeStep::Hello if is_cluster(reply) => HandshakeVerdict::Failed(Failure::Cluster),
         HandshakeStep::Hello if matches!(reply.first(), Some(b'*' | b'%')) => {
@@ -346,7 +346,7 @@ mod tests {
         for refusal in ["-NOAUTH Authentication required.", "-NOPERM no", "-ERR no"] {
             let refusal = format!("{refusal}\r\n");
             assert!(matches!(
-                judge(HandshakeStep::SelectBefore, refusal.as_bytes(), resp3(5)),
+                verdict_of(HandshakeStep::SelectBefore, refusal.as_bytes(), resp3(5)),
                 HandshakeVerdict::Failed(Failure::DbBefore(_))
             ));
         }
@@ -365,15 +365,15 @@ mod tests {
 
     #[test]
     fn a_refused_select_is_told_apart_from_a_refused_connection() {
-        let db = judge(
+        let db = verdict_of(
             HandshakeStep::Select,
             b"-ERR DB index is out of range\r\n",
             resp3(5),
         );
         assert!(matches!(db, HandshakeVerdict::Failed(Failure::Db(_))));
-        let busy = judge(HandshakeStep::Select, b"-BUSY Redis is busy\r\n", resp3(5));
+        let busy = verdict_of(HandshakeStep::Select, b"-BUSY Redis is busy\r\n", resp3(5));
         assert!(matches!(busy, HandshakeVerdict::Failed(Failure::Busy(_))));
-        let full = judge(
+        let full = verdict_of(
             HandshakeStep::Hello,
             b"-ERR max number of clients reached\r\n",
             resp3(5),
@@ -382,7 +382,7 @@ mod tests {
             full,
             HandshakeVerdict::Failed(Failure::Refused(_))
         ));
-        let auth = judge(
+        let auth = verdict_of(
             HandshakeStep::Hello,
             b"-NOAUTH HELLO must be called\r\n",
             resp3(5),
@@ -392,7 +392,7 @@ mod tests {
             HandshakeVerdict::Failed(Failure::Credentials(_))
         ));
         assert_eq!(
-            judge(HandshakeStep::NoEvict, b"-NOPERM no\r\n", resp3(5)),
+            verdict_of(HandshakeStep::NoEvict, b"-NOPERM no\r\n", resp3(5)),
             HandshakeVerdict::Fine
         );
     }
@@ -401,11 +401,11 @@ mod tests {
     fn an_old_server_without_hello_serves_resp2_only() {
         let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
         assert_eq!(
-            judge(HandshakeStep::Hello, reply, Context::default()),
+            verdict_of(HandshakeStep::Hello, reply, Context::default()),
             HandshakeVerdict::Fine
         );
         assert!(matches!(
-            judge(HandshakeStep::Hello, reply, resp3(5)),
+            verdict_of(HandshakeStep::Hello, reply, resp3(5)),
             HandshakeVerdict::Failed(Failure::Protocol(_))
         ));
     }
@@ -414,7 +414,7 @@ mod tests {
     fn a_cluster_node_is_recognised() {
         let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
         assert_eq!(
-            judge(HandshakeStep::Hello, hello, resp3(5)),
+            verdict_of(HandshakeStep::Hello, hello, resp3(5)),
             HandshakeVerdict::Failed(Failure::Cluster)
         );
     }

@@ -1,4 +1,4 @@
-//! What is idle, and how much of that is kept.
+//! What carries nothing, idle backends among it, and how much of that is kept.
 
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Phase};
@@ -7,39 +7,39 @@ use crate::engine::event::EngineEvent;
 use crate::engine::key::BackendId;
 
 /// The backends of a worker that carry nothing, and how many of them stay however long they do.
-pub struct Idle {
+pub struct Unused {
     pub all: usize,
-    pub spares: usize,
-    /// Spares that stay.
+    pub idle: usize,
+    /// Idle ones that stay.
     pub warm: usize,
     /// Of whatever kind stay so many.
     pub kept: usize,
 }
 
-impl Idle {
-    /// Whether none of the kind of `backend`, which is one of these, has to go. The last spares stay
+impl Unused {
+    /// Whether none of the kind of `backend`, which is one of these, has to go. The last idle ones stay
     /// also where many pipes are idle just now: others would be dialled in their place.
     pub fn keeps(&self, backend: &Backend) -> bool {
-        self.all <= self.kept || is_spare(backend) && self.spares <= self.warm
+        self.all <= self.kept || is_idle(backend) && self.idle <= self.warm
     }
 
     /// This one goes.
     pub fn goes(&mut self, backend: &Backend) {
-        if is_idle(backend) {
+        if is_unused(backend) {
             self.all = self.all.saturating_sub(1);
-            self.spares = self.spares.saturating_sub(usize::from(is_spare(backend)));
+            self.idle = self.idle.saturating_sub(usize::from(is_idle(backend)));
         }
     }
 }
 
-pub fn is_spare(backend: &Backend) -> bool {
-    matches!(backend.phase, Phase::Spare)
+pub fn is_idle(backend: &Backend) -> bool {
+    matches!(backend.phase, Phase::Idle)
 }
 
 impl Pool {
     /// A clean backend that nobody holds. One that is kept back, or that was made for somebody, may be
     /// awaited: that is for others to say.
-    pub fn make_spare(&mut self, cx: &mut Cx, id: BackendId) {
+    pub fn make_idle(&mut self, cx: &mut Cx, id: BackendId) {
         let Some(backend) = self.backends.get(id) else {
             return;
         };
@@ -60,9 +60,9 @@ impl Pool {
         };
         assert!(
             backend.is_quiet(),
-            "a backend that owes something is not spare"
+            "a backend that owes something is not idle"
         );
-        backend.phase = Phase::Spare;
+        backend.phase = Phase::Idle;
         self.weights.touch_if_known(id);
         backend.replies.let_pushes_nest(false);
         backend.made_for = None;
@@ -70,12 +70,12 @@ impl Pool {
         if backend.retire_at.is_some_and(|at| at <= cx.now) {
             return self.retire(cx, id);
         }
-        self.spares.push(id);
+        self.idle.push(id);
         cx.wake_at(cx.now);
     }
 }
 
 /// Whether a backend is in use by nobody, as far as traffic goes.
-pub fn is_idle(backend: &Backend) -> bool {
-    matches!(backend.phase, Phase::Spare | Phase::Pipe { .. }) && backend.is_quiet()
+pub fn is_unused(backend: &Backend) -> bool {
+    matches!(backend.phase, Phase::Idle | Phase::Pipe { .. }) && backend.is_quiet()
 }

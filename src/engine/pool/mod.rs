@@ -55,8 +55,8 @@ pub struct Pool {
     /// As whom backends are logged in.
     credentials: Credentials,
     acquire_queue: AcquireQueue,
-    /// Backends in phase `Spare`, the last one used last.
-    spares: Vec<BackendId>,
+    /// Backends in phase `Idle`, the last one used last.
+    idle: Vec<BackendId>,
     /// The server that everything goes to.
     endpoint: Endpoint,
     /// Those with bytes to be written, each once.
@@ -64,7 +64,7 @@ pub struct Pool {
     /// Bytes put on pipes since backends were last written.
     unflushed: usize,
     /// The budget has been told that this worker waits; the other workers were, at that time.
-    wanting: bool,
+    waits_for_budget: bool,
     place_wanted_at: Duration,
     /// No connection is made ready for leases before then.
     warm_at: Duration,
@@ -81,11 +81,11 @@ impl Pool {
             contexts: Contexts::default(),
             credentials: Credentials::new(&rules.access.own),
             acquire_queue: AcquireQueue::default(),
-            spares: Vec::new(),
+            idle: Vec::new(),
             endpoint: Endpoint::new(endpoint, backoff),
             dirty_backends: Vec::new(),
             unflushed: 0,
-            wanting: false,
+            waits_for_budget: false,
             place_wanted_at: Duration::ZERO,
             warm_at: Duration::ZERO,
             weights: Weights::within(rules.settings.clients.memory_bytes_max, workers),

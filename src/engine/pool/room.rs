@@ -1,4 +1,4 @@
-//! Who gets a backend when there is none to spare.
+//! Who gets a backend when none is idle and the budget is spent.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::resp::NotExecuted;
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Next, Phase};
 
-/// Slices that a user keeps its turn on a backend while another user waits: the backend is closed
+/// Time slices of a context that a user keeps a backend for while another user waits: it is closed then,
 /// and another one dialled.
 pub const USER_SLICES: u32 = 5;
 
@@ -22,45 +22,45 @@ impl Pool {
         all.any(|backend| backend.made_for == Some(request))
     }
 
-    /// The budget is spent: an idle backend of another user gives its place, or one that has had
-    /// its turn.
+    /// The budget is spent: an idle backend of another user gives its place, or one whose
+    /// time slice is over.
     pub fn make_place(&mut self, cx: &mut Cx, request: AcquireRequest, context: ContextId) {
-        match self.quiet_spare(|_| true) {
-            Some(spare) => self.retire(cx, spare),
+        match self.quiet_idle(|_| true) {
+            Some(idle) => self.retire(cx, idle),
             None => self.make_room(cx, request, context),
         }
     }
 
-    /// Whether any backend is spare.
+    /// Whether any backend is idle.
     #[inline]
-    pub fn has_spares(&self) -> bool {
-        !self.spares.is_empty()
+    pub fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
     }
 
     /// How many are.
-    pub fn spares_len(&self) -> usize {
-        self.spares.len()
+    pub fn idle_len(&self) -> usize {
+        self.idle.len()
     }
 
-    /// Those who wait for what a spare backend is set to already, in order.
-    pub fn requests_for_spares(&self) -> Vec<AcquireRequest> {
-        let spares = self.spares.iter().filter_map(|id| self.backends.get(*id));
-        self.acquire_queue.of(spares.map(Backend::pool_key))
+    /// Those who wait for what an idle backend is set to already, in order.
+    pub fn requests_for_idle(&self) -> Vec<AcquireRequest> {
+        let idle = self.idle.iter().filter_map(|id| self.backends.get(*id));
+        self.acquire_queue.of(idle.map(Backend::pool_key))
     }
 
-    /// The spare backend that was used last, among those that fit: the others become idle
-    /// and are reaped. One that is just being pinged is not taken: it owes a reply.
-    pub fn quiet_spare(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
+    /// The idle backend that was used last, among those that fit: the others stay idle for
+    /// long, and are reaped. One that is just being pinged is not taken: it owes a reply.
+    pub fn quiet_idle(&mut self, fits: impl Fn(&Backend) -> bool) -> Option<BackendId> {
         let backends = &self.backends;
         let at = self
-            .spares
+            .idle
             .iter()
             .rposition(|id| backends.get(*id).is_some_and(|b| b.is_quiet() && fits(b)))?;
-        Some(self.spares.remove(at))
+        Some(self.idle.remove(at))
     }
 
     /// The budget is spent: the least-used pipe of the most-served context, among those
-    /// that are idle or have had their turn, is drained for `request`.
+    /// that carry nothing or whose time slice is over, is drained for `request`.
     pub fn make_room(&mut self, cx: &mut Cx, request: AcquireRequest, context: ContextId) {
         if fault_injection::has(Bug::SliceNotEnded) {
             return;
@@ -68,7 +68,7 @@ impl Pool {
         let now = cx.now;
         let slice = cx.rules.settings.pool.slice;
         let mut best: Option<((bool, usize, Duration), BackendId)> = None;
-        let mut next_turn: Option<Duration> = None;
+        let mut slice_over_next: Option<Duration> = None;
         for (id, backend) in &self.backends {
             let Phase::Pipe { since, .. } = backend.phase else {
                 continue;
@@ -80,14 +80,14 @@ impl Pool {
             // Clients that a pipe was handed to just now have not come to send yet.
             let idle =
                 since < now && backend.is_quiet() && !pool.is_some_and(|p| p.is_waited_for());
-            // To change user is to dial: turns are longer.
-            let turn = match self.contexts.credential(context) == Some(backend.credential()) {
+            // To change user is to dial: time slices are longer.
+            let slice = match self.contexts.credential(context) == Some(backend.credential()) {
                 true => slice,
                 false => slice * USER_SLICES,
             };
-            let turn_over = since + turn;
-            if !idle && turn_over > now {
-                next_turn = Some(next_turn.map_or(turn_over, |t| t.min(turn_over)));
+            let slice_over = since + slice;
+            if !idle && slice_over > now {
+                slice_over_next = Some(slice_over_next.map_or(slice_over, |t| t.min(slice_over)));
                 continue;
             }
             let siblings = pool.map_or(0, |p| p.pipes.len());
@@ -100,7 +100,7 @@ impl Pool {
         if let Some((_, id)) = best {
             cx.counters.context_switches += 1;
             self.drain_pipe(id, Next::For(request));
-        } else if let Some(at) = next_turn {
+        } else if let Some(at) = slice_over_next {
             cx.wake_at(at);
         }
     }
@@ -138,7 +138,7 @@ impl Pool {
             NotExecuted::NoBackend {
                 last_error: self.endpoint.last_error(),
             }
-        } else if self.wanting {
+        } else if self.waits_for_budget {
             NotExecuted::BudgetSpent
         } else {
             NotExecuted::QueueTimeout
@@ -154,7 +154,7 @@ impl Pool {
         }
         if full {
             // The server's own refusal counts as pressure until control has looked again:
-            // contexts take turns on the connections that there are.
+            // contexts share the connections that there are by time slices.
             cx.shared.budget.stop_growth(true);
         }
         cx.counters.dials_failed += 1;
@@ -168,16 +168,16 @@ impl Pool {
         }
     }
 
-    /// A spare backend that can serve this pool.
-    pub fn spare_for(&mut self, cx: &Cx, key: PoolKey) -> Option<BackendId> {
+    /// An idle backend that can serve this pool.
+    pub fn idle_for(&mut self, cx: &Cx, key: PoolKey) -> Option<BackendId> {
         let fits = |id: &BackendId| {
-            let spare = self.backends.get(*id).filter(|spare| spare.is_quiet());
-            spare.is_some_and(|b| {
+            let idle = self.backends.get(*id).filter(|idle| idle.is_quiet());
+            idle.is_some_and(|b| {
                 self.can_become(cx, b, key) || fault_injection::has(Bug::UserChanged)
             })
         };
-        let at = self.spares.iter().rposition(fits)?;
-        Some(self.spares.remove(at))
+        let at = self.idle.iter().rposition(fits)?;
+        Some(self.idle.remove(at))
     }
 
     /// See `can_become`.

@@ -37,7 +37,7 @@ impl Pool {
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
         let verdict = match step {
             HandshakeStep::Check => HandshakeVerdict::Fine,
-            _ => handshake::judge(step, reply, target),
+            _ => handshake::verdict_of(step, reply, target),
         };
         match verdict {
             HandshakeVerdict::Failed(failure) => {

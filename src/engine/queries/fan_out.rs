@@ -1,4 +1,4 @@
-//! Questions about the clients of all workers: `CLIENT LIST`, `CLIENT KILL`, `INFO`. Each
+//! Queries about the clients of all workers: `CLIENT LIST`, `CLIENT KILL`, `INFO`. Each
 //! is answered when all workers have replied, or after a second with what there is.
 
 use crate::session::ClientFilter;
@@ -80,7 +80,7 @@ impl Queries<'_> {
         }
     }
 
-    /// Questions that have waited long enough are answered with what there is.
+    /// Queries that have waited long enough are answered with what there is.
     pub fn expire_fan_outs(&mut self) {
         while let Some((deadline, ticket)) = self.fanout.first_due() {
             if deadline > self.cx.now {

@@ -115,8 +115,8 @@ impl Engine {
                         &Refusal::Argument(Argument::NoSuchUser { user }),
                     );
                 }
-                let question = WorkerQuery::Kill(filter);
-                self.fan_out(id, question, Purpose::Kill(form))
+                let query = WorkerQuery::Kill(filter);
+                self.fan_out(id, query, Purpose::Kill(form))
             }
         }
     }

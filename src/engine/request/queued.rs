@@ -64,10 +64,10 @@ impl Engine {
             };
             match queued {
                 Queued::Text(text) => filling.texts.push((at, text)),
-                Queued::Ask(question, purpose) => {
+                Queued::Ask(query, purpose) => {
                     // Here at once: what stands behind it may change what it is about.
-                    filling.own.push(self.answer(&question, self.cx.now));
-                    filling.asked.push((at, question, purpose));
+                    filling.own.push(self.answer(&query, self.cx.now));
+                    filling.asked.push((at, query, purpose));
                 }
             }
         }
@@ -82,12 +82,9 @@ impl Engine {
             return self.clients.end_hold(id, Hold::FanOut(0));
         };
         filling.silent = silent;
-        let questions = filling
-            .asked
-            .iter()
-            .map(|(_, question, _)| question.clone());
-        let question = WorkerQuery::Each(questions.collect());
-        self.fan_out(id, question, Purpose::Exec(Box::new(filling)));
+        let queries = filling.asked.iter().map(|(_, query, _)| query.clone());
+        let query = WorkerQuery::Each(queries.collect());
+        self.fan_out(id, query, Purpose::Exec(Box::new(filling)));
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Census {
     pub uploads: usize,
     /// Bytes in the clients' inputs and outboxes.
     pub buffered_bytes: usize,
-    /// Questions to other workers without an answer yet.
+    /// Queries to other workers without an answer yet.
     pub fan_outs: usize,
     /// Logins that the server is to check.
     pub logins: usize,
@@ -69,7 +69,7 @@ impl Survey<'_> {
         let backend = self.pool.backend(id).filter(|backend| backend.is_quiet())?;
         let used = matches!(
             backend.phase,
-            Phase::Spare | Phase::Leased(_) | Phase::Pipe { .. }
+            Phase::Idle | Phase::Leased(_) | Phase::Pipe { .. }
         );
         let context = self.pool.context(backend.context())?;
         let used = used && !is_own_connection(self.clients, self.pool, id) && !backend.kept_back;

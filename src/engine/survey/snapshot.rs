@@ -32,7 +32,7 @@ impl Phase {
             Self::Handshake(_) => "handshake",
             Self::Pipe { .. } => "pipe",
             Self::Draining(_) => "draining",
-            Self::Spare => "spare",
+            Self::Idle => "spare",
             Self::Leased(_) => "leased",
             Self::Orphaned(_) => "orphaned",
             Self::Cleaning(_) => "cleaning",

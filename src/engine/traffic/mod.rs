@@ -3,7 +3,7 @@
 pub mod busy;
 pub mod forward;
 pub mod forward_batch;
-pub mod loss;
+pub mod lost_requests;
 pub mod offset;
 pub mod permission;
 pub mod send;

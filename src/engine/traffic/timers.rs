@@ -144,12 +144,12 @@ impl Traffic<'_> {
     pub fn expire_backends(&mut self) {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
-        let mut idle = self.count_idle();
+        let mut unused = self.count_unused();
         for (id, backend) in self.pool.backends_by_id() {
-            match self.pool.due(self.cx, backend, &idle) {
+            match self.pool.due(self.cx, backend, &unused) {
                 (Some(what), _) => {
                     if matches!(what, Due::Retire) {
-                        idle.goes(backend);
+                        unused.goes(backend);
                     }
                     due.push((id, what));
                 }
@@ -159,14 +159,14 @@ impl Traffic<'_> {
         }
         for (id, what) in due {
             match what {
-                Due::Lose(loss) => {
-                    if loss == CloseReason::HandshakeTimeout {
+                Due::Close(reason) => {
+                    if reason == CloseReason::HandshakeTimeout {
                         self.pool.dial_ended_badly(
                             self.cx,
                             "no answer to the handshake in time".to_owned(),
                         );
                     }
-                    self.pool.close_backend(self.cx, id, loss);
+                    self.pool.close_backend(self.cx, id, reason);
                 }
                 Due::Script => {
                     self.stands_behind_script(id);

@@ -1,5 +1,5 @@
 //! Connections that are kept ready for leases, so that a first `SUBSCRIBE`, `BLPOP` or `WATCH` does not
-//! wait for a dial. They are spare like any other: whoever needs one takes it, plain traffic as well.
+//! wait for a dial. They are idle like any other: whoever needs one takes it, plain traffic as well.
 //! None is made ready while anybody waits for a connection, or the server takes no more.
 
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::admission::Term;
 
 use crate::engine::key::{BackendId, ContextId};
 use crate::engine::pool::backend::{AcquireRequest, Backend, Phase};
-use crate::engine::pool::idle::is_idle;
-use crate::engine::pool::idle::{Idle, is_spare};
+use crate::engine::pool::idle::is_unused;
+use crate::engine::pool::idle::{Unused, is_idle};
 use crate::engine::reach::Traffic;
 use crate::engine::request::own_connection::is_own_connection;
 
@@ -33,21 +33,21 @@ impl Traffic<'_> {
     /// Dials one more where too few are ready.
     pub fn keep_warm(&mut self) {
         let now = self.cx.now;
-        let enough = self.pool.spares_len() >= self.cx.rules.settings.pool.min_idle_leases;
+        let enough = self.pool.idle_len() >= self.cx.rules.settings.pool.min_idle_leases;
         let waits = !self.pool.acquire_queue().is_empty() || self.pool.endpoint().is_backing_off();
         let waits = waits || !self.pool.endpoint().is_answering();
         if enough || waits || !self.pool.may_warm(now) {
             return;
         }
         let most = self.warm_max();
-        if most == 0 || self.pool.backends().filter(|b| b.is_soon_spare()).count() >= most {
+        if most == 0 || self.pool.backends().filter(|b| b.is_soon_idle()).count() >= most {
             return;
         }
         let Some(context) = self.context_in_use() else {
             return;
         };
         let budget = &self.cx.shared.budget;
-        let others_wait = budget.wanting() || budget.is_exceeded();
+        let others_wait = budget.has_waiters() || budget.is_exceeded();
         let refused = others_wait || self.pool.is_refused_user(self.cx, context);
         let key = self.pool.key_of(context);
         if refused || !self.dial(AcquireRequest::Pipe(key), key) {
@@ -70,12 +70,12 @@ impl Traffic<'_> {
 }
 
 impl Traffic<'_> {
-    pub fn count_idle(&self) -> Idle {
-        let idle = self.pool.backends().filter(|b| is_idle(b));
+    pub fn count_unused(&self) -> Unused {
+        let unused = self.pool.backends().filter(|b| is_unused(b));
         let warm = self.warm_max();
-        Idle {
-            all: idle.clone().count(),
-            spares: idle.filter(|b| is_spare(b)).count(),
+        Unused {
+            all: unused.clone().count(),
+            idle: unused.filter(|b| is_idle(b)).count(),
             warm,
             kept: self.cx.rules.settings.pool.min_idle.saturating_add(warm),
         }
@@ -84,10 +84,10 @@ impl Traffic<'_> {
 
 impl Backend {
     /// Whether it is nobody's, or about to be.
-    fn is_soon_spare(&self) -> bool {
+    fn is_soon_idle(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Spare | Phase::Cleaning(_) | Phase::Dialling | Phase::Handshake(_)
+            Phase::Idle | Phase::Cleaning(_) | Phase::Dialling | Phase::Handshake(_)
         )
     }
 }

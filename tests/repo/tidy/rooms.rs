@@ -19,7 +19,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("src/engine/auth/login_checks.rs", "Auth"),
     ("src/engine/leases/mod.rs", "Leases"),
     ("src/engine/waits/mod.rs", "Waits"),
-    ("src/engine/fanout/questions.rs", "Fanout"),
+    ("src/engine/fanout/queries.rs", "Fanout"),
 ];
 
 /// Adds what a part's file says of another part, or of the engine.

@@ -1,6 +1,6 @@
-//! Losing a backend. Whatever the reason, it is closed and never used again, and every
-//! request that was on its way gets the one answer that is true: it has not run and goes
-//! on elsewhere, it is a read and is asked again, or it may have run.
+//! The requests of a backend that is closed. Whatever the reason, it is never used again, and each request
+//! that was on its way gets the one answer that is true: it has not run and goes on elsewhere, it is a read
+//! and is asked again, or it may have run.
 //!
 //! - *Again*: not written whole, so it cannot have run; or a read by our own table (`Spec::replay`) that has
 //!   not been replayed before, unless `replay_reads` is off. Its bytes, kept until the reply has come
@@ -102,9 +102,9 @@ impl Traffic<'_> {
     ///
     /// Replies and execution keep their order: once a request may have run and cannot be
     /// asked again, no earlier one of the same client is asked again either.
-    pub fn judge(&self, backend: &mut Backend, loss: CloseReason) -> Vec<Lost> {
+    pub fn classify(&self, backend: &mut Backend, reason: CloseReason) -> Vec<Lost> {
         let replay = self.cx.rules.settings.clients.replay_reads
-            && (!loss.is_poison() || loss == CloseReason::Stalled);
+            && (!reason.is_poison() || reason == CloseReason::Stalled);
         let mut offset = 0;
         let mut begun = backend.begun;
         // The MULTI of the block that the first slots are in has been answered.
@@ -118,7 +118,7 @@ impl Traffic<'_> {
             // one that has given this connection up: it is answered already.
             let client = self.clients.get(settled.client);
             let ending = client.is_some_and(|client| client.is_ending());
-            let given_up = loss == CloseReason::ClientGone;
+            let given_up = reason == CloseReason::ClientGone;
             // What was not kept cannot be asked again.
             let kept = backend.out.request(offset, settled.bytes).len() == settled.bytes;
             let again = settled.bytes > 0
@@ -174,7 +174,7 @@ impl Traffic<'_> {
         &mut self,
         backend: &Backend,
         request: &Lost,
-        loss: CloseReason,
+        reason: CloseReason,
         rewound: &mut Rewound,
     ) {
         let settled = request.settled;
@@ -197,8 +197,8 @@ impl Traffic<'_> {
                     .close_for(self.cx, id, ClientCloseReason::BackendLost);
             }
             // The client itself is the reason: it is being closed.
-            LostAs::Unknown if loss == CloseReason::ClientGone => {}
-            LostAs::Unknown => self.outcome_unknown(id, settled, loss),
+            LostAs::Unknown if reason == CloseReason::ClientGone => {}
+            LostAs::Unknown => self.outcome_unknown(id, settled, reason),
         }
         self.clients.replies_in(self.cx, id, settled.sequence, 1);
     }
@@ -216,7 +216,7 @@ impl Traffic<'_> {
     }
 
     /// A request may have run: its client is told, or disconnected.
-    fn outcome_unknown(&mut self, id: ClientId, settled: Settled, loss: CloseReason) {
+    fn outcome_unknown(&mut self, id: ClientId, settled: Settled, reason: CloseReason) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -261,7 +261,7 @@ impl Traffic<'_> {
                 .end(self.cx, id, Ending::AfterReplies(Box::default()));
             return;
         }
-        let refusal = match loss {
+        let refusal = match reason {
             CloseReason::Malformed(_) | CloseReason::WrongKind(_) | CloseReason::OutOfStep => {
                 Refusal::BackendProtocol
             }

@@ -1,4 +1,4 @@
-//! The questions that are under way, by their numbers and by when each has waited long enough: one
+//! The queries that are under way, by their numbers and by when each has waited long enough: one
 //! that may take long keeps no other past its time. Plain data, which knows no clients.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +22,13 @@ pub struct Fanout {
 }
 
 impl Fanout {
-    /// The number of the question that is asked next.
+    /// The number of the query that is asked next.
     pub fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
-    /// A question is asked, under this number.
+    /// A query is asked, under this number.
     pub fn add(&mut self, ticket: u64, fan_out: PendingFanOut) {
         self.due.insert((fan_out.deadline(), ticket));
         self.bytes += fan_out.held_bytes();
@@ -51,7 +51,7 @@ impl Fanout {
         self.all.get_mut(&ticket)
     }
 
-    /// Another worker has answered. For whom the question was asked.
+    /// Another worker has answered. For whom the query was asked.
     pub fn answered(&mut self, ticket: u64, answer: Reply) -> Option<ClientId> {
         let fan_out = self.all.get_mut(&ticket)?;
         self.bytes += fan_out.answered(answer);

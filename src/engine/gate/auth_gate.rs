@@ -1,4 +1,4 @@
-//! The door: what a client may do that has not logged in, and who a client is from then on.
+//! The auth gate: what a client may do that has not logged in, and who a client is from then on.
 
 use std::sync::Arc;
 
