@@ -48,7 +48,7 @@ pub enum Bug {
     LeaseDirty,
     /// A lease is taken while the pipe still owes its client a reply.
     LeaseTooEarly,
-    /// The rest of a block whose `MULTI` is lost with its connection is sent again without it.
+    /// The rest of a whole transaction whose `MULTI` is lost with its connection is sent again without it.
     TransactionTorn,
     /// A connection that watched is lost, and the `EXEC` that depends on it runs on another.
     WatchForgotten,
@@ -56,7 +56,7 @@ pub enum Bug {
     LostWatchTaken,
     /// What an `EXEC` comes to is judged while the end of the transaction before is on its way.
     JudgedTooEarly,
-    /// A block that changes its db goes down a pipe.
+    /// A whole transaction that changes its db goes down a pipe.
     TransactionWithSelect,
     /// What is sent behind a `MULTI` that could not be carried out runs.
     MultiRefusedGoesOn,

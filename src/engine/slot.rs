@@ -67,13 +67,13 @@ pub enum RetryClass {
     Unknown,
     /// A read that has not been replayed yet: it can be asked again.
     Replayable,
-    /// The `MULTI` of a block that was sent as a whole.
+    /// The `MULTI` of a whole transaction.
     TransactionBegins,
-    /// A command in a block. It has run only if the end of the block has left.
+    /// A command in a whole transaction. It has run only if the end of that has left.
     InTransaction,
-    /// The `EXEC` or `DISCARD` of a block.
+    /// The `EXEC` or `DISCARD` of a whole transaction.
     TransactionEnds,
-    /// The `EXEC` of a block with a script in it.
+    /// The `EXEC` of a whole transaction with a script in it.
     TransactionRuns,
     /// A script, which runs for as long as it likes: otherwise as [`RetryClass::Unknown`].
     Script,
@@ -233,8 +233,8 @@ impl Slot {
         self.bytes as usize
     }
 
-    /// Whether it is for the `EXEC` or `DISCARD` of a block.
-    pub fn ends_block(&self) -> bool {
+    /// Whether it is for the `EXEC` or `DISCARD` of a whole transaction.
+    pub fn ends_transaction(&self) -> bool {
         matches!(
             self.retry_class,
             RetryClass::TransactionEnds | RetryClass::TransactionRuns

@@ -1,12 +1,12 @@
 //! What a client in line waits for is tried without waiting: `MULTI`, its command, `EXEC`, in one write
-//! on a pipe of its context. Inside a block no command waits, and what lies there when it runs has
+//! on a pipe of its context. Inside a transaction no command waits, and what lies there when it runs has
 //! nobody on the server waiting for it, so nobody is passed over.
 //!
 //! A client is tried in one place at a time, and is lent nothing meanwhile: nothing is taken for it
 //! twice. What was taken for one that has left goes back. Where the `EXEC` may have run and its reply
 //! is lost the client is told so, as of any other command.
 //!
-//! No command that may wait goes down a pipe before the server is known to let its user begin a block:
+//! No command that may wait goes down a pipe before the server is known to let its user begin a transaction:
 //! an empty one asks. Should the server change its mind, the command waits for a millisecond at most.
 
 use std::sync::Arc;
@@ -197,7 +197,7 @@ impl Blocking<'_> {
             // It has run by itself, or the server has refused it.
             (Some(_), Some(said), _) | (None, Some(said), _) => &said[..],
             (_, _, Some(element)) => element,
-            // As where nobody may begin a block, or the server is loading.
+            // As where nobody may begin a transaction, or the server is loading.
             _ => b"_\r\n",
         };
         let waits = self.clients.awaited_lease(id) == Some(LeaseFor::Blocking)
@@ -227,7 +227,7 @@ impl Blocking<'_> {
         self.clients.output_grew(self.cx, id, output_bytes);
     }
 
-    /// Whether the server lets the user of a pipe begin a block.
+    /// Whether the server lets the user of a pipe begin a transaction.
     fn begin_answered(
         &mut self,
         on: BackendId,
@@ -362,7 +362,7 @@ impl Traffic<'_> {
     }
 }
 
-/// The steps of a block.
+/// The steps of a whole transaction.
 fn in_block(command: Option<Vec<u8>>) -> Vec<(TryRequest, Vec<u8>)> {
     let word = |word: &[u8]| {
         let mut request = Vec::new();

@@ -17,13 +17,13 @@ use crate::engine::request::name_of;
 use crate::engine::slot::{Receiver, RetryClass, access_of};
 use crate::engine::{Rules, fault_injection};
 
-/// Most commands of a block on a pipe: others wait behind it.
+/// Most commands of a whole transaction on a pipe: others wait behind it.
 const COMMANDS_MAX: usize = 1024;
 
-/// Most bytes of a block on a pipe.
+/// Most bytes of a whole transaction on a pipe.
 const BYTES_MAX: usize = 64 << 10;
 
-/// One request of a block.
+/// One request of a whole transaction.
 struct Part<'r> {
     bytes: usize,
     spec: &'r Spec,
@@ -139,7 +139,7 @@ impl Traffic<'_> {
     }
 }
 
-/// The requests of a block that is here up to its `EXEC` or `DISCARD` and that may go down a pipe.
+/// The requests of a transaction that is here up to its `EXEC` or `DISCARD` and that may go down a pipe.
 fn parts_of_whole<'r>(
     rules: &'r Rules,
     bytes: &[u8],

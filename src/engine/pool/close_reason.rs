@@ -36,7 +36,7 @@ pub enum CloseReason {
     Oversized,
     /// Its client left in the middle.
     ClientGone,
-    /// The server has refused the `EXEC` or `DISCARD` of a block, and goes on queueing: a true reply,
+    /// The server has refused the `EXEC` or `DISCARD` of a whole transaction, and goes on queueing: a true reply,
     /// after which nothing more may be believed.
     LeftOpen,
     /// It came back from a lease and could not be proven clean.

@@ -35,7 +35,7 @@ pub struct Credential {
     pub asked_for_at: u64,
     /// When a pipe was last taken out of use to check a login on it.
     pub checked_at: Option<Duration>,
-    /// The server lets it begin a block and not end it: on a pipe, everybody's commands would be
+    /// The server lets it begin a transaction and not end it: on a pipe, everybody's commands would be
     /// queued behind.
     pub blocks_stay_open: bool,
     /// When the server has not let it `SELECT`.
@@ -44,7 +44,7 @@ pub struct Credential {
     pub may_not_cancel: bool,
     /// The server does not let it take back what its clients have left on a connection.
     pub may_not_clean: bool,
-    /// Whether the server lets it begin a block, if that is known.
+    /// Whether the server lets it begin a transaction, if that is known.
     pub may_multi: Option<bool>,
 }
 

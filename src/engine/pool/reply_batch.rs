@@ -138,7 +138,7 @@ impl Backend {
     }
 
     /// What an error, of which `reply` has come now, says beyond its own request: that the server
-    /// is busy with a script, or that a block has not ended.
+    /// is busy with a script, or that a transaction has not ended.
     #[cold]
     fn error_came(&mut self, reply: &[u8], whole: bool) -> Option<CloseReason> {
         let room = ERROR_BYTES_MAX.saturating_sub(self.error.len());
@@ -152,8 +152,8 @@ impl Backend {
         if self.error.starts_with(b"-BUSY ") && !script {
             self.busy = Some(self.error.as_slice().into());
         }
-        let ends_block = self.in_flight.front().is_some_and(Slot::ends_block);
-        let left_open = ends_block && !is_end_of_block(&self.error);
+        let ends_transaction = self.in_flight.front().is_some_and(Slot::ends_transaction);
+        let left_open = ends_transaction && !is_end_of_transaction(&self.error);
         self.error.clear();
         left_open.then_some(CloseReason::LeftOpen)
     }
@@ -181,7 +181,7 @@ const ERROR_BYTES_MAX: usize = 512;
 /// Whether an error in answer to `EXEC` or `DISCARD` means that nothing is queued any more, or that
 /// nothing ever was. After any other, as of a user who may `MULTI` and not `DISCARD`, the server
 /// goes on queueing (`rejectCommand`, server.c; `execCommandAbort`, multi.c).
-fn is_end_of_block(error: &[u8]) -> bool {
+fn is_end_of_transaction(error: &[u8]) -> bool {
     let error = error.trim_ascii_end();
     error.starts_with(b"-EXECABORT")
         || error.ends_with(b" without MULTI")
@@ -190,7 +190,7 @@ fn is_end_of_block(error: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_end_of_block;
+    use super::is_end_of_transaction;
 
     #[test]
     fn what_is_no_known_end_leaves_a_block_open() {
@@ -199,14 +199,14 @@ mod tests {
             "-ERR EXEC without MULTI\r\n",
             "-ERR DISCARD without MULTI\r\n",
         ] {
-            assert!(is_end_of_block(end.as_bytes()), "{end}");
+            assert!(is_end_of_transaction(end.as_bytes()), "{end}");
         }
         for open in [
             "-NOPERM this user has no permissions to run the 'discard' command\r\n",
             "-BUSY Redis is busy running a script.\r\n",
             "-ERR unknown command 'DISCARD'\r\n",
         ] {
-            assert!(!is_end_of_block(open.as_bytes()), "{open}");
+            assert!(!is_end_of_transaction(open.as_bytes()), "{open}");
         }
     }
 }

@@ -27,7 +27,7 @@ impl Pool {
         !refused && backend.is_quiet() && lease.state.is_known()
     }
 
-    /// The user of a pipe may begin a block and not end it: its blocks travel alone from now on.
+    /// The user of a pipe may begin a transaction and not end it: its whole transactions travel alone from now on.
     pub fn transactions_need_leases(&mut self, pipe: BackendId) {
         let Some(credential) = self.backends.get(pipe).map(|backend| backend.credential()) else {
             return;
@@ -37,7 +37,7 @@ impl Pool {
         }
     }
 
-    /// Whether the user of `context` may begin a block and end it, if that is known.
+    /// Whether the user of `context` may begin a transaction and end it, if that is known.
     pub fn may_begin_transaction(&self, context: ContextId) -> Option<bool> {
         let credential = self.contexts.credential(context);
         let credential = credential.and_then(|id| self.credentials.get(id))?;

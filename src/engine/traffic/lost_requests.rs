@@ -107,8 +107,8 @@ impl Traffic<'_> {
             && (!reason.is_poison() || reason == CloseReason::Stalled);
         let mut offset = 0;
         let mut begun = backend.begun;
-        // The MULTI of the block that the first slots are in has been answered.
-        let mut block_begun = true;
+        // The MULTI of the whole transaction that the first slots are in has been answered.
+        let mut transaction_begun = true;
         let mut lost = Vec::with_capacity(backend.in_flight.len());
         fault_injection::keep_queue(backend);
         for slot in backend.in_flight.drain(..) {
@@ -126,12 +126,14 @@ impl Traffic<'_> {
                 && !ending
                 && !given_up
                 && match settled.receiver {
-                    // A block runs as a whole or not at all.
+                    // It runs as a whole or not at all.
                     Receiver::Client if settled.retry_class == RetryClass::TransactionBegins => {
-                        block_begun = sent;
+                        transaction_begun = sent;
                         !sent
                     }
-                    Receiver::Client if is_in_transaction(settled.retry_class) => !block_begun,
+                    Receiver::Client if is_in_transaction(settled.retry_class) => {
+                        !transaction_begun
+                    }
                     Receiver::Client
                     | Receiver::ClientInfo { .. }
                     | Receiver::Role(_)

@@ -6,7 +6,7 @@ use crate::session::waiting::Takes;
 /// What is asked.
 #[derive(Debug)]
 pub enum What {
-    /// Whether a block may be begun.
+    /// Whether a transaction may be begun.
     Block,
     /// Where streams end, by their places in the request, and what has been answered.
     Ends(Vec<usize>, Vec<(usize, Vec<u8>)>),

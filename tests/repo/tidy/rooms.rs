@@ -136,12 +136,12 @@ fn a_part_that_names_another_or_the_engine_is_caught() {
         ),
         (
             "src/engine/pool/x.rs",
-            "use crate::engine::lease::lent::Lent;\n",
+            "use crate::engine::lease::state::LeaseState;\n",
             false,
         ),
         (
             "src/engine/pool/x.rs",
-            "use crate::engine::pool::wants::Wants;\n",
+            "use crate::engine::pool::acquire_queue::AcquireQueue;\n",
             false,
         ),
         (
