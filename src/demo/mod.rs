@@ -7,10 +7,10 @@ mod gauge;
 mod load;
 mod options;
 mod outcome;
+mod processes;
 mod report;
 mod round;
 mod script;
-mod stage;
 mod tally;
 mod wire;
 
@@ -23,9 +23,9 @@ use tokio::task::LocalSet;
 
 use gauge::Gauge;
 use outcome::{RoundOutcome, RoundTarget};
+use processes::Processes;
 use report::grouped;
 use round::ROUNDS;
-use stage::Stage;
 
 pub use options::DemoOptions;
 
@@ -36,7 +36,7 @@ pub use options::DemoOptions;
 /// something cannot be started; when interrupted; and at the end when there were error replies.
 pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     raise_open_files_limit(u64::from(options.clients) + FILES_BESIDE_CLIENTS)?;
-    let stage = Stage::set_up(options)?;
+    let processes = Processes::set_up(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -49,7 +49,7 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     };
     let outcome = LocalSet::new().block_on(&runtime, async {
         tokio::select! {
-            outcome = play(&stage, options) => outcome.map_err(|error| with_log(&error, &stage)),
+            outcome = play(&processes, options) => outcome.map_err(|error| with_log(&error, &processes)),
             _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
             _ = terminate.recv() => Err(anyhow::anyhow!("asked to end")),
         }
@@ -61,24 +61,24 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
 }
 
 /// What narrows itself has to say to an error, for the reader of a report.
-fn with_log(error: &anyhow::Error, stage: &Stage) -> anyhow::Error {
-    match stage.narrows_log() {
+fn with_log(error: &anyhow::Error, processes: &Processes) -> anyhow::Error {
+    match processes.narrows_log() {
         log if log.is_empty() => anyhow::anyhow!("{error:#}"),
         log => anyhow::anyhow!("{error:#}\n\nthe end of narrows' log:\n{log}"),
     }
 }
 
 /// All rounds and the table.
-async fn play(stage: &Stage, options: &DemoOptions) -> anyhow::Result<()> {
-    let mut gauge = Gauge::connect(stage.redis.socket()).await?;
+async fn play(processes: &Processes, options: &DemoOptions) -> anyhow::Result<()> {
+    let mut gauge = Gauge::connect(processes.redis.socket()).await?;
     let version = gauge.info("server", "redis_version").await?;
     report::say(&format!(
         "{} {version} (pid {}) on {}, narrows (pid {}) on {} with at most {} connections to it",
-        stage.redis.program().display(),
-        stage.redis.pid(),
-        stage.redis_address,
-        stage.narrows_pid,
-        stage.narrows_address,
+        processes.redis.program().display(),
+        processes.redis.pid(),
+        processes.redis_address,
+        processes.narrows_pid,
+        processes.narrows_address,
         options.max_backend_connections,
     ))?;
     report::say(&format!(
@@ -94,7 +94,7 @@ async fn play(stage: &Stage, options: &DemoOptions) -> anyhow::Result<()> {
             (RoundTarget::Direct, &mut direct),
             (RoundTarget::Through, &mut through),
         ] {
-            let outcome = round::play(stage, &mut gauge, way, round.into(), options).await;
+            let outcome = round::play(processes, &mut gauge, way, round.into(), options).await;
             report::end_live_line()?;
             sum.add(outcome.with_context(|| format!("{}, round {}", way.name(), round + 1))?);
         }

@@ -9,8 +9,8 @@ use super::gauge::{Gauge, processor_time};
 use super::load::Load;
 use super::options::DemoOptions;
 use super::outcome::{RoundOutcome, RoundTarget};
+use super::processes::Processes;
 use super::report::{Moment, show};
-use super::stage::Stage;
 use super::tally::Tally;
 
 /// Plays the round numbered `round`.
@@ -18,15 +18,15 @@ use super::tally::Tally;
 /// # Errors
 /// At the first wrong reply, and when Redis or narrows does not answer or is gone.
 pub(super) async fn play(
-    stage: &Stage,
+    processes: &Processes,
     gauge: &mut Gauge,
     way: RoundTarget,
     round: u64,
     options: &DemoOptions,
 ) -> anyhow::Result<RoundOutcome> {
     let address = match way {
-        RoundTarget::Direct => stage.redis_address,
-        RoundTarget::Through => stage.narrows_address,
+        RoundTarget::Direct => processes.redis_address,
+        RoundTarget::Through => processes.narrows_address,
     };
     // narrows keeps a few connections while it is not asked: they are no clients of a direct round.
     let others = match way {
@@ -35,16 +35,16 @@ pub(super) async fn play(
     };
     let mut load = Load::start(address, round, options).await?;
     let started = Instant::now();
-    let redis_before = processor_time(stage.redis.pid())?;
-    let narrows_before = processor_time(stage.narrows_pid)?;
+    let redis_before = processor_time(processes.redis.pid())?;
+    let narrows_before = processor_time(processes.narrows_pid)?;
 
     let connections = watch(&mut load, gauge, way, others, options).await?;
 
     // Only now, when the last reply is in: so that all that was counted was also paid for.
     let tally = load.stop().await?;
     let elapsed = started.elapsed();
-    let redis_time = processor_time(stage.redis.pid())?.saturating_sub(redis_before);
-    let narrows_time = processor_time(stage.narrows_pid)?.saturating_sub(narrows_before);
+    let redis_time = processor_time(processes.redis.pid())?.saturating_sub(redis_before);
+    let narrows_time = processor_time(processes.narrows_pid)?.saturating_sub(narrows_before);
     let narrows_time = (way == RoundTarget::Through).then_some(narrows_time);
     Ok(RoundOutcome {
         clients: options.clients,

@@ -11,7 +11,7 @@ mod switch {
     use std::sync::OnceLock;
 
     thread_local! {
-        static DOOMED: Cell<bool> = const { Cell::new(false) };
+        static PANICS_NEXT: Cell<bool> = const { Cell::new(false) };
     }
 
     /// The client of this number has come to this thread's worker.
@@ -22,14 +22,14 @@ mod switch {
             text.split(',').filter_map(|id| id.parse().ok()).collect()
         });
         if clients.contains(&client) {
-            DOOMED.set(true);
+            PANICS_NEXT.set(true);
         }
     }
 
     /// This thread's worker has read and not written yet.
     #[allow(clippy::panic, reason = "it is what this is for")]
     pub fn strike() {
-        if DOOMED.take() {
+        if PANICS_NEXT.take() {
             panic!("fault_injection");
         }
     }

@@ -14,7 +14,7 @@ pub struct Accepted {
     pub reason: &'static str,
     /// Where it can be had; `None`: everywhere.
     pub on: Option<Flavor>,
-    pub talk: &'static str,
+    pub conversation: &'static str,
     /// What narrows answers.
     pub through: &'static [&'static str],
 }
@@ -23,7 +23,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "Redis before 7.2 sets the name although HELLO fails behind it; narrows is like 7.2",
         on: None,
-        talk: "HELLO 3 SETNAME me NOTHING\nCLIENT GETNAME",
+        conversation: "HELLO 3 SETNAME me NOTHING\nCLIENT GETNAME",
         through: &[
             "-ERR Syntax error in HELLO option \\'NOTHING\\'\\r\\n",
             "$-1\\r\\n",
@@ -32,7 +32,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "Redis before 7.2 judges the password before the name; narrows is like 7.2",
         on: None,
-        talk: "HELLO 3 AUTH nobody x SETNAME 'a b'",
+        conversation: "HELLO 3 AUTH nobody x SETNAME 'a b'",
         through: &[
             "-ERR Client names cannot contain spaces, newlines or special characters.\\r\\n",
         ],
@@ -40,31 +40,31 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "Redis before 7.2 keeps NO-EVICT over a RESET; narrows is like 7.2",
         on: None,
-        talk: "CLIENT NO-EVICT on\nRESET\nCLIENT GETNAME",
+        conversation: "CLIENT NO-EVICT on\nRESET\nCLIENT GETNAME",
         through: &["+OK\\r\\n", "+RESET\\r\\n", "$-1\\r\\n"],
     },
     Accepted {
         reason: "Redis forgets to close after a QUIT that it does not answer: the client would hang",
         on: None,
-        talk: "~CLIENT REPLY OFF\n!QUIT",
+        conversation: "~CLIENT REPLY OFF\n!QUIT",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "the same",
         on: None,
-        talk: "~CLIENT REPLY SKIP\n!QUIT",
+        conversation: "~CLIENT REPLY SKIP\n!QUIT",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "the same, after what is no request",
         on: None,
-        talk: "~CLIENT REPLY OFF\n!raw: \"*x\\r\\n\"",
+        conversation: "~CLIENT REPLY OFF\n!raw: \"*x\\r\\n\"",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "Redis since 7.2 and Valkey drop WRONGPASS while earlier replies are unsent",
         on: None,
-        talk: "raw: \"PING a\\r\\nAUTH nobody x\\r\\nHELLO 3 AUTH nobody x\\r\\nPING b\\r\\n\"\n\
+        conversation: "raw: \"PING a\\r\\nAUTH nobody x\\r\\nHELLO 3 AUTH nobody x\\r\\nPING b\\r\\n\"\n\
                ~PING c\nraw: \"\"\nraw: \"\"\nraw: \"\"\nraw: \"\"",
         through: &[
             "$1\\r\\na\\r\\n",
@@ -78,7 +78,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "the word is in capitals, however the client wrote it",
         on: None,
-        talk: "client unblock 1 timeout x",
+        conversation: "client unblock 1 timeout x",
         through: &[
             "-ERR unknown subcommand or wrong number of arguments for \\'UNBLOCK\\'. Try CLIENT HELP.\\r\\n",
         ],
@@ -86,19 +86,19 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "who the server's users are only the server knows; narrows closes its own clients",
         on: None,
-        talk: "CLIENT KILL USER nobody\nMULTI\nCLIENT KILL USER nobody\nEXEC",
+        conversation: "CLIENT KILL USER nobody\nMULTI\nCLIENT KILL USER nobody\nEXEC",
         through: &[":0\\r\\n", "+OK\\r\\n", "+QUEUED\\r\\n", "*1\\r\\n:0\\r\\n"],
     },
     Accepted {
         reason: "Valkey 8.0 takes whatever follows a line of blanks for inline requests",
         on: Some(Flavor::Valkey),
-        talk: "PING a\n~raw: \"   \\r\\n\"\nPING b",
+        conversation: "PING a\n~raw: \"   \\r\\n\"\nPING b",
         through: &["$1\\r\\na\\r\\n", "nothing", "$1\\r\\nb\\r\\n"],
     },
     Accepted {
         reason: "Valkey 8.0 looks at a name up to its first NUL; narrows at all of it, as Redis",
         on: Some(Flavor::Valkey),
-        talk: "CLIENT SETNAME \"\\x00\"\nCLIENT GETNAME",
+        conversation: "CLIENT SETNAME \"\\x00\"\nCLIENT GETNAME",
         through: &[
             "-ERR Client names cannot contain spaces, newlines or special characters.\\r\\n",
             "$-1\\r\\n",

@@ -18,5 +18,5 @@ mod conversations;
 mod differences;
 mod differential;
 mod framing;
+mod rng;
 mod shapes;
-mod words;

@@ -314,7 +314,7 @@ pub(crate) const WAITING_BRIEFLY: &[&str] = &[
 ];
 
 /// From then on it may hear what it has not asked for.
-pub(crate) const LISTENING: &[&str] = &[
+pub(crate) const SUBSCRIBING: &[&str] = &[
     "SUBSCRIBE C",
     "SUBSCRIBE C C",
     "PSUBSCRIBE ne*",

@@ -8,7 +8,7 @@ use crate::support::setup::{SHORT_DEADLINES, other_clients};
 use crate::support::{Narrows, PATIENCE, RedisServer, wait_until};
 
 /// Clients whose coming makes their worker panic, so far apart that no two come in one turn.
-const DOOMED: [u64; 3] = [80, 200, 320];
+const PANIC_AT: [u64; 3] = [80, 200, 320];
 
 /// Connections to Redis, of every kind.
 const BACKENDS: usize = 6;
@@ -19,10 +19,10 @@ fn load_a_worker_that_panics_closes_its_own_and_starts_afresh() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("narrows.toml");
     std::fs::write(&file, SHORT_DEADLINES).unwrap();
-    let doomed = DOOMED.map(|id| id.to_string()).join(",");
+    let panicking = PANIC_AT.map(|id| id.to_string()).join(",");
     let bound = BACKENDS.to_string();
     let mut narrows = Narrows::start_in(
-        &[("INJECTED_PANIC_AT_CLIENTS", &doomed)],
+        &[("INJECTED_PANIC_AT_CLIENTS", &panicking)],
         &[
             "--config",
             file.to_str().unwrap(),
@@ -39,17 +39,17 @@ fn load_a_worker_that_panics_closes_its_own_and_starts_afresh() {
     let load = Load::start(narrows.address(), 24, Dataset::Kept);
     load.progress(500, PATIENCE);
     let panics = |narrows: &Narrows| narrows.log().matches("starts afresh").count();
-    for doomed in 1..=DOOMED.len() {
+    for panicking in 1..=PANIC_AT.len() {
         wait_until("the worker to panic", PATIENCE, || {
-            // Each gets the next id, until the doomed one has come.
+            // Each gets the next id, until the panicking one has come.
             drop(narrows.connect());
-            panics(&narrows) >= doomed
+            panics(&narrows) >= panicking
         });
         load.progress(500, PATIENCE);
     }
     let tally = load.finish();
     println!("{tally:?}");
-    assert_eq!(panics(&narrows), DOOMED.len());
+    assert_eq!(panics(&narrows), PANIC_AT.len());
     assert!(tally.cut_off > 0, "it had clients: {tally:?}");
     let mut admin = server.connect();
     expect_counters(&tally, &mut admin);

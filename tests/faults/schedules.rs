@@ -1,18 +1,18 @@
 //! The short schedules: every nemesis once, in groups, against both servers, with one worker and
-//! with two. `NARROWS_CHAOS_SEED` plays another order.
+//! with two. `NARROWS_CHAOS_SEED` runs another order.
 
 use std::time::Duration;
 
 use narrows_load::Data;
 
-use crate::chaos::gauge::Gauge;
+use crate::chaos::at_rest::AtRest;
+use crate::chaos::checkers::Checkers;
+use crate::chaos::monitor::Monitor;
 use crate::chaos::nemesis::Nemesis;
-use crate::chaos::play::{Nobody, Play};
+use crate::chaos::runner::{NoObserver, Runner};
 use crate::chaos::schedule::each_once;
-use crate::chaos::stage::Stage;
+use crate::chaos::system::System;
 use crate::chaos::traffic::{Traffic, Volume};
-use crate::chaos::verdict::AtRest;
-use crate::chaos::witness::Witnesses;
 use crate::support::Flavor;
 
 /// Moderate: an unoptimised narrows carries it on a busy machine, and every fault meets requests
@@ -37,19 +37,19 @@ fn server(wanted: Flavor) -> Flavor {
 }
 
 #[track_caller]
-fn play(mut stage: Stage, data: Data, seed: u64, nemeses: &[&str]) {
+fn run(mut system: System, data: Data, seed: u64, nemeses: &[&str]) {
     let seed = match std::env::var("NARROWS_CHAOS_SEED") {
         Ok(text) => text.parse().expect("NARROWS_CHAOS_SEED is a number"),
         Err(_) => seed,
     };
     println!("NARROWS_CHAOS_SEED={seed}");
-    let gauge = Gauge::start(&stage);
-    let at_rest = AtRest::before(&stage, &gauge);
-    let traffic = Traffic::start(stage.address(), VOLUME, data, seed);
+    let monitor = Monitor::start(&system);
+    let at_rest = AtRest::before(&system, &monitor);
+    let traffic = Traffic::start(system.address(), VOLUME, data, seed);
     let steps = each_once(&Nemesis::named(nemeses), QUIET, seed);
     let count = steps.len();
-    let mut nobody = Nobody;
-    let account = Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
+    let mut nobody = NoObserver;
+    let account = Runner::new(&mut system, &monitor, &traffic, &mut nobody).run(steps);
     let hangs = traffic.hangs();
     let report = traffic
         .finish()
@@ -60,27 +60,27 @@ fn play(mut stage: Stage, data: Data, seed: u64, nemeses: &[&str]) {
         report.counts.verified,
         report.counts.unknown,
         report.counts.not_run,
-        gauge.listed_max(),
-        gauge.listed_blind_max(),
-        gauge.held_max()
+        monitor.listed_max(),
+        monitor.listed_blind_max(),
+        monitor.held_max()
     );
     let mut offences = account.offences;
     if hangs > 0 {
         offences.push(format!("{hangs} requests were not answered in time"));
     }
-    offences.extend(at_rest.compare(&stage, &gauge));
+    offences.extend(at_rest.compare(&system, &monitor));
     assert!(offences.is_empty(), "{offences:#?}\n{report:#?}");
-    assert_eq!(account.windows.len(), count, "all were played");
-    assert!(gauge.lists() > 10, "the server was asked all the time");
+    assert_eq!(account.windows.len(), count, "all were run");
+    assert!(monitor.lists() > 10, "the server was asked all the time");
     assert!(report.counts.verified > 1000, "{report:#?}");
     assert!(report.is_good(), "{report}");
 }
 
 #[test]
 fn load_the_server_dies_stops_or_is_busy() {
-    let stage = Stage::new(server(Flavor::Redis), 1, 1);
-    play(
-        stage,
+    let system = System::new(server(Flavor::Redis), 1, 1);
+    run(
+        system,
         Data::Kept,
         1,
         &[
@@ -95,9 +95,9 @@ fn load_the_server_dies_stops_or_is_busy() {
 
 #[test]
 fn load_the_server_closes_pauses_refuses_or_is_full() {
-    let stage = Stage::new(server(Flavor::Valkey), 2, 2);
-    play(
-        stage,
+    let system = System::new(server(Flavor::Valkey), 2, 2);
+    run(
+        system,
         Data::Kept,
         2,
         &[
@@ -115,9 +115,9 @@ fn load_the_server_closes_pauses_refuses_or_is_full() {
 
 #[test]
 fn load_the_wire_swallows_all_or_is_half_open() {
-    let stage = Stage::new(server(Flavor::Redis), 2, 3);
-    play(
-        stage,
+    let system = System::new(server(Flavor::Redis), 2, 3);
+    run(
+        system,
         Data::Kept,
         3,
         &[
@@ -133,9 +133,9 @@ fn load_the_wire_swallows_all_or_is_half_open() {
 
 #[test]
 fn load_the_wire_resets_cuts_trickles_or_refuses() {
-    let stage = Stage::new(server(Flavor::Valkey), 1, 4);
-    play(
-        stage,
+    let system = System::new(server(Flavor::Valkey), 1, 4);
+    run(
+        system,
         Data::Kept,
         4,
         &[
@@ -154,26 +154,31 @@ fn load_the_wire_resets_cuts_trickles_or_refuses() {
 #[test]
 fn load_narrows_is_drained_or_killed_and_started_again() {
     for (flavor, workers) in [(Flavor::Redis, 1), (Flavor::Valkey, 2)] {
-        let stage = Stage::new(server(flavor), workers, 5);
-        play(stage, Data::Kept, 5, &["narrows-drained", "narrows-kill-9"]);
+        let system = System::new(server(flavor), workers, 5);
+        run(
+            system,
+            Data::Kept,
+            5,
+            &["narrows-drained", "narrows-kill-9"],
+        );
     }
 }
 
 #[test]
 fn load_the_server_comes_back_empty() {
-    let stage = Stage::forgetful(server(Flavor::Redis), 2, 6);
+    let system = System::forgetful(server(Flavor::Redis), 2, 6);
     let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
-    play(stage, Data::MayVanish, 6, &names);
+    run(system, Data::MayVanish, 6, &names);
 }
 
 /// Transactions, waits, subscriptions and users: their accounts come out exactly.
 #[test]
-fn load_what_witnesses_count_comes_out_exactly() {
+fn load_what_checkers_count_comes_out_exactly() {
     for (flavor, workers) in [(Flavor::Redis, 1), (Flavor::Valkey, 2)] {
-        let mut stage = Stage::with_users(server(flavor), workers, 8);
-        let gauge = Gauge::start(&stage);
-        let traffic = Traffic::start(stage.address(), VOLUME, Data::Kept, 8);
-        let witnesses = Witnesses::start(stage.address());
+        let mut system = System::with_users(server(flavor), workers, 8);
+        let monitor = Monitor::start(&system);
+        let traffic = Traffic::start(system.address(), VOLUME, Data::Kept, 8);
+        let checkers = Checkers::start(system.address());
         let nemeses = Nemesis::named(&[
             "client-kill-one",
             "redis-kill-9",
@@ -182,9 +187,9 @@ fn load_what_witnesses_count_comes_out_exactly() {
             "narrows-kill-9",
         ]);
         let steps = each_once(&nemeses, QUIET, 8);
-        let mut nobody = Nobody;
-        let account = Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
-        let mut offences = witnesses.finish(&stage);
+        let mut nobody = NoObserver;
+        let account = Runner::new(&mut system, &monitor, &traffic, &mut nobody).run(steps);
+        let mut offences = checkers.finish(&system);
         offences.extend(account.offences);
         traffic
             .finish()
@@ -197,12 +202,12 @@ fn load_what_witnesses_count_comes_out_exactly() {
 /// acknowledged while the load believes that it keeps it.
 #[test]
 fn load_what_is_lost_is_found() {
-    let mut stage = Stage::forgetful(server(Flavor::Redis), 1, 7);
-    let gauge = Gauge::start(&stage);
-    let traffic = Traffic::start(stage.address(), VOLUME, Data::Kept, 7);
+    let mut system = System::forgetful(server(Flavor::Redis), 1, 7);
+    let monitor = Monitor::start(&system);
+    let traffic = Traffic::start(system.address(), VOLUME, Data::Kept, 7);
     let steps = each_once(&Nemesis::named(&["redis-kill-9"]), QUIET, 7);
-    let mut nobody = Nobody;
-    Play::new(&mut stage, &gauge, &traffic, &mut nobody).run(steps);
+    let mut nobody = NoObserver;
+    Runner::new(&mut system, &monitor, &traffic, &mut nobody).run(steps);
     let offence = traffic.finish().expect_err("acknowledged writes are gone");
     assert!(offence.contains("OFFENCE (Stale)"), "{offence}");
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chaos::proxy::{Doom, End, Fault, FaultProxy, Way};
+use crate::chaos::proxy::{Direction, Disconnect, End, Fault, FaultProxy};
 use crate::netns::Namespace;
 use crate::support::{Child, Conn, Narrows, PATIENCE, RedisServer, wait_for, wait_until};
 
@@ -21,7 +21,7 @@ fn behind_a_proxy() -> (RedisServer, FaultProxy, Conn) {
 #[test]
 fn what_goes_into_a_hole_comes_out_when_it_closes() {
     let (server, proxy, mut conn) = behind_a_proxy();
-    for hole in [None, Some(Way::Requests), Some(Way::Replies)] {
+    for hole in [None, Some(Direction::Requests), Some(Direction::Replies)] {
         proxy.set(Fault::Hole(hole));
         conn.send_command(&["INCR", "count"]);
         let mut late = Conn::connect(&proxy.address().to_string());
@@ -29,7 +29,7 @@ fn what_goes_into_a_hole_comes_out_when_it_closes() {
         conn.expect_silence(A_WHILE);
         late.expect_silence(A_WHILE);
         let ran = server.connect().call(&["EXISTS", "count"]).integer() == 1;
-        assert_eq!(ran, hole == Some(Way::Replies), "{hole:?}");
+        assert_eq!(ran, hole == Some(Direction::Replies), "{hole:?}");
         proxy.heal();
         conn.expect_reply(":1\r\n");
         late.expect_reply("+PONG\r\n");
@@ -40,12 +40,12 @@ fn what_goes_into_a_hole_comes_out_when_it_closes() {
 #[test]
 fn a_cut_ends_a_connection_at_its_byte() {
     let (_server, proxy, _) = behind_a_proxy();
-    proxy.set(Fault::CutAfter(Way::Replies, 4, End::Close));
+    proxy.set(Fault::CutAfter(Direction::Replies, 4, End::Close));
     let mut conn = Conn::connect(&proxy.address().to_string());
     conn.send_command(&["ECHO", "value"]);
     let error = conn.try_reply().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-    proxy.set(Fault::CutAfter(Way::Replies, 16, End::Reset));
+    proxy.set(Fault::CutAfter(Direction::Replies, 16, End::Reset));
     let mut conn = Conn::connect(&proxy.address().to_string());
     conn.send_command(&["PING"]);
     conn.expect_reply("+PONG\r\n");
@@ -57,7 +57,7 @@ fn a_cut_ends_a_connection_at_its_byte() {
 #[test]
 fn a_half_open_connection_is_open_on_one_side_only() {
     let (server, proxy, mut conn) = behind_a_proxy();
-    proxy.strike(Doom::ServerGone);
+    proxy.strike(Disconnect::ServerGone);
     wait_until("the server to see it go", PATIENCE, || {
         server.info_number("connected_clients") == 1
     });
@@ -66,7 +66,7 @@ fn a_half_open_connection_is_open_on_one_side_only() {
     assert_eq!(proxy.open(), 1);
     let mut second = Conn::connect(&proxy.address().to_string());
     second.expect(&["PING"], "+PONG\r\n");
-    proxy.strike(Doom::ClientGone);
+    proxy.strike(Disconnect::ClientGone);
     second.expect_closed();
     assert_eq!(server.info_number("connected_clients"), 2);
     proxy.heal();
@@ -135,7 +135,7 @@ fn a_half_open_pipe_that_owes_a_read_is_given_up_and_no_write_waits_behind_it() 
     ]);
     let (mut reader, mut writer) = (narrows.connect(), narrows.connect());
     writer.expect(&["SET", "key", "value"], "+OK\r\n");
-    proxy.strike(Doom::ServerGone);
+    proxy.strike(Disconnect::ServerGone);
     let begin = Instant::now();
     reader.send_command(&["GET", "key"]);
     // The health check has a new connection by then, and is answered on it.

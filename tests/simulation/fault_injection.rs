@@ -5,10 +5,10 @@
 
 use narrows::engine::fault_injection::{Bug, forget, inject};
 
-use crate::sim::{Made, Plan, Worlds, explain, is_of, outcome, replays};
+use crate::sim::{Focus, Plan, Worlds, explain, is_of, outcome, replays};
 
 /// Where three searches for each bug begin: if nothing is said, within what an ordinary run plays. That
-/// must not matter: what few worlds show is looked for in worlds that are made for it.
+/// must not matter: what few worlds show is looked for in worlds that are focused on it.
 fn starts() -> [u64; 3] {
     let first = std::env::var("NARROWS_SIM_FIRST").ok();
     let first = first.and_then(|first| first.parse().ok()).unwrap_or(0);
@@ -27,7 +27,7 @@ fn with(bug: Bug, plan: &Plan) -> Result<(), String> {
 
 fn plan_of(worlds: Worlds, seed: u64) -> Plan {
     match worlds {
-        Worlds::Made(made) => Plan::made(made, seed),
+        Worlds::Focused(focus) => Plan::focused(focus, seed),
         _ => Plan::of(seed),
     }
 }
@@ -75,7 +75,7 @@ macro_rules! fault_injection {
 
 fault_injection! {
     an_orphaned_slot_that_is_dropped_is_found: OrphanDropped, 300, Worlds::All;
-    a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 300, Worlds::Made(Made::Late);
+    a_timeout_that_gives_up_its_place_is_found: TimeoutForgotten, 300, Worlds::Focused(Focus::Late);
     a_queue_kept_over_a_reconnect_is_found: QueueKept, 100, Worlds::All;
     a_slot_registered_after_the_write_is_found: SlotAfterWrite, 50, Worlds::All;
     a_write_that_is_retried_is_found: WriteRetried, 400, Worlds::All;
@@ -94,29 +94,29 @@ fault_injection! {
     a_login_that_is_not_checked_is_found: LoginUnchecked, 50, Worlds::WithUsers;
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Worlds::Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Worlds::Transacting;
-    a_watch_that_is_forgotten_is_found: WatchForgotten, 100, Worlds::Made(Made::Watching);
+    a_watch_that_is_forgotten_is_found: WatchForgotten, 100, Worlds::Focused(Focus::Watching);
     an_exec_that_is_judged_too_early_is_found: JudgedTooEarly, 100, Worlds::Transacting;
-    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::Listening;
-    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::Listening;
-    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::Listening;
-    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Listening;
-    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::Listening;
+    a_message_that_takes_a_slot_is_found: MessageTakesSlot, 100, Worlds::Subscribing;
+    confirmations_that_are_counted_once_are_found: ConfirmedOnce, 100, Worlds::Subscribing;
+    a_lease_given_back_while_subscribed_is_found: LeaseWhileSubscribed, 100, Worlds::Subscribing;
+    subscriptions_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Subscribing;
+    a_reset_whose_end_is_not_awaited_is_found: LeftTooEarly, 400, Worlds::Subscribing;
     a_connection_of_an_own_connection_that_is_shared_is_found: OwnConnectionShared, 400, Worlds::All;
     a_block_with_a_select_on_a_pipe_is_found: TransactionWithSelect, 400, Worlds::Transacting;
     a_refused_multi_that_goes_on_is_found: MultiRefusedGoesOn, 100, Worlds::Transacting;
     a_context_that_is_forgotten_while_somebody_is_in_it_is_found: ContextForgotten, 100, Worlds::All;
     a_wait_without_a_place_that_ends_when_others_do_is_found: DeadlineOfOthers, 100, Worlds::Transacting;
-    a_block_that_is_torn_is_found: TransactionTorn, 100, Worlds::Made(Made::Blocks);
-    a_lost_watch_that_is_taken_along_is_found: LostWatchTaken, 300, Worlds::Made(Made::Watching);
-    watches_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Made(Made::Watching);
+    a_whole_transaction_that_is_torn_is_found: TransactionTorn, 100, Worlds::Focused(Focus::WholeTransactions);
+    a_lost_watch_that_is_taken_along_is_found: LostWatchTaken, 300, Worlds::Focused(Focus::Watching);
+    watches_left_on_what_others_use_are_found: LeftUncleaned, 100, Worlds::Focused(Focus::Watching);
     a_lent_connection_that_is_taken_for_another_users_is_found:
-        LeaseMovedAsClient, 100, Worlds::Made(Made::Reloading);
+        LeaseMovedAsClient, 100, Worlds::Focused(Focus::Reloading);
     a_wait_that_is_ended_by_closing_its_connection_is_found:
-        WaitBroken, 100, Worlds::Made(Made::Waiting);
-    a_line_that_is_overtaken_is_found: LineOvertaken, 100, Worlds::Made(Made::Waiting);
-    an_end_that_goes_unnoticed_is_found: HangUpMissed, 100, Worlds::Made(Made::Waiting);
+        WaitBroken, 100, Worlds::Focused(Focus::Waiting);
+    a_line_that_is_overtaken_is_found: LineOvertaken, 100, Worlds::Focused(Focus::Waiting);
+    an_end_that_goes_unnoticed_is_found: HangUpMissed, 100, Worlds::Focused(Focus::Waiting);
     a_client_that_is_not_read_until_it_reads_is_found:
-        ReadingStops, 100, Worlds::Made(Made::WritingFirst);
+        ReadingStops, 100, Worlds::Focused(Focus::WritingFirst);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! in the world that `NARROWS_SIM_WORLD=Watching` names, and `NARROWS_SIM_TRACE=1` tells what happens.
 //! A world that is named without one seed is played with all of them, and no other is.
 
-use crate::sim::{Made, Plan, explain, from_environment, outcome, world_from_environment};
+use crate::sim::{Focus, Plan, explain, from_environment, outcome, world_from_environment};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 5000;
@@ -13,8 +13,8 @@ const SEEDS: u64 = 5000;
 /// The seeds are played in as many tests, so that they use several processors.
 const PARTS: u64 = 4;
 
-/// Beside so many seeds one is played in each of the worlds that are made for something.
-const MADE_EVERY: u64 = 25;
+/// Beside so many seeds one is played in each of the worlds that are focused on something.
+const FOCUSED_EVERY: u64 = 25;
 
 /// Failing seeds after which a test gives up.
 const FAILURES_MAX: usize = 20;
@@ -33,16 +33,16 @@ fn plays_part(part: u64) {
             let seeds = first..first + seeds;
             if let Some(world) = world_from_environment() {
                 let seeds = seeds.filter(|seed| seed % PARTS == part);
-                return plays(seeds.map(|seed| Plan::made(world, seed)).collect());
+                return plays(seeds.map(|seed| Plan::focused(world, seed)).collect());
             }
-            let made = first..first + (seeds.end - first) / MADE_EVERY;
-            let made = Made::ALL.into_iter().flat_map(|world| {
-                let plan = move |seed| Plan::made(world, seed);
-                made.clone().map(plan)
+            let focus = first..first + (seeds.end - first) / FOCUSED_EVERY;
+            let focus = Focus::ALL.into_iter().flat_map(|world| {
+                let plan = move |seed| Plan::focused(world, seed);
+                focus.clone().map(plan)
             });
             seeds
                 .map(Plan::of)
-                .chain(made)
+                .chain(focus)
                 .filter(|plan| plan.seed % PARTS == part)
                 .collect()
         }
@@ -105,7 +105,8 @@ fn seeds_that_have_found_something_pass() {
     let found = [
         4_004_178, 13_386, 3_004_085, 5_007_940, 20_002_409, 20_037_484, 20_080_662, 20_500_442,
     ];
-    let waiting = [20_205_379, 20_205_688, 20_605_610].map(|seed| Plan::made(Made::Waiting, seed));
+    let waiting =
+        [20_205_379, 20_205_688, 20_605_610].map(|seed| Plan::focused(Focus::Waiting, seed));
     for plan in found.map(Plan::of).into_iter().chain(waiting) {
         if let Err(failure) = outcome(&plan) {
             panic!("{}", explain(&plan, &failure));

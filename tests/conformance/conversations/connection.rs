@@ -1,7 +1,7 @@
 //! Conversations about the connection itself: what Redis remembers of a client and narrows has to
 //! remember in its place. All forms, right and wrong.
 
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     ("hello", HELLO),
     ("login", AUTH),
     ("databases", SELECT),

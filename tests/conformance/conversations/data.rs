@@ -1,7 +1,7 @@
 //! Conversations about data: every type, and the errors of each. Only what
 //! has one answer: nothing random, nothing that depends on the clock.
 
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     ("strings", STRINGS),
     ("numbers", NUMBERS),
     ("bitmaps", BITMAPS),

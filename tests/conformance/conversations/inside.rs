@@ -3,8 +3,8 @@
 
 use narrows::command::{CommandTable, Route};
 
-use super::arena::Arena;
-use super::talk::{Talk, words};
+use super::conversation::{Conversation, words};
+use super::fixture::Fixture;
 use crate::support::command;
 
 /// What becomes of a request inside `MULTI`.
@@ -133,34 +133,34 @@ const ROWS: &[(&[&str], Inside)] = &[
 const ENDS: &str = "QUIT";
 
 /// Compares each row with a direct connection, piece by piece and in one write.
-pub fn compare(arena: &Arena) {
+pub fn compare(fixture: &Fixture) {
     let rows = || {
         ROWS.iter()
             .flat_map(|(requests, what)| requests.iter().map(move |r| (*r, *what)))
     };
-    let talk = |request: &str| {
+    let conversation = |request: &str| {
         let script =
             format!("MULTI\n{request}\nSET a 1\nEXEC\nCLIENT GETNAME\nGET a\nEXEC\nDISCARD");
-        Talk::new(request, &script)
+        Conversation::new(request, &script)
     };
-    let mut talks: Vec<Talk> = rows()
+    let mut conversations: Vec<Conversation> = rows()
         .filter(|(_, what)| *what == AsDirectly)
-        .map(|(request, _)| talk(request))
+        .map(|(request, _)| conversation(request))
         .collect();
-    talks.push(Talk::new(ENDS, &format!("MULTI\nSET a 1\n!{ENDS}")));
-    arena.compare(&talks);
+    conversations.push(Conversation::new(ENDS, &format!("MULTI\nSET a 1\n!{ENDS}")));
+    fixture.compare(&conversations);
     for (request, what) in rows() {
         match what {
             AsDirectly => {}
-            AsOutside => as_outside(arena, request),
-            Refused(text) => refused(arena, request, text),
+            AsOutside => as_outside(fixture, request),
+            Refused(text) => refused(fixture, request, text),
         }
     }
 }
 
-fn as_outside(arena: &Arena, request: &str) {
+fn as_outside(fixture: &Fixture, request: &str) {
     let words = words(request);
-    let mut conn = arena.narrows.connect();
+    let mut conn = fixture.narrows.connect();
     let outside = conn.call(&words);
     conn.expect(&["MULTI"], "+OK\r\n");
     conn.expect(&words, "+QUEUED\r\n");
@@ -168,10 +168,10 @@ fn as_outside(arena: &Arena, request: &str) {
 }
 
 /// narrows refuses to queue the request, or the server does not have it.
-fn refused(arena: &Arena, request: &str, text: &str) {
-    arena.empty();
+fn refused(fixture: &Fixture, request: &str, text: &str) {
+    fixture.empty();
     let words = words(request);
-    let mut direct = arena.server.connect();
+    let mut direct = fixture.server.connect();
     direct.expect(&["MULTI"], "+OK\r\n");
     let directly = direct.call(&words);
     let text = match directly.raw().starts_with(b"-ERR unknown") {
@@ -179,7 +179,7 @@ fn refused(arena: &Arena, request: &str, text: &str) {
         false => text.as_bytes(),
     };
     for in_one_write in [false, true] {
-        let mut conn = arena.narrows.connect();
+        let mut conn = fixture.narrows.connect();
         let rest = [
             command(&words),
             command(&["SET", "a", "1"]),

@@ -2,16 +2,16 @@
 //! a real server directly and through narrows, and what the client sees is compared byte by byte.
 //! The few differences that are accepted stand in `differences.rs`, each with its reason.
 
-mod arena;
 mod connection;
+mod conversation;
 mod data;
+mod fixture;
 mod inside;
 mod random;
 mod scripts;
 mod server;
 mod sessions;
 mod streams;
-mod talk;
 mod transactions;
 mod waiting;
 
@@ -22,21 +22,21 @@ use std::time::Duration;
 
 use crate::differences::{ACCEPTED, NEVER_CARRIED, NOT_ALLOWED};
 use crate::support::{Conn, Flavor, Reply, command};
-use arena::{Arena, Pace, hold, shown};
+use conversation::{Conversation, conversations, words};
+use fixture::{Fixture, Pace, hold, shown};
 use random::Session;
-use talk::{Talk, talks, words};
 
 #[test]
 fn commands_on_data_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&talks(data::TALKS));
+        Fixture::new(flavor).compare(&conversations(data::CONVERSATIONS));
     }
 }
 
 #[test]
 fn scripts_and_functions_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&talks(scripts::TALKS));
+        Fixture::new(flavor).compare(&conversations(scripts::CONVERSATIONS));
     }
 }
 
@@ -45,7 +45,8 @@ fn scripts_and_functions_are_answered_as_directly() {
 fn the_connection_itself_behaves_as_a_direct_one() {
     for flavor in Flavor::installed() {
         for workers in ["1", "2"] {
-            Arena::with(flavor, &["--workers", workers]).compare(&talks(connection::TALKS));
+            Fixture::with(flavor, &["--workers", workers])
+                .compare(&conversations(connection::CONVERSATIONS));
         }
     }
 }
@@ -53,7 +54,7 @@ fn the_connection_itself_behaves_as_a_direct_one() {
 #[test]
 fn transactions_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&talks(transactions::TALKS));
+        Fixture::new(flavor).compare(&conversations(transactions::CONVERSATIONS));
     }
 }
 
@@ -61,7 +62,7 @@ fn transactions_are_answered_as_directly() {
 fn every_route_means_inside_a_transaction_what_it_means_directly_or_is_refused() {
     assert_eq!(inside::is_complete(), [""; 0]);
     for flavor in Flavor::installed() {
-        inside::compare(&Arena::new(flavor));
+        inside::compare(&Fixture::new(flavor));
     }
 }
 
@@ -69,47 +70,47 @@ fn every_route_means_inside_a_transaction_what_it_means_directly_or_is_refused()
 #[test]
 fn transactions_over_few_connections_are_answered_as_directly() {
     let flags = &["--max-backend-connections", "3"];
-    let mut few = talks(transactions::TALKS);
-    few.retain(|talk| talk.name != "transactions of two");
-    Arena::with(Flavor::installed()[0], flags).compare(&few);
+    let mut few = conversations(transactions::CONVERSATIONS);
+    few.retain(|conversation| conversation.name != "transactions of two");
+    Fixture::with(Flavor::installed()[0], flags).compare(&few);
 }
 
 #[test]
 fn commands_that_wait_are_answered_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&talks(waiting::TALKS));
+        Fixture::new(flavor).compare(&conversations(waiting::CONVERSATIONS));
     }
 }
 
 #[test]
-fn what_the_server_says_unasked_comes_as_directly() {
+fn what_the_server_pushes_comes_as_directly() {
     for flavor in Flavor::installed() {
-        let arena = Arena::new(flavor);
-        arena.compare(&talks(streams::TALKS));
-        arena.compare_as_they_are(&talks(streams::RESP3));
-        arena.compare_as_they_are(&talks(streams::TRACKING));
+        let fixture = Fixture::new(flavor);
+        fixture.compare(&conversations(streams::CONVERSATIONS));
+        fixture.compare_as_they_are(&conversations(streams::RESP3));
+        fixture.compare_as_they_are(&conversations(streams::TRACKING));
     }
 }
 
 #[test]
 fn the_server_speaks_of_itself_as_directly() {
     for flavor in Flavor::installed() {
-        Arena::new(flavor).compare(&talks(server::TALKS));
+        Fixture::new(flavor).compare(&conversations(server::CONVERSATIONS));
     }
 }
 
 #[test]
 fn accepted_differences_are_those_that_are_listed() {
     for flavor in Flavor::installed() {
-        let arena = Arena::new(flavor);
+        let fixture = Fixture::new(flavor);
         for case in ACCEPTED {
             if case.on.is_some_and(|on| on != flavor) {
                 continue;
             }
-            let talk = Talk::new(case.reason, case.talk);
-            let seen = hold(&talk, Pace::OneByOne, || arena.narrows.connect());
+            let conversation = Conversation::new(case.reason, case.conversation);
+            let seen = hold(&conversation, Pace::OneByOne, || fixture.narrows.connect());
             let seen: Vec<String> = seen.iter().map(shown).collect();
-            assert_eq!(seen, case.through, "{}", talk.name);
+            assert_eq!(seen, case.through, "{}", conversation.name);
         }
     }
 }
@@ -129,15 +130,15 @@ fn what_is_not_carried_is_refused_in_clear_words_and_has_not_run() {
         ),
     ];
     for flavor in Flavor::installed() {
-        let arena = Arena::new(flavor);
+        let fixture = Fixture::new(flavor);
         for (lines, head, tail) in cases {
             for line in lines {
-                let mut conn = arena.narrows.connect();
+                let mut conn = fixture.narrows.connect();
                 let words = words(line);
                 let name = full_name(&words);
                 conn.expect(&words, format!("{head}'{name}'{tail}"));
                 conn.expect(&["PING"], "+PONG\r\n");
-                let ran = arena
+                let ran = fixture
                     .server
                     .connect()
                     .call(&["INFO", "commandstats"])
@@ -160,7 +161,7 @@ fn full_name(words: &[Vec<u8>]) -> String {
 #[test]
 fn requests_before_a_half_close_are_all_answered() {
     for flavor in Flavor::installed() {
-        let arena = Arena::new(flavor);
+        let fixture = Fixture::new(flavor);
         let requests: Vec<Vec<u8>> = (0..500)
             .map(|n: u32| match n % 5 {
                 0 => command(&["INCR", "n"]),
@@ -180,9 +181,9 @@ fn requests_before_a_half_close_are_all_answered() {
             conn.expect_closed();
             replies
         };
-        let direct = ask(arena.server.connect());
-        arena.empty();
-        let through = ask(arena.narrows.connect());
+        let direct = ask(fixture.server.connect());
+        fixture.empty();
+        let through = ask(fixture.narrows.connect());
         assert_eq!(through.len(), 500);
         assert!(direct == through, "{flavor:?}");
     }
@@ -191,9 +192,9 @@ fn requests_before_a_half_close_are_all_answered() {
 #[test]
 fn values_of_any_size_pass_unchanged_both_ways() {
     for flavor in Flavor::installed() {
-        let arena = Arena::new(flavor);
-        let mut conn = arena.narrows.connect();
-        let mut direct = arena.server.connect();
+        let fixture = Fixture::new(flavor);
+        let mut conn = fixture.narrows.connect();
+        let mut direct = fixture.server.connect();
         // Around every bound: 16 KiB reads, 64 KiB, 256 KiB replies, 1 MiB requests on a lease.
         for size in [
             0,
@@ -221,8 +222,8 @@ fn values_of_any_size_pass_unchanged_both_ways() {
 /// order around it.
 #[test]
 fn a_huge_request_keeps_its_turn_among_the_clients_others() {
-    let arena = Arena::new(Flavor::installed()[0]);
-    let mut conn = arena.narrows.connect();
+    let fixture = Fixture::new(Flavor::installed()[0]);
+    let mut conn = fixture.narrows.connect();
     let value = text_of(3 << 20);
     let before = command(&["SET", "key", "small"]);
     let huge = command(&[b"GETSET", b"key".as_slice(), &value]);
@@ -236,7 +237,7 @@ fn a_huge_request_keeps_its_turn_among_the_clients_others() {
     let all = [before, huge, after].concat();
     let (first, second) = all.split_at(all.len() / 2);
     conn.send(first);
-    let mut other = arena.narrows.connect();
+    let mut other = fixture.narrows.connect();
     other.expect(&["PING"], "+PONG\r\n");
     std::thread::sleep(Duration::from_millis(50));
     conn.send(second);
@@ -261,24 +262,24 @@ fn random_sessions_are_answered_as_directly() {
             (&["--max-backend-connections", "3"][..], 1_000..1_020),
             (&[], 1..200),
         ] {
-            let arena = Arena::with(flavor, flags);
-            let neighbours = neighbours(&arena);
+            let fixture = Fixture::with(flavor, flags);
+            let neighbours = neighbours(&fixture);
             for seed in seeds {
-                compare_session(&arena, seed);
+                compare_session(&fixture, seed);
             }
             drop(neighbours);
         }
     }
 }
 
-fn compare_session(arena: &Arena, seed: u64) {
+fn compare_session(fixture: &Fixture, seed: u64) {
     let session = Session::new(seed);
-    arena.empty();
-    let direct = session.hold(&mut arena.server.connect());
-    let data = arena.digest();
-    arena.empty();
-    let through = session.hold(&mut arena.narrows.connect());
-    let differs = direct != through || data != arena.digest();
+    fixture.empty();
+    let direct = session.hold(&mut fixture.server.connect());
+    let data = fixture.digest();
+    fixture.empty();
+    let through = session.hold(&mut fixture.narrows.connect());
+    let differs = direct != through || data != fixture.digest();
     if differs {
         let at = direct.iter().zip(&through).position(|(d, t)| d != t);
         let requests: Vec<String> = session
@@ -296,17 +297,17 @@ fn compare_session(arena: &Arena, seed: u64) {
         panic!(
             "seed {seed} on {:?}, from reply {at:?} on (None: the data differs, or one ends early)\n\
              requests: {requests:#?}\ndirect: {direct:#?}\nthrough: {through:#?}",
-            arena.flavor()
+            fixture.flavor()
         );
     }
 }
 
 /// Others who talk all the time, each in a context of its own, and touch no data. They end, and
 /// find that they got their own replies, when the value is dropped.
-fn neighbours(arena: &Arena) -> Vec<Neighbour> {
+fn neighbours(fixture: &Fixture) -> Vec<Neighbour> {
     (0..3)
         .map(|number| {
-            let mut conn = arena.narrows.connect();
+            let mut conn = fixture.narrows.connect();
             let stop = Arc::new(AtomicBool::new(false));
             let stopped = Arc::clone(&stop);
             let talking = std::thread::spawn(move || {

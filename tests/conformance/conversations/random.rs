@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::differences::id_field;
+use crate::rng::Rng;
 use crate::support::{Conn, command};
 
 /// A session: its requests, and where their bytes are cut.
@@ -12,26 +13,6 @@ pub struct Session {
     /// Lengths of the pieces that are sent, and whether a pause follows.
     pieces: Vec<(usize, bool)>,
     closes: bool,
-}
-
-/// xorshift64*, seeded.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
 }
 
 /// Requests with `K` for a key, `V` for a value, `N` for a small number.
@@ -134,13 +115,13 @@ const ON_THE_CONNECTION: &[&str] = &[
 
 impl Session {
     pub fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let length = 1 + dice.roll(40);
-        let mut requests: Vec<Vec<u8>> = (0..length).map(|_| request(&mut dice)).collect();
-        let closes = dice.roll(8) == 0;
+        let mut rng = Rng::new(seed);
+        let length = 1 + rng.below(40);
+        let mut requests: Vec<Vec<u8>> = (0..length).map(|_| request(&mut rng)).collect();
+        let closes = rng.below(8) == 0;
         if closes {
             // No HTTP: there Redis drops replies that it has not written yet.
-            requests.push(match dice.roll(3) {
+            requests.push(match rng.below(3) {
                 0 => b"*x\r\n".to_vec(),
                 1 => b"PING \"\r\n".to_vec(),
                 _ => b"*1\r\n+PING\r\n".to_vec(),
@@ -152,12 +133,12 @@ impl Session {
         let mut pieces = Vec::new();
         let mut left = total;
         // At most some 500 pieces and 40 pauses, so that no session takes long.
-        let longest = [1, 7, 60, 400, 100_000][dice.roll(5)].max(total / 250);
+        let longest = [1, 7, 60, 400, 100_000][rng.below(5)].max(total / 250);
         let pause_each = 2 + total / longest / 20;
         while left > 0 {
-            let length = (1 + dice.roll(longest)).min(left);
+            let length = (1 + rng.below(longest)).min(left);
             left -= length;
-            pieces.push((length, dice.roll(pause_each) == 0));
+            pieces.push((length, rng.below(pause_each) == 0));
         }
         Self {
             requests,
@@ -203,26 +184,26 @@ impl Session {
     }
 }
 
-fn request(dice: &mut Dice) -> Vec<u8> {
-    let shape = match dice.roll(3) {
-        0 => dice.pick(ON_THE_CONNECTION),
-        _ => dice.pick(ON_DATA),
+fn request(rng: &mut Rng) -> Vec<u8> {
+    let shape = match rng.below(3) {
+        0 => rng.pick(ON_THE_CONNECTION),
+        _ => rng.pick(ON_DATA),
     };
     let arguments: Vec<Vec<u8>> = shape
         .split(' ')
         .map(|word| match word {
-            "K" => dice.pick(&["a", "b", "c", "k\r\n\0", ""]).into(),
-            "V" => value(dice),
-            "N" => dice.roll(4).to_string().into_bytes(),
-            "N-1" => format!("{}-1", 1 + dice.roll(4)).into_bytes(),
-            _ if dice.roll(10) == 0 => word.to_lowercase().into_bytes(),
+            "K" => rng.pick(&["a", "b", "c", "k\r\n\0", ""]).into(),
+            "V" => value(rng),
+            "N" => rng.below(4).to_string().into_bytes(),
+            "N-1" => format!("{}-1", 1 + rng.below(4)).into_bytes(),
+            _ if rng.below(10) == 0 => word.to_lowercase().into_bytes(),
             _ => word.as_bytes().to_vec(),
         })
         .collect();
     let plain = |argument: &Vec<u8>| {
         !argument.is_empty() && argument.iter().all(|byte| byte.is_ascii_alphanumeric())
     };
-    match dice.roll(40) {
+    match rng.below(40) {
         0 => b"\r\n".to_vec(),
         1 => b"*0\r\n".to_vec(),
         2..=5 if arguments.iter().all(plain) => [arguments.join(&b' '), b"\r\n".to_vec()].concat(),
@@ -230,13 +211,13 @@ fn request(dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-fn value(dice: &mut Dice) -> Vec<u8> {
-    match dice.roll(12) {
+fn value(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(12) {
         0 => Vec::new(),
         1 => b"\r\n+OK\r\n".to_vec(),
         // No NUL: it may become a name, see `differences.rs`.
-        2 => vec![1 + dice.roll(255) as u8; dice.roll(3000)],
+        2 => vec![1 + rng.below(255) as u8; rng.below(3000)],
         3 => vec![b'x'; 20_000],
-        _ => dice.pick(&["v", "w", "1", "7", "3.5", "-2"]).into(),
+        _ => rng.pick(&["v", "w", "1", "7", "3.5", "-2"]).into(),
     }
 }

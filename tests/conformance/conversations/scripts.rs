@@ -1,6 +1,6 @@
 //! Conversations by way of scripts and functions, which answer in every type of either protocol.
 
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     ("scripts", SCRIPTS),
     ("scripts of RESP3", SCRIPTS_OF_RESP3),
     ("functions", FUNCTIONS),

@@ -1,6 +1,6 @@
 //! Conversations about the server: what it says of itself, what it knows, what it does not know.
 
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     ("info", INFO),
     ("the commands", COMMAND),
     ("configuration", CONFIG),

@@ -5,13 +5,13 @@
 //!
 //! `NARROWS_SESSION_SEEDS=100000` plays more of them, `NARROWS_SESSION_SEED=17` that one alone.
 
-mod plot;
-mod stage;
+mod runner;
+mod session;
 
-use plot::{Plot, Turn};
-use stage::{Seen, play};
+use runner::{Seen, run};
+use session::{Session, Step};
 
-use crate::conversations::arena::Arena;
+use crate::conversations::fixture::Fixture;
 use crate::conversations::neighbours;
 use crate::support::Flavor;
 
@@ -43,12 +43,12 @@ fn sessions_of_several_clients_are_answered_as_directly() {
         for flavor in Flavor::installed() {
             scope.spawn(move || {
                 for (at, flags) in SETTINGS.iter().enumerate() {
-                    let arena = Arena::with(flavor, flags);
+                    let fixture = Fixture::with(flavor, flags);
                     // Others take turns with the session on what connections there are.
-                    let others = neighbours(&arena);
+                    let others = neighbours(&fixture);
                     let first = first + if count == 1 { 0 } else { at as u64 * count };
                     for seed in first..first + count {
-                        compare(&arena, seed, flags);
+                        compare(&fixture, seed, flags);
                     }
                     drop(others);
                 }
@@ -57,34 +57,34 @@ fn sessions_of_several_clients_are_answered_as_directly() {
     });
 }
 
-fn compare(arena: &Arena, seed: u64, flags: &[&str]) {
-    let plot = Plot::new(seed);
-    let Some(first) = difference(arena, &plot) else {
+fn compare(fixture: &Fixture, seed: u64, flags: &[&str]) {
+    let session = Session::new(seed);
+    let Some(first) = difference(fixture, &session) else {
         return;
     };
-    let plot = smaller(arena, plot);
-    let what = difference(arena, &plot).unwrap_or_else(|| {
+    let session = smaller(fixture, session);
+    let what = difference(fixture, &session).unwrap_or_else(|| {
         format!("not every time; at first, in the session as it was drawn:\n{first}")
     });
     panic!(
         "seed {seed} on {:?} {flags:?} goes differently:\n{}{what}",
-        arena.flavor(),
-        plot.lines()
+        fixture.flavor(),
+        session.lines()
     );
 }
 
 /// How the session goes differently, if it does.
-fn difference(arena: &Arena, plot: &Plot) -> Option<String> {
-    arena.empty();
-    let direct = play(plot, &arena.server, &|| arena.server.connect(), None);
-    let data = arena.digest();
-    arena.empty();
-    let connect = || arena.narrows.connect();
-    let through = play(plot, &arena.server, &connect, Some(&direct));
+fn difference(fixture: &Fixture, session: &Session) -> Option<String> {
+    fixture.empty();
+    let direct = run(session, &fixture.server, &|| fixture.server.connect(), None);
+    let data = fixture.digest();
+    fixture.empty();
+    let connect = || fixture.narrows.connect();
+    let through = run(session, &fixture.server, &connect, Some(&direct));
     if direct != through {
         return Some(first_difference(&direct, &through));
     }
-    (data != arena.digest()).then(|| "the data differs".to_owned())
+    (data != fixture.digest()).then(|| "the data differs".to_owned())
 }
 
 fn first_difference(direct: &Seen, through: &Seen) -> String {
@@ -99,48 +99,48 @@ fn first_difference(direct: &Seen, through: &Seen) -> String {
         text
     };
     format!(
-        "turn {} (one more than there are: the end)\n  direct:{}\n  through:{}",
+        "step {} (one more than there are: the end)\n  direct:{}\n  through:{}",
         at + 1,
         shown(direct),
         shown(through)
     )
 }
 
-/// `plot` without what is not needed for it to go differently.
-fn smaller(arena: &Arena, mut plot: Plot) -> Plot {
+/// `session` without what is not needed for it to go differently.
+fn smaller(fixture: &Fixture, mut session: Session) -> Session {
     let mut attempts = 0;
-    let mut size = plot.turns.len().div_ceil(2);
+    let mut size = session.steps.len().div_ceil(2);
     while size > 0 {
         let mut at = 0;
-        while at < plot.turns.len() && attempts < ATTEMPTS_MAX {
-            let mut less = plot.clone();
-            less.turns.drain(at..(at + size).min(plot.turns.len()));
+        while at < session.steps.len() && attempts < ATTEMPTS_MAX {
+            let mut less = session.clone();
+            less.steps.drain(at..(at + size).min(session.steps.len()));
             attempts += 1;
-            if less.is_sound() && difference(arena, &less).is_some() {
-                plot = less;
+            if less.is_sound() && difference(fixture, &less).is_some() {
+                session = less;
             } else {
                 at += size;
             }
         }
         size /= 2;
     }
-    single_requests(arena, plot)
+    single_requests(fixture, session)
 }
 
-/// The same within the turns of several requests.
-fn single_requests(arena: &Arena, mut plot: Plot) -> Plot {
-    for turn in 0..plot.turns.len() {
+/// The same within the steps of several requests.
+fn single_requests(fixture: &Fixture, mut session: Session) -> Session {
+    for step in 0..session.steps.len() {
         let mut at = 0;
-        while at < plot.turns[turn].requests.len() && plot.turns[turn].requests.len() > 1 {
-            let mut less = plot.clone();
-            let Turn { requests, .. } = &mut less.turns[turn];
+        while at < session.steps[step].requests.len() && session.steps[step].requests.len() > 1 {
+            let mut less = session.clone();
+            let Step { requests, .. } = &mut less.steps[step];
             requests.remove(at);
-            if less.is_sound() && difference(arena, &less).is_some() {
-                plot = less;
+            if less.is_sound() && difference(fixture, &less).is_some() {
+                session = less;
             } else {
                 at += 1;
             }
         }
     }
-    plot
+    session
 }

@@ -2,7 +2,7 @@
 //! nothing subscribed, so that no `PUBLISH` of the next one counts who is just leaving.
 
 /// `raw: ""` sends nothing: it hears what comes next.
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     (
         "a channel",
         "SUBSCRIBE a\n2>PUBLISH a one\n2>PUBLISH b no\n2>PUBLISH a two\nraw: \"\"\nraw: \"\"\nUNSUBSCRIBE a\n2>PUBLISH a three\nPING\nGET k",

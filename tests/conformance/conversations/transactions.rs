@@ -1,7 +1,7 @@
 //! Conversations with transactions: sent piece by piece and at once, watched, aborted, nested, with
 //! commands inside that narrows answers itself.
 
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     (
         "a transaction",
         "MULTI\nSET a 1\nINCR a\nGET a\nLPUSH l x y\nHSET h f v\nHGETALL h\nEXEC\nGET a",

@@ -1,7 +1,7 @@
 //! Conversations with commands that wait on the server.
 
 /// `raw: ""` sends nothing: it hears the reply to what was sent before.
-pub const TALKS: &[(&str, &str)] = &[
+pub const CONVERSATIONS: &[(&str, &str)] = &[
     (
         "data is there",
         "RPUSH l a b c d\nBLPOP l 0\nBRPOP l 0\nBLMOVE l m LEFT RIGHT 0\nBRPOPLPUSH l m 0\nBLMPOP 0 1 m LEFT COUNT 2",

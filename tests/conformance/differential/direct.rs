@@ -8,11 +8,11 @@
 use std::time::Instant;
 
 use crate::differences::COUNTS_OF_LISTENERS;
-use crate::differential::prompter::{Held, Line, MARKER, Prompter};
+use crate::differential::needs::{Needs, may_wait};
+use crate::differential::observer::{Held, Line, MARKER, Observer};
 use crate::differential::session::{CLIENTS, Cut, Ending, Request, Session, Step};
 use crate::differential::setting::Setting;
 use crate::differential::state::{Moment, State};
-use crate::differential::wants::{Wants, may_wait};
 use crate::support::{Conn, RedisServer, Reply};
 
 /// Bytes that Redis writes to a client before it looks at others (`NET_MAX_WRITES_PER_EVENT`).
@@ -20,14 +20,14 @@ const WRITTEN_BYTES: usize = 64 * 1024;
 
 /// What is to be done through narrows, and what is to come of it.
 pub(crate) struct Script {
-    pub(crate) scenes: Vec<Scene>,
+    pub(crate) steps: Vec<Expected>,
     pub(crate) digest: String,
     /// The clients' ids at the server, by their number, at the end.
     pub(crate) ids: Vec<Vec<String>>,
 }
 
 /// One step.
-pub(crate) struct Scene {
+pub(crate) struct Expected {
     pub(crate) step: Step,
     /// The client is a new one.
     pub(crate) is_new: bool,
@@ -67,7 +67,7 @@ pub(crate) struct Unclear(pub(crate) &'static str);
 
 struct Direct<'a> {
     server: &'a RedisServer,
-    prompter: &'a mut Prompter,
+    observer: &'a mut Observer,
     setting: &'a Setting,
     brief: Vec<String>,
     conns: Vec<Option<Conn>>,
@@ -80,17 +80,17 @@ struct Direct<'a> {
 }
 
 /// Plays `session`.
-pub(crate) fn play(
+pub(crate) fn run(
     session: &Session,
     server: &RedisServer,
-    prompter: &mut Prompter,
+    observer: &mut Observer,
     setting: &Setting,
 ) -> Result<Script, Unclear> {
     let mut brief: Vec<String> = session.brief.iter().map(|v| v.to_lowercase()).collect();
     brief.push("wait".to_owned());
     let mut direct = Direct {
         server,
-        prompter,
+        observer,
         setting,
         brief,
         conns: (0..CLIENTS).map(|_| None).collect(),
@@ -100,7 +100,7 @@ pub(crate) fn play(
         has_tracked: false,
         words: 0,
     };
-    let mut scenes = Vec::new();
+    let mut steps = Vec::new();
     let endings = (0..CLIENTS).map(|client| Step {
         client,
         requests: Vec::new(),
@@ -114,21 +114,21 @@ pub(crate) fn play(
             cut: Cut::Whole,
             ending: Ending::Open,
         };
-        scenes.extend(direct.step(&opening)?);
+        steps.extend(direct.step(&opening)?);
     }
     for step in session.steps.iter().cloned().chain(endings) {
-        scenes.extend(direct.step(&step)?);
+        steps.extend(direct.step(&step)?);
     }
     Ok(Script {
-        digest: direct.prompter.digest(),
-        scenes,
+        digest: direct.observer.digest(),
+        steps,
         ids: direct.ids,
     })
 }
 
 impl Direct<'_> {
     /// `None`: the step is left out.
-    fn step(&mut self, step: &Step) -> Result<Option<Scene>, Unclear> {
+    fn step(&mut self, step: &Step) -> Result<Option<Expected>, Unclear> {
         let client = step.client;
         if step.ending != Ending::Open && self.conns[client].is_none() {
             return Ok(None);
@@ -174,7 +174,7 @@ impl Direct<'_> {
         if step.ending == Ending::Leave {
             self.states[client] = State::default();
         }
-        Ok(Some(Scene {
+        Ok(Some(Expected {
             step,
             is_new,
             heard,
@@ -212,7 +212,7 @@ impl Direct<'_> {
 
     /// What is sent to the server for `step`, which keeps what is compared.
     fn compose(&mut self, step: &mut Step) -> Vec<u8> {
-        let nature = &self.prompter.nature;
+        let nature = &self.observer.nature;
         let line = &self.lines[step.client];
         let state = &mut self.states[step.client];
         let ids = self.ids.last().expect("somebody is there");
@@ -249,7 +249,7 @@ impl Direct<'_> {
 
     /// Waits until the server has done all that it will do, and takes what has come of it.
     fn settle(&mut self, bytes: usize, step: &Step) -> Result<Vec<Heard>, Unclear> {
-        let deadline = Instant::now() + self.prompter.patience;
+        let deadline = Instant::now() + self.observer.patience;
         loop {
             self.look(bytes);
             let waits_briefly =
@@ -274,7 +274,7 @@ impl Direct<'_> {
     }
 
     fn look(&mut self, bytes: usize) {
-        let lines = self.prompter.rest(bytes);
+        let lines = self.observer.rest(bytes);
         let Some(ids) = self.ids.last() else { return };
         let line = |id: &String| lines.iter().find(|line| line.id == *id);
         self.lines = ids
@@ -293,7 +293,7 @@ impl Direct<'_> {
             return heard;
         };
         let is_gone = self.lines[client].id.is_empty();
-        let deadline = Instant::now() + self.prompter.patience;
+        let deadline = Instant::now() + self.observer.patience;
         loop {
             let arrived = conn.arrived();
             heard.replies.extend(arrived.replies);
@@ -336,7 +336,7 @@ impl Direct<'_> {
             self.words += 1;
             let text = format!("word{}", self.words);
             conn.send(Request::of(&["PUBLISH", MARKER, &text]).bytes(&[]));
-            if !self.prompter.hears(&text) {
+            if !self.observer.hears(&text) {
                 return Err(Unclear("a word of one that may be silent is not heard"));
             }
             self.look(0);
@@ -403,11 +403,11 @@ impl Direct<'_> {
         let held = others.clone().filter(holds).count();
         let blocked = others.filter(|other| self.lines[*other].is_blocked());
         let blocked = blocked.count();
-        let wants = Wants::of(&step.requests, step.cut, &self.prompter.nature.arities);
+        let needs = Needs::of(&step.requests, step.cut, &self.observer.nature.arities);
         let is_full = held >= self.setting.leases;
-        let opens_more = wants.leases && is_full;
-        let waits_more = wants.waits && (blocked >= self.setting.waits || is_full);
-        let stays_more = wants.stays && !self.setting.may_stay();
+        let opens_more = needs.leases && is_full;
+        let waits_more = needs.waits && (blocked >= self.setting.waits || is_full);
+        let stays_more = needs.stays && !self.setting.may_stay();
         !opens_more && !waits_more && !stays_more
     }
 }

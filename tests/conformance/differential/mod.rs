@@ -16,17 +16,17 @@
 //! ```
 
 mod direct;
-mod draw;
-mod prompter;
+mod equivalence;
+mod generate;
+mod needs;
+mod observer;
 mod run;
-mod same;
 mod session;
 mod setting;
 mod shrink;
 mod state;
 mod subscriptions;
 mod through;
-mod wants;
 
 #[test]
 fn sessions_with_the_default_settings_are_answered_as_directly() {

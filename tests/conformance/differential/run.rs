@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Instant;
 
 use crate::differential::direct::{self, Script, Unclear};
-use crate::differential::draw;
-use crate::differential::prompter::{Held, Prompter};
+use crate::differential::generate;
+use crate::differential::observer::{Held, Observer};
 use crate::differential::session::Session;
 use crate::differential::setting::{Setting, Users};
 use crate::differential::shrink::smaller;
@@ -24,15 +24,15 @@ const SESSIONS: u64 = 40;
 /// Of a hundred sessions as many may come to what is not compared.
 const UNCLEAR_MAX: u64 = 10;
 
-/// Scenes that are told before the one in which a session went differently, but not every time.
-const SCENES_BEFORE: usize = 6;
+/// Steps that are told before the one in which a session went differently, but not every time.
+const STEPS_BEFORE: usize = 6;
 
 /// A server, and narrows in front of it.
-pub(crate) struct Ground<'a> {
+pub(crate) struct Fixture<'a> {
     server: RedisServer,
     narrows: Narrows,
     neighbour: Conn,
-    pub(crate) prompter: Prompter,
+    pub(crate) observer: Observer,
     setting: &'a Setting,
 }
 
@@ -99,14 +99,14 @@ pub(crate) fn sessions(setting: &Setting) {
 
 impl Work<'_> {
     fn take(&self) {
-        let mut ground = Ground::new(self.setting, self.flavor);
+        let mut fixture = Fixture::new(self.setting, self.flavor);
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.end {
                 return;
             }
-            let session = draw::session(seed, self.setting.users == Users::OfTheServer);
-            match ground.compare(&session) {
+            let session = generate::session(seed, self.setting.users == Users::OfTheServer);
+            match fixture.compare(&session) {
                 Verdict::Same => {}
                 Verdict::Unclear(Unclear(why)) => {
                     println!("NARROWS_SEED={seed} is not clear: {why}");
@@ -116,14 +116,14 @@ impl Work<'_> {
                     self.unclear.fetch_add(1, Ordering::Relaxed);
                 }
                 Verdict::Differs { script, what } => {
-                    let text = ground.report(session, seed, (&script, &what));
+                    let text = fixture.report(session, seed, (&script, &what));
                     if !self.goes_on {
                         self.next.store(self.end, Ordering::Relaxed);
                         panic!("{text}");
                     }
                     println!("{text}");
                     self.differ.lock().unwrap().push(seed);
-                    ground = Ground::new(self.setting, self.flavor);
+                    fixture = Fixture::new(self.setting, self.flavor);
                 }
             }
         }
@@ -137,13 +137,13 @@ fn flavors() -> Vec<Flavor> {
     flavors
 }
 
-impl<'a> Ground<'a> {
+impl<'a> Fixture<'a> {
     pub(crate) fn new(setting: &'a Setting, flavor: Flavor) -> Self {
         let server = setting.server(flavor);
         let narrows = setting.narrows(&server);
         Self {
             neighbour: narrows.connect(),
-            prompter: Prompter::new(&server),
+            observer: Observer::new(&server),
             server,
             narrows,
             setting,
@@ -151,15 +151,15 @@ impl<'a> Ground<'a> {
     }
 
     pub(crate) fn compare(&mut self, session: &Session) -> Verdict {
-        self.prompter.empty();
-        let script = direct::play(session, &self.server, &mut self.prompter, self.setting);
+        self.observer.empty();
+        let script = direct::run(session, &self.server, &mut self.observer, self.setting);
         let script = match script {
             Ok(script) => script,
             Err(unclear) => return Verdict::Unclear(unclear),
         };
-        self.prompter.empty();
-        let (neighbour, prompter) = (&mut self.neighbour, &mut self.prompter);
-        let what = through::play(&script, &self.narrows, neighbour, prompter);
+        self.observer.empty();
+        let (neighbour, observer) = (&mut self.neighbour, &mut self.observer);
+        let what = through::run(&script, &self.narrows, neighbour, observer);
         match what.or_else(|| self.left_over(&script)) {
             None => Verdict::Same,
             Some(what) => Verdict::Differs { script, what },
@@ -168,13 +168,13 @@ impl<'a> Ground<'a> {
 
     /// narrows' connections hold nothing more of anybody.
     fn left_over(&mut self, script: &Script) -> Option<Difference> {
-        let left = self.prompter.until_held(Held::default()).err();
-        let lines = left.unwrap_or_else(|| self.prompter.lines());
+        let left = self.observer.until_held(Held::default()).err();
+        let lines = left.unwrap_or_else(|| self.observer.lines());
         let holds =
-            |line: &&crate::differential::prompter::Line| line.listens() || line.is_blocked();
+            |line: &&crate::differential::observer::Line| line.listens() || line.is_blocked();
         let text = format!("{:?}", lines.iter().find(holds)?);
         Some(Difference {
-            at: script.scenes.len(),
+            at: script.steps.len(),
             text: format!("is left over: {text}"),
         })
     }
@@ -195,7 +195,7 @@ impl<'a> Ground<'a> {
         let Verdict::Differs { script, what } = verdict else {
             let at = first.at;
             text.push_str("not every time; at first:\n");
-            text.push_str(&told(first_script, at.saturating_sub(SCENES_BEFORE), first));
+            text.push_str(&told(first_script, at.saturating_sub(STEPS_BEFORE), first));
             return text;
         };
         text.push_str(&told(&script, 0, &what));
@@ -203,17 +203,17 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// What was said and heard from one scene on, to where it went differently.
+/// What was said and heard from one step on, to where it went differently.
 fn told(script: &Script, from: usize, what: &Difference) -> String {
     let mut text = String::new();
-    let scenes = script.scenes.iter().enumerate();
-    for (at, scene) in scenes.take(what.at + 1).skip(from) {
-        text.push_str(&format!("{at:>3}{}", scene.step.line()));
-        let said = scene
+    let steps = script.steps.iter().enumerate();
+    for (at, expected) in steps.take(what.at + 1).skip(from) {
+        text.push_str(&format!("{at:>3}{}", expected.step.line()));
+        let said = expected
             .words
             .iter()
             .flat_map(|word| word.heard.iter().enumerate());
-        for (client, heard) in scene.heard.iter().enumerate().chain(said) {
+        for (client, heard) in expected.heard.iter().enumerate().chain(said) {
             for reply in &heard.replies {
                 let reply: String = format!("{reply:?}").chars().take(300).collect();
                 text.push_str(&format!("     {}< {reply}\n", client + 1));

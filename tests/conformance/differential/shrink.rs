@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::differential::run::{Ground, Verdict};
+use crate::differential::run::{Fixture, Verdict};
 use crate::differential::session::{Cut, Session};
 use crate::differential::setting::Setting;
 use crate::support::Flavor;
@@ -14,13 +14,13 @@ const LASTS_MAX: Duration = Duration::from_secs(30);
 /// the whole did.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// `session` without what is not needed, and how the smallest goes. Each is tried on fresh ground
+/// `session` without what is not needed, and how the smallest goes. Each is tried on a fresh fixture
 /// after one that went differently: nothing that an earlier one has left makes it look worse.
 pub(crate) fn smaller(setting: &Setting, flavor: Flavor, session: Session) -> (Session, Verdict) {
     let mut search = Search {
         setting,
         flavor,
-        ground: Ground::new(setting, flavor),
+        fixture: Fixture::new(setting, flavor),
         begin: Instant::now(),
     };
     let first = search.differs(&session);
@@ -37,17 +37,17 @@ pub(crate) fn smaller(setting: &Setting, flavor: Flavor, session: Session) -> (S
 struct Search<'a> {
     setting: &'a Setting,
     flavor: Flavor,
-    ground: Ground<'a>,
+    fixture: Fixture<'a>,
     begin: Instant,
 }
 
 impl Search<'_> {
     fn differs(&mut self, session: &Session) -> Option<Verdict> {
-        let verdict = self.ground.compare(session);
+        let verdict = self.fixture.compare(session);
         let differs = matches!(verdict, Verdict::Differs { .. });
         if differs {
-            self.ground = Ground::new(self.setting, self.flavor);
-            self.ground.prompter.patience = PATIENCE;
+            self.fixture = Fixture::new(self.setting, self.flavor);
+            self.fixture.observer.patience = PATIENCE;
         }
         differs.then_some(verdict)
     }

@@ -2,11 +2,11 @@
 //! what is refused on its way through narrows depends on it.
 
 use crate::differences::NEVER_HUGE;
-use crate::differential::prompter::{Line, Nature};
+use crate::differential::needs::{Needs, is_huge, may_wait};
+use crate::differential::observer::{Line, Nature};
 use crate::differential::session::{Cut, Request};
 use crate::differential::setting::Setting;
 use crate::differential::subscriptions::{self, Subscriptions};
-use crate::differential::wants::{Wants, is_huge, may_wait};
 use crate::support::Flavor;
 
 /// One client.
@@ -100,7 +100,7 @@ impl State {
         } = moment;
         let holds = self.may_hold(line);
         let (command, argument) = request.name();
-        let Wants { leases, waits, .. } = Wants::of(before, Cut::Whole, &nature.arities);
+        let Needs { leases, waits, .. } = Needs::of(before, Cut::Whole, &nature.arities);
         let logs_in = command == "AUTH" || request.words.iter().any(|word| word == b"AUTH");
         let kills = command == "CLIENT" && argument == "KILL";
         // Nobody becomes another user while there is something on a connection of the one before.

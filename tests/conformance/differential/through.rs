@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use crate::differential::direct::{Heard, Scene, Script};
-use crate::differential::prompter::{Held, MARKER, Prompter};
-use crate::differential::same::{Names, same};
+use crate::differential::direct::{Expected, Heard, Script};
+use crate::differential::equivalence::{Names, same};
+use crate::differential::observer::{Held, MARKER, Observer};
 use crate::differential::session::{CLIENTS, Cut, Ending, Request};
+use crate::rng::Rng;
 use crate::support::{Conn, Narrows};
-use crate::words::Dice;
 
 /// Pieces into which the bytes of a step are cut, at most.
 const PIECES_MAX: usize = 12;
@@ -26,37 +26,37 @@ struct Through<'a> {
     narrows: &'a Narrows,
     /// Asks narrows, beside what is compared.
     neighbour: &'a mut Conn,
-    prompter: &'a mut Prompter,
+    observer: &'a mut Observer,
     conns: Vec<Option<Conn>>,
     ids: Vec<String>,
     held: Held,
 }
 
 /// Plays `script`; the first difference, if there is one.
-pub(crate) fn play(
+pub(crate) fn run(
     script: &Script,
     narrows: &Narrows,
     neighbour: &mut Conn,
-    prompter: &mut Prompter,
+    observer: &mut Observer,
 ) -> Option<Difference> {
     let mut through = Through {
         narrows,
         neighbour,
-        prompter,
+        observer,
         conns: (0..CLIENTS).map(|_| None).collect(),
         ids: vec!["999999999".to_owned(); CLIENTS],
         held: Held::default(),
     };
     let mut news = 0;
-    for (at, scene) in script.scenes.iter().enumerate() {
-        news += usize::from(scene.is_new);
+    for (at, expected) in script.steps.iter().enumerate() {
+        news += usize::from(expected.is_new);
         let ids = &script.ids[news - 1];
-        if let Err(text) = through.scene(scene, ids) {
+        if let Err(text) = through.replay(expected, ids) {
             return Some(Difference { at, text });
         }
     }
-    let at = script.scenes.len();
-    if through.prompter.digest() != script.digest {
+    let at = script.steps.len();
+    if through.observer.digest() != script.digest {
         let text = "the data differs".to_owned();
         return Some(Difference { at, text });
     }
@@ -64,65 +64,65 @@ pub(crate) fn play(
 }
 
 impl Through<'_> {
-    fn scene(&mut self, scene: &Scene, direct_ids: &[String]) -> Result<(), String> {
-        let client = scene.step.client;
-        if scene.is_new {
+    fn replay(&mut self, expected: &Expected, direct_ids: &[String]) -> Result<(), String> {
+        let client = expected.step.client;
+        if expected.is_new {
             let mut conn = self.narrows.connect();
             self.ids[client] = conn.call(&["CLIENT", "ID"]).text();
             self.conns[client] = Some(conn);
         }
-        self.send(scene)?;
-        self.hear_all(scene, &scene.heard, direct_ids)?;
-        if scene.held != self.held || scene.held.blocked > 0 {
-            self.prompter.until_held(scene.held).map_err(|lines| {
+        self.send(expected)?;
+        self.hear_all(expected, &expected.heard, direct_ids)?;
+        if expected.held != self.held || expected.held.blocked > 0 {
+            self.observer.until_held(expected.held).map_err(|lines| {
                 let held = Held::of(&lines);
                 format!(
                     "directly clients hold {:?}, through narrows {held:?}: {lines:#?}",
-                    scene.held
+                    expected.held
                 )
             })?;
-            self.held = scene.held;
+            self.held = expected.held;
         }
-        for speechless in &scene.speechless {
+        for speechless in &expected.speechless {
             self.until_listed(*speechless, |line| {
                 line.is_empty() || line.contains(" qbuf=0 ")
             })?;
         }
-        for word in &scene.words {
+        for word in &expected.words {
             if let Some(conn) = &mut self.conns[word.client] {
                 let request = Request::of(&["PUBLISH", MARKER, &word.text]);
                 let _ = conn.try_send(request.bytes(&[]));
             }
-            if !self.prompter.hears(&word.text) {
+            if !self.observer.hears(&word.text) {
                 return Err(format!(
                     "{}> is stuck before {}",
                     word.client + 1,
                     word.text
                 ));
             }
-            self.hear_all(scene, &word.heard, direct_ids)?;
+            self.hear_all(expected, &word.heard, direct_ids)?;
         }
         Ok(())
     }
 
-    fn send(&mut self, scene: &Scene) -> Result<(), String> {
-        let client = scene.step.client;
-        let requests = scene.step.requests.iter();
+    fn send(&mut self, expected: &Expected) -> Result<(), String> {
+        let client = expected.step.client;
+        let requests = expected.step.requests.iter();
         let bytes: Vec<u8> = requests
             .flat_map(|request| request.bytes(&self.ids))
             .collect();
         let Some(conn) = &mut self.conns[client] else {
             return Ok(());
         };
-        let last = match scene.step.cut {
+        let last = match expected.step.cut {
             Cut::Whole => &bytes[..],
             Cut::Pieces(seed) => send_cut(conn, self.neighbour, &bytes, seed)?,
         };
-        let _ = match scene.step.ending {
+        let _ = match expected.step.ending {
             Ending::HalfClose => conn.try_send_last(last),
             Ending::Open | Ending::Leave => conn.try_send(last),
         };
-        if scene.step.ending == Ending::Leave {
+        if expected.step.ending == Ending::Leave {
             self.conns[client] = None;
             self.until_listed(client, str::is_empty)?;
         }
@@ -131,7 +131,7 @@ impl Through<'_> {
 
     /// narrows lists the client like this.
     fn until_listed(&mut self, client: usize, is_so: impl Fn(&str) -> bool) -> Result<(), String> {
-        let deadline = Instant::now() + self.prompter.patience;
+        let deadline = Instant::now() + self.observer.patience;
         let request = ["CLIENT", "LIST", "ID", &self.ids[client]];
         loop {
             let line = self.neighbour.call(&request).text();
@@ -144,9 +144,14 @@ impl Through<'_> {
         }
     }
 
-    fn hear_all(&mut self, scene: &Scene, all: &[Heard], ids: &[String]) -> Result<(), String> {
+    fn hear_all(
+        &mut self,
+        expected: &Expected,
+        all: &[Heard],
+        ids: &[String],
+    ) -> Result<(), String> {
         for (client, heard) in all.iter().enumerate() {
-            self.hear(client, heard, ids, scene)?;
+            self.hear(client, heard, ids, expected)?;
         }
         Ok(())
     }
@@ -156,23 +161,23 @@ impl Through<'_> {
         client: usize,
         direct: &Heard,
         ids: &[String],
-        scene: &Scene,
+        expected: &Expected,
     ) -> Result<(), String> {
-        let patience = self.prompter.patience;
+        let patience = self.observer.patience;
         let Some(conn) = &mut self.conns[client] else {
             return Ok(());
         };
         let names = Names {
             direct: ids,
             through: &self.ids,
-            stood_for: &scene.stood_for,
+            stood_for: &expected.stood_for,
         };
         let mut next = |direct: Option<&[u8]>| loop {
             let reply = conn.try_reply_within(patience)?;
             let is_told = reply.raw().starts_with(INVALIDATION);
             let is_expected = direct.is_some_and(|direct| same(&names, direct, reply.raw()));
             // One before it on the same connection has read the key: see `differences.rs`.
-            if !is_told || is_expected || !scene.has_tracked {
+            if !is_told || is_expected || !expected.has_tracked {
                 return Ok::<_, std::io::Error>(reply);
             }
         };
@@ -220,9 +225,9 @@ fn send_cut<'a>(
     bytes: &'a [u8],
     seed: u64,
 ) -> Result<&'a [u8], String> {
-    let mut dice = Dice::new(seed);
-    let pieces = 1 + dice.roll(PIECES_MAX);
-    let mut cuts: Vec<usize> = (0..pieces).map(|_| dice.roll(bytes.len() + 1)).collect();
+    let mut rng = Rng::new(seed);
+    let pieces = 1 + rng.below(PIECES_MAX);
+    let mut cuts: Vec<usize> = (0..pieces).map(|_| rng.below(bytes.len() + 1)).collect();
     cuts.sort_unstable();
     let mut at = 0;
     for cut in cuts {
@@ -230,7 +235,7 @@ fn send_cut<'a>(
             return Ok(&[]);
         }
         at = cut;
-        if dice.roll(2) == 0 {
+        if rng.below(2) == 0 {
             neighbour.send("PING\r\n");
             match neighbour.try_reply() {
                 Ok(reply) if reply.raw() == b"+PONG\r\n" => {}

@@ -20,7 +20,7 @@ fn id_of(conn: &mut Conn) -> String {
 }
 
 /// A server with one client of narrows that waits as `request` says.
-struct Scene {
+struct Setup {
     server: RedisServer,
     narrows: Narrows,
     admin: Conn,
@@ -30,7 +30,7 @@ struct Scene {
     id: String,
 }
 
-impl Scene {
+impl Setup {
     fn of(flavor: Flavor, settings: &str, request: &[&str]) -> Self {
         let server = RedisServer::start_flavor(flavor, &[]);
         // Whether anybody may see who is there is not asked of a server that does not answer.
@@ -59,15 +59,15 @@ const TAKEN: &str = "*2\r\n$1\r\nq\r\n$1\r\na\r\n";
 fn an_element_that_is_on_its_way_beats_client_unblock() {
     for flavor in Flavor::installed() {
         for reason in ["TIMEOUT", "ERROR"] {
-            let mut scene = Scene::of(flavor, "", &["BLPOP", "q", "0"]);
-            scene.server.stop();
-            scene.admin.send_command(&["RPUSH", "q", "a"]);
-            let unblock = ["CLIENT", "UNBLOCK", &scene.id, reason];
-            scene.asks.send_command(&unblock);
-            scene.server.cont();
-            scene.waits.expect_reply(TAKEN);
-            scene.asks.expect_reply(":0\r\n");
-            scene.waits.expect(&["LLEN", "q"], ":0\r\n");
+            let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
+            setup.server.stop();
+            setup.admin.send_command(&["RPUSH", "q", "a"]);
+            let unblock = ["CLIENT", "UNBLOCK", &setup.id, reason];
+            setup.asks.send_command(&unblock);
+            setup.server.cont();
+            setup.waits.expect_reply(TAKEN);
+            setup.asks.expect_reply(":0\r\n");
+            setup.waits.expect(&["LLEN", "q"], ":0\r\n");
         }
     }
 }
@@ -155,23 +155,23 @@ const CASES: [Case; 7] = [
 ];
 
 /// Its client leaves while the server does nothing, which then finds what was pushed before.
-fn leaves((request, push, look, left): Case, mut scene: Scene, how: fn(Conn)) {
-    scene.server.stop();
-    scene.admin.send_command(push);
-    how(scene.waits);
+fn leaves((request, push, look, left): Case, mut setup: Setup, how: fn(Conn)) {
+    setup.server.stop();
+    setup.admin.send_command(push);
+    how(setup.waits);
     // It is answered here, behind the end of the other.
     wait_until("it is gone", PATIENCE, || {
-        scene.asks.call(&["CLIENT", "ID"]);
-        !scene
+        setup.asks.call(&["CLIENT", "ID"]);
+        !setup
             .asks
             .call(&["CLIENT", "LIST"])
             .text()
-            .contains(&format!("id={} ", scene.id))
+            .contains(&format!("id={} ", setup.id))
     });
-    scene.server.cont();
-    scene.admin.reply();
+    setup.server.cont();
+    setup.admin.reply();
     wait_until(request[0], PATIENCE, || {
-        let found = scene.admin.call(look);
+        let found = setup.admin.call(look);
         let words = String::from_utf8_lossy(found.raw()).into_owned();
         let words: Vec<&str> = words
             .lines()
@@ -180,8 +180,8 @@ fn leaves((request, push, look, left): Case, mut scene: Scene, how: fn(Conn)) {
             .collect();
         words.concat() == left
     });
-    wait_until("nobody waits", PATIENCE, || blocked(&mut scene.admin) == 0);
-    scene.asks.expect(&["PING"], "+PONG\r\n");
+    wait_until("nobody waits", PATIENCE, || blocked(&mut setup.admin) == 0);
+    setup.asks.expect(&["PING"], "+PONG\r\n");
 }
 
 #[test]
@@ -189,12 +189,12 @@ fn what_was_taken_for_a_client_that_has_left_is_where_it_came_from() {
     // Who only sends no more is here until it is known how its wait ends, which takes the server.
     leaves(
         CASES[0],
-        Scene::of(Flavor::installed()[0], "", CASES[0].0),
+        Setup::of(Flavor::installed()[0], "", CASES[0].0),
         drop,
     );
     for case in CASES {
-        let scene = Scene::of(Flavor::installed()[0], "", case.0);
-        leaves(case, scene, Conn::reset);
+        let setup = Setup::of(Flavor::installed()[0], "", case.0);
+        leaves(case, setup, Conn::reset);
     }
 }
 
@@ -202,46 +202,46 @@ fn what_was_taken_for_a_client_that_has_left_is_where_it_came_from() {
 fn that_a_client_has_waited_for_long_is_no_silence_of_the_server_when_it_leaves() {
     let settings = "[backend]\nstall_timeout = \"2s\"\n";
     let case = CASES[0];
-    let mut scene = Scene::of(Flavor::installed()[0], settings, case.0);
-    scene.waits.expect_silence(Duration::from_millis(2500));
-    leaves(case, scene, Conn::reset);
+    let mut setup = Setup::of(Flavor::installed()[0], settings, case.0);
+    setup.waits.expect_silence(Duration::from_millis(2500));
+    leaves(case, setup, Conn::reset);
 }
 
 #[test]
 fn what_was_taken_for_a_client_that_has_left_is_only_told_of_where_that_is_wanted() {
     let settings = "[blocking]\nundeliverable = \"log\"\n";
-    let mut scene = Scene::of(Flavor::installed()[0], settings, &["BLPOP", "q", "0"]);
-    scene.server.stop();
-    scene.admin.send_command(&["RPUSH", "q", "a"]);
-    scene.waits.reset();
+    let mut setup = Setup::of(Flavor::installed()[0], settings, &["BLPOP", "q", "0"]);
+    setup.server.stop();
+    setup.admin.send_command(&["RPUSH", "q", "a"]);
+    setup.waits.reset();
     wait_until("it is gone", PATIENCE, || {
-        !scene
+        !setup
             .asks
             .call(&["CLIENT", "LIST"])
             .text()
-            .contains(&format!("id={} ", scene.id))
+            .contains(&format!("id={} ", setup.id))
     });
-    scene.server.cont();
-    scene
+    setup.server.cont();
+    setup
         .narrows
         .expect_logged(&["an element was taken for a client that is gone: it is lost"]);
-    scene.admin.expect_reply(":1\r\n");
-    scene.admin.expect(&["LLEN", "q"], ":0\r\n");
+    setup.admin.expect_reply(":1\r\n");
+    setup.admin.expect(&["LLEN", "q"], ":0\r\n");
 }
 
 #[test]
 fn what_is_on_its_way_when_narrows_ends_is_delivered() {
     for flavor in Flavor::installed() {
-        let mut scene = Scene::of(flavor, "", &["BLPOP", "q", "0"]);
-        scene.server.stop();
-        scene.admin.send_command(&["RPUSH", "q", "a"]);
-        scene.narrows.signal(Signal::TERM);
-        scene.narrows.expect_logged(&["draining"]);
-        scene.asks.expect_closed();
-        scene.server.cont();
-        scene.waits.expect_reply(TAKEN);
-        scene.waits.expect_closed();
-        assert_eq!(scene.narrows.wait(PATIENCE).code(), Some(0));
+        let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
+        setup.server.stop();
+        setup.admin.send_command(&["RPUSH", "q", "a"]);
+        setup.narrows.signal(Signal::TERM);
+        setup.narrows.expect_logged(&["draining"]);
+        setup.asks.expect_closed();
+        setup.server.cont();
+        setup.waits.expect_reply(TAKEN);
+        setup.waits.expect_closed();
+        assert_eq!(setup.narrows.wait(PATIENCE).code(), Some(0));
     }
 }
 
@@ -275,16 +275,16 @@ fn many_waits_end_with_narrows_and_nothing_is_lost() {
 #[test]
 fn a_wait_that_ends_while_writes_are_paused_ends_with_the_pause() {
     for flavor in Flavor::installed() {
-        let mut scene = Scene::of(flavor, "", &["BLPOP", "q", "0"]);
-        scene
+        let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
+        setup
             .admin
             .expect(&["CLIENT", "PAUSE", "700", "WRITE"], "+OK\r\n");
-        let unblock = ["CLIENT", "UNBLOCK", &scene.id];
-        scene.asks.send_command(&unblock);
-        scene.waits.expect_silence(Duration::from_millis(200));
-        scene.waits.expect_reply("*-1\r\n");
-        scene.asks.expect_reply(":1\r\n");
-        scene.admin.expect(&["PING"], "+PONG\r\n");
+        let unblock = ["CLIENT", "UNBLOCK", &setup.id];
+        setup.asks.send_command(&unblock);
+        setup.waits.expect_silence(Duration::from_millis(200));
+        setup.waits.expect_reply("*-1\r\n");
+        setup.asks.expect_reply(":1\r\n");
+        setup.admin.expect(&["PING"], "+PONG\r\n");
     }
 }
 

@@ -3,15 +3,15 @@
 //! beside it, and whoever cannot have one is told in time.
 
 mod acknowledgements;
-mod blocks;
 mod busy;
 mod cancels;
 mod crowd;
-mod leavers;
+mod disconnects;
 mod loss;
 mod own_connections;
 mod pauses;
-mod places;
 mod streams;
 mod transactions;
+mod wait_line;
 mod waits;
+mod whole_transactions;

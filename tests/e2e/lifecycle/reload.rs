@@ -9,14 +9,14 @@ use crate::support::setup::{NONE_READY, field, other_clients, pipe_ids};
 use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_until};
 
 /// narrows with a configuration file that a test rewrites.
-struct Stage {
+struct Reloadable {
     narrows: Narrows,
     file: PathBuf,
     reloads: usize,
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Reloadable {
     fn new(server: &RedisServer, toml: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("narrows.toml");
@@ -49,12 +49,12 @@ impl Stage {
 #[test]
 fn what_may_change_holds_for_the_next_request_and_nobody_is_disconnected() {
     let server = RedisServer::start();
-    let mut stage = Stage::new(&server, "", &["--workers", "2"]);
-    let mut clients: Vec<Conn> = (0..8).map(|_| stage.narrows.connect()).collect();
+    let mut reloadable = Reloadable::new(&server, "", &["--workers", "2"]);
+    let mut clients: Vec<Conn> = (0..8).map(|_| reloadable.narrows.connect()).collect();
     for client in &mut clients {
         client.expect(&["SET", "k", "v"], "+OK\r\n");
     }
-    let log = stage.reload(
+    let log = reloadable.reload(
         "[commands]\ndeny = ['KEYS']\n[clients]\nmax_clients = 8\n[log]\nlevel = 'debug'\n",
     );
     let changed = "3 keys changed: clients.max_clients, commands.deny, log.level";
@@ -72,7 +72,7 @@ fn what_may_change_holds_for_the_next_request_and_nobody_is_disconnected() {
         });
         client.expect(&["GET", "k"], "$1\r\nv\r\n");
     }
-    let mut ninth = stage.narrows.connect();
+    let mut ninth = reloadable.narrows.connect();
     ninth.expect_reply("-ERR max number of clients reached\r\n");
     // What was learned of the server's commands is not lost with it.
     let unknown = clients[0].call(&["NO.SUCH", "x"]).text();
@@ -81,23 +81,23 @@ fn what_may_change_holds_for_the_next_request_and_nobody_is_disconnected() {
         "{unknown}"
     );
 
-    let log = stage.reload("");
+    let log = reloadable.reload("");
     assert!(log.contains("3 keys changed"), "{log}");
     wait_until("the old rules", PATIENCE, || {
         !clients[0].call(&["KEYS", "*"]).is_error()
     });
-    let log = stage.reload("");
+    let log = reloadable.reload("");
     assert!(log.contains("nothing has changed"), "{log}");
-    stage.narrows.connect().expect(&["PING"], "+PONG\r\n");
+    reloadable.narrows.connect().expect(&["PING"], "+PONG\r\n");
 }
 
 #[test]
 fn what_needs_a_restart_is_named_with_both_values_and_stays() {
     let server = RedisServer::start();
-    let mut stage = Stage::new(&server, "[pool]\nslice = '10ms'\n", &[]);
-    let mut client = stage.narrows.connect();
+    let mut reloadable = Reloadable::new(&server, "[pool]\nslice = '10ms'\n", &[]);
+    let mut client = reloadable.narrows.connect();
     client.expect(&["PING"], "+PONG\r\n");
-    let log = stage.reload(
+    let log = reloadable.reload(
         "[listen]\nbacklog = 7\n[runtime]\nworkers = 3\n[pool]\nslice = '11ms'\n\
          [backend]\ninstance = 'other'\n",
     );
@@ -111,7 +111,7 @@ fn what_needs_a_restart_is_named_with_both_values_and_stays() {
     }
     assert_eq!(log.matches("needs a restart").count(), 3, "{log}");
     // Said again as long as it is so.
-    let log = stage.reload("[listen]\nbacklog = 7\n[pool]\nslice = '11ms'\n");
+    let log = reloadable.reload("[listen]\nbacklog = 7\n[pool]\nslice = '11ms'\n");
     assert!(
         log.contains("listen.backlog") && !log.contains("workers"),
         "{log}"
@@ -122,8 +122,8 @@ fn what_needs_a_restart_is_named_with_both_values_and_stays() {
 #[test]
 fn a_configuration_with_mistakes_changes_nothing_and_all_of_them_are_logged() {
     let server = RedisServer::start();
-    let mut stage = Stage::new(&server, "", &[]);
-    let log = stage.reload(
+    let mut reloadable = Reloadable::new(&server, "", &[]);
+    let log = reloadable.reload(
         "[commands]\ndeny = ['GET']\n[pool]\nslice = 'soon'\nqueue_timeuot = '1s'\n[nosuch]\n",
     );
     for said in [
@@ -134,13 +134,13 @@ fn a_configuration_with_mistakes_changes_nothing_and_all_of_them_are_logged() {
     ] {
         assert!(log.contains(said), "{said}: {log}");
     }
-    let mut client = stage.narrows.connect();
+    let mut client = reloadable.narrows.connect();
     client.expect(&["GET", "k"], "$-1\r\n");
-    std::fs::remove_file(&stage.file).unwrap();
-    let before = stage.narrows.log().len();
-    stage.narrows.signal(Signal::HUP);
+    std::fs::remove_file(&reloadable.file).unwrap();
+    let before = reloadable.narrows.log().len();
+    reloadable.narrows.signal(Signal::HUP);
     wait_until("the missing file to be told", PATIENCE, || {
-        stage.narrows.log()[before..].contains("No such file")
+        reloadable.narrows.log()[before..].contains("No such file")
     });
     client.expect(&["GET", "k"], "$-1\r\n");
 }
@@ -257,14 +257,14 @@ fn a_connection_that_is_lent_stays_its_users_whatever_a_reload_makes_of_its_clie
              backend_password_file = {word:?}\n"
         )
     };
-    let mut stage = Stage::new(&server, &toml("one"), &["--workers", "1"]);
-    let mut lent: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
+    let mut reloadable = Reloadable::new(&server, &toml("one"), &["--workers", "1"]);
+    let mut lent: Vec<Conn> = (0..4).map(|_| reloadable.narrows.connect()).collect();
     for client in &mut lent {
         client.expect(&["WATCH", "k"], "+OK\r\n");
         client.expect(&["ACL", "WHOAMI"], "$3\r\none\r\n");
     }
-    stage.reload(&toml("two"));
-    let mut others: Vec<Conn> = (0..4).map(|_| stage.narrows.connect()).collect();
+    reloadable.reload(&toml("two"));
+    let mut others: Vec<Conn> = (0..4).map(|_| reloadable.narrows.connect()).collect();
     wait_until("the new user", PATIENCE, || {
         others[0].call(&["ACL", "WHOAMI"]).raw() == b"$3\r\ntwo\r\n"
     });
@@ -295,16 +295,16 @@ fn a_connection_that_is_lent_stays_its_users_whatever_a_reload_makes_of_its_clie
             client.expect_reply("$3\r\ntwo\r\n");
         }
     }
-    assert!(!stage.narrows.log().contains("panicked"));
+    assert!(!reloadable.narrows.log().contains("panicked"));
 }
 
 #[test]
 fn a_lower_bound_on_connections_is_reached_without_cutting_anybody_off() {
     let server = RedisServer::start();
     let toml = |max: u32| format!("[backend]\nmax_connections = {max}\n");
-    let mut stage = Stage::new(&server, &toml(9), &["--workers", "1"]);
+    let mut reloadable = Reloadable::new(&server, &toml(9), &["--workers", "1"]);
     let mut admin = server.connect();
-    let mut clients: Vec<Conn> = (0..6).map(|_| stage.narrows.connect()).collect();
+    let mut clients: Vec<Conn> = (0..6).map(|_| reloadable.narrows.connect()).collect();
     for (db, client) in clients.iter_mut().enumerate() {
         client.expect(&["SELECT", &db.to_string()], "+OK\r\n");
         client.expect(&["SET", "db", &db.to_string()], "+OK\r\n");
@@ -312,7 +312,7 @@ fn a_lower_bound_on_connections_is_reached_without_cutting_anybody_off() {
     }
     let before = pipe_ids(&mut admin);
     assert!(before.len() >= 6, "one is lent to each: {before:?}");
-    let log = stage.reload(&toml(3));
+    let log = reloadable.reload(&toml(3));
     let changed = "1 key changed: backend.max_connections";
     assert!(log.contains(changed), "{log}");
     for (db, client) in clients.iter_mut().enumerate() {
@@ -326,9 +326,9 @@ fn a_lower_bound_on_connections_is_reached_without_cutting_anybody_off() {
         }
         other_clients(&mut admin).len() <= 3
     });
-    let log = stage.reload(&toml(2));
+    let log = reloadable.reload(&toml(2));
     assert!(!log.contains("WARN"), "control and one worker: {log}");
-    stage.reload(&toml(9));
+    reloadable.reload(&toml(9));
     let info = clients[0].call(&["INFO", "narrows"]).text();
     assert!(info.contains("narrows_max_backends:9"), "{info}");
 }

@@ -1,8 +1,8 @@
 //! Limits, each of which says so three times: to the client in Redis' own words where Redis has any,
 //! in a figure, and, where it closes somebody, in a line of the log that names its key.
 
+mod accept_policy;
 mod clients;
-mod door;
 mod figures;
-mod lent;
+mod leases;
 mod proxy_header;

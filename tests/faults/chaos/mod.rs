@@ -4,14 +4,14 @@
 //! soon after each fault, the server never counts more connections than it may, no backend is given
 //! up while nothing is broken, and narrows is as small afterwards as before.
 //!
-//! `make soak` plays the same nemeses for long: see `tests/faults/soak`.
+//! `make soak` runs the same nemeses for long: see `tests/faults/soak`.
 
-pub(crate) mod gauge;
+pub(crate) mod at_rest;
+pub(crate) mod checkers;
+pub(crate) mod monitor;
 pub(crate) mod nemesis;
-pub(crate) mod play;
 pub(crate) mod proxy;
+pub(crate) mod runner;
 pub(crate) mod schedule;
-pub(crate) mod stage;
+pub(crate) mod system;
 pub(crate) mod traffic;
-pub(crate) mod verdict;
-pub(crate) mod witness;

@@ -1,4 +1,4 @@
-//! What can be done to a stage: each nemesis is a value with a name, a beginning and an end. It
+//! What can be done to a system: each nemesis is a value with a name, a beginning and an end. It
 //! says what it does to the oracles, and how soon service must have recovered from it.
 #![allow(dead_code, reason = "the soak and the short tests use a part each")]
 
@@ -8,7 +8,7 @@ mod server;
 
 use std::time::Duration;
 
-use crate::chaos::stage::Stage;
+use crate::chaos::system::System;
 
 /// One way to break things.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct Nemesis {
     pub(crate) name: &'static str,
     /// From the beginning to the end.
     pub(crate) lasts: Duration,
-    begin: fn(&mut Stage),
-    end: fn(&mut Stage),
+    begin: fn(&mut System),
+    end: fn(&mut System),
     /// It is begun again this often while it lasts.
     pub(crate) again: Option<Duration>,
     /// The server may count connections that narrows has closed: it was not told, or did not look.
@@ -30,7 +30,7 @@ pub(crate) struct Nemesis {
 
 impl Nemesis {
     /// One that does something and leaves nothing behind.
-    const fn new(name: &'static str, lasts_ms: u64, begin: fn(&mut Stage)) -> Self {
+    const fn new(name: &'static str, lasts_ms: u64, begin: fn(&mut System)) -> Self {
         Self {
             name,
             lasts: Duration::from_millis(lasts_ms),
@@ -43,7 +43,7 @@ impl Nemesis {
         }
     }
 
-    const fn ending(mut self, end: fn(&mut Stage)) -> Self {
+    const fn ending(mut self, end: fn(&mut System)) -> Self {
         self.end = end;
         self
     }
@@ -63,12 +63,12 @@ impl Nemesis {
         self
     }
 
-    pub(crate) fn begin(&self, stage: &mut Stage) {
-        (self.begin)(stage);
+    pub(crate) fn begin(&self, system: &mut System) {
+        (self.begin)(system);
     }
 
-    pub(crate) fn end(&self, stage: &mut Stage) {
-        (self.end)(stage);
+    pub(crate) fn end(&self, system: &mut System) {
+        (self.end)(system);
     }
 
     /// All there are.

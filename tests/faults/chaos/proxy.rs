@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// From narrows to Redis.
     Requests,
     /// From Redis to narrows.
@@ -40,13 +40,13 @@ pub(crate) enum Fault {
     None,
     /// Nothing is delivered in these ways, nothing is closed. `None` stands for both ways. New
     /// connections are accepted and hear nothing.
-    Hole(Option<Way>),
+    Hole(Option<Direction>),
     /// What was read is delivered this much later.
     Delay(Duration),
     /// So many bytes a write.
     Trickle(usize),
     /// Each connection ends when so many bytes have gone this way, counted from here.
-    CutAfter(Way, usize, End),
+    CutAfter(Direction, usize, End),
     /// New connections are accepted and closed at once; those that are open go on.
     CloseNew,
     /// New connections are refused; those that are open are reset.
@@ -55,7 +55,7 @@ pub(crate) enum Fault {
 
 /// What happens once to every connection that is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Doom {
+pub(crate) enum Disconnect {
     /// Both sides end like this.
     Ends(End),
     /// Redis' side is gone, narrows' side stays open and silent.
@@ -68,9 +68,9 @@ pub(crate) enum Doom {
 #[derive(Clone, Copy, Debug)]
 struct Orders {
     fault: Fault,
-    /// Links that were born before this have met `doom`.
-    doomed_before: u64,
-    doom: Doom,
+    /// Links that were born before this have met `disconnect`.
+    disconnected_before: u64,
+    disconnect: Disconnect,
     /// Links born before this let go of the side that was left half-open.
     released_before: u64,
     ended: bool,
@@ -92,8 +92,8 @@ impl FaultProxy {
         let address = first.local_addr().unwrap();
         let (orders, watched) = watch::channel(Orders {
             fault: Fault::None,
-            doomed_before: 0,
-            doom: Doom::Ends(End::Close),
+            disconnected_before: 0,
+            disconnect: Disconnect::Ends(End::Close),
             released_before: 0,
             ended: false,
         });
@@ -136,11 +136,11 @@ impl FaultProxy {
     }
 
     /// Now, to every connection that is open.
-    pub(crate) fn strike(&self, doom: Doom) {
+    pub(crate) fn strike(&self, disconnect: Disconnect) {
         let births = self.births.load(Ordering::SeqCst) as u64;
         self.orders.send_modify(|orders| {
-            orders.doomed_before = births;
-            orders.doom = doom;
+            orders.disconnected_before = births;
+            orders.disconnect = disconnect;
         });
     }
 

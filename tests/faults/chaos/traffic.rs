@@ -10,7 +10,7 @@ use narrows_load::{
     Data, OnTrouble, Percentiles, Persona, Phase, Plan, Protocol, Report, Running, Target,
 };
 
-use crate::chaos::stage::REQUEST_DEADLINE;
+use crate::chaos::system::REQUEST_DEADLINE;
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug)]

@@ -2,11 +2,11 @@
 //! vanish: each gets Redis' own error or a documented stricter one, costs bounded memory, and no
 //! other client notices.
 
-mod appetite;
 mod bystander;
 mod duplex;
 mod garbage;
-mod hoards;
+mod memory;
+mod other_memory;
 mod pipelines;
 mod replies;
 mod upload;

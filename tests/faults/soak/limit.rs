@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::diary::Span;
+use crate::timeline::Span;
 
 /// Of a machine busier than this nothing is left to be had.
 const BUSY: f64 = 0.9;

@@ -1,8 +1,8 @@
 //! The long chaos: an optimised narrows under a verifying load, all nemeses in the order of a seed,
 //! quiet phases between them, for as many minutes as are asked for.
 //!
-//! Beside the load, witnesses keep accounts of transactions, queues, channels and users, which must
-//! come out exactly: see `chaos/witness.rs`.
+//! Beside the load, checkers keep accounts of transactions, queues, channels and users, which must
+//! come out exactly: see `chaos/checkers.rs`.
 //!
 //! It is a program of its own, not part of `make test`:
 //!
@@ -30,9 +30,9 @@ mod chaos;
 #[path = "../../support/mod.rs"]
 mod support;
 
-mod diary;
 mod limit;
 mod record;
+mod timeline;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,16 +41,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use narrows_load::Data;
 
-use crate::chaos::gauge::Gauge;
+use crate::chaos::at_rest::AtRest;
+use crate::chaos::checkers::Checkers;
+use crate::chaos::monitor::Monitor;
 use crate::chaos::nemesis::Nemesis;
-use crate::chaos::play::Play;
-use crate::chaos::stage::Stage;
+use crate::chaos::runner::Runner;
+use crate::chaos::schedule;
+use crate::chaos::system::System;
 use crate::chaos::traffic::{Traffic, Volume};
-use crate::chaos::verdict::AtRest;
-use crate::chaos::witness::Witnesses;
-use crate::diary::Diary;
 use crate::record::Record;
 use crate::support::Flavor;
+use crate::timeline::Timeline;
 
 /// Quiet phases, in milliseconds.
 const QUIET_MS: std::ops::Range<u64> = 4_000..16_000;
@@ -115,26 +116,26 @@ fn soak(arguments: &Arguments, seed: u64) -> Record {
         .collect();
     let total = Duration::from_secs_f64(arguments.minutes * 60.0);
     let steps = schedule::fill(&nemeses, total, QUIET_MS, seed);
-    let mut stage = Stage::with_users(flavor, arguments.workers, seed);
-    let gauge = Gauge::start(&stage);
-    let at_rest = AtRest::before(&stage, &gauge);
+    let mut system = System::with_users(flavor, arguments.workers, seed);
+    let monitor = Monitor::start(&system);
+    let at_rest = AtRest::before(&system, &monitor);
     let volume = Volume {
         connections: arguments.connections,
         threads: 1,
         rate: arguments.rate,
     };
-    let traffic = Traffic::start(stage.address(), volume, Data::Kept, seed);
-    let witnesses = Witnesses::start(stage.address());
-    let mut diary = Diary::begin(&stage);
-    let account = Play::new(&mut stage, &gauge, &traffic, &mut diary).run(steps);
-    let diary = diary.end(&stage, &traffic);
-    let testimony = witnesses.finish(&stage);
+    let traffic = Traffic::start(system.address(), volume, Data::Kept, seed);
+    let checkers = Checkers::start(system.address());
+    let mut timeline = Timeline::begin(&system);
+    let account = Runner::new(&mut system, &monitor, &traffic, &mut timeline).run(steps);
+    let timeline = timeline.end(&system, &traffic);
+    let testimony = checkers.finish(&system);
     let hangs = traffic.hangs();
     let outcome = traffic.finish();
-    let mut record = Record::new(seed, arguments.minutes, account, diary, outcome, hangs);
-    record.watched(&gauge, stage.narrows().pid());
+    let mut record = Record::new(seed, arguments.minutes, account, timeline, outcome, hangs);
+    record.watched(&monitor, system.narrows().pid());
     record.offences.extend(testimony);
-    record.offences.extend(at_rest.compare(&stage, &gauge));
+    record.offences.extend(at_rest.compare(&system, &monitor));
     record.judge_volume(arguments.replies_per_minute, arguments.rate);
     record
 }

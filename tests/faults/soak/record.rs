@@ -7,11 +7,11 @@ use std::path::Path;
 use narrows_load::Report;
 use serde::Serialize;
 
-use crate::chaos::gauge::{Gauge, Sample};
-use crate::chaos::play::{Account, Causes};
-use crate::chaos::stage::BACKENDS_MAX;
-use crate::diary::{Diary, Minute, Span};
+use crate::chaos::monitor::{Monitor, Sample};
+use crate::chaos::runner::{Account, Causes};
+use crate::chaos::system::BACKENDS_MAX;
 use crate::limit::Limits;
+use crate::timeline::{Minute, Span, Timeline};
 
 /// From the start of a process until its memory counts for the slope.
 const PLATEAU_AFTER_S: f64 = 30.0;
@@ -92,7 +92,7 @@ impl Record {
         seed: u64,
         minutes_asked: f64,
         account: Account,
-        diary: Diary,
+        timeline: Timeline,
         outcome: Result<Report, String>,
         hangs: u64,
     ) -> Self {
@@ -119,7 +119,7 @@ impl Record {
                 *entry.closed.entry(cause).or_default() += count;
             }
         }
-        let (spans, by_minute) = (diary.spans, diary.minutes);
+        let (spans, by_minute) = (timeline.spans, timeline.minutes);
         Self {
             seed,
             minutes_asked,
@@ -141,15 +141,15 @@ impl Record {
     }
 
     /// What the watch has seen, of the process of narrows that is the last.
-    pub(crate) fn watched(&mut self, gauge: &Gauge, pid: u32) {
+    pub(crate) fn watched(&mut self, monitor: &Monitor, pid: u32) {
         self.connections = Connections {
             allowed: BACKENDS_MAX,
-            listed_max: gauge.listed_max(),
-            listed_max_while_blind: gauge.listed_blind_max(),
-            held_max: gauge.held_max(),
-            lists: gauge.lists(),
+            listed_max: monitor.listed_max(),
+            listed_max_while_blind: monitor.listed_blind_max(),
+            held_max: monitor.held_max(),
+            lists: monitor.lists(),
         };
-        self.memory = Memory::of(&gauge.samples(), pid);
+        self.memory = Memory::of(&monitor.samples(), pid);
         let growth = self.memory.last_kib - self.memory.first_kib;
         if growth > GROWTH_MAX.1.max(GROWTH_MAX.0 * self.memory.first_kib) {
             self.offences.push(format!(

@@ -7,7 +7,7 @@ use narrows::engine::{BackendId, ClientId};
 use narrows::resp::{Limits, RequestEvent, RequestScanner, write};
 use narrows::telemetry::Way;
 
-use super::desk::{Desk, without_alarms};
+use super::harness::{Harness, without_alarms};
 
 const CASES: u64 = 500;
 const REQUESTS_MAX: usize = 24;
@@ -66,12 +66,12 @@ fn any_request(random: &mut fastrand::Rng) -> String {
     }
 }
 
-fn desk(random: &mut fastrand::Rng) -> Desk {
+fn harness(random: &mut fastrand::Rng) -> Harness {
     let in_flight = random.choice([1, 2, 5, 1000]).unwrap();
     let in_pipe = random.choice([2, 7, 1000]).unwrap();
     let pipe_bytes = random.choice([40, 150, 1 << 20]).unwrap();
     let kinds = random.bool();
-    Desk::new(2, |settings| {
+    Harness::new(2, |settings| {
         without_alarms(settings);
         settings.clients.in_flight_max = in_flight;
         settings.pool.pipe_in_flight_max = in_pipe;
@@ -113,7 +113,7 @@ impl Server {
 
 /// A client, its engine and the servers that this has dialled.
 struct Play {
-    desk: Desk,
+    harness: Harness,
     client: ClientId,
     open: Vec<(BackendId, Server)>,
     heard: String,
@@ -121,50 +121,50 @@ struct Play {
 }
 
 impl Play {
-    fn new(desk: Desk) -> Self {
+    fn new(harness: Harness) -> Self {
         let mut play = Self {
             client: ClientId::default(),
-            desk,
+            harness,
             open: Vec::new(),
             heard: String::new(),
             written: String::new(),
         };
-        play.client = play.desk.client();
+        play.client = play.harness.client();
         // So that there is a pipe, and what follows finds it.
-        play.says(&canonical("GET first"));
+        play.send(&canonical("GET first"));
         play.until_all_is_quiet();
         play
     }
 
-    fn says(&mut self, bytes: &str) {
-        let now = self.desk.now;
-        self.desk
+    fn send(&mut self, bytes: &str) {
+        let now = self.harness.now;
+        self.harness
             .engine
             .client_bytes(self.client, bytes.as_bytes(), now);
     }
 
     fn until_all_is_quiet(&mut self) {
         for _ in 0..200 {
-            self.desk.turn();
-            for id in self.desk.permits.iter().map(|(id, _)| *id) {
+            self.harness.turn();
+            for id in self.harness.permits.iter().map(|(id, _)| *id) {
                 if !self.open.iter().any(|(known, _)| *known == id) {
                     self.open.push((id, Server::default()));
-                    self.desk.engine.dialled(id, self.desk.now);
+                    self.harness.engine.dialled(id, self.harness.now);
                 }
             }
             let mut moved = false;
             for (number, (id, server)) in self.open.iter_mut().enumerate() {
-                let written = self.desk.written(*id);
+                let written = self.harness.written(*id);
                 if !written.is_empty() {
                     let replies = server.answer(written.as_bytes());
                     let _ = writeln!(self.written, "to {number}: {written:?}");
-                    self.desk.answers(*id, replies.as_bytes());
+                    self.harness.reply(*id, replies.as_bytes());
                     moved = true;
                 }
             }
-            let heard = self.desk.hears(self.client);
+            let heard = self.harness.received(self.client);
             self.heard += &heard;
-            if !moved && heard.is_empty() && self.desk.permits.len() <= self.open.len() {
+            if !moved && heard.is_empty() && self.harness.permits.len() <= self.open.len() {
                 return;
             }
         }
@@ -182,15 +182,15 @@ fn a_pipeline_goes_the_same_way_however_it_is_cut() {
             .collect();
         let setting = random.u64(..);
         let played = |pieces: &[&str], apart: bool| {
-            let mut play = Play::new(desk(&mut fastrand::Rng::with_seed(setting)));
+            let mut play = Play::new(harness(&mut fastrand::Rng::with_seed(setting)));
             for piece in pieces {
-                play.says(piece);
+                play.send(piece);
                 if apart {
                     play.until_all_is_quiet();
                 }
             }
             play.until_all_is_quiet();
-            let counters = play.desk.engine.survey().snapshot().counters;
+            let counters = play.harness.engine.survey().snapshot().counters;
             let ways = [Way::Shared, Way::Local, Way::Refused].map(|way| counters.ways(way));
             (play.heard, ways, play.written)
         };
@@ -210,18 +210,18 @@ fn a_pipeline_goes_the_same_way_however_it_is_cut() {
 
 #[test]
 fn a_subcommand_is_not_taken_for_the_one_before_it() {
-    let mut desk = Desk::new(2, without_alarms);
-    let client = desk.client();
-    desk.says(client, &canonical("GET first"));
-    let pipe = desk.opens();
-    desk.written(pipe);
-    desk.answers(pipe, b"$-1\r\n");
-    desk.hears(client);
+    let mut harness = Harness::new(2, without_alarms);
+    let client = harness.client();
+    harness.send(client, &canonical("GET first"));
+    let pipe = harness.connect();
+    harness.written(pipe);
+    harness.reply(pipe, b"$-1\r\n");
+    harness.received(client);
     let exists = canonical("SCRIPT EXISTS x");
-    desk.says(
+    harness.send(
         client,
         &[&*exists, &exists, &canonical("SCRIPT KILL"), &exists].concat(),
     );
     // A kill goes neither down a pipe nor before the replies to what came before it.
-    assert_eq!(desk.written(pipe), exists.repeat(2));
+    assert_eq!(harness.written(pipe), exists.repeat(2));
 }

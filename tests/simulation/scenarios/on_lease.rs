@@ -6,7 +6,7 @@ use narrows::engine::settings::EngineSettings;
 use narrows::engine::{BackendId, ClientId, Mail, Reply};
 use narrows::session::AuthMode;
 
-use crate::scenarios::desk::{Desk, without_alarms};
+use crate::scenarios::harness::{Harness, without_alarms};
 
 /// Its time is over before the server has said that it may be tried, or before a pipe has room.
 #[test]
@@ -15,67 +15,67 @@ fn a_wait_of_a_moment_without_a_place_is_tried_before_it_is_told_that_nothing_is
     let element = "*2\r\n$1\r\nq\r\n$1\r\na\r\n";
     for (result, heard) in [(element, element), ("*-1\r\n", "*-1\r\n")] {
         for full in [false, true] {
-            let mut desk = Desk::new(1, |settings| {
+            let mut harness = Harness::new(1, |settings| {
                 without_alarms(settings);
                 settings.pool.pipe_in_flight_max = 2;
             });
-            let (waiter, other) = (desk.client(), desk.client());
-            desk.says(other, "GET a\r\n");
-            let pipe = desk.opens();
-            desk.written(pipe);
-            desk.answers(pipe, b"$-1\r\n");
+            let (waiter, other) = (harness.client(), harness.client());
+            harness.send(other, "GET a\r\n");
+            let pipe = harness.connect();
+            harness.written(pipe);
+            harness.reply(pipe, b"$-1\r\n");
             if full {
-                desk.says(other, "GET a\r\nGET a\r\n");
-                desk.written(pipe);
+                harness.send(other, "GET a\r\nGET a\r\n");
+                harness.written(pipe);
             }
-            desk.says(waiter, "BLPOP q 0.005\r\n");
+            harness.send(waiter, "BLPOP q 0.005\r\n");
             if full {
-                assert_eq!(desk.written(pipe), "");
-                desk.answers(pipe, b"$-1\r\n$-1\r\n");
+                assert_eq!(harness.written(pipe), "");
+                harness.reply(pipe, b"$-1\r\n$-1\r\n");
             }
-            desk.sleeps(Duration::from_millis(10));
-            assert_eq!(desk.hears(waiter), "");
-            assert_eq!(desk.written(pipe), ask);
-            desk.answers(pipe, b"+OK\r\n*0\r\n");
-            let asked = desk.written(pipe);
+            harness.advance(Duration::from_millis(10));
+            assert_eq!(harness.received(waiter), "");
+            assert_eq!(harness.written(pipe), ask);
+            harness.reply(pipe, b"+OK\r\n*0\r\n");
+            let asked = harness.written(pipe);
             assert!(asked.contains("BLPOP\r\n$1\r\nq\r\n"), "{asked}");
-            desk.answers(pipe, format!("+OK\r\n+QUEUED\r\n*1\r\n{result}").as_bytes());
-            assert_eq!(desk.hears(waiter), heard);
+            harness.reply(pipe, format!("+OK\r\n+QUEUED\r\n*1\r\n{result}").as_bytes());
+            assert_eq!(harness.received(waiter), heard);
         }
     }
 }
 
 #[test]
 fn a_wait_that_is_ended_before_it_was_sent_is_answered_once_and_never_begins() {
-    let mut desk = Desk::new(2, without_alarms);
-    let (waiter, other) = (desk.client(), desk.client());
-    desk.says(other, "GET a\r\n");
-    let pipe = desk.opens();
-    desk.written(pipe);
-    desk.answers(pipe, b"$-1\r\n");
-    desk.says(waiter, "BLPOP q 0\r\nPING\r\n");
+    let mut harness = Harness::new(2, without_alarms);
+    let (waiter, other) = (harness.client(), harness.client());
+    harness.send(other, "GET a\r\n");
+    let pipe = harness.connect();
+    harness.written(pipe);
+    harness.reply(pipe, b"$-1\r\n");
+    harness.send(waiter, "BLPOP q 0\r\nPING\r\n");
     // Whether it may be asked for what lies there, and then that: nothing does.
-    let lease = desk.opens();
+    let lease = harness.connect();
     assert_eq!(
-        desk.written(pipe),
+        harness.written(pipe),
         "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n"
     );
-    desk.answers(pipe, b"+OK\r\n*0\r\n");
-    let asked = desk.written(pipe);
+    harness.reply(pipe, b"+OK\r\n*0\r\n");
+    let asked = harness.written(pipe);
     assert!(asked.contains("BLPOP\r\n$1\r\nq\r\n"), "{asked}");
     // It is lent one then, and nothing of the wait is written.
-    desk.answers(pipe, b"+OK\r\n+QUEUED\r\n*1\r\n*-1\r\n");
-    desk.says(other, "CLIENT UNBLOCK 1 ERROR\r\n");
-    assert_eq!(desk.closed, [lease]);
+    harness.reply(pipe, b"+OK\r\n+QUEUED\r\n*1\r\n*-1\r\n");
+    harness.send(other, "CLIENT UNBLOCK 1 ERROR\r\n");
+    assert_eq!(harness.closed, [lease]);
     assert_eq!(
-        desk.hears(waiter),
+        harness.received(waiter),
         "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
     );
-    let written = desk.written(pipe);
+    let written = harness.written(pipe);
     assert_eq!(written, "*1\r\n$4\r\nPING\r\n");
-    desk.answers(pipe, b"+PONG\r\n");
-    assert_eq!(desk.hears(waiter), "+PONG\r\n");
-    assert_eq!(desk.hears(other), "$-1\r\n:1\r\n");
+    harness.reply(pipe, b"+PONG\r\n");
+    assert_eq!(harness.received(waiter), "+PONG\r\n");
+    assert_eq!(harness.received(other), "$-1\r\n:1\r\n");
 }
 
 #[test]
@@ -93,95 +93,95 @@ fn who_has_asked_for_silence_learns_by_its_end_that_a_request_was_not_carried_ou
         &huge,
     ];
     for (silence, request) in silences.iter().flat_map(|s| requests.map(|r| (s, r))) {
-        let mut desk = Desk::new(4, without_alarms);
-        let (silent, hears) = (desk.client(), desk.client());
-        desk.says(silent, silence);
-        desk.says(silent, request);
-        desk.says(hears, "SET a 1\r\n");
+        let mut harness = Harness::new(4, without_alarms);
+        let (silent, hears) = (harness.client(), harness.client());
+        harness.send(silent, silence);
+        harness.send(silent, request);
+        harness.send(hears, "SET a 1\r\n");
         // No dial comes to anything.
-        desk.sleeps(Duration::from_secs(4));
+        harness.advance(Duration::from_secs(4));
         let what = request.get(..20).unwrap_or(request);
-        assert_eq!(desk.gone, [silent], "{silence} {what}");
-        assert!(desk.hears(hears).starts_with("-TRYAGAIN narrows: "));
+        assert_eq!(harness.gone, [silent], "{silence} {what}");
+        assert!(harness.received(hears).starts_with("-TRYAGAIN narrows: "));
     }
 }
 
 #[test]
 fn what_a_reply_under_way_may_change_is_judged_when_it_is_here_and_nothing_else_waits() {
-    let mut desk = Desk::new(3, without_alarms);
-    let client = desk.client();
-    desk.says(client, "WATCH k\r\n");
-    let lease = desk.opens();
-    desk.written(lease);
-    desk.answers(lease, b"+OK\r\n");
+    let mut harness = Harness::new(3, without_alarms);
+    let client = harness.client();
+    harness.send(client, "WATCH k\r\n");
+    let lease = harness.connect();
+    harness.written(lease);
+    harness.reply(lease, b"+OK\r\n");
     // Sound ones follow each other without a round trip.
     let sound = "MULTI\r\nSET a 1\r\nEXEC\r\n";
-    desk.says(client, &sound.repeat(3));
-    assert_eq!(desk.written(lease).matches("EXEC").count(), 3);
+    harness.send(client, &sound.repeat(3));
+    assert_eq!(harness.written(lease).matches("EXEC").count(), 3);
     for _ in 0..3 {
-        desk.answers(lease, b"+OK\r\n+QUEUED\r\n");
-        desk.answers(lease, b"*1\r\n+OK\r\n");
+        harness.reply(lease, b"+OK\r\n+QUEUED\r\n");
+        harness.reply(lease, b"*1\r\n+OK\r\n");
     }
-    desk.hears(client);
+    harness.received(client);
     // One that narrows has refused a part of is not run; the next one waits for its end.
-    desk.says(client, "WATCH k\r\n");
-    let lease = lease_of(&mut desk);
-    desk.answers(lease, b"+OK\r\n");
-    desk.says(
+    harness.send(client, "WATCH k\r\n");
+    let lease = lease_of(&mut harness);
+    harness.reply(lease, b"+OK\r\n");
+    harness.send(
         client,
         &format!("MULTI\r\nAUTH x\r\nEXEC\r\nWATCH k\r\n{sound}"),
     );
-    desk.written(lease);
-    desk.answers(lease, b"+OK\r\n");
-    let written = desk.written(lease);
+    harness.written(lease);
+    harness.reply(lease, b"+OK\r\n");
+    let written = harness.written(lease);
     assert!(
         written.contains("DISCARD") && written.contains("SET"),
         "{written}"
     );
     assert!(!written.contains("EXEC"), "{written}");
-    desk.answers(lease, b"+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n");
-    assert_eq!(desk.written(lease), "*1\r\n$4\r\nEXEC\r\n");
-    desk.answers(lease, b"*1\r\n+OK\r\n");
-    let heard = desk.hears(client);
+    harness.reply(lease, b"+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n");
+    assert_eq!(harness.written(lease), "*1\r\n$4\r\nEXEC\r\n");
+    harness.reply(lease, b"*1\r\n+OK\r\n");
+    let heard = harness.received(client);
     assert!(heard.contains("-EXECABORT "), "{heard}");
     assert!(
         heard.ends_with("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n"),
         "{heard}"
     );
-    assert_eq!(desk.closed, []);
+    assert_eq!(harness.closed, []);
 }
 
 /// The connection that has been lent now, whose first request is written.
-fn lease_of(desk: &mut Desk) -> BackendId {
-    let ids: Vec<BackendId> = desk.permits.iter().map(|(id, _)| *id).collect();
-    let has_work = |id: &BackendId| !desk.engine.writing().of_backend(*id).is_empty();
+fn lease_of(harness: &mut Harness) -> BackendId {
+    let ids: Vec<BackendId> = harness.permits.iter().map(|(id, _)| *id).collect();
+    let has_work = |id: &BackendId| !harness.engine.writing().of_backend(*id).is_empty();
     let found = ids.into_iter().find(has_work);
     let id = found.expect("a connection with something to write");
-    desk.written(id);
+    harness.written(id);
     id
 }
 
 /// A client that has asked for `own_connection`, which is on its way.
-fn on_own_connection(desk: &mut Desk, own_connection: &str) -> (ClientId, BackendId) {
-    let client = desk.client();
-    desk.says(client, own_connection);
-    let backend = desk.permits.last().expect("a dial under way").0;
-    desk.engine.dialled(backend, desk.now);
-    desk.written(backend);
-    desk.answers(backend, b"*2\r\n$2\r\nid\r\n:9\r\n");
-    assert_ne!(desk.written(backend), "");
+fn on_own_connection(harness: &mut Harness, own_connection: &str) -> (ClientId, BackendId) {
+    let client = harness.client();
+    harness.send(client, own_connection);
+    let backend = harness.permits.last().expect("a dial under way").0;
+    harness.engine.dialled(backend, harness.now);
+    harness.written(backend);
+    harness.reply(backend, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    assert_ne!(harness.written(backend), "");
     (client, backend)
 }
 
 /// A RESP3 client that is subscribed to `ch`, and its connection.
-pub(crate) fn subscriber(desk: &mut Desk) -> (ClientId, BackendId) {
-    let client = desk.client();
-    desk.says(client, "HELLO 3\r\nSUBSCRIBE ch\r\n");
-    desk.opens();
-    let lease = desk.opens();
-    assert!(desk.written(lease).contains("SUBSCRIBE"));
-    desk.answers(lease, b">3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n");
-    assert!(desk.hears(client).ends_with(":1\r\n"));
+pub(crate) fn subscriber(harness: &mut Harness) -> (ClientId, BackendId) {
+    let client = harness.client();
+    harness.send(client, "HELLO 3\r\nSUBSCRIBE ch\r\n");
+    harness.connect();
+    let lease = harness.connect();
+    assert!(harness.written(lease).contains("SUBSCRIBE"));
+    harness.reply(lease, b">3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n");
+    assert!(harness.received(client).ends_with(":1\r\n"));
     (client, lease)
 }
 
@@ -196,169 +196,169 @@ fn what_a_transaction_says_to_its_own_client_stands_where_the_server_has_put_it(
     for exec in [inside, behind] {
         let answer = format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n{exec}+PONG\r\n");
         for at in 1..answer.len() {
-            let mut desk = Desk::new(8, without_alarms);
-            let (client, lease) = subscriber(&mut desk);
-            desk.says(
+            let mut harness = Harness::new(8, without_alarms);
+            let (client, lease) = subscriber(&mut harness);
+            harness.send(
                 client,
                 "MULTI\r\nINCR n\r\nPUBLISH ch hi\r\nEVAL x 0\r\nEXEC\r\nPING\r\n",
             );
-            desk.written(lease);
-            desk.answers(lease, &answer.as_bytes()[..at]);
-            desk.answers(lease, &answer.as_bytes()[at..]);
-            assert_eq!(desk.hears(client), answer, "cut at {at}");
-            assert!(desk.closed.is_empty());
+            harness.written(lease);
+            harness.reply(lease, &answer.as_bytes()[..at]);
+            harness.reply(lease, &answer.as_bytes()[at..]);
+            assert_eq!(harness.received(client), answer, "cut at {at}");
+            assert!(harness.closed.is_empty());
         }
     }
 }
 
 #[test]
 fn where_nothing_is_said_unasked_a_push_inside_a_reply_closes_its_connection() {
-    let mut desk = Desk::new(8, without_alarms);
-    let (client, lease) = subscriber(&mut desk);
-    desk.says(client, "UNSUBSCRIBE\r\nMULTI\r\nINCR n\r\nEXEC\r\n");
-    desk.written(lease);
-    desk.answers(lease, b">3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n");
-    desk.written(lease);
-    desk.answers(lease, b"+OK\r\n+QUEUED\r\n*1\r\n>1\r\n+message\r\n:1\r\n");
-    assert_eq!(desk.closed, [lease]);
+    let mut harness = Harness::new(8, without_alarms);
+    let (client, lease) = subscriber(&mut harness);
+    harness.send(client, "UNSUBSCRIBE\r\nMULTI\r\nINCR n\r\nEXEC\r\n");
+    harness.written(lease);
+    harness.reply(lease, b">3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n");
+    harness.written(lease);
+    harness.reply(lease, b"+OK\r\n+QUEUED\r\n*1\r\n>1\r\n+message\r\n:1\r\n");
+    assert_eq!(harness.closed, [lease]);
 }
 
 #[test]
 fn an_own_connection_that_takes_longer_than_a_request_may_ends_its_connection() {
     for own_connection in ["SCRIPT KILL\r\n", "CLIENT PAUSE 10\r\n"] {
-        let mut desk = Desk::new(4, |settings| {
+        let mut harness = Harness::new(4, |settings| {
             without_alarms(settings);
             settings.clients.request_timeout = Duration::from_millis(100);
         });
-        let (client, backend) = on_own_connection(&mut desk, own_connection);
-        desk.sleeps(Duration::from_millis(90));
-        assert_eq!(desk.hears(client), "");
-        desk.sleeps(Duration::from_millis(30));
-        let heard = desk.hears(client);
+        let (client, backend) = on_own_connection(&mut harness, own_connection);
+        harness.advance(Duration::from_millis(90));
+        assert_eq!(harness.received(client), "");
+        harness.advance(Duration::from_millis(30));
+        let heard = harness.received(client);
         assert!(heard.starts_with("-ERR narrows: "), "{heard}");
-        assert_eq!(desk.closed, [backend]);
+        assert_eq!(harness.closed, [backend]);
     }
 }
 
 #[test]
 fn an_own_connection_never_runs_as_the_user_that_its_client_was_when_it_was_dialled() {
-    let mut desk = Desk::new(4, without_alarms);
-    let client = desk.client();
-    desk.says(client, "SCRIPT KILL\r\n");
-    let before = desk.permits.last().expect("a dial under way").0;
-    desk.engine.dialled(before, desk.now);
-    desk.written(before);
-    desk.logs_in_as("another");
-    desk.answers(before, b"*2\r\n$2\r\nid\r\n:9\r\n");
-    assert_eq!(desk.written(before), "");
-    assert_eq!(desk.closed, [before]);
-    let after = desk.permits.last().expect("another dial under way").0;
-    desk.engine.dialled(after, desk.now);
-    assert!(desk.written(after).contains("another"));
-    desk.answers(after, b"+OK\r\n*2\r\n$2\r\nid\r\n:9\r\n");
-    assert!(desk.written(after).contains("KILL"));
+    let mut harness = Harness::new(4, without_alarms);
+    let client = harness.client();
+    harness.send(client, "SCRIPT KILL\r\n");
+    let before = harness.permits.last().expect("a dial under way").0;
+    harness.engine.dialled(before, harness.now);
+    harness.written(before);
+    harness.log_in_as("another");
+    harness.reply(before, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    assert_eq!(harness.written(before), "");
+    assert_eq!(harness.closed, [before]);
+    let after = harness.permits.last().expect("another dial under way").0;
+    harness.engine.dialled(after, harness.now);
+    assert!(harness.written(after).contains("another"));
+    harness.reply(after, b"+OK\r\n*2\r\n$2\r\nid\r\n:9\r\n");
+    assert!(harness.written(after).contains("KILL"));
 }
 
 #[test]
 fn nothing_is_late_while_the_server_is_paused_and_all_is_again_when_it_goes_on() {
-    let mut desk = Desk::new(4, |settings| {
+    let mut harness = Harness::new(4, |settings| {
         without_alarms(settings);
         settings.clients.request_timeout = Duration::from_millis(100);
         settings.backend.stall_timeout = Duration::from_secs(1);
     });
-    let other = desk.client();
-    desk.says(other, "INCR k\r\n");
-    let pipe = desk.opens();
-    desk.written(pipe);
-    let (operator, backend) = on_own_connection(&mut desk, "CLIENT PAUSE 60000\r\n");
-    desk.answers(backend, b"+OK\r\n");
-    assert_eq!(desk.hears(operator), "+OK\r\n");
+    let other = harness.client();
+    harness.send(other, "INCR k\r\n");
+    let pipe = harness.connect();
+    harness.written(pipe);
+    let (operator, backend) = on_own_connection(&mut harness, "CLIENT PAUSE 60000\r\n");
+    harness.reply(backend, b"+OK\r\n");
+    assert_eq!(harness.received(operator), "+OK\r\n");
     // Control is held up too.
-    desk.checks_health(false);
-    desk.sleeps(Duration::from_secs(60));
-    assert_eq!(desk.hears(other), "");
-    desk.sleeps(Duration::from_millis(120));
-    assert!(desk.hears(other).contains("request_timeout"));
-    desk.sleeps(Duration::from_secs(2));
-    assert_eq!(desk.closed, [backend, pipe]);
+    harness.check_health(false);
+    harness.advance(Duration::from_secs(60));
+    assert_eq!(harness.received(other), "");
+    harness.advance(Duration::from_millis(120));
+    assert!(harness.received(other).contains("request_timeout"));
+    harness.advance(Duration::from_secs(2));
+    assert_eq!(harness.closed, [backend, pipe]);
 
     // A pause that the server refuses is none.
-    desk.says(other, "INCR k\r\n");
-    let pipe = desk.opens();
-    desk.written(pipe);
-    let (operator, backend) = on_own_connection(&mut desk, "CLIENT PAUSE 60000\r\n");
-    desk.answers(backend, b"-NOPERM no\r\n");
-    assert_eq!(desk.hears(operator), "-NOPERM no\r\n");
-    desk.sleeps(Duration::from_millis(120));
-    assert!(desk.hears(other).contains("request_timeout"));
+    harness.send(other, "INCR k\r\n");
+    let pipe = harness.connect();
+    harness.written(pipe);
+    let (operator, backend) = on_own_connection(&mut harness, "CLIENT PAUSE 60000\r\n");
+    harness.reply(backend, b"-NOPERM no\r\n");
+    assert_eq!(harness.received(operator), "-NOPERM no\r\n");
+    harness.advance(Duration::from_millis(120));
+    assert!(harness.received(other).contains("request_timeout"));
 }
 
 #[test]
 fn what_follows_an_own_connection_waits_until_its_connection_which_is_in_no_db_is_gone() {
-    let mut desk = Desk::new(4, without_alarms);
-    let client = desk.client();
-    desk.says(client, "SELECT 5\r\nSET a 1\r\n");
-    let pipe = desk.opens();
-    desk.answers(pipe, b"+OK\r\n");
-    assert!(desk.written(pipe).contains("SET"));
-    desk.answers(pipe, b"+OK\r\n");
-    desk.says(client, "SCRIPT KILL\r\nGET a\r\nSCRIPT KILL\r\n");
-    let own_connection = desk.permits.last().expect("a dial under way").0;
+    let mut harness = Harness::new(4, without_alarms);
+    let client = harness.client();
+    harness.send(client, "SELECT 5\r\nSET a 1\r\n");
+    let pipe = harness.connect();
+    harness.reply(pipe, b"+OK\r\n");
+    assert!(harness.written(pipe).contains("SET"));
+    harness.reply(pipe, b"+OK\r\n");
+    harness.send(client, "SCRIPT KILL\r\nGET a\r\nSCRIPT KILL\r\n");
+    let own_connection = harness.permits.last().expect("a dial under way").0;
     assert_ne!(own_connection, pipe);
-    desk.engine.dialled(own_connection, desk.now);
-    desk.written(own_connection);
-    desk.answers(own_connection, b"*2\r\n$2\r\nid\r\n:9\r\n");
+    harness.engine.dialled(own_connection, harness.now);
+    harness.written(own_connection);
+    harness.reply(own_connection, b"*2\r\n$2\r\nid\r\n:9\r\n");
     assert_eq!(
-        desk.written(own_connection),
+        harness.written(own_connection),
         "*2\r\n$6\r\nSCRIPT\r\n$4\r\nKILL\r\n"
     );
-    assert_eq!(desk.written(pipe), "");
-    desk.answers(own_connection, b"-NOTBUSY no script\r\n");
-    assert_eq!(desk.closed, [own_connection]);
-    assert_eq!(desk.written(pipe), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+    assert_eq!(harness.written(pipe), "");
+    harness.reply(own_connection, b"-NOTBUSY no script\r\n");
+    assert_eq!(harness.closed, [own_connection]);
+    assert_eq!(harness.written(pipe), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
 }
 
 #[test]
 fn names_of_fields_stay_on_a_connection_of_their_clients_own_until_all_are_discarded() {
-    let mut desk = Desk::new(3, without_alarms);
-    let (importer, other) = (desk.client(), desk.client());
-    desk.says(other, "GET a\r\n");
-    let pipe = desk.opens();
-    desk.written(pipe);
-    desk.answers(pipe, b"$-1\r\n");
-    desk.says(importer, "HIMPORT PREPARE f a b\r\nHIMPORT SET k f 1 2\r\n");
-    let lease = desk.opens();
-    let written = desk.written(lease);
+    let mut harness = Harness::new(3, without_alarms);
+    let (importer, other) = (harness.client(), harness.client());
+    harness.send(other, "GET a\r\n");
+    let pipe = harness.connect();
+    harness.written(pipe);
+    harness.reply(pipe, b"$-1\r\n");
+    harness.send(importer, "HIMPORT PREPARE f a b\r\nHIMPORT SET k f 1 2\r\n");
+    let lease = harness.connect();
+    let written = harness.written(lease);
     assert!(written.contains("PREPARE") && written.contains("SET"));
-    desk.answers(lease, b"+OK\r\n+OK\r\n");
+    harness.reply(lease, b"+OK\r\n+OK\r\n");
     // An error, and one name of perhaps several, undo nothing.
-    desk.says(importer, "HIMPORT DISCARD f\r\nHIMPORT DISCARDALL\r\n");
-    desk.written(lease);
-    desk.answers(lease, b":1\r\n-LOADING not now\r\n");
-    desk.says(importer, "HIMPORT SET k f 1 2\r\nHIMPORT DISCARDALL\r\n");
-    assert!(desk.written(lease).contains("SET"));
-    desk.answers(lease, b"-ERR no such fieldset\r\n:0\r\n");
+    harness.send(importer, "HIMPORT DISCARD f\r\nHIMPORT DISCARDALL\r\n");
+    harness.written(lease);
+    harness.reply(lease, b":1\r\n-LOADING not now\r\n");
+    harness.send(importer, "HIMPORT SET k f 1 2\r\nHIMPORT DISCARDALL\r\n");
+    assert!(harness.written(lease).contains("SET"));
+    harness.reply(lease, b"-ERR no such fieldset\r\n:0\r\n");
     assert_eq!(
-        desk.hears(importer),
+        harness.received(importer),
         "+OK\r\n+OK\r\n:1\r\n-LOADING not now\r\n-ERR no such fieldset\r\n:0\r\n"
     );
     // It is everybody's again.
-    assert!(desk.closed.is_empty());
-    desk.says(importer, "SELECT 3\r\n");
-    assert!(desk.written(lease).contains("SELECT"));
+    assert!(harness.closed.is_empty());
+    harness.send(importer, "SELECT 3\r\n");
+    assert!(harness.written(lease).contains("SELECT"));
 }
 
 #[test]
 fn before_the_servers_own_limit_is_known_nobody_is_told_that_there_is_no_room() {
     for is_known in [true, false] {
-        let mut desk = Desk::new(6, without_alarms);
-        desk.budget.await_limit();
-        let client = desk.client();
-        desk.says(client, "WATCH k\r\n");
-        let backend = desk.opens();
-        desk.written(backend);
-        desk.answers(backend, b"+OK\r\n");
-        assert_eq!(desk.hears(client), "+OK\r\n");
+        let mut harness = Harness::new(6, without_alarms);
+        harness.budget.await_limit();
+        let client = harness.client();
+        harness.send(client, "WATCH k\r\n");
+        let backend = harness.connect();
+        harness.written(backend);
+        harness.reply(backend, b"+OK\r\n");
+        assert_eq!(harness.received(client), "+OK\r\n");
         for (request, sent, reply) in [
             (
                 "CLIENT NO-TOUCH ON\r\n",
@@ -371,53 +371,56 @@ fn before_the_servers_own_limit_is_known_nobody_is_told_that_there_is_no_room() 
                 "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n",
             ),
         ] {
-            let is_first = desk.budget.is_limit_awaited();
-            desk.says(client, request);
+            let is_first = harness.budget.is_limit_awaited();
+            harness.send(client, request);
             if is_first {
-                assert_eq!(desk.hears(client), "");
+                assert_eq!(harness.received(client), "");
                 // Control has asked for the limit before it carries out what it is asked.
                 if is_known {
-                    desk.budget.stop_growth(false);
+                    harness.budget.stop_growth(false);
                 }
-                desk.engine.mail(Mail::CommandsLearned, desk.now);
-                desk.turn();
+                harness.engine.mail(Mail::CommandsLearned, harness.now);
+                harness.turn();
             }
             if !is_known {
-                assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
+                assert!(harness.received(client).starts_with("-TRYAGAIN narrows: "));
                 break;
             }
-            assert_eq!(desk.written(backend), sent);
-            desk.answers(backend, reply.as_bytes());
-            assert_eq!(desk.hears(client), reply);
+            assert_eq!(harness.written(backend), sent);
+            harness.reply(backend, reply.as_bytes());
+            assert_eq!(harness.received(client), reply);
         }
-        assert!(desk.engine.survey().census().totals_agree);
+        assert!(harness.engine.survey().census().totals_agree);
     }
 }
 
 #[test]
 fn logins_that_are_under_way_count_and_go_with_those_who_wait_for_them() {
-    let mut desk = Desk::with_access(1, without_alarms, AuthMode::Passthrough);
-    let held = |desk: &Desk| desk.engine.survey().snapshot().gauges.buffered_bytes;
-    let (client, other) = (desk.client(), desk.client());
+    let mut harness = Harness::with_access(1, without_alarms, AuthMode::Passthrough);
+    let held = |harness: &Harness| harness.engine.survey().snapshot().gauges.buffered_bytes;
+    let (client, other) = (harness.client(), harness.client());
     let password = "x".repeat(10_000);
     let login = format!("*2\r\n$4\r\nAUTH\r\n$10000\r\n{password}\r\n");
     for id in [client, other] {
-        desk.says(id, &login);
+        harness.send(id, &login);
     }
     // Twice as it was sent, and once for the check that both share.
-    assert!(held(&desk) >= 30_000, "{}", held(&desk));
-    assert!(desk.engine.survey().census().totals_agree);
-    desk.engine.client_gone(client, desk.now);
-    desk.turn();
+    assert!(held(&harness) >= 30_000, "{}", held(&harness));
+    assert!(harness.engine.survey().census().totals_agree);
+    harness.engine.client_gone(client, harness.now);
+    harness.turn();
     assert_eq!(
-        desk.engine.survey().census().logins,
+        harness.engine.survey().census().logins,
         1,
         "the other still waits for it"
     );
-    desk.engine.client_gone(other, desk.now);
-    desk.turn();
-    assert_eq!((desk.engine.survey().census().logins, held(&desk)), (0, 0));
-    assert!(desk.engine.survey().census().totals_agree);
+    harness.engine.client_gone(other, harness.now);
+    harness.turn();
+    assert_eq!(
+        (harness.engine.survey().census().logins, held(&harness)),
+        (0, 0)
+    );
+    assert!(harness.engine.survey().census().totals_agree);
 }
 
 #[test]
@@ -426,63 +429,68 @@ fn answers_that_are_being_gathered_count_and_go_with_who_waits_for_them() {
         without_alarms(settings);
         settings.clients.memory_bytes_max = 3 * 20_000;
     };
-    let mut desk = Desk::one_of(3, 1, bounded, AuthMode::None);
-    let held = |desk: &Desk| desk.engine.survey().snapshot().gauges.buffered_bytes;
+    let mut harness = Harness::one_of(3, 1, bounded, AuthMode::None);
+    let held = |harness: &Harness| harness.engine.survey().snapshot().gauges.buffered_bytes;
     let line = || Reply::List(vec![(9, vec![b'x'; 15_000])]);
-    let (client, other) = (desk.client(), desk.client());
+    let (client, other) = (harness.client(), harness.client());
     for id in [client, other] {
-        desk.says(id, "*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
+        harness.send(id, "*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
     }
-    let own = held(&desk);
+    let own = held(&harness);
     assert!((1..5_000).contains(&own), "its own lines: {own}");
-    let [first, second] = desk.asked[..] else {
-        panic!("both ask the other workers: {:?}", desk.asked);
+    let [first, second] = harness.asked[..] else {
+        panic!("both ask the other workers: {:?}", harness.asked);
     };
-    desk.engine.mail(Mail::Answered(first, line()), desk.now);
-    assert_eq!(held(&desk), own + 15_000);
-    assert!(desk.engine.survey().census().totals_agree);
-    desk.engine.client_gone(client, desk.now);
-    desk.turn();
-    assert_eq!(desk.engine.survey().census().fan_outs, 1);
+    harness
+        .engine
+        .mail(Mail::Answered(first, line()), harness.now);
+    assert_eq!(held(&harness), own + 15_000);
+    assert!(harness.engine.survey().census().totals_agree);
+    harness.engine.client_gone(client, harness.now);
+    harness.turn();
+    assert_eq!(harness.engine.survey().census().fan_outs, 1);
     assert!(
-        held(&desk) < own,
+        held(&harness) < own,
         "only the other's is left: {}",
-        held(&desk)
+        held(&harness)
     );
     // More than may be held here: who waits for it is closed, whoever the answer comes from.
-    let third = desk.client();
-    desk.says(third, "*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
-    desk.engine.mail(Mail::Answered(second, line()), desk.now);
-    desk.engine
-        .mail(Mail::Answered(desk.asked[2], line()), desk.now);
-    desk.turn();
-    assert_eq!(desk.gone.len(), 1, "one of the two is closed");
-    assert_eq!(desk.engine.survey().census().fan_outs, 1);
-    assert!(desk.engine.survey().census().totals_agree);
+    let third = harness.client();
+    harness.send(third, "*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n");
+    harness
+        .engine
+        .mail(Mail::Answered(second, line()), harness.now);
+    harness
+        .engine
+        .mail(Mail::Answered(harness.asked[2], line()), harness.now);
+    harness.turn();
+    assert_eq!(harness.gone.len(), 1, "one of the two is closed");
+    assert_eq!(harness.engine.survey().census().fan_outs, 1);
+    assert!(harness.engine.survey().census().totals_agree);
 }
 
 #[test]
 fn an_exec_in_whose_place_a_discard_was_sent_is_told_the_truth_when_that_is_lost() {
-    let mut desk = Desk::new(4, without_alarms);
-    let client = desk.client();
-    desk.says(client, "MULTI\r\nSELECT 2\r\nAUTH x\r\nEXEC\r\n");
-    let lease = desk.opens();
-    desk.written(lease);
-    desk.answers(lease, b"+OK\r\n");
-    desk.written(lease);
-    desk.answers(lease, b"+QUEUED\r\n");
-    let heard = desk.hears(client);
+    let mut harness = Harness::new(4, without_alarms);
+    let client = harness.client();
+    harness.send(client, "MULTI\r\nSELECT 2\r\nAUTH x\r\nEXEC\r\n");
+    let lease = harness.connect();
+    harness.written(lease);
+    harness.reply(lease, b"+OK\r\n");
+    harness.written(lease);
+    harness.reply(lease, b"+QUEUED\r\n");
+    let heard = harness.received(client);
     assert!(heard.contains("inside a transaction"), "{heard}");
-    assert!(desk.written(lease).contains("DISCARD"));
-    desk.engine.backend_gone(lease, desk.now);
-    desk.turn();
-    let heard = desk.hears(client);
+    assert!(harness.written(lease).contains("DISCARD"));
+    harness.engine.backend_gone(lease, harness.now);
+    harness.turn();
+    let heard = harness.received(client);
     assert!(heard.starts_with("-EXECABORT "), "{heard}");
     assert_eq!(heard.lines().count(), 1, "{heard}");
     // Its client is where it was, and goes on there.
-    desk.says(client, "GET a\r\n");
-    let pipe = desk.opens();
-    assert!(desk.written(pipe).contains("GET"));
-    desk.answers(pipe, b"$-1\r\n");
-    assert_eq!(desk.hears(client), "$-1\r\n");
+    harness.send(client, "GET a\r\n");
+    let pipe = harness.connect();
+    assert!(harness.written(pipe).contains("GET"));
+    harness.reply(pipe, b"$-1\r\n");
+    assert_eq!(harness.received(client), "$-1\r\n");
 }

@@ -6,65 +6,68 @@ use std::time::Duration;
 use narrows::engine::{BackendId, ClientId};
 use narrows::session::AuthMode;
 
-use crate::scenarios::desk::{Desk, HELLO, without_alarms};
+use crate::scenarios::harness::{HELLO, Harness, without_alarms};
 use crate::scenarios::pong;
 
-/// A desk with a pipe that has carried something, and a client of it.
-fn with_a_pipe(desk: &mut Desk) -> (ClientId, BackendId) {
-    let client = desk.client();
-    desk.says(client, "GET a\r\n");
-    let pipe = desk.opens();
-    desk.written(pipe);
-    desk.answers(pipe, b"$1\r\na\r\n");
-    assert_eq!(desk.hears(client), "$1\r\na\r\n");
+/// A harness with a pipe that has carried something, and a client of it.
+fn with_a_pipe(harness: &mut Harness) -> (ClientId, BackendId) {
+    let client = harness.client();
+    harness.send(client, "GET a\r\n");
+    let pipe = harness.connect();
+    harness.written(pipe);
+    harness.reply(pipe, b"$1\r\na\r\n");
+    assert_eq!(harness.received(client), "$1\r\na\r\n");
     (client, pipe)
 }
 
 /// Steps over what waits, while one client asks 100 times and is answered.
-fn steps_of_a_hundred_requests(desk: &mut Desk, (client, pipe): (ClientId, BackendId)) -> u64 {
-    let before = desk.engine.survey().steps();
+fn steps_of_a_hundred_requests(
+    harness: &mut Harness,
+    (client, pipe): (ClientId, BackendId),
+) -> u64 {
+    let before = harness.engine.survey().steps();
     for _ in 0..100 {
-        desk.now += Duration::from_micros(100);
-        desk.says(client, "GET a\r\n");
-        desk.written(pipe);
-        desk.answers(pipe, b"$1\r\na\r\n");
-        assert_eq!(desk.hears(client), "$1\r\na\r\n");
+        harness.now += Duration::from_micros(100);
+        harness.send(client, "GET a\r\n");
+        harness.written(pipe);
+        harness.reply(pipe, b"$1\r\na\r\n");
+        assert_eq!(harness.received(client), "$1\r\na\r\n");
     }
-    desk.engine.survey().steps() - before
+    harness.engine.survey().steps() - before
 }
 
 #[test]
 fn who_waits_for_a_lease_costs_the_others_nothing_and_a_lease_costs_its_own_client_only() {
-    let mut desk = Desk::new(2, |settings| {
+    let mut harness = Harness::new(2, |settings| {
         without_alarms(settings);
         settings.pool.leases_max = 1;
         settings.pool.queue_timeout = Duration::from_secs(600);
     });
-    let asks = with_a_pipe(&mut desk);
-    let holder = desk.client();
-    desk.says(holder, "WATCH k\r\n");
-    let lent = desk.opens();
-    desk.written(lent);
-    desk.answers(lent, b"+OK\r\n");
-    let waiting: Vec<ClientId> = (0..4000).map(|_| desk.client()).collect();
+    let asks = with_a_pipe(&mut harness);
+    let holder = harness.client();
+    harness.send(holder, "WATCH k\r\n");
+    let lent = harness.connect();
+    harness.written(lent);
+    harness.reply(lent, b"+OK\r\n");
+    let waiting: Vec<ClientId> = (0..4000).map(|_| harness.client()).collect();
     for client in &waiting {
-        desk.says(*client, "WATCH k\r\n");
+        harness.send(*client, "WATCH k\r\n");
     }
-    assert_eq!(desk.engine.survey().census().lease_waiters, 4000);
-    assert_eq!(steps_of_a_hundred_requests(&mut desk, asks), 0);
-    let before = desk.engine.survey().steps();
+    assert_eq!(harness.engine.survey().census().lease_waiters, 4000);
+    assert_eq!(steps_of_a_hundred_requests(&mut harness, asks), 0);
+    let before = harness.engine.survey().steps();
     let mut holds = holder;
     for next in &waiting[..100] {
-        desk.says(holds, "UNWATCH\r\n");
-        desk.written(lent);
-        desk.answers(lent, b"+OK\r\n");
-        assert!(desk.written(lent).contains("WATCH"));
-        desk.answers(lent, b"+OK\r\n");
-        assert_eq!(desk.hears(*next), "+OK\r\n");
+        harness.send(holds, "UNWATCH\r\n");
+        harness.written(lent);
+        harness.reply(lent, b"+OK\r\n");
+        assert!(harness.written(lent).contains("WATCH"));
+        harness.reply(lent, b"+OK\r\n");
+        assert_eq!(harness.received(*next), "+OK\r\n");
         holds = *next;
     }
-    assert_eq!(desk.engine.survey().census().lease_waiters, 3900);
-    let steps = desk.engine.survey().steps() - before;
+    assert_eq!(harness.engine.survey().census().lease_waiters, 3900);
+    let steps = harness.engine.survey().steps() - before;
     assert!(steps <= 400, "{steps} steps for 100 leases");
 }
 
@@ -83,17 +86,17 @@ impl Server {
     }
 
     /// Answers all that is asked.
-    fn serves(&mut self, desk: &mut Desk) {
+    fn serves(&mut self, harness: &mut Harness) {
         loop {
-            let open: Vec<BackendId> = desk.permits.iter().map(|(id, _)| *id).collect();
+            let open: Vec<BackendId> = harness.permits.iter().map(|(id, _)| *id).collect();
             let mut idle = true;
             for id in open {
                 if self.dialled.insert(id) {
-                    desk.engine.dialled(id, desk.now);
+                    harness.engine.dialled(id, harness.now);
                 }
-                for request in desk.written(id).split('*').skip(1) {
+                for request in harness.written(id).split('*').skip(1) {
                     idle = false;
-                    desk.answers(id, &self.answer(request));
+                    harness.reply(id, &self.answer(request));
                 }
             }
             if idle {
@@ -121,115 +124,115 @@ impl Server {
 }
 
 /// A client asks and is answered, in its turn.
-fn asks(desk: &mut Desk, server: &mut Server, client: ClientId, what: &str) -> String {
-    desk.says(client, what);
+fn asks(harness: &mut Harness, server: &mut Server, client: ClientId, what: &str) -> String {
+    harness.send(client, what);
     for _ in 0..100 {
-        server.serves(desk);
-        let heard = desk.hears(client);
+        server.serves(harness);
+        let heard = harness.received(client);
         if !heard.is_empty() {
             return heard;
         }
-        desk.sleeps(Duration::from_millis(5));
+        harness.advance(Duration::from_millis(5));
     }
     panic!("no answer to {what}");
 }
 
 #[test]
 fn dbs_that_do_not_exist_cost_those_who_ask_for_them_and_are_forgotten() {
-    let mut desk = Desk::new(3, without_alarms);
+    let mut harness = Harness::new(3, without_alarms);
     let mut server = Server::new(16);
-    let [client, guesser] = [desk.client(), desk.client()];
+    let [client, guesser] = [harness.client(), harness.client()];
     assert_eq!(
-        asks(&mut desk, &mut server, client, "GET a\r\n"),
+        asks(&mut harness, &mut server, client, "GET a\r\n"),
         "$1\r\na\r\n"
     );
     for db in 0..2000 {
         let select = format!("SELECT {}\r\n", 100 + db);
-        let heard = asks(&mut desk, &mut server, guesser, &select);
+        let heard = asks(&mut harness, &mut server, guesser, &select);
         assert!(heard.starts_with("-ERR DB index"), "{heard}");
-        desk.now += Duration::from_millis(20);
+        harness.now += Duration::from_millis(20);
         // Those of the last second, and what came since they were looked at.
-        let contexts = desk.engine.survey().census().contexts;
+        let contexts = harness.engine.survey().census().contexts;
         assert!(contexts < 200, "{contexts} contexts");
     }
     // What nobody wants any more is seen by the first one.
-    asks(&mut desk, &mut server, client, "GET a\r\n");
-    let before = desk.engine.survey().steps();
+    asks(&mut harness, &mut server, client, "GET a\r\n");
+    let before = harness.engine.survey().steps();
     for _ in 0..100 {
         assert_eq!(
-            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            asks(&mut harness, &mut server, client, "GET a\r\n"),
             "$1\r\na\r\n"
         );
     }
-    assert_eq!(desk.engine.survey().steps() - before, 0);
+    assert_eq!(harness.engine.survey().steps() - before, 0);
 }
 
 #[test]
 fn two_hundred_contexts_in_use_are_kept_and_cost_nothing() {
-    let mut desk = Desk::new(3, without_alarms);
+    let mut harness = Harness::new(3, without_alarms);
     let mut server = Server::new(300);
-    let client = desk.client();
-    let others: Vec<ClientId> = (1..=200).map(|_| desk.client()).collect();
+    let client = harness.client();
+    let others: Vec<ClientId> = (1..=200).map(|_| harness.client()).collect();
     for (db, other) in (1..).zip(&others) {
         let select = format!("SELECT {db}\r\n");
-        assert_eq!(asks(&mut desk, &mut server, *other, &select), "+OK\r\n");
+        assert_eq!(asks(&mut harness, &mut server, *other, &select), "+OK\r\n");
     }
     for other in &others {
         assert_eq!(
-            asks(&mut desk, &mut server, *other, "GET a\r\n"),
+            asks(&mut harness, &mut server, *other, "GET a\r\n"),
             "$1\r\na\r\n"
         );
     }
-    asks(&mut desk, &mut server, client, "GET a\r\n");
-    assert_eq!(desk.engine.survey().census().contexts, 201);
-    let before = desk.engine.survey().steps();
+    asks(&mut harness, &mut server, client, "GET a\r\n");
+    assert_eq!(harness.engine.survey().census().contexts, 201);
+    let before = harness.engine.survey().steps();
     for _ in 0..100 {
-        desk.sleeps(Duration::from_millis(100));
+        harness.advance(Duration::from_millis(100));
         assert_eq!(
-            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            asks(&mut harness, &mut server, client, "GET a\r\n"),
             "$1\r\na\r\n"
         );
     }
-    let steps = desk.engine.survey().steps() - before;
+    let steps = harness.engine.survey().steps() - before;
     assert!(
         steps < 300,
         "{steps} steps for 100 requests over ten seconds"
     );
-    assert_eq!(desk.engine.survey().census().contexts, 201);
+    assert_eq!(harness.engine.survey().census().contexts, 201);
 }
 
 #[test]
 fn users_that_come_and_go_are_forgotten_with_their_contexts_and_may_come_again() {
-    let mut desk = Desk::new(6, without_alarms);
-    desk.lets_users_log_in();
+    let mut harness = Harness::new(6, without_alarms);
+    harness.let_users_log_in();
     let mut server = Server::new(16);
-    let stays = desk.client();
+    let stays = harness.client();
     let login = "AUTH stays secret\r\n";
-    assert_eq!(asks(&mut desk, &mut server, stays, login), "+OK\r\n");
+    assert_eq!(asks(&mut harness, &mut server, stays, login), "+OK\r\n");
     let mut most = (0, 0);
     for user in 0..2000 {
         // Each comes twice, long after it has been forgotten, with another password.
-        let client = desk.client();
+        let client = harness.client();
         let login = format!("AUTH user{} secret{user}\r\n", user % 1000);
-        assert_eq!(asks(&mut desk, &mut server, client, &login), "+OK\r\n");
+        assert_eq!(asks(&mut harness, &mut server, client, &login), "+OK\r\n");
         assert_eq!(
-            asks(&mut desk, &mut server, client, "GET a\r\n"),
+            asks(&mut harness, &mut server, client, "GET a\r\n"),
             "$1\r\na\r\n"
         );
-        desk.engine.client_gone(client, desk.now);
-        desk.sleeps(Duration::from_millis(20));
-        let census = desk.engine.survey().census();
+        harness.engine.client_gone(client, harness.now);
+        harness.advance(Duration::from_millis(20));
+        let census = harness.engine.survey().census();
         most = (census.contexts.max(most.0), census.credentials.max(most.1));
     }
     assert!(most.0 < 100 && most.1 < 100, "{most:?} contexts and users");
-    assert!(asks(&mut desk, &mut server, stays, "GET a\r\n").ends_with("$1\r\na\r\n"));
+    assert!(asks(&mut harness, &mut server, stays, "GET a\r\n").ends_with("$1\r\na\r\n"));
     // Another password makes nobody another user.
-    let before = desk.engine.survey().census().credentials;
+    let before = harness.engine.survey().census().credentials;
     for password in 0..100 {
         let login = format!("AUTH stays {password}\r\n");
-        assert_eq!(asks(&mut desk, &mut server, stays, &login), "+OK\r\n");
+        assert_eq!(asks(&mut harness, &mut server, stays, &login), "+OK\r\n");
     }
-    assert!(desk.engine.survey().census().credentials <= before);
+    assert!(harness.engine.survey().census().credentials <= before);
 }
 
 /// What one turn may look at of what waits: the first 32 in vain and as many further behind, and again
@@ -238,42 +241,49 @@ const LOOKS_MAX: u64 = 2 * 64;
 
 #[test]
 fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_time() {
-    let mut desk = Desk::new(1, |settings| {
+    let mut harness = Harness::new(1, |settings| {
         without_alarms(settings);
         settings.pool.queue_timeout = Duration::from_secs(600);
         settings.pool.slice = Duration::from_secs(100);
     });
-    let (client, pipe) = with_a_pipe(&mut desk);
+    let (client, pipe) = with_a_pipe(&mut harness);
     // The only connection never carries nothing, and is not drained before its time.
-    desk.says(client, "GET a\r\n");
-    let mut waiting: Vec<ClientId> = (1..=1000).map(|_| desk.client()).collect();
+    harness.send(client, "GET a\r\n");
+    let mut waiting: Vec<ClientId> = (1..=1000).map(|_| harness.client()).collect();
     for (db, other) in (1..).zip(&waiting) {
-        desk.says(*other, &format!("SELECT {db}\r\n"));
+        harness.send(*other, &format!("SELECT {db}\r\n"));
     }
-    let before = (desk.engine.survey().steps(), desk.turns);
+    let before = (harness.engine.survey().steps(), harness.turns);
     for _ in 0..100 {
-        desk.now += Duration::from_micros(100);
-        desk.says(client, "GET a\r\n");
-        desk.written(pipe);
-        desk.answers(pipe, b"$1\r\na\r\n");
-        assert_eq!(desk.hears(client), "$1\r\na\r\n");
+        harness.now += Duration::from_micros(100);
+        harness.send(client, "GET a\r\n");
+        harness.written(pipe);
+        harness.reply(pipe, b"$1\r\na\r\n");
+        assert_eq!(harness.received(client), "$1\r\na\r\n");
     }
     let (steps, turns) = (
-        desk.engine.survey().steps() - before.0,
-        desk.turns - before.1,
+        harness.engine.survey().steps() - before.0,
+        harness.turns - before.1,
     );
     assert!(steps <= turns * LOOKS_MAX, "{steps} steps in {turns} turns");
     for leaves in waiting.drain(..700) {
-        desk.engine.client_gone(leaves, desk.now);
+        harness.engine.client_gone(leaves, harness.now);
     }
-    desk.sleeps(Duration::from_secs(100));
+    harness.advance(Duration::from_secs(100));
     let mut server = Server::new(2000);
     server.dialled.insert(pipe);
-    desk.answers(pipe, b"$1\r\na\r\n");
+    harness.reply(pipe, b"$1\r\na\r\n");
     for _ in 0..3000 {
-        server.serves(&mut desk);
-        desk.sleeps(Duration::from_millis(5));
-        waiting.retain(|other| desk.engine.writing().of_client(*other).first().is_empty());
+        server.serves(&mut harness);
+        harness.advance(Duration::from_millis(5));
+        waiting.retain(|other| {
+            harness
+                .engine
+                .writing()
+                .of_client(*other)
+                .first()
+                .is_empty()
+        });
         if waiting.is_empty() {
             return;
         }
@@ -283,19 +293,19 @@ fn of_a_thousand_contexts_that_wait_a_turn_looks_at_few_and_all_are_served_in_ti
 
 #[test]
 fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
-    let mut desk = Desk::new(4, without_alarms);
-    desk.lets_users_log_in();
-    let waiting: Vec<ClientId> = (0..2000).map(|_| desk.client()).collect();
-    let before = (desk.engine.survey().steps(), desk.turns);
+    let mut harness = Harness::new(4, without_alarms);
+    harness.let_users_log_in();
+    let waiting: Vec<ClientId> = (0..2000).map(|_| harness.client()).collect();
+    let before = (harness.engine.survey().steps(), harness.turns);
     for (user, client) in waiting.iter().enumerate() {
-        desk.says(*client, &format!("AUTH user{} secret\r\n", user / 2));
+        harness.send(*client, &format!("AUTH user{} secret\r\n", user / 2));
     }
-    assert_eq!(desk.engine.survey().census().logins, 1000);
+    assert_eq!(harness.engine.survey().census().logins, 1000);
     // No dial comes to anything.
-    desk.sleeps(Duration::from_secs(4));
+    harness.advance(Duration::from_secs(4));
     let (steps, turns) = (
-        desk.engine.survey().steps() - before.0,
-        desk.turns - before.1,
+        harness.engine.survey().steps() - before.0,
+        harness.turns - before.1,
     );
     let told = 2 * waiting.len() as u64;
     assert!(
@@ -303,67 +313,78 @@ fn two_thousand_logins_that_wait_cost_a_turn_few_looks_and_are_told_in_time() {
         "{steps} steps in {turns} turns"
     );
     for client in waiting {
-        assert!(desk.hears(client).starts_with("-TRYAGAIN narrows: "));
+        assert!(harness.received(client).starts_with("-TRYAGAIN narrows: "));
     }
-    assert_eq!(desk.engine.survey().census().logins, 0);
+    assert_eq!(harness.engine.survey().census().logins, 0);
 }
 
 /// How much each of the clients below has sent of a request.
 const SENT: usize = 1000;
 
 /// Sends so much of a request that is not whole yet, and its worker's turn is not over.
-fn sends_a_part(desk: &mut Desk, client: ClientId, bytes: usize) {
+fn sends_a_part(harness: &mut Harness, client: ClientId, bytes: usize) {
     let head = format!("*2\r\n$3\r\nGET\r\n${}\r\n", 1 << 20);
     let mut part = head.into_bytes();
     part.resize(bytes, b'k');
-    desk.engine.client_bytes(client, &part, desk.now);
+    harness.engine.client_bytes(client, &part, harness.now);
 }
 
 #[test]
 fn however_many_clients_have_to_go_for_memory_a_turn_looks_at_all_of_them_once() {
     const CLIENTS: usize = 2000;
-    let mut desk = Desk::new(1, |settings| {
+    let mut harness = Harness::new(1, |settings| {
         without_alarms(settings);
         settings.clients.memory_bytes_max = CLIENTS / 2 * SENT;
     });
-    let clients: Vec<ClientId> = (0..CLIENTS).map(|_| desk.client()).collect();
+    let clients: Vec<ClientId> = (0..CLIENTS).map(|_| harness.client()).collect();
     for client in &clients[..CLIENTS / 2] {
-        sends_a_part(&mut desk, *client, SENT);
+        sends_a_part(&mut harness, *client, SENT);
     }
-    desk.turn();
-    assert_eq!((desk.gone.len(), desk.engine.survey().steps()), (0, 0));
+    harness.turn();
+    assert_eq!(
+        (harness.gone.len(), harness.engine.survey().steps()),
+        (0, 0)
+    );
     // Each of them is one too many, and one that grows while they come has the most by then.
     let (grows, others) = clients[CLIENTS / 2..].split_first().unwrap();
     for (at, client) in others.iter().enumerate() {
-        sends_a_part(&mut desk, *client, SENT);
+        sends_a_part(&mut harness, *client, SENT);
         if at == 10 {
-            sends_a_part(&mut desk, *grows, 4 * SENT);
+            sends_a_part(&mut harness, *grows, 4 * SENT);
         }
     }
-    let (steps, turns) = (desk.engine.survey().steps(), desk.turns);
-    desk.turn();
+    let (steps, turns) = (harness.engine.survey().steps(), harness.turns);
+    harness.turn();
     assert!(steps <= CLIENTS as u64, "{steps} steps in one turn");
-    assert!(desk.gone.contains(grows), "who has the most stays");
-    assert_eq!(desk.gone.len(), CLIENTS / 2, "nobody else goes");
-    let held = desk.engine.survey().census().buffered_bytes;
+    assert!(harness.gone.contains(grows), "who has the most stays");
+    assert_eq!(harness.gone.len(), CLIENTS / 2, "nobody else goes");
+    let held = harness.engine.survey().census().buffered_bytes;
     assert!(held <= CLIENTS / 2 * SENT, "{held} bytes are held");
-    let steps = desk.engine.survey().steps() - steps;
-    assert_eq!(steps, 0, "and {} turns after it none", desk.turns - turns);
+    let steps = harness.engine.survey().steps() - steps;
+    assert_eq!(
+        steps,
+        0,
+        "and {} turns after it none",
+        harness.turns - turns
+    );
 }
 
 #[test]
 fn an_answer_that_may_take_long_delays_none_behind_it() {
-    let mut desk = Desk::one_of(2, 1, without_alarms, AuthMode::None);
-    let [unblocks, lists] = [desk.client(), desk.client()];
-    desk.says(unblocks, "CLIENT UNBLOCK 77\r\n");
-    desk.says(lists, "CLIENT LIST\r\n");
-    assert_eq!(desk.asked.len(), 2);
+    let mut harness = Harness::one_of(2, 1, without_alarms, AuthMode::None);
+    let [unblocks, lists] = [harness.client(), harness.client()];
+    harness.send(unblocks, "CLIENT UNBLOCK 77\r\n");
+    harness.send(lists, "CLIENT LIST\r\n");
+    assert_eq!(harness.asked.len(), 2);
     // The other worker does not answer.
-    desk.sleeps(Duration::from_millis(999));
-    assert_eq!(desk.hears(lists), "");
-    desk.sleeps(Duration::from_millis(1));
-    assert!(desk.hears(lists).contains("cmd=client"), "the list is late");
-    assert_eq!(desk.hears(unblocks), "");
-    desk.sleeps(Duration::from_secs(9));
-    assert_eq!(desk.hears(unblocks), ":0\r\n");
+    harness.advance(Duration::from_millis(999));
+    assert_eq!(harness.received(lists), "");
+    harness.advance(Duration::from_millis(1));
+    assert!(
+        harness.received(lists).contains("cmd=client"),
+        "the list is late"
+    );
+    assert_eq!(harness.received(unblocks), "");
+    harness.advance(Duration::from_secs(9));
+    assert_eq!(harness.received(unblocks), ":0\r\n");
 }

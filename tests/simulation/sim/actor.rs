@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use narrows::engine::ClientId;
 use narrows::resp::{Limits, Protocol, ReplyScanner};
 
-use super::ledger::{Ledger, Setting, Tag, Told};
+use super::focus::Focus;
+use super::history::{History, Setting, Tag, Told};
 use super::logins::Login;
-use super::made::Made;
 use super::server::{DATABASES, NOPERM, RESTRICTED};
 use super::transaction_replies::Part;
 use super::world::EARLY;
@@ -120,7 +120,7 @@ pub struct Actor {
     /// It has to log in before anything else.
     pub unauthenticated: bool,
     /// Servers get out of step, which is found on connections that are shared.
-    pub slips: bool,
+    pub desyncs: bool,
     /// It sends huge requests.
     pub huge: bool,
     /// It uses transactions, and commands that wait.
@@ -129,15 +129,15 @@ pub struct Actor {
     pub waits_much: bool,
     /// How many of its transactions depend on a `WATCH`.
     pub watches_percent: usize,
-    /// Its world is made for something.
-    pub made: Option<Made>,
+    /// What its world is focused on.
+    pub focus: Option<Focus>,
     /// It subscribes and tracks keys.
-    pub listens: bool,
-    pub listens_percent: usize,
+    pub subscribes: bool,
+    pub subscribes_percent: usize,
     /// The server may have let it log in as this one, though its `HELLO` has failed behind that.
     pub perhaps: Option<u8>,
     /// By what it has asked, it may be subscribed.
-    pub listening: bool,
+    pub subscribing: bool,
     /// By what it has heard, it is.
     pub subscribed: bool,
     pub gone: bool,
@@ -191,12 +191,12 @@ impl Actor {
             transacts_percent: 0,
             waits_much: false,
             watches_percent: 50,
-            made: None,
-            slips: false,
-            listens: false,
-            listens_percent: 0,
+            focus: None,
+            desyncs: false,
+            subscribes: false,
+            subscribes_percent: 0,
             perhaps: None,
-            listening: false,
+            subscribing: false,
             subscribed: false,
             gone: false,
             dropped: None,
@@ -211,13 +211,13 @@ impl Actor {
     }
 
     /// Bytes from narrows.
-    pub fn hear(&mut self, mut bytes: &[u8], late: bool, ledger: &mut Ledger) {
+    pub fn hear(&mut self, mut bytes: &[u8], late: bool, history: &mut History) {
         let limits = Limits::default();
         while !bytes.is_empty() {
             let advance = match self.scanner.advance(bytes, &limits) {
                 Ok(advance) => advance,
                 Err(error) => {
-                    return ledger.offend(format!("client {} hears {error:?}", self.number));
+                    return history.offend(format!("client {} hears {error:?}", self.number));
                 }
             };
             let (part, rest) = bytes.split_at(advance.consumed);
@@ -225,10 +225,10 @@ impl Actor {
             self.frame.extend_from_slice(part);
             if advance.complete {
                 let frame = std::mem::take(&mut self.frame);
-                if self.push_frame(&frame, late, ledger) {
+                if self.push_frame(&frame, late, history) {
                     continue;
                 }
-                self.reply(&frame, late, ledger);
+                self.reply(&frame, late, history);
             }
         }
     }
@@ -243,28 +243,28 @@ impl Actor {
         self.is_content() && self.unsent.is_empty() && !self.half_closed
     }
 
-    fn reply(&mut self, frame: &[u8], late: bool, ledger: &mut Ledger) {
+    fn reply(&mut self, frame: &[u8], late: bool, history: &mut History) {
         loop {
             let Some(pending) = self.pending.pop_front() else {
-                return ledger.offend(format!(
+                return history.offend(format!(
                     "client {} hears what it has not asked for: {}",
                     self.number,
                     frame.escape_ascii()
                 ));
             };
             if pending.silent {
-                self.silence(&pending, late, ledger);
+                self.silence(&pending, late, history);
                 continue;
             }
-            let Err(why) = self.judge(&pending, frame, ledger) else {
+            let Err(why) = self.judge(&pending, frame, history) else {
                 return;
             };
-            if pending.tag.request < self.excused && self.may_be_crossed(&pending, frame, ledger) {
+            if pending.tag.request < self.excused && self.may_be_crossed(&pending, frame, history) {
                 self.crossed += 1;
-                ledger.crossed += 1;
-                ledger.told(pending.tag, Told::Unknown, self.setting);
+                history.crossed += 1;
+                history.told(pending.tag, Told::Unknown, self.setting);
             } else {
-                ledger.offend(format!(
+                history.offend(format!(
                     "{:?}, expecting {:?}, hears {}: {why}",
                     pending.tag,
                     pending.expect,
@@ -280,7 +280,7 @@ impl Actor {
     }
 
     /// Whether a server out of step may explain it: where kinds are checked it is of the right one.
-    fn may_be_crossed(&mut self, pending: &Pending, frame: &[u8], ledger: &Ledger) -> bool {
+    fn may_be_crossed(&mut self, pending: &Pending, frame: &[u8], history: &History) -> bool {
         let kinds: &[u8] = match pending.expect {
             Expect::Written(key) => {
                 self.wrote(key, pending.tag, false);
@@ -290,19 +290,19 @@ impl Actor {
             Expect::Popped => b"$=_*-",
             _ => b"",
         };
-        !ledger.kinds_checked || kinds.is_empty() || kinds.contains(&frame[0])
+        !history.kinds_checked || kinds.is_empty() || kinds.contains(&frame[0])
     }
 
     /// A request that stays silent is over when a later one is answered.
-    pub fn silence(&mut self, pending: &Pending, late: bool, ledger: &mut Ledger) {
-        let dropped = !late && self.was_dropped(pending, ledger);
-        if dropped && !ledger.may_have_been_answered_early(pending.tag) {
+    pub fn silence(&mut self, pending: &Pending, late: bool, history: &mut History) {
+        let dropped = !late && self.was_dropped(pending, history);
+        if dropped && !history.may_have_been_answered_early(pending.tag) {
             self.dropped = Some(pending.tag);
         }
         match pending.expect {
             Expect::Reset => self.setting = Setting::default(),
             Expect::Written(key) => self.wrote(key, pending.tag, false),
-            Expect::Popped | Expect::Awaited => ledger.models.popped_silently(pending.tag),
+            Expect::Popped | Expect::Awaited => history.models.popped_silently(pending.tag),
             _ => {}
         }
         let told = if late || pending.tag.request < self.excused {
@@ -310,17 +310,17 @@ impl Actor {
         } else {
             Told::Done
         };
-        ledger.told(pending.tag, told, self.setting);
+        history.told(pending.tag, told, self.setting);
     }
 
     fn judge(
         &mut self,
         pending: &Pending,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
         let not_run = frame.starts_with(b"-TRYAGAIN narrows:");
-        self.learn_user(pending.tag, ledger);
+        self.learn_user(pending.tag, history);
         if self.stranded {
             return Err("answered in a context that it had left");
         }
@@ -328,7 +328,7 @@ impl Actor {
             && self.setting.user == 0
             && !matches!(pending.expect, Expect::Login(_))
         {
-            return self.judge_unauthenticated(pending, frame, ledger);
+            return self.judge_unauthenticated(pending, frame, history);
         }
         match &pending.expect {
             Expect::Written(_)
@@ -337,7 +337,7 @@ impl Actor {
             | Expect::Popped
             | Expect::Awaited
             | Expect::Info => {
-                return self.served(pending, frame, ledger);
+                return self.served(pending, frame, history);
             }
             Expect::Watch
             | Expect::Multi
@@ -345,8 +345,8 @@ impl Actor {
             | Expect::WatchRefused
             | Expect::Refused
             | Expect::Exec(_)
-            | Expect::Discard(_) => return self.judge_transaction(pending, frame, ledger),
-            Expect::Login(login) => return self.judge_login(*login, frame, ledger),
+            | Expect::Discard(_) => return self.judge_transaction(pending, frame, history),
+            Expect::Login(login) => return self.judge_login(*login, frame, history),
             // A right that its user does not have.
             Expect::Exactly(bytes) if self.may_be(RESTRICTED) && is_id(bytes) => {
                 let refused = frame == format!("-{NOPERM}\r\n").as_bytes() || frame == EARLY;
@@ -358,7 +358,7 @@ impl Actor {
             Expect::Exactly(_) | Expect::Beginning(_) | Expect::List
                 if self.users && (not_run || frame == EARLY) => {}
             Expect::Subscribe | Expect::Tracking => {
-                return self.judge_listening(pending, frame, ledger);
+                return self.judge_subscription(pending, frame, history);
             }
             expect => return self.judge_own(expect, frame, not_run),
         }
@@ -426,44 +426,44 @@ impl Actor {
         &mut self,
         pending: &Pending,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
-        self.learn_user(pending.tag, ledger);
+        self.learn_user(pending.tag, history);
         let (tag, setting) = (pending.tag, self.setting);
         if frame.starts_with(b"-TRYAGAIN narrows:") {
-            ledger.told(tag, Told::NotRun, setting);
+            history.told(tag, Told::NotRun, setting);
             return Ok(());
         }
         if frame.starts_with(b"-ERR narrows:") || frame == EARLY {
             if let Expect::Written(key) = pending.expect {
                 self.wrote(key, tag, false);
             }
-            ledger.told(tag, Told::Unknown, self.setting_of(tag, ledger));
+            history.told(tag, Told::Unknown, self.setting_of(tag, history));
             return Ok(());
         }
         // On a connection that was lost an element may have been on its way: that cannot be told.
         let unblocked = matches!(frame, b"*-1\r\n" | b"_\r\n") || frame.starts_with(b"-UNBLOCKED ");
-        if unblocked && pending.expect.is_wait() && ledger.unblocked.contains(&self.id) {
-            if ledger.faultless && ledger.models.takes(ledger.reply(tag)) {
+        if unblocked && pending.expect.is_wait() && history.unblocked.contains(&self.id) {
+            if history.faultless && history.models.takes(history.reply(tag)) {
                 return Err("an element was taken for it");
             }
-            ledger.told(tag, Told::Unknown, setting);
+            history.told(tag, Told::Unknown, setting);
             return Ok(());
         }
         if self.moved {
             return Err("served in a db that nobody knows");
         }
         if !frame.starts_with(b"*2") && pending.expect.is_wait() {
-            return self.waited_in_vain(tag, frame, ledger);
+            return self.waited_in_vain(tag, frame, history);
         }
-        if ledger.reply(tag).is_none() {
+        if history.reply(tag).is_none() {
             return Err("it never ran");
         }
         let right = match pending.expect {
             Expect::Info if frame[0] != b'-' => {
                 contains(frame, &format!("tag:{}\r\n", tag.text())) && frame.len() > 40
             }
-            _ => ledger.has_answered(tag, frame),
+            _ => history.has_answered(tag, frame),
         };
         if !right {
             return Err("not what the server answered");
@@ -473,14 +473,14 @@ impl Actor {
             _ if frame.starts_with(b"-") => {}
             Expect::Written(key) => self.wrote(key, tag, true),
             Expect::Popped | Expect::Awaited => {
-                if let Err(text) = ledger.models.popped(tag, frame) {
-                    ledger.offend(text);
+                if let Err(text) = history.models.popped(tag, frame) {
+                    history.offend(text);
                 }
             }
             Expect::Read(key) if !self.may_hold(key, frame) => return Err("not what it wrote"),
             _ => {}
         }
-        ledger.told(tag, Told::Done, setting);
+        history.told(tag, Told::Done, setting);
         Ok(())
     }
 }

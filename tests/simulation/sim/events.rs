@@ -1,5 +1,5 @@
 //! What can happen in a simulation, one small event at a time: on a connection, at a client, in
-//! the post. What goes wrong on purpose is in `faults`.
+//! the mail between workers. What goes wrong on purpose is in `faults`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use narrows::engine::{AnswerTo, BackendId, Mail, Received};
 use narrows::topology::EndpointId;
 
 use super::server::State;
-use super::world::{Conn, Letter, World};
+use super::world::{Conn, Message, World};
 
 /// How a dial ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +58,12 @@ impl World {
         if !actor.gone {
             actor.gone = true;
             let (w, key, number) = (actor.worker, actor.key, actor.number);
-            let is_cut = !actor.unsent.is_empty() && self.chance.hits(50);
+            let is_cut = !actor.unsent.is_empty() && self.rng.hits(50);
             let engine = &mut self.workers[w].engine;
             match engine.may_read(key) || is_cut {
                 true => {
                     engine.client_gone(key, self.now);
-                    self.ledger.leaves(number);
+                    self.history.leaves(number);
                 }
                 // Only its end is seen, which stands behind what is not read. What it has asked for
                 // before still runs, as with the server itself, but for a wait that is under way.
@@ -71,7 +71,7 @@ impl World {
                     engine.client_hung_up(key, self.now);
                     let mut links = self.conns.values().filter_map(|conn| conn.link.as_ref());
                     if links.any(|link| link.waits_for(number)) {
-                        self.ledger.leaves(number);
+                        self.history.leaves(number);
                     }
                 }
             }
@@ -101,15 +101,15 @@ impl World {
             DialEnd::Refused,
             DialEnd::Full,
         ];
-        let is_quick = self.in_turns || self.made.is_some();
-        let end = match self.calm || is_quick {
+        let is_quick = self.in_time_slices || self.focus.is_some();
+        let end = match self.is_quiescent || is_quick {
             true => DialEnd::Open,
-            false => self.chance.one_of(&ends),
+            false => self.rng.one_of(&ends),
         };
-        let due = self.now + self.chance.micros(if is_quick { 2000 } else { 20_000 });
-        let capacity = match self.in_turns {
+        let due = self.now + self.rng.micros(if is_quick { 2000 } else { 20_000 });
+        let capacity = match self.in_time_slices {
             true => 1 << 20,
-            false => self.chance.one_of(&[30, 500, 1 << 20, 1 << 20]),
+            false => self.rng.one_of(&[30, 500, 1 << 20, 1 << 20]),
         };
         let capacity = self.capacity_as_made().unwrap_or(capacity);
         let capacity = self.roomy(capacity);
@@ -132,8 +132,8 @@ impl World {
             let link = conn.link.as_ref().filter(|_| conn.closes_after.is_none());
             link.map(|link| link.id)
         });
-        self.ledger.push_streams.alive = alive.collect();
-        self.server.hub.retain(&self.ledger.push_streams.alive);
+        self.history.push_streams.alive = alive.collect();
+        self.server.hub.retain(&self.history.push_streams.alive);
     }
 
     /// The oldest dial that is due comes to its end.
@@ -200,11 +200,11 @@ impl World {
         link.is_left = self.workers[key.0].engine.survey().is_cleaning(key.1);
         self.server.now = self.now;
         let mut executed = 0;
-        while executed < most && link.execute(&mut self.server, &mut self.ledger) {
+        while executed < most && link.execute(&mut self.server, &mut self.history) {
             executed += 1;
         }
         if link.is_left {
-            self.ledger.push_streams.left(link.id);
+            self.history.push_streams.left(link.id);
         }
         self.check_order_of_line();
         executed > 0
@@ -212,8 +212,8 @@ impl World {
 
     /// Replies reach narrows, or the end of the connection does.
     pub fn deliver(&mut self, (w, id): (usize, BackendId), most: usize) -> bool {
-        if self.slips {
-            self.excuse_if_slipped((w, id));
+        if self.desyncs {
+            self.excuse_if_desynced((w, id));
         }
         let Some(conn) = self.conns.get_mut(&(w, id)) else {
             return false;
@@ -242,7 +242,10 @@ impl World {
         }
         let bytes: Vec<u8> = link.out.drain(..n).collect();
         conn.closes_after = conn.closes_after.map(|left| left - n);
-        let found_out = link.slip.as_mut().is_some_and(|slip| slip.delivered(n));
+        let found_out = link
+            .desync
+            .as_mut()
+            .is_some_and(|desync| desync.delivered(n));
         let read = Bytes::from(bytes);
         let lease_state = Received::lent(&read, 1 + self.step as usize % 60);
         self.workers[w]
@@ -252,7 +255,7 @@ impl World {
         self.reads.push((w, read));
         if found_out && self.workers[w].engine.survey().has_backend(id) {
             let text = format!("{w} {id:?} is out of step, and the check did not find it");
-            self.ledger.offend(text);
+            self.history.offend(text);
         }
         true
     }
@@ -264,21 +267,21 @@ impl World {
         let read: Vec<(usize, Bytes)> = read;
         if !read.iter().all(|(_, bytes)| bytes.is_unique()) {
             let text = format!("{w} has written all there was and holds a part of a read");
-            self.ledger.offend(text);
+            self.history.offend(text);
         }
     }
 
     /// The first message that is due arrives. Where.
-    pub fn post(&mut self) -> Option<usize> {
+    pub fn deliver_mail(&mut self) -> Option<usize> {
         let now = self.now;
         let at = self.mail.iter().position(|(due, _, _)| *due <= now)?;
         let (_, w, mail) = self.mail.remove(at);
         let engine = &mut self.workers[w].engine;
         match mail {
-            Letter::Commands => engine.mail(Mail::CommandsLearned, now),
-            Letter::PlaceWanted => engine.mail(Mail::PlaceWanted, now),
-            Letter::Answer(ticket, reply) => engine.mail(Mail::Answered(ticket, reply), now),
-            Letter::WorkerQuery(asker, ticket, question) => {
+            Message::Commands => engine.mail(Mail::CommandsLearned, now),
+            Message::PlaceWanted => engine.mail(Mail::PlaceWanted, now),
+            Message::Answer(ticket, reply) => engine.mail(Mail::Answered(ticket, reply), now),
+            Message::WorkerQuery(asker, ticket, question) => {
                 let to = AnswerTo {
                     worker: asker,
                     ticket,
@@ -302,7 +305,7 @@ impl World {
             let waiting = conn.link.as_ref()?.waiting.as_ref()?;
             (waiting.until() > self.now).then(|| waiting.until())
         });
-        let server = self.server.next_moment().filter(|_| !self.calm);
+        let server = self.server.next_moment().filter(|_| !self.is_quiescent);
         alarms
             .chain(mail)
             .chain(dials)

@@ -1,5 +1,5 @@
 //! What goes wrong on purpose: on one connection, or with the whole server. Only while the
-//! world is not calm.
+//! world is not quiescent.
 
 use std::time::Duration;
 
@@ -22,30 +22,30 @@ impl World {
         let Some(link) = conn.link.as_mut().filter(|_| conn.closes_after.is_none()) else {
             return;
         };
-        let kind = self.chance.below(9);
+        let kind = self.rng.below(9);
         match kind {
             // It dies, and what it has answered arrives in part.
-            0 | 1 => conn.closes_after = Some(self.chance.below(link.out.len() + 1)),
+            0 | 1 => conn.closes_after = Some(self.rng.below(link.out.len() + 1)),
             // It ends after its last answer.
             2 => conn.closes_after = Some(link.out.len()),
             3 => link.state = State::Hung,
             4 => link.state = State::Deaf,
             5 => link.state = State::Mute,
-            6 if self.server.hub.listens(link.id) => link.state = State::Mute,
-            6 => link.misbehave(&mut self.chance),
+            6 if self.server.hub.subscribes(link.id) => link.state = State::Mute,
+            6 => link.misbehave(&mut self.rng),
             // It answers before it has the whole request, and closes.
             7 if !link.input.is_empty() && link.state == State::Well => {
-                while link.execute(&mut self.server, &mut self.ledger) {}
+                while link.execute(&mut self.server, &mut self.history) {}
                 // An error to a MULTI would let what follows run, as on a direct connection.
                 if link.input.len() > 1 && !link.input.starts_with(b"*1") {
                     let received = [&link.input[..], &conn.to_server].concat();
-                    self.ledger.answered_early(&received);
+                    self.history.answered_early(&received);
                     link.out.extend_from_slice(EARLY);
                     conn.closes_after = Some(link.out.len());
                 }
             }
             // A push that nobody has asked for.
-            8 if self.server.hub.listens(link.id) => {
+            8 if self.server.hub.subscribes(link.id) => {
                 link.out.extend_from_slice(b">1\r\n+nothing\r\n");
             }
             8 => link.out.extend_from_slice(PUSH),
@@ -67,7 +67,7 @@ impl World {
                         && link.input.is_empty()
                         && link.waiting.is_none()
                         && link.state == State::Well
-                        && link.slip.is_none()
+                        && link.desync.is_none()
                 })
         };
         let found = self
@@ -82,7 +82,7 @@ impl World {
         engine.backend_bytes(id, b"+OK\r\n", self.now);
         if engine.survey().has_backend(id) {
             let text = "a reply to nobody was accepted".to_owned();
-            self.ledger.offend(text);
+            self.history.offend(text);
         }
     }
 
@@ -90,18 +90,18 @@ impl World {
     pub fn server_fault(&mut self) {
         self.server.now = self.now;
         let ms = |n: u64| Duration::from_millis(n);
-        if self.users && self.chance.hits(40) {
-            let user = 1 + self.chance.below(usize::from(super::server::USERS)) as u8;
+        if self.users && self.rng.hits(40) {
+            let user = 1 + self.rng.below(usize::from(super::server::USERS)) as u8;
             self.server.users.change_password(user);
-            self.ledger.password_changes += 1;
+            self.history.password_changes += 1;
             return self.note("another password", &[user]);
         }
-        match self.chance.below(7) {
-            0 if self.chance.hits(50) => self.replace(),
+        match self.rng.below(7) {
+            0 if self.rng.hits(50) => self.replace(),
             0 | 1 => self.restart(),
             2 | 3 => {
-                let pause = self.chance.one_of(&[Pause::All, Pause::Writes]);
-                let length = ms(self.chance.one_of(&[5, 100, 800, 3000]));
+                let pause = self.rng.one_of(&[Pause::All, Pause::Writes]);
+                let length = ms(self.rng.one_of(&[5, 100, 800, 3000]));
                 self.server.pause_until(self.now + length, pause);
                 self.note("paused", format!("{pause:?} {length:?}").as_bytes());
             }
@@ -130,12 +130,12 @@ impl World {
     /// All connections die at once, what has been answered arrives in part.
     fn restart(&mut self) {
         let ms = |n: u64| Duration::from_millis(n);
-        let down = ms(self.chance.one_of(&[0, 10, 300]));
-        let loading = ms(self.chance.one_of(&[0, 0, 50, 500]));
-        let keeps_data = self.chance.hits(60);
+        let down = ms(self.rng.one_of(&[0, 10, 300]));
+        let loading = ms(self.rng.one_of(&[0, 0, 50, 500]));
+        let keeps_data = self.rng.hits(60);
         for conn in self.conns.values_mut() {
             if let Some(link) = conn.link.as_ref().filter(|_| conn.closes_after.is_none()) {
-                conn.closes_after = Some(self.chance.below(link.out.len() + 1));
+                conn.closes_after = Some(self.rng.below(link.out.len() + 1));
             }
         }
         self.server.restart(down, loading, keeps_data);

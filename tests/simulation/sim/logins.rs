@@ -3,8 +3,8 @@
 use narrows::resp::{Protocol, write};
 
 use super::actor::{Actor, Expect, Mode, Pending};
-use super::chance::Chance;
-use super::ledger::{Ledger, Tag, Told};
+use super::history::{History, Tag, Told};
+use super::rng::Rng;
 use super::server::{USERS, Users, user_name};
 
 /// What a client has asked to be.
@@ -26,18 +26,18 @@ impl Actor {
     }
 
     /// Logs in, if it can hear what comes of it.
-    pub fn log_in(&mut self, chance: &mut Chance, users: &Users) {
+    pub fn log_in(&mut self, rng: &mut Rng, users: &Users) {
         let unauthenticated = self.must_log_in(users);
         let free = self.pending.is_empty() && self.unsent.is_empty();
         // A RESP2 subscriber may not.
-        if self.mode != Mode::On || (unauthenticated && !free) || self.listening {
+        if self.mode != Mode::On || (unauthenticated && !free) || self.subscribing {
             return;
         }
-        let user = 1 + chance.below(usize::from(USERS)) as u8;
-        let right = unauthenticated || chance.hits(85);
+        let user = 1 + rng.below(usize::from(USERS)) as u8;
+        let right = unauthenticated || rng.hits(85);
         let password = match right {
             true => users.password(user),
-            false => chance.one_of(&["wrong", "pw1-0", "pw2-9"]).to_owned(),
+            false => rng.one_of(&["wrong", "pw1-0", "pw2-9"]).to_owned(),
         };
         let right = password == users.password(user);
         let (name, tag) = (
@@ -48,9 +48,9 @@ impl Actor {
             },
         );
         self.next += 1;
-        let hello = chance
+        let hello = rng
             .hits(30)
-            .then(|| chance.one_of(&[Protocol::Resp2, Protocol::Resp3]));
+            .then(|| rng.one_of(&[Protocol::Resp2, Protocol::Resp3]));
         let args = match hello {
             None => vec!["AUTH", &name, &password],
             Some(Protocol::Resp2) => vec!["HELLO", "2", "AUTH", &name, &password],
@@ -76,9 +76,9 @@ impl Actor {
         &mut self,
         login: Login,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
-        let changed = ledger.password_changes != login.changes;
+        let changed = history.password_changes != login.changes;
         match frame {
             b"+OK\r\n" if login.hello.is_none() => {}
             [b'*' | b'%', ..] if login.hello.is_some() => {
@@ -117,8 +117,8 @@ impl Actor {
     }
 
     /// As whom a request of its has run tells who it is.
-    pub fn learn_user(&mut self, tag: Tag, ledger: &Ledger) {
-        let ran = ledger.entry(tag).filter(|entry| entry.times > 0);
+    pub fn learn_user(&mut self, tag: Tag, history: &History) {
+        let ran = history.entry(tag).filter(|entry| entry.times > 0);
         if let Some(entry) = ran
             && let Some(user) = self.perhaps.take()
             && entry.setting.user == user
@@ -132,9 +132,9 @@ impl Actor {
         &mut self,
         pending: &Pending,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
-        ledger.told(pending.tag, Told::NotRun, self.setting);
+        history.told(pending.tag, Told::NotRun, self.setting);
         // That one needs no login.
         let reset = matches!(pending.expect, Expect::Reset) && frame == b"+RESET\r\n";
         match reset || frame.starts_with(b"-") {

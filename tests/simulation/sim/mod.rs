@@ -9,36 +9,36 @@
 //! once the faults stop; nothing is left once all have gone; an idle engine sleeps.
 //!
 //! `replay` plays one seed and makes a failure small, `play` is the course of a simulation,
-//! `world` what is around the engines, `server` the fake Redis, `ledger` and `models` the oracle.
+//! `world` what is around the engines, `server` the fake Redis, `history` and `models` the oracle.
 
 mod actor;
-mod belief;
-mod calm;
-mod chance;
+mod backend_state;
+mod desync;
 mod events;
 mod faults;
+mod focus;
+mod history;
 mod joining;
-mod ledger;
-mod listening;
 mod logins;
-mod made;
 mod models;
 mod own_keys;
-mod places;
 mod play;
 mod push_streams;
+mod quiesce;
 mod replay;
 mod requests;
+mod rng;
 mod rules;
 mod server;
-mod slip;
+mod subscribing;
+mod time_slices;
 mod transaction_replies;
 mod transactions;
-mod turns;
+mod wait_line;
 mod world;
 
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
-pub use made::Made;
+pub use focus::Focus;
 #[allow(unused_imports, reason = "each of the tests uses what it needs")]
 pub use replay::{
     Plan, Worlds, explain, from_environment, is_of, outcome, replays, world_from_environment,

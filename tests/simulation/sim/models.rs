@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ledger::{Entry, Ledger, Tag, Told};
+use super::history::{Entry, History, Tag, Told};
 use super::server::{DATABASES, Server};
 
 /// Counters that all clients share, in each db.
@@ -79,25 +79,25 @@ impl Models {
     }
 
     /// All is over: does the server hold what it must?
-    pub fn judge(&self, ledger: &Ledger, server: &Server) -> Result<(), String> {
+    pub fn judge(&self, history: &History, server: &Server) -> Result<(), String> {
         for db in 0..DATABASES {
             for counter in COUNTERS {
-                self.judge_counter(ledger, server, (db, counter))?;
+                self.judge_counter(history, server, (db, counter))?;
             }
             for list in LISTS {
-                self.judge_list(ledger, server, (db, list))?;
+                self.judge_list(history, server, (db, list))?;
             }
         }
-        self.judge_leavers(ledger, server)
+        self.judge_leavers(history, server)
     }
 
     /// What was taken for a client that narrows knew to have left is where it came from, was given to
     /// another, or is counted as lost.
-    fn judge_leavers(&self, ledger: &Ledger, server: &Server) -> Result<(), String> {
+    fn judge_leavers(&self, history: &History, server: &Server) -> Result<(), String> {
         let mut takers: BTreeMap<Tag, (u64, Tag)> = BTreeMap::new();
         for (tag, _) in &self.pops {
-            let entry = ledger.entry(*tag).filter(|e| e.life == server.lives);
-            let element = ledger.reply(*tag).and_then(element_of);
+            let entry = history.entry(*tag).filter(|e| e.life == server.lives);
+            let element = history.reply(*tag).and_then(element_of);
             if let Some((entry, element)) = entry.zip(element) {
                 let last = takers.entry(element).or_insert((entry.at, *tag));
                 *last = (*last).max((entry.at, *tag));
@@ -108,7 +108,7 @@ impl Models {
         let here: BTreeSet<Tag> = here.filter_map(|element| Tag::read(&element)).collect();
         let lost = takers.into_iter().filter(|(element, (_, tag))| {
             let is_here = here.contains(element) || self.delivered.contains_key(element);
-            self.waits.contains(tag) && ledger.is_kept_for_others(*tag) && !is_here
+            self.waits.contains(tag) && history.is_kept_for_others(*tag) && !is_here
         });
         let lost: Vec<(Tag, (u64, Tag))> = lost.collect();
         match lost.first() {
@@ -121,13 +121,13 @@ impl Models {
 
     fn judge_counter(
         &self,
-        ledger: &Ledger,
+        history: &History,
         server: &Server,
         (db, counter): (u32, &'static str),
     ) -> Result<(), String> {
         let (mut low, mut high) = (0, 0);
         for (tag, _, by) in self.counts.iter().filter(|(_, key, _)| *key == counter) {
-            match effect(ledger.entry(*tag), server.lives) {
+            match effect(history.entry(*tag), server.lives) {
                 Effect::Sure(here) if here == db => {
                     low += by;
                     high += by;
@@ -151,7 +151,7 @@ impl Models {
     /// Elements are tags of the requests that pushed them.
     fn judge_list(
         &self,
-        ledger: &Ledger,
+        history: &History,
         server: &Server,
         (db, list): (u32, &'static str),
     ) -> Result<(), String> {
@@ -170,7 +170,7 @@ impl Models {
         let mut missing = 0;
         for (tag, _) in self.pushes.iter().filter(|(_, key)| *key == list) {
             let here = once.contains(tag) || self.delivered.contains_key(tag);
-            match effect(ledger.entry(*tag), server.lives) {
+            match effect(history.entry(*tag), server.lives) {
                 Effect::Sure(at) if at == db && !here => missing += 1,
                 Effect::None if once.contains(tag) => {
                     return Err(format!("{tag:?} is in {list} and was not pushed"));
@@ -180,9 +180,9 @@ impl Models {
         }
         let pops = self.pops.iter().filter(|(_, key)| *key == list);
         let unheard = pops
-            .filter(|(tag, _)| match effect(ledger.entry(*tag), server.lives) {
+            .filter(|(tag, _)| match effect(history.entry(*tag), server.lives) {
                 Effect::Possible(_)
-                    if self.waits.contains(tag) && ledger.is_kept_for_others(*tag) =>
+                    if self.waits.contains(tag) && history.is_kept_for_others(*tag) =>
                 {
                     false
                 }

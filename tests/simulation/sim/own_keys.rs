@@ -1,7 +1,7 @@
 //! Keys that only one client writes: what each may hold, by what that client was told.
 
 use super::actor::{Actor, Possible};
-use super::ledger::Tag;
+use super::history::Tag;
 
 impl Actor {
     pub fn wrote(&mut self, key: u8, tag: Tag, surely: bool) {

@@ -1,5 +1,5 @@
-//! The course of one simulation: a storm of random events and faults, step by step, and then
-//! what `calm` has.
+//! The course of one simulation: random events and faults, step by step, and then
+//! the quiescent phase of `quiesce`.
 
 use narrows::engine::{BackendId, Mail};
 
@@ -40,41 +40,41 @@ fn course(world: &mut World, plan: &Plan) -> Result<Report, String> {
     for step in 1..=world.steps {
         if !left_out(&step) {
             world.begin_step(step);
-            world.storm();
+            world.run_with_faults();
             world.check()?;
         }
     }
-    world.begin_calm();
-    if world.chance.hits(10) {
+    world.begin_quiescence();
+    if world.rng.hits(10) {
         world.begin_drain();
     }
-    world.calm_down()?;
-    if world.in_turns && !world.draining {
-        world.take_turns()?;
+    world.quiesce()?;
+    if world.in_time_slices && !world.draining {
+        world.run_time_slices()?;
     }
     if !world.draining {
         world.serve_everyone()?;
     }
-    if world.draining || world.chance.hits(20) {
+    if world.draining || world.rng.hits(20) {
         world.drain()?;
     }
     world.leave()?;
     Ok(Report {
         trace: world.trace,
-        executions: world.ledger.executions,
-        requests: world.ledger.requests,
-        crossed: world.ledger.crossed,
+        executions: world.history.executions,
+        requests: world.history.requests,
+        crossed: world.history.crossed,
     })
 }
 
 impl World {
     pub fn check(&mut self) -> Result<(), String> {
-        self.ledger.offence.take().map_or(Ok(()), Err)
+        self.history.offence.take().map_or(Ok(()), Err)
     }
 
     pub fn some_conn(&mut self) -> Option<(usize, BackendId)> {
         let n = self.conns.len();
-        let at = self.chance.below(n);
+        let at = self.rng.below(n);
         self.conns.keys().nth(at).copied()
     }
 
@@ -82,30 +82,28 @@ impl World {
         let here: Vec<usize> = (0..self.actors.len())
             .filter(|at| !self.actors[*at].gone)
             .collect();
-        (!here.is_empty()).then(|| here[self.chance.below(here.len())])
+        (!here.is_empty()).then(|| here[self.rng.below(here.len())])
     }
 
     /// One random event.
-    fn storm(&mut self) {
+    fn run_with_faults(&mut self) {
         let here = self.actors.iter().filter(|a| !a.gone).count();
-        let most = match self.in_turns {
+        let most = match self.in_time_slices {
             true => CLIENTS_IN_TURNS_MAX,
             false => CLIENTS_MAX,
         };
-        match self.chance.below(100) {
+        match self.rng.below(100) {
             _ if self.happens_as_made() => {}
             0..6 if here < most => self.connect(),
             0..26 => self.ask_some(),
             26..36 => {
-                let most = self.chance.one_of(&[1, 7, 60, 100_000]);
+                let most = self.rng.one_of(&[1, 7, 60, 100_000]);
                 if let Some(at) = self.some_actor() {
                     self.send_some(at, most);
                 }
             }
             36..41 => {
-                let appetite = self
-                    .chance
-                    .one_of(&[0, 1, 100, 3000, usize::MAX, usize::MAX]);
+                let appetite = self.rng.one_of(&[0, 1, 100, 3000, usize::MAX, usize::MAX]);
                 if let Some(at) = self.some_actor() {
                     self.push_stream(at, appetite);
                 }
@@ -116,20 +114,20 @@ impl World {
                 self.end_dial();
             }
             80..84 => {
-                self.post();
+                self.deliver_mail();
             }
-            84..88 => self.now += self.chance.micros(8000),
+            84..88 => self.now += self.rng.micros(8000),
             88..90 => self.jump(),
-            90 if self.chance.hits(20) => self.new_rules(),
+            90 if self.rng.hits(20) => self.new_rules(),
             90 => self.check_health(),
             _ => {
-                if self.chance.below(20) < self.faults {
+                if self.rng.below(20) < self.faults {
                     self.go_wrong();
                 }
             }
         }
         self.reload_users();
-        if self.chance.hits(70) {
+        if self.rng.hits(70) {
             for w in 0..self.workers.len() {
                 self.pump(w);
             }
@@ -138,13 +136,13 @@ impl World {
 
     /// Something fails: one connection, or the whole server.
     fn go_wrong(&mut self) {
-        if self.chance.hits(15) {
+        if self.rng.hits(15) {
             self.server_fault();
-        } else if self.chance.hits(15) {
+        } else if self.rng.hits(15) {
             self.say_something_to_nobody();
         } else if let Some(key) = self.some_conn() {
-            if self.slips && self.chance.hits(70) {
-                return self.slip(key);
+            if self.desyncs && self.rng.hits(70) {
+                return self.desync(key);
             }
             self.fault(key);
         }
@@ -154,19 +152,19 @@ impl World {
     fn check_health(&mut self) {
         self.server.now = self.now;
         let up = self.server.pause() != Some(Pause::All) && self.server.accepts();
-        let answering = up && self.chance.hits(60);
+        let answering = up && self.rng.hits(60);
         if answering {
             // It has looked at the server's figures, too.
             self.budget.stop_growth(false);
         }
-        let w = self.chance.below(self.workers.len());
+        let w = self.rng.below(self.workers.len());
         let endpoint = self.topology.endpoint();
         (self.workers[w].engine).mail(Mail::Health(endpoint, answering), self.now);
     }
 
     /// The operator changes the settings, but for those that the oracle goes by.
     fn new_rules(&mut self) {
-        let mut rules = super::rules::draw(&mut self.chance);
+        let mut rules = super::rules::draw(&mut self.rng);
         let (new, old) = (&mut rules.settings.clients, &self.rules.settings.clients);
         new.request_timeout = old.request_timeout;
         new.output_bytes_max = old.output_bytes_max;
@@ -175,12 +173,12 @@ impl World {
         new.output_subscriber_soft_bytes = old.output_subscriber_soft_bytes;
         new.output_subscriber_soft_time = old.output_subscriber_soft_time;
         rules.settings.pool.check_kinds = self.rules.settings.pool.check_kinds;
-        if self.in_turns {
-            super::rules::for_turns(&mut rules);
+        if self.in_time_slices {
+            super::rules::for_time_slices(&mut rules);
         }
-        if let Some(made) = self.made {
+        if let Some(focus) = self.focus {
             let output_bytes_max = rules.settings.clients.output_bytes_max;
-            made.bend(&mut rules, &mut self.chance);
+            focus.bend(&mut rules, &mut self.rng);
             rules.settings.clients.output_bytes_max = output_bytes_max;
         }
         rules.access = self.rules.access.clone();
@@ -197,15 +195,15 @@ impl World {
     fn jump(&mut self) {
         if let Some(at) = self.next_moment() {
             self.now = self.now.max(at);
-            if self.chance.hits(20) {
-                self.now += self.chance.micros(2_000_000);
+            if self.rng.hits(20) {
+                self.now += self.rng.micros(2_000_000);
             }
         }
     }
 
     /// A client asks a few things at once, and sends some of it.
     fn ask_some(&mut self) {
-        self.ledger.now = self.now;
+        self.history.now = self.now;
         let Some(at) = self.some_actor() else {
             return;
         };
@@ -215,7 +213,7 @@ impl World {
             .filter(|a| !a.gone)
             .map(|a| a.id)
             .collect();
-        let count = self.chance.one_of(&[1, 1, 2, 6, 12]);
+        let count = self.rng.one_of(&[1, 1, 2, 6, 12]);
         for _ in 0..count {
             let actor = &mut self.actors[at];
             if actor.done || actor.half_closed || actor.pending.len() > 40 {
@@ -224,16 +222,16 @@ impl World {
             if actor.is_content() {
                 actor.waits_since = self.step;
             }
-            if self.users && (actor.must_log_in(&self.server.users) || self.chance.hits(8)) {
-                actor.log_in(&mut self.chance, &self.server.users);
+            if self.users && (actor.must_log_in(&self.server.users) || self.rng.hits(8)) {
+                actor.log_in(&mut self.rng, &self.server.users);
                 continue;
             }
-            let victim = actor.ask(&mut self.chance, &others, &mut self.ledger);
+            let victim = actor.ask(&mut self.rng, &others, &mut self.history);
             for actor in &mut self.actors {
                 actor.doomed |= Some(actor.id) == victim;
             }
         }
-        let most = self.chance.one_of(&[1, 20, 100, 100_000]);
+        let most = self.rng.one_of(&[1, 20, 100, 100_000]);
         self.send_some(at, most);
     }
 
@@ -248,9 +246,9 @@ impl World {
             self.vanish(at);
             return self.push_behind(at);
         }
-        if self.chance.hits(40) {
+        if self.rng.hits(40) {
             self.vanish(at);
-        } else if self.chance.hits(30) {
+        } else if self.rng.hits(30) {
             self.actors[at].half_closed = true;
         }
     }
@@ -265,7 +263,7 @@ impl World {
             actor.waits_since = self.step;
             for list in LISTS {
                 let tag = actor.next_tag();
-                actor.push_to(list, &mut self.chance, tag, &mut self.ledger);
+                actor.push_to(list, &mut self.rng, tag, &mut self.history);
             }
             self.send_some(at, 100_000);
         }
@@ -276,17 +274,17 @@ impl World {
         let Some(key) = self.some_conn() else {
             return;
         };
-        let most = self.chance.one_of(&[1, 15, 200, 1 << 20]);
-        let part = match self.made {
-            Some(_) if self.chance.hits(70) => 3,
-            _ => self.chance.below(4),
+        let most = self.rng.one_of(&[1, 15, 200, 1 << 20]);
+        let part = match self.focus {
+            Some(_) if self.rng.hits(70) => 3,
+            _ => self.rng.below(4),
         };
         match part {
             0 => {
                 self.receive(key, most);
             }
             1 => {
-                let most = self.chance.between(1, 6);
+                let most = self.rng.between(1, 6);
                 self.execute(key, most);
             }
             2 => {

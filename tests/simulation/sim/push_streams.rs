@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A message or an invalidation: no reply.
-    Unasked,
+    Push,
     /// One of the confirmations of a command that changes subscriptions.
     Confirmation { last: bool },
 }
@@ -19,13 +19,13 @@ struct Sent {
     link: u64,
     frame: Vec<u8>,
     kind: Kind,
-    /// See [`Feeds::left`].
+    /// See [`PushStreams::left`].
     may_be_missed: bool,
 }
 
 /// See the file's head.
 #[derive(Debug, Default)]
-pub struct Feeds {
+pub struct PushStreams {
     by_client: BTreeMap<u32, VecDeque<Sent>>,
     /// Confirmations that nothing is subscribed, which name nobody.
     to_somebody: Vec<Vec<u8>>,
@@ -39,7 +39,7 @@ pub struct Feeds {
     pub heard: u64,
 }
 
-impl Feeds {
+impl PushStreams {
     pub fn sent(&mut self, client: u32, link: u64, frame: Vec<u8>, kind: Kind) {
         self.clock += 1;
         let at = self.clock;
@@ -118,7 +118,7 @@ impl Feeds {
 }
 
 /// Whether a frame is one that a server pushes, or a confirmation.
-pub fn is_unasked(frame: &[u8]) -> bool {
+pub fn is_push_frame(frame: &[u8]) -> bool {
     let words: [&[u8]; 6] = [
         b"\r\nmessage\r\n",
         b"\r\npmessage\r\n",

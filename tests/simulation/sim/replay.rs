@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use super::made::Made;
+use super::focus::Focus;
 use super::play::{Report, play};
 use super::world::World;
 
@@ -28,18 +28,18 @@ const SEARCH_MAX: Duration = Duration::from_secs(20);
 const LINES_MAX: usize = 150;
 
 /// The events of a simulation, one a line.
-pub type Story = Rc<RefCell<Vec<String>>>;
+pub type TraceLog = Rc<RefCell<Vec<String>>>;
 
 /// What is to be played.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub seed: u64,
-    /// What its world is made for, if that is not left to the seed.
-    pub made: Option<Made>,
-    /// The steps of the storm that happen; all of them where it is `None`.
+    /// What its world is focused on, if that is not left to the seed.
+    pub focus: Option<Focus>,
+    /// The steps with faults that happen; all of them where it is `None`.
     pub steps: Option<BTreeSet<u64>>,
     /// Where the events are written down.
-    pub story: Option<Story>,
+    pub trace_log: Option<TraceLog>,
     /// Each event is printed as it happens.
     pub told: bool,
 }
@@ -48,7 +48,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub text: String,
-    /// The step of the storm at which it did, or the last one.
+    /// The step at which it did, or the last one.
     pub step: u64,
 }
 
@@ -60,10 +60,10 @@ impl Plan {
         }
     }
 
-    /// The same in a world that is made for something.
-    pub fn made(made: Made, seed: u64) -> Self {
+    /// The same in a world with this focus.
+    pub fn focused(focus: Focus, seed: u64) -> Self {
         Self {
-            made: Some(made),
+            focus: Some(focus),
             ..Self::of(seed)
         }
     }
@@ -75,8 +75,8 @@ impl Plan {
 
     /// How its world is named to whoever plays it again.
     fn world(&self) -> String {
-        let named = |made| format!("NARROWS_SIM_WORLD={made:?} ");
-        self.made.map(named).unwrap_or_default()
+        let named = |focus| format!("NARROWS_SIM_WORLD={focus:?} ");
+        self.focus.map(named).unwrap_or_default()
     }
 }
 
@@ -98,9 +98,9 @@ pub enum Worlds {
     /// Clients do little else than transactions, and wait.
     Transacting,
     /// Clients do little else than subscribe and publish.
-    Listening,
-    /// They are made for something.
-    Made(Made),
+    Subscribing,
+    /// They are focused on something.
+    Focused(Focus),
 }
 
 impl World {
@@ -112,16 +112,16 @@ impl World {
 
 /// Whether the world of this seed is of this kind.
 pub fn is_of(worlds: Worlds, seed: u64) -> bool {
-    if let Worlds::All | Worlds::Made(_) = worlds {
+    if let Worlds::All | Worlds::Focused(_) = worlds {
         return true;
     }
     let world = World::new(&Plan::of(seed));
     match worlds {
-        Worlds::OutOfStep => world.slips,
+        Worlds::OutOfStep => world.desyncs,
         Worlds::WithUsers => world.users,
         Worlds::Transacting => world.transacting && world.faults > 0 && !world.users,
-        Worlds::Listening => world.listening,
-        Worlds::All | Worlds::Made(_) => true,
+        Worlds::Subscribing => world.subscribing,
+        Worlds::All | Worlds::Focused(_) => true,
     }
 }
 
@@ -158,17 +158,17 @@ pub fn from_environment() -> Option<Plan> {
     let steps = std::env::var("NARROWS_SIM_STEPS").ok();
     Some(Plan {
         seed: seed.parse().expect("NARROWS_SIM_SEED is a number"),
-        made: world_from_environment(),
+        focus: world_from_environment(),
         steps: steps.map(|text| read_steps(&text)),
-        story: None,
+        trace_log: None,
         told: std::env::var_os("NARROWS_SIM_TRACE").is_some(),
     })
 }
 
 /// The world that the environment names.
-pub fn world_from_environment() -> Option<Made> {
+pub fn world_from_environment() -> Option<Focus> {
     let name = std::env::var("NARROWS_SIM_WORLD").ok()?;
-    Some(Made::named(&name).expect("NARROWS_SIM_WORLD is made for something"))
+    Some(Focus::named(&name).expect("NARROWS_SIM_WORLD names a focus"))
 }
 
 /// What a text of [`explain`] says is to be played.
@@ -176,11 +176,11 @@ pub fn replays(text: &str) -> Option<Plan> {
     let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;
     let (seed, rest) = rest.split_once(" NARROWS_SIM_STEPS=")?;
     let steps = rest.lines().next()?;
-    let made = text.split_once("NARROWS_SIM_WORLD=");
-    let made = made.and_then(|(_, rest)| Made::named(rest.split_whitespace().next()?));
+    let focus = text.split_once("NARROWS_SIM_WORLD=");
+    let focus = focus.and_then(|(_, rest)| Focus::named(rest.split_whitespace().next()?));
     Some(Plan {
         seed: seed.parse().ok()?,
-        made,
+        focus,
         steps: Some(read_steps(steps)),
         ..Plan::default()
     })
@@ -189,18 +189,18 @@ pub fn replays(text: &str) -> Option<Plan> {
 /// A failure, made small and told with all that is needed to see it again.
 pub fn explain(plan: &Plan, failure: &Failure) -> String {
     let (steps, runs) = minimise(plan, failure);
-    let story = Story::default();
+    let trace_log = TraceLog::default();
     let small = Plan {
         steps: Some(steps.clone()),
-        story: Some(Rc::clone(&story)),
+        trace_log: Some(Rc::clone(&trace_log)),
         ..plan.clone()
     };
     let ends = match outcome(&small) {
         Err(failure) => failure.text,
         Ok(_) => "nothing: the failure does not replay".to_owned(),
     };
-    let story = story.borrow();
-    let skipped = story.len().saturating_sub(LINES_MAX);
+    let trace_log = trace_log.borrow();
+    let skipped = trace_log.len().saturating_sub(LINES_MAX);
     let mut text = format!(
         "{}seed {} at commit {}: {}\nwith {} of its steps only ({runs} runs): {ends}\n",
         plan.world(),
@@ -212,7 +212,7 @@ pub fn explain(plan: &Plan, failure: &Failure) -> String {
     if skipped > 0 {
         text.push_str(&format!("  ({skipped} earlier events left out)\n"));
     }
-    for line in story.iter().skip(skipped) {
+    for line in trace_log.iter().skip(skipped) {
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str(&format!(
@@ -232,12 +232,12 @@ fn minimise(plan: &Plan, failure: &Failure) -> (BTreeSet<u64>, usize) {
     kept.retain(|step| *step <= failure.step);
     let fails = |steps: &[u64]| {
         let steps = Some(steps.iter().copied().collect());
-        let story = None;
+        let trace_log = None;
         outcome(&Plan {
             steps,
-            story,
+            trace_log,
             told: false,
-            made: plan.made,
+            focus: plan.focus,
             seed: plan.seed,
         })
         .is_err()

@@ -5,11 +5,11 @@ use std::time::Duration;
 use narrows::resp::{Limits, ReplyScanner, write};
 
 use super::actor::{Actor, Expect, Mode, Pending};
-use super::chance::Chance;
-use super::ledger::{Ledger, Setting, Tag, Told};
-use super::made::Made;
+use super::focus::Focus;
+use super::history::{History, Setting, Tag, Told};
 use super::models::{COUNTERS, LISTS};
 use super::requests::huge_value;
+use super::rng::Rng;
 use super::server::DATABASES;
 use super::world::EARLY;
 
@@ -49,38 +49,38 @@ impl Actor {
     }
 
     /// A transaction, perhaps watched, perhaps given up.
-    pub fn transact(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
+    pub fn transact(&mut self, rng: &mut Rng, tag: Tag, history: &mut History) {
         if self.mode != Mode::On {
             return;
         }
         let mut watch = None;
-        if chance.hits(self.watches_percent) {
-            let key = format!("c{}k{}", chance.below(4), chance.below(3));
+        if rng.hits(self.watches_percent) {
+            let key = format!("c{}k{}", rng.below(4), rng.below(3));
             self.say(tag, &["WATCH", &key, &tag.text()], Expect::Watch);
             watch = Some(tag);
-            if self.thinks.is_none() && chance.hits(self.thinks_percent()) {
+            if self.thinks.is_none() && rng.hits(self.thinks_percent()) {
                 self.thinks = Some((self.unsent.len(), tag));
             }
-            self.do_meanwhile(chance);
+            self.do_meanwhile(rng);
         }
         let multi = self.next_tag();
         self.say(multi, &["MULTI"], Expect::Multi);
-        let runs = chance.hits(85);
-        // With its tag a counter has an argument too many for narrows: not a block for a pipe.
+        let runs = rng.hits(85);
+        // With its tag a counter has an argument too many for narrows: not a whole transaction for a pipe.
         // What narrows itself carries out makes it none either.
-        let kinds = match self.made {
-            Some(Made::Blocks) => 3,
-            _ => chance.one_of(&[3, 3, 4, 6]),
+        let kinds = match self.focus {
+            Some(Focus::WholeTransactions) => 3,
+            _ => rng.one_of(&[3, 3, 4, 6]),
         };
-        let parts: Vec<Part> = (0..chance.below(5))
-            .map(|_| self.part(chance, kinds, ledger))
+        let parts: Vec<Part> = (0..rng.below(5))
+            .map(|_| self.part(rng, kinds, history))
             .collect();
-        if kinds == 6 && chance.hits(20) {
+        if kinds == 6 && rng.hits(20) {
             // Refused, and neither queued nor the end of it.
             let tag = self.next_tag();
             self.say(tag, &["WATCH", "x", &tag.text()], Expect::WatchRefused);
         }
-        let refused = kinds > 3 && chance.hits(15);
+        let refused = kinds > 3 && rng.hits(15);
         if refused {
             // By narrows itself: nothing of it runs, and whatever follows it does.
             let tag = self.next_tag();
@@ -88,22 +88,22 @@ impl Actor {
         }
         let reaches = |part: &&Part| !matches!(part.expect, Expect::Select(_) | Expect::Exactly(_));
         let tags = parts.iter().filter(reaches).map(|part| part.tag).collect();
-        ledger.transactions.declare(tags, watch, runs && !refused);
+        history.transactions.declare(tags, watch, runs && !refused);
         let end = self.next_tag();
         match runs {
             true => self.say(end, &["EXEC"], Expect::Exec(parts)),
             false => self.say(end, &["DISCARD"], Expect::Discard(parts)),
         }
-        if chance.hits(30) {
+        if rng.hits(30) {
             let next = self.next_tag();
-            self.transact(chance, next, ledger);
+            self.transact(rng, next, history);
         }
     }
 
     /// How often it takes its time behind a `WATCH`.
     fn thinks_percent(&self) -> usize {
-        match self.made {
-            Some(Made::Watching) => 70,
+        match self.focus {
+            Some(Focus::Watching) => 70,
             _ => 40,
         }
     }
@@ -125,48 +125,48 @@ impl Actor {
     }
 
     /// What ends no `WATCH`, between one and its `MULTI`.
-    fn do_meanwhile(&mut self, chance: &mut Chance) {
-        let what = match self.made {
-            Some(Made::Watching) => chance.one_of(&[0, 1, 2, 2, 2, 9, 9, 9]),
-            Some(Made::Reloading) => 7,
-            _ => chance.below(10),
+    fn do_meanwhile(&mut self, rng: &mut Rng) {
+        let what = match self.focus {
+            Some(Focus::Watching) => rng.one_of(&[0, 1, 2, 2, 2, 9, 9, 9]),
+            Some(Focus::Reloading) => 7,
+            _ => rng.below(10),
         };
         if what > 7 {
             return;
         }
         let tag = self.next_tag();
-        let (key, text) = (chance.below(3) as u8, tag.text());
+        let (key, text) = (rng.below(3) as u8, tag.text());
         let name = format!("c{}k{key}", self.number);
         match what {
             // Goes elsewhere, and its client comes back from there with what it watches.
             0 | 5 | 6 => self.say(tag, &["SCRIPT", "KILL"], Expect::Beginning("-")),
             1 => self.say(tag, &["DISCARD"], Expect::Beginning("-")),
             7 => {
-                let db = chance.below(DATABASES as usize + 1) as u32;
+                let db = rng.below(DATABASES as usize + 1) as u32;
                 self.say(tag, &["SELECT", &db.to_string()], Expect::Select(db));
             }
             2 if self.huge => {
-                let value = huge_value(chance, &text);
+                let value = huge_value(rng, &text);
                 self.say(tag, &["SET", &name, &value, &text], Expect::Written(key));
             }
             _ => self.say(tag, &["GET", &name, &text], Expect::Read(key)),
         }
     }
 
-    fn part(&mut self, chance: &mut Chance, kinds: usize, ledger: &mut Ledger) -> Part {
+    fn part(&mut self, rng: &mut Rng, kinds: usize, history: &mut History) -> Part {
         let tag = self.next_tag();
         let text = tag.text();
-        let key = chance.below(3) as u8;
+        let key = rng.below(3) as u8;
         let name = format!("c{}k{key}", self.number);
-        let expect = match chance.below(kinds) {
+        let expect = match rng.below(kinds) {
             0 => {
                 self.say(tag, &["MGET", &name, "x", &text], Expect::Queued);
                 Expect::Served
             }
             1 => {
-                let huge = self.huge && chance.hits(40);
+                let huge = self.huge && rng.hits(40);
                 let value = if huge {
-                    huge_value(chance, &text)
+                    huge_value(rng, &text)
                 } else {
                     text.clone()
                 };
@@ -174,7 +174,7 @@ impl Actor {
                 Expect::Written(key)
             }
             4 => {
-                let db = chance.below(DATABASES as usize + 1) as u32;
+                let db = rng.below(DATABASES as usize + 1) as u32;
                 self.say(tag, &["SELECT", &db.to_string()], Expect::Queued);
                 Expect::Select(db)
             }
@@ -183,14 +183,14 @@ impl Actor {
                 Expect::Exactly(format!(":{}\r\n", self.id).into_bytes())
             }
             3 => {
-                let counter = chance.one_of(&COUNTERS);
-                ledger.models.counts(tag, counter, 1);
+                let counter = rng.one_of(&COUNTERS);
+                history.models.counts(tag, counter, 1);
                 self.say(tag, &["INCR", counter, &text], Expect::Queued);
                 Expect::Served
             }
             _ => {
-                let list = chance.one_of(&LISTS);
-                ledger.models.pops(tag, list);
+                let list = rng.one_of(&LISTS);
+                history.models.pops(tag, list);
                 self.say(tag, &["LPOP", list, &text], Expect::Queued);
                 Expect::Popped
             }
@@ -199,30 +199,30 @@ impl Actor {
     }
 
     /// `BLPOP`, with the tag as a further key.
-    pub fn wait(&mut self, chance: &mut Chance, tag: Tag, ledger: &mut Ledger) {
-        let list = chance.one_of(&LISTS);
-        let seconds = match self.made {
-            Some(_) => chance.one_of(&["0.1", "0.7", "5"]),
-            None => chance.one_of(&["0.01", "0.1", "0.7"]),
+    pub fn wait(&mut self, rng: &mut Rng, tag: Tag, history: &mut History) {
+        let list = rng.one_of(&LISTS);
+        let seconds = match self.focus {
+            Some(_) => rng.one_of(&["0.1", "0.7", "5"]),
+            None => rng.one_of(&["0.01", "0.1", "0.7"]),
         };
-        ledger.models.pops(tag, list);
-        ledger.models.waits(tag);
-        ledger.places.asks(tag, list);
+        history.models.pops(tag, list);
+        history.models.waits(tag);
+        history.wait_line.asks(tag, list);
         let span = Duration::from_secs_f64(seconds.parse().unwrap_or(0.0));
-        ledger.waits_until.insert(tag, ledger.now + span);
+        history.waits_until.insert(tag, history.now + span);
         let silent = self.begin();
         self.say(tag, &["BLPOP", list, &tag.text(), seconds], Expect::Awaited);
         if let Some(pending) = self.pending.back_mut() {
             pending.silent = silent;
         }
-        let behind = match self.made {
+        let behind = match self.focus {
             Some(_) => 50,
             None => 30,
         };
-        if self.waits_much && self.mode == Mode::On && chance.hits(behind) {
+        if self.waits_much && self.mode == Mode::On && rng.hits(behind) {
             // More than narrows keeps of what stands behind a wait.
             let tag = self.next_tag();
-            let value = huge_value(chance, &tag.text());
+            let value = huge_value(rng, &tag.text());
             let name = format!("c{}k0", self.number);
             self.say(
                 tag,
@@ -237,11 +237,11 @@ impl Actor {
         &mut self,
         tag: Tag,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
-        let until = ledger.waits_until.get(&tag).copied().unwrap_or_default();
+        let until = history.waits_until.get(&tag).copied().unwrap_or_default();
         match frame {
-            b"*-1\r\n" | b"_\r\n" if ledger.now < until => {
+            b"*-1\r\n" | b"_\r\n" if history.now < until => {
                 return Err("nothing has come, and its time is not over");
             }
             b"*-1\r\n" | b"_\r\n" => {}
@@ -249,13 +249,13 @@ impl Actor {
             _ => return Err("no answer to a wait"),
         }
         // Where it had no place on the server it has not run.
-        if ledger
+        if history
             .reply(tag)
             .is_some_and(|reply| reply.starts_with(b"*2"))
         {
             return Err("something was taken for it");
         }
-        ledger.told(tag, Told::Done, self.setting);
+        history.told(tag, Told::Done, self.setting);
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl Actor {
         &mut self,
         pending: &Pending,
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
         let failed = frame.starts_with(b"-TRYAGAIN narrows:")
             || frame.starts_with(b"-ERR narrows:")
@@ -279,7 +279,7 @@ impl Actor {
             Expect::Watch if frame == EARLY => {
                 // The server itself has refused it, and its client knows.
                 self.loose = true;
-                ledger.transactions.unwatched(pending.tag);
+                history.transactions.unwatched(pending.tag);
                 Ok(())
             }
             Expect::Watch | Expect::Multi if failed => {
@@ -292,7 +292,7 @@ impl Actor {
                 Ok(())
             }
             Expect::Watch if frame.starts_with(b"-") => {
-                ledger.transactions.unwatched(pending.tag);
+                history.transactions.unwatched(pending.tag);
                 Ok(())
             }
             Expect::Multi if frame == b"+OK\r\n" => {
@@ -314,9 +314,9 @@ impl Actor {
             Expect::Discard(_) if failed || frame == b"+OK\r\n" => {
                 // One that may have been refused has not ended what is watched.
                 self.watching &= failed;
-                self.parts_end(pending, Told::NotRun, ledger)
+                self.parts_end(pending, Told::NotRun, history)
             }
-            Expect::Exec(parts) => self.judge_exec((pending, parts), frame, failed, ledger),
+            Expect::Exec(parts) => self.judge_exec((pending, parts), frame, failed, history),
             _ => Err("no answer to this step of a transaction"),
         }
     }
@@ -327,7 +327,7 @@ impl Actor {
         (pending, parts): (&Pending, &[Part]),
         frame: &[u8],
         failed: bool,
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
         let (nil, aborted) = (
             matches!(frame, b"*-1\r\n" | b"_\r\n"),
@@ -340,16 +340,16 @@ impl Actor {
                 true => Told::NotRun,
                 false => Told::Unknown,
             };
-            return self.parts_end(pending, told, ledger);
+            return self.parts_end(pending, told, history);
         }
         let watched = std::mem::take(&mut self.watching);
         let lost = frame.ends_with(b"backend connection lost\r\n");
         match frame.first() {
-            _ if nil && watched => self.parts_end(pending, Told::NotRun, ledger),
+            _ if nil && watched => self.parts_end(pending, Told::NotRun, history),
             _ if nil => Err("nothing was watched"),
-            _ if aborted && (self.flawed || lost) => self.parts_end(pending, Told::NotRun, ledger),
+            _ if aborted && (self.flawed || lost) => self.parts_end(pending, Told::NotRun, history),
             _ if aborted => Err("aborted, and nothing of it was refused"),
-            Some(b'*') => self.judge_parts(parts, frame, ledger),
+            Some(b'*') => self.judge_parts(parts, frame, history),
             _ => Err("no answer to an EXEC"),
         }
     }
@@ -359,7 +359,7 @@ impl Actor {
         &mut self,
         parts: &[Part],
         frame: &[u8],
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
         let elements = elements(frame).ok_or("no array")?;
         if elements.len() != parts.len() {
@@ -376,7 +376,7 @@ impl Actor {
                 silent: false,
                 expect,
             };
-            self.served(&pending, element, ledger)?;
+            self.served(&pending, element, history)?;
         }
         Ok(())
     }
@@ -400,7 +400,7 @@ impl Actor {
         &mut self,
         pending: &Pending,
         told: Told,
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Result<(), &'static str> {
         let (Expect::Exec(parts) | Expect::Discard(parts)) = &pending.expect else {
             return Ok(());
@@ -414,8 +414,8 @@ impl Actor {
                 (Expect::Select(db), Told::Unknown) if *db < DATABASES => self.setting.db = *db,
                 _ => {}
             }
-            let setting = self.setting_of(part.tag, ledger);
-            ledger.told(part.tag, told, setting);
+            let setting = self.setting_of(part.tag, history);
+            history.told(part.tag, told, setting);
         }
         self.setting = before;
         self.moved |= told == Told::Unknown && parts.iter().any(moves);
@@ -424,8 +424,8 @@ impl Actor {
 
     /// The setting that a request of unknown outcome had to run in: any, if a transaction may have
     /// moved it.
-    pub fn setting_of(&self, tag: Tag, ledger: &Ledger) -> Setting {
-        let ran = ledger
+    pub fn setting_of(&self, tag: Tag, history: &History) -> Setting {
+        let ran = history
             .entry(tag)
             .filter(|entry| self.moved && entry.times > 0);
         ran.map_or(self.setting, |entry| entry.setting)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ledger::Tag;
+use super::history::Tag;
 
 #[derive(Debug)]
 struct Declared {

@@ -1,6 +1,6 @@
 //! Everything around the engines of one simulation: sockets, fake servers, clients, messages
 //! between workers, and the clock. It does what the runtime does, in the runtime's order, and
-//! leaves what happens next to chance or to the script of `play`.
+//! leaves what happens next to the generator or to the script of `play`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use narrows::engine::{
 use narrows::topology::Topology;
 
 use super::actor::Actor;
-use super::belief;
-use super::chance::{Chance, Part};
+use super::backend_state;
 use super::events::DialEnd;
-use super::ledger::Ledger;
-use super::made::{self, Made};
-use super::replay::{Plan, STEP, Story};
+use super::focus::{self, Focus};
+use super::history::History;
+use super::replay::{Plan, STEP, TraceLog};
+use super::rng::{Part, Rng};
 use super::rules;
 use super::server::{Link, Server, State};
 
@@ -42,7 +42,7 @@ pub struct Conn {
 }
 
 /// A message on its way to a worker.
-pub enum Letter {
+pub enum Message {
     Commands,
     PlaceWanted,
     WorkerQuery(usize, u64, WorkerQuery),
@@ -67,19 +67,19 @@ impl Worker {
 }
 
 /// How often something goes wrong, in parts of 20.
-fn draw_faults(in_turns: bool, slips: bool, chance: &mut Chance) -> usize {
-    match (in_turns, slips) {
+fn draw_faults(in_time_slices: bool, desyncs: bool, rng: &mut Rng) -> usize {
+    match (in_time_slices, desyncs) {
         (true, _) => 0,
         (false, true) => 10,
-        (false, false) => chance.one_of(&[0, 2, 6, 12, 20]),
+        (false, false) => rng.one_of(&[0, 2, 6, 12, 20]),
     }
 }
 
 /// What a world is like, beside its settings: see [`World`].
 struct Kind {
-    slips: bool,
+    desyncs: bool,
     transacting: bool,
-    listening: bool,
+    subscribing: bool,
     users: bool,
     runs_as: Option<u8>,
     steps: u64,
@@ -89,46 +89,46 @@ struct Kind {
 impl Kind {
     fn draw(
         plan: &Plan,
-        in_turns: bool,
+        in_time_slices: bool,
         (rules, server): (&mut Rules, &mut Server),
-        chance: &mut Chance,
+        rng: &mut Rng,
     ) -> Self {
-        let made = plan.made;
-        let is_any = !in_turns && made.is_none();
-        let slips = is_any && chance.hits(20);
-        let transacting = match made {
-            Some(made) => made.is_transacting(),
-            None => is_any && !slips && chance.hits(25),
+        let focus = plan.focus;
+        let is_any = !in_time_slices && focus.is_none();
+        let desyncs = is_any && rng.hits(20);
+        let transacting = match focus {
+            Some(focus) => focus.is_transacting(),
+            None => is_any && !desyncs && rng.hits(25),
         };
-        let listening = is_any && !slips && !transacting && chance.hits(25);
-        if slips {
-            rules::for_slips(rules, chance);
+        let subscribing = is_any && !desyncs && !transacting && rng.hits(25);
+        if desyncs {
+            rules::for_desyncs(rules, rng);
         }
-        let users = is_any && !slips && chance.hits(25);
+        let users = is_any && !desyncs && rng.hits(25);
         if users {
-            rules::for_users(rules, chance);
-            server.users.default_is_closed = chance.hits(40);
+            rules::for_users(rules, rng);
+            server.users.default_is_closed = rng.hits(40);
         }
-        let reloads = match made {
-            Some(made) => made == Made::Reloading,
-            // By the seed and not by chance, which other worlds go on with.
-            None => !in_turns && !slips && !users && plan.seed % 5 == 2,
+        let reloads = match focus {
+            Some(focus) => focus == Focus::Reloading,
+            // By the seed and not by the generator, with which other worlds go on.
+            None => !in_time_slices && !desyncs && !users && plan.seed % 5 == 2,
         };
-        let runs_as = reloads.then(|| belief::for_reloads(rules, &server.users));
-        let steps = chance.between(100, 500) as u64;
-        let faults = match made {
-            Some(made) => made.faults(),
-            None => draw_faults(in_turns, slips, chance),
+        let runs_as = reloads.then(|| backend_state::for_reloads(rules, &server.users));
+        let steps = rng.between(100, 500) as u64;
+        let faults = match focus {
+            Some(focus) => focus.faults(),
+            None => draw_faults(in_time_slices, desyncs, rng),
         };
-        if let Some(made) = made {
-            made.bend(rules, chance);
+        if let Some(focus) = focus {
+            focus.bend(rules, rng);
         }
-        let waits = made.is_none() && transacting && faults == 0 && !users;
+        let waits = focus.is_none() && transacting && faults == 0 && !users;
         rules::for_seed(rules, plan.seed, waits);
         Self {
-            slips,
+            desyncs,
             transacting,
-            listening,
+            subscribing,
             users,
             runs_as,
             steps,
@@ -140,15 +140,15 @@ impl Kind {
 /// See the file's head.
 pub struct World {
     pub seed: u64,
-    pub chance: Chance,
-    /// Steps of the storm.
+    pub rng: Rng,
+    /// Steps with faults.
     pub steps: u64,
     /// How often something goes wrong in it, in parts of 20.
     pub faults: usize,
     /// Connections get out of step, too.
-    pub slips: bool,
-    /// What it is made for, if it is.
-    pub made: Option<Made>,
+    pub desyncs: bool,
+    /// What it is focused on, if it is.
+    pub focus: Option<Focus>,
     /// Clients do little else than transactions, and wait.
     pub transacting: bool,
     /// Clients log in as users of the server.
@@ -156,9 +156,9 @@ pub struct World {
     /// The user of the server that all clients run as, where reloads change that.
     pub runs_as: Option<u8>,
     /// Clients do little else than subscribe and publish.
-    pub listening: bool,
+    pub subscribing: bool,
     /// Budget and settings are drawn for contexts that take turns.
-    pub in_turns: bool,
+    pub in_time_slices: bool,
     pub now: Duration,
     pub step: u64,
     pub reads: Vec<(usize, Bytes)>,
@@ -166,40 +166,40 @@ pub struct World {
     pub budget: Arc<Budget>,
     pub topology: Topology,
     pub server: Server,
-    pub ledger: Ledger,
+    pub history: History,
     pub workers: Vec<Worker>,
     pub conns: BTreeMap<(usize, BackendId), Conn>,
     pub actors: Vec<Actor>,
-    pub mail: Vec<(Duration, usize, Letter)>,
+    pub mail: Vec<(Duration, usize, Message)>,
     /// No faults any more.
-    pub calm: bool,
+    pub is_quiescent: bool,
     /// Step of the last loss of a connection.
     pub lost_at: u64,
     pub draining: bool,
     pub trace: u64,
     told: bool,
-    story: Option<Story>,
+    trace_log: Option<TraceLog>,
 }
 
 impl World {
     pub fn new(plan: &Plan) -> Self {
         let seed = plan.seed;
-        let mut chance = Chance::of(seed, Part::Setup);
-        let made = plan.made;
-        let in_turns = chance.hits(12) && made.is_none();
-        let mut rules = rules::draw(&mut chance);
-        let mut workers = chance.one_of(&[1, 1, 2, 3]);
-        let mut total = chance.between(workers + 1, workers + 4) as u32;
-        if made.is_some() {
-            (workers, total) = made::CONNECTIONS;
+        let mut rng = Rng::of(seed, Part::Setup);
+        let focus = plan.focus;
+        let in_time_slices = rng.hits(12) && focus.is_none();
+        let mut rules = rules::draw(&mut rng);
+        let mut workers = rng.one_of(&[1, 1, 2, 3]);
+        let mut total = rng.between(workers + 1, workers + 4) as u32;
+        if focus.is_some() {
+            (workers, total) = focus::CONNECTIONS;
         }
-        if in_turns {
-            rules::for_turns(&mut rules);
+        if in_time_slices {
+            rules::for_time_slices(&mut rules);
             total = (workers + 1) as u32;
         }
         let mut server = Server::default();
-        let kind = Kind::draw(plan, in_turns, (&mut rules, &mut server), &mut chance);
-        let dials = made.map_or_else(|| chance.one_of(&[20, 1000]), |_| 1000);
+        let kind = Kind::draw(plan, in_time_slices, (&mut rules, &mut server), &mut rng);
+        let dials = focus.map_or_else(|| rng.one_of(&[20, 1000]), |_| 1000);
         let rules = Arc::new(rules);
         let budget = Budget::new(total, workers);
         let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(dials));
@@ -220,40 +220,40 @@ impl World {
         let workers = (0..workers).map(worker).collect();
         Self {
             seed,
-            chance,
+            rng,
             steps: kind.steps,
             faults: kind.faults,
-            slips: kind.slips,
-            made,
+            desyncs: kind.desyncs,
+            focus,
             transacting: kind.transacting,
             users: kind.users,
             runs_as: kind.runs_as,
-            listening: kind.listening,
-            in_turns,
+            subscribing: kind.subscribing,
+            in_time_slices,
             now: Duration::from_secs(1),
             step: 0,
             reads: Vec::new(),
             budget,
             topology: Topology::default(),
             server,
-            ledger: Ledger::new(&rules, kind.faults == 0 && !kind.slips),
+            history: History::new(&rules, kind.faults == 0 && !kind.desyncs),
             workers,
             conns: BTreeMap::new(),
             actors: Vec::new(),
             mail: Vec::new(),
-            calm: false,
+            is_quiescent: false,
             lost_at: 0,
             draining: false,
             rules,
             trace: 0xcbf2_9ce4_8422_2325,
             told: plan.told,
-            story: plan.story.clone(),
+            trace_log: plan.trace_log.clone(),
         }
     }
 
     /// Adds to the hash of what has happened.
     pub fn note(&mut self, what: &str, bytes: &[u8]) {
-        if self.told || self.story.is_some() {
+        if self.told || self.trace_log.is_some() {
             self.tell(what, bytes);
         }
         for chunk in what.as_bytes().chunks(8).chain(bytes.chunks(8)) {
@@ -271,8 +271,8 @@ impl World {
         if self.told {
             eprintln!("{line}");
         }
-        if let Some(story) = &self.story {
-            story.borrow_mut().push(line);
+        if let Some(trace_log) = &self.trace_log {
+            trace_log.borrow_mut().push(line);
         }
     }
 
@@ -280,12 +280,12 @@ impl World {
     pub fn begin_step(&mut self, step: u64) {
         self.step = step;
         STEP.set(step);
-        self.chance = Chance::of(self.seed, Part::Step(step));
+        self.rng = Rng::of(self.seed, Part::Step(step));
     }
 
     /// One turn of a worker, as `runtime::worker` does it.
     pub fn pump(&mut self, w: usize) {
-        self.ledger.now = self.now;
+        self.history.now = self.now;
         for _ in 0..100 {
             self.turn(w);
             if !self.workers[w].engine.survey().is_unfinished() {
@@ -293,7 +293,7 @@ impl World {
                 return;
             }
         }
-        self.ledger.offend("a turn never ends".to_owned());
+        self.history.offend("a turn never ends".to_owned());
     }
 
     fn turn(&mut self, w: usize) {
@@ -310,7 +310,7 @@ impl World {
         self.check_beliefs();
         if self.step.is_multiple_of(16) && !self.workers[w].engine.survey().census().totals_agree {
             let census = self.workers[w].engine.survey().census();
-            self.ledger
+            self.history
                 .offend(format!("totals have drifted: {census:?}"));
         }
     }
@@ -335,28 +335,28 @@ impl World {
                     }
                 }
                 Effect::LearnCommands => {
-                    if self.calm || self.chance.hits(80) {
-                        let due = self.now + self.chance.micros(3000);
-                        self.mail.push((due, w, Letter::Commands));
+                    if self.is_quiescent || self.rng.hits(80) {
+                        let due = self.now + self.rng.micros(3000);
+                        self.mail.push((due, w, Message::Commands));
                     }
                 }
                 Effect::WantPlace => {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
-                        let due = self.now + self.chance.micros(3000);
-                        self.mail.push((due, other, Letter::PlaceWanted));
+                        let due = self.now + self.rng.micros(3000);
+                        self.mail.push((due, other, Message::PlaceWanted));
                     }
                 }
                 Effect::Answer(asker, ticket, reply) => {
-                    let due = self.now + self.chance.micros(2000);
-                    if self.calm || self.chance.hits(95) {
-                        self.mail.push((due, asker, Letter::Answer(ticket, reply)));
+                    let due = self.now + self.rng.micros(2000);
+                    if self.is_quiescent || self.rng.hits(95) {
+                        self.mail.push((due, asker, Message::Answer(ticket, reply)));
                     }
                 }
                 Effect::Ask(ticket, question) => {
                     for other in (0..self.workers.len()).filter(|other| *other != w) {
-                        let due = self.now + self.chance.micros(3000);
-                        let mail = Letter::WorkerQuery(w, ticket, question.clone());
-                        if self.calm || self.chance.hits(90) {
+                        let due = self.now + self.rng.micros(3000);
+                        let mail = Message::WorkerQuery(w, ticket, question.clone());
+                        if self.is_quiescent || self.rng.hits(90) {
                             self.mail.push((due, other, mail));
                         }
                     }
@@ -368,10 +368,10 @@ impl World {
     /// narrows has closed a connection: the server may still read what was on its way.
     fn hang_up(&mut self, w: usize, id: BackendId) {
         self.lost_at = self.step;
-        self.excuse_if_slipped((w, id));
+        self.excuse_if_desynced((w, id));
         if let Some(mut conn) = self.conns.remove(&(w, id))
             && let Some(link) = &mut conn.link
-            && self.chance.hits(50)
+            && self.rng.hits(50)
             && conn.closes_after.is_none()
         {
             if link.state != State::Deaf {
@@ -379,7 +379,7 @@ impl World {
             }
             link.state = State::Well;
             self.server.now = self.now;
-            while link.execute(&mut self.server, &mut self.ledger) {}
+            while link.execute(&mut self.server, &mut self.history) {}
         }
         self.check_order_of_line();
         self.count_the_living();
@@ -392,7 +392,7 @@ impl World {
         };
         let actor = &mut self.actors[at];
         actor.gone = true;
-        self.ledger.leaves(actor.number);
+        self.history.leaves(actor.number);
         let settings = &self.rules.settings.clients;
         // Of one that stays silent nothing is heard but the end, also when something was not carried
         // out.
@@ -415,7 +415,7 @@ impl World {
             || self.draining;
         if !excused {
             let why = format!("client {} was closed for nothing", actor.number);
-            self.ledger.offend(why);
+            self.history.offend(why);
         }
     }
 
@@ -490,7 +490,7 @@ impl World {
             }
             let bytes = bytes[..n].to_vec();
             actor.appetite -= if actor.appetite == usize::MAX { 0 } else { n };
-            actor.hear(&bytes, late, &mut self.ledger);
+            actor.hear(&bytes, late, &mut self.history);
             let (worker, key) = (actor.worker, actor.key);
             self.workers[worker].engine.client_wrote(key, n, self.now);
             let number = self.actors[at].number;

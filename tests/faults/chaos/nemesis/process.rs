@@ -6,14 +6,14 @@ use rustix::process::Signal;
 use super::Nemesis;
 
 pub(super) const ALL: &[Nemesis] = &[
-    Nemesis::new("narrows-drained", 100, |stage| {
-        stage.end_narrows(Signal::TERM);
+    Nemesis::new("narrows-drained", 100, |system| {
+        system.end_narrows(Signal::TERM);
     })
-    .ending(|stage| stage.start_narrows())
+    .ending(|system| system.start_narrows())
     .ending_narrows(),
-    Nemesis::new("narrows-kill-9", 100, |stage| {
-        stage.end_narrows(Signal::KILL);
+    Nemesis::new("narrows-kill-9", 100, |system| {
+        system.end_narrows(Signal::KILL);
     })
-    .ending(|stage| stage.start_narrows())
+    .ending(|system| system.start_narrows())
     .ending_narrows(),
 ];

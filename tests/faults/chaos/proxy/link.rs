@@ -12,7 +12,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Doom, End, Fault, Orders, Way, reset_on_close};
+use super::{Direction, Disconnect, End, Fault, Orders, reset_on_close};
 
 /// One read. Large enough that the proxy is not what limits a load.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -33,7 +33,7 @@ enum Finish {
     Done,
     /// A cut, or an error of a socket.
     Broken(End),
-    Doomed(Doom),
+    Disconnected(Disconnect),
 }
 
 /// Counts narrows' side as open while it exists.
@@ -74,17 +74,19 @@ impl Link {
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let finish = self.pump_both(&client, &server).await;
         match finish {
-            Finish::Done | Finish::Broken(End::Close) | Finish::Doomed(Doom::Ends(End::Close)) => {}
-            Finish::Broken(End::Reset) | Finish::Doomed(Doom::Ends(End::Reset)) => {
+            Finish::Done
+            | Finish::Broken(End::Close)
+            | Finish::Disconnected(Disconnect::Ends(End::Close)) => {}
+            Finish::Broken(End::Reset) | Finish::Disconnected(Disconnect::Ends(End::Reset)) => {
                 reset_on_close(&client);
                 reset_on_close(&server);
             }
-            Finish::Doomed(Doom::ServerGone) => {
+            Finish::Disconnected(Disconnect::ServerGone) => {
                 reset_on_close(&server);
                 drop(server);
                 self.stay_silent(&client).await;
             }
-            Finish::Doomed(Doom::ClientGone) => {
+            Finish::Disconnected(Disconnect::ClientGone) => {
                 reset_on_close(&client);
                 drop(client);
                 drop(open);
@@ -96,13 +98,13 @@ impl Link {
     async fn pump_both(&self, client: &TcpStream, server: &TcpStream) -> Finish {
         let both = async {
             tokio::try_join!(
-                self.pump(Way::Requests, client, server),
-                self.pump(Way::Replies, server, client),
+                self.pump(Direction::Requests, client, server),
+                self.pump(Direction::Replies, server, client),
             )
         };
         tokio::select! {
             biased;
-            doom = self.doomed() => Finish::Doomed(doom),
+            disconnect = self.disconnected() => Finish::Disconnected(disconnect),
             pumped = both => match pumped {
                 Ok(_) => Finish::Done,
                 Err(end) => Finish::Broken(end),
@@ -111,7 +113,7 @@ impl Link {
     }
 
     /// Passes bytes on until one side ends, which is passed on too.
-    async fn pump(&self, way: Way, from: &TcpStream, to: &TcpStream) -> Result<(), End> {
+    async fn pump(&self, way: Direction, from: &TcpStream, to: &TcpStream) -> Result<(), End> {
         let mut watched = self.watched.clone();
         let mut chunk = vec![0; CHUNK_BYTES];
         // Bytes that went this way since the present fault began.
@@ -167,12 +169,13 @@ impl Link {
     }
 
     /// Comes back when this link is struck, or when the proxy ends.
-    async fn doomed(&self) -> Doom {
+    async fn disconnected(&self) -> Disconnect {
         let mut watched = self.watched.clone();
-        let struck = watched.wait_for(|orders| orders.ended || self.birth < orders.doomed_before);
+        let struck =
+            watched.wait_for(|orders| orders.ended || self.birth < orders.disconnected_before);
         match struck.await {
-            Ok(orders) if !orders.ended => orders.doom,
-            _ => Doom::Ends(End::Close),
+            Ok(orders) if !orders.ended => orders.disconnect,
+            _ => Disconnect::Ends(End::Close),
         }
     }
 
@@ -206,7 +209,7 @@ async fn swallow(side: &TcpStream) -> io::Result<Infallible> {
 
 /// Writes what was read, as the fault has it.
 async fn deliver(
-    way: Way,
+    way: Direction,
     fault: Fault,
     passed: usize,
     bytes: &[u8],

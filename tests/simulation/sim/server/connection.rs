@@ -5,7 +5,7 @@ use narrows::resp::{Protocol, write};
 
 use super::DATABASES;
 use super::link::{Call, Link};
-use crate::sim::ledger::Ledger;
+use crate::sim::history::History;
 
 /// Commands that a server answers while it loads its data.
 pub fn runs_while_loading(name: &str) -> bool {
@@ -32,7 +32,7 @@ pub fn run(call: &mut Call) -> bool {
 }
 
 /// A command of narrows itself.
-pub fn own_command(link: &mut Link, name: &str, args: &[&[u8]], ledger: &mut Ledger) {
+pub fn own_command(link: &mut Link, name: &str, args: &[&[u8]], history: &mut History) {
     match (name, args.get(1)) {
         ("HELLO", Some(version)) => {
             link.setting.protocol = match *version {
@@ -58,6 +58,6 @@ pub fn own_command(link: &mut Link, name: &str, args: &[&[u8]], ledger: &mut Led
         }
         ("PING", Some(nonce)) => write::bulk(&mut link.out, nonce),
         ("PING", None) => write::status(&mut link.out, "PONG"),
-        _ => ledger.offend(format!("an untagged {name} reached the server")),
+        _ => history.offend(format!("an untagged {name} reached the server")),
     }
 }

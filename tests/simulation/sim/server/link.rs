@@ -7,9 +7,9 @@ use super::keyspace::Keyspace;
 use super::transactions::{self, Transaction};
 use super::waits::{self, Waiting};
 use super::{Pause, Server, connection, counters, lists, push_streams, strings};
-use crate::sim::chance::Chance;
-use crate::sim::ledger::{Execution, Ledger, Setting, Tag};
-use crate::sim::slip::{Asker, Slip};
+use crate::sim::desync::{Desync, Requester};
+use crate::sim::history::{Execution, History, Setting, Tag};
+use crate::sim::rng::Rng;
 
 /// What is wrong with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Link {
     pub out: Vec<u8>,
     pub state: State,
     /// It gives a reply twice, or leaves one out.
-    pub slip: Option<Slip>,
+    pub desync: Option<Desync>,
     pub transaction: Transaction,
     pub waiting: Option<Waiting>,
     /// Its client has left, and narrows takes back what is left on it.
@@ -62,7 +62,7 @@ impl Link {
             input: Vec::new(),
             out: Vec::new(),
             state: State::Well,
-            slip: None,
+            desync: None,
             transaction: Transaction::default(),
             waiting: None,
             is_left: false,
@@ -70,13 +70,13 @@ impl Link {
     }
 
     /// Executes the next complete request. False when there is none, or when it has to wait.
-    pub fn execute(&mut self, server: &mut Server, ledger: &mut Ledger) -> bool {
+    pub fn execute(&mut self, server: &mut Server, history: &mut History) -> bool {
         if matches!(self.state, State::Hung | State::Deaf) {
             return false;
         }
         self.out.extend(server.hub.mail(self.id));
         if self.waiting.is_some() {
-            return waits::go_on(self, server, ledger);
+            return waits::go_on(self, server, history);
         }
         if self.input.is_empty() {
             return false;
@@ -85,7 +85,7 @@ impl Link {
         let advance = match RequestScanner::default().advance(&self.input, &limits) {
             Ok(advance) => advance,
             Err(error) => {
-                ledger.offend(format!("narrows sent no request: {error:?}"));
+                history.offend(format!("narrows sent no request: {error:?}"));
                 return false;
             }
         };
@@ -93,7 +93,7 @@ impl Link {
             RequestEvent::Complete(_) => {}
             RequestEvent::NeedMore => return false,
             RequestEvent::Inline { .. } | RequestEvent::Empty => {
-                ledger.offend("narrows sent something that is not canonical".to_owned());
+                history.offend("narrows sent something that is not canonical".to_owned());
                 return false;
             }
         }
@@ -112,31 +112,31 @@ impl Link {
         }
         self.input.drain(..advance.consumed);
         if push_streams::COMMANDS.contains(&name.as_str()) {
-            push_streams::run(self, &name, &args, server, ledger);
+            push_streams::run(self, &name, &args, server, history);
         } else if server.hub.is_restricted(self.id) {
-            push_streams::restricted(self, &name, &args, server, ledger);
+            push_streams::restricted(self, &name, &args, server, history);
         } else if transactions::COMMANDS.contains(&name.as_str()) {
-            let reply = transactions::run(self, &name, &args, server, ledger);
-            self.answer(reply, Asker::Client);
+            let reply = transactions::run(self, &name, &args, server, history);
+            self.answer(reply, Requester::Client);
         } else if self.transaction.is_queueing() {
             let refusal = server.refusal(&name, is_write(&name));
             let refusal = refusal.or(server.users.refusal(self, &name, &args));
             let mut reply = Vec::new();
             self.transaction.queue(&frame, refusal, &mut reply);
-            self.answer(reply, Asker::Client);
+            self.answer(reply, Requester::Client);
         } else if name == waits::COMMAND {
-            waits::begin(self, &args, server, ledger);
+            waits::begin(self, &args, server, history);
         } else if name == "CLIENT" && args.get(1) == Some(&&b"TRACKING"[..]) {
             server.hub.track(self.id, self.setting.protocol, &args);
-            self.answer(b"+OK\r\n".to_vec(), Asker::Client);
+            self.answer(b"+OK\r\n".to_vec(), Requester::Client);
         } else {
-            self.command(&name, &args, server, ledger);
+            self.command(&name, &args, server, history);
         }
         server.hub.set_protocol(self.id, self.setting.protocol);
         true
     }
 
-    fn command(&mut self, name: &str, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
+    fn command(&mut self, name: &str, args: &[&[u8]], server: &mut Server, history: &mut History) {
         let tag = args.last().and_then(|arg| Tag::read(arg));
         let refusal = server.refusal(name, is_write(name));
         let refusal = refusal.or(server.users.refusal(self, name, args));
@@ -146,36 +146,36 @@ impl Link {
                 Some(text) => write::error(&mut reply, text),
                 None => {
                     server.keys.touch(self.setting.db, list);
-                    server.hub.written(list, ledger);
+                    server.hub.written(list, history);
                     let list = server.keys.list(self.setting.db, list);
                     list.push_front(element.to_vec());
                     write::integer(&mut reply, list.len() as i64);
                 }
             }
-            return self.answer(reply, Asker::Client);
+            return self.answer(reply, Requester::Client);
         }
         if let Some(tag) = tag.filter(|_| refusal.is_some_and(|text| text.starts_with("NOAUTH"))) {
-            ledger.offend(format!("{tag:?} was sent where nobody has logged in"));
+            history.offend(format!("{tag:?} was sent where nobody has logged in"));
         }
         if tag.is_none() {
             let before = self.out.len();
             match refusal {
                 Some(text) => write::error(&mut self.out, text),
                 None if name == "AUTH" => server.users.log_in(self, args),
-                None => connection::own_command(self, name, args, ledger),
+                None => connection::own_command(self, name, args, history),
             }
             let reply = self.out.split_off(before);
             let asker = match name {
-                "PING" => Asker::Check,
-                _ => Asker::Handshake,
+                "PING" => Requester::Check,
+                _ => Requester::Handshake,
             };
             return self.answer(reply, asker);
         }
-        if let Some(tag) = tag.filter(|tag| ledger.transactions.contains(*tag)) {
-            ledger.offend(format!("{tag:?} runs outside of its transaction"));
+        if let Some(tag) = tag.filter(|tag| history.transactions.contains(*tag)) {
+            history.offend(format!("{tag:?} runs outside of its transaction"));
         }
-        let reply = self.tagged(name, args, server, ledger);
-        self.answer(reply, Asker::Client);
+        let reply = self.tagged(name, args, server, history);
+        self.answer(reply, Requester::Client);
     }
 
     /// Runs a client's command: its reply.
@@ -184,27 +184,27 @@ impl Link {
         name: &str,
         args: &[&[u8]],
         server: &mut Server,
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Vec<u8> {
         let mut reply = Vec::new();
         let Some(tag) = args.last().and_then(|arg| Tag::read(arg)) else {
-            ledger.offend(format!("an untagged {name} in a transaction"));
+            history.offend(format!("an untagged {name} in a transaction"));
             return reply;
         };
         if self.transaction.watches_for_another(tag.client) {
-            ledger.offend(format!("{tag:?} ran beside what another client watches"));
+            history.offend(format!("{tag:?} ran beside what another client watches"));
         }
         // What has timed out may run late.
-        if !ledger.timeouts && server.hub.listens_elsewhere(tag.client, self.id) {
-            ledger.offend(format!("{tag:?} ran beside what its client listens to"));
+        if !history.timeouts && server.hub.subscribes_elsewhere(tag.client, self.id) {
+            history.offend(format!("{tag:?} ran beside what its client subscribes to"));
         }
         if is_write(name) {
             server.keys.touch(self.setting.db, args[1]);
             if server.refusal(name, true).is_none() {
-                server.hub.written(args[1], ledger);
+                server.hub.written(args[1], history);
             }
         }
-        let published = (name == "PUBLISH").then(|| server.hub.publish(args[1], args[2], ledger));
+        let published = (name == "PUBLISH").then(|| server.hub.publish(args[1], args[2], history));
         self.out.extend(server.hub.mail(self.id));
         match server.refusal(name, is_write(name)) {
             Some(text) => write::error(&mut reply, text),
@@ -218,7 +218,7 @@ impl Link {
                 reply: &mut reply,
             }),
         }
-        ledger.executed(Execution {
+        history.executed(Execution {
             tag,
             write: is_write(name),
             setting: self.setting,
@@ -234,7 +234,7 @@ impl Link {
         name: &str,
         args: &[&[u8]],
         server: &mut Server,
-        ledger: &mut Ledger,
+        history: &mut History,
     ) -> Vec<u8> {
         let mut reply = Vec::new();
         match (name, args) {
@@ -243,27 +243,27 @@ impl Link {
             ("CLIENT", [_, b"UNBLOCK", id]) => {
                 write::integer(&mut reply, waits::unblock(id, server));
             }
-            _ => return self.own(name, args, ledger),
+            _ => return self.own(name, args, history),
         }
         reply
     }
 
-    fn own(&mut self, name: &str, args: &[&[u8]], ledger: &mut Ledger) -> Vec<u8> {
+    fn own(&mut self, name: &str, args: &[&[u8]], history: &mut History) -> Vec<u8> {
         let before = self.out.len();
-        connection::own_command(self, name, args, ledger);
+        connection::own_command(self, name, args, history);
         self.out.split_off(before)
     }
 
-    pub fn answer(&mut self, reply: Vec<u8>, asker: Asker) {
-        let reply = match &mut self.slip {
-            Some(slip) => slip.answers(reply, asker),
+    pub fn answer(&mut self, reply: Vec<u8>, asker: Requester) {
+        let reply = match &mut self.desync {
+            Some(desync) => desync.answers(reply, asker),
             None => reply,
         };
         self.out.extend_from_slice(&reply);
     }
 
     /// Something that no reply may be, at a place where a reply may begin.
-    pub fn misbehave(&mut self, chance: &mut Chance) {
+    pub fn misbehave(&mut self, rng: &mut Rng) {
         // However deep, it is a reply up to there.
         let deep = [b"*1\r\n".repeat(200), b"?\r\n".to_vec()].concat();
         let junk: &[&[u8]] = &[
@@ -279,7 +279,7 @@ impl Link {
             b"*99999999999999\r\n",
             &deep,
         ];
-        self.out.extend_from_slice(chance.one_of(junk));
+        self.out.extend_from_slice(rng.one_of(junk));
         self.state = State::Hung;
     }
 }

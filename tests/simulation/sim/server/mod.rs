@@ -1,6 +1,6 @@
 //! A fake Redis: databases that all connections share, commands executed in order on each
 //! connection, and the states a whole server can be in: paused, restarting, loading, a replica.
-//! What it executes goes into the ledger. It knows nothing of narrows but the names of its
+//! What it executes goes into the history. It knows nothing of narrows but the names of its
 //! handshake.
 //!
 //! `link` is one connection, `keyspace` the data, and each family of commands has a file.

@@ -1,5 +1,5 @@
 //! What the server pushes: messages of channels and patterns, invalidations of keys by
-//! prefix. Each connection that listens has mail, which stands between its replies as soon as it
+//! prefix. Each connection that subscribes has mail, which stands between its replies as soon as it
 //! executes or delivers anything.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,15 +8,15 @@ use narrows::resp::{Protocol, write};
 
 use super::link::Link;
 use super::{Server, connection};
-use crate::sim::ledger::{Execution, Ledger, Tag};
+use crate::sim::desync::Requester;
+use crate::sim::history::{Execution, History, Tag};
 use crate::sim::push_streams::Kind;
-use crate::sim::slip::Asker;
 
 pub const COMMANDS: &[&str] = &["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE"];
 
-/// What one connection listens to.
+/// What one connection subscribes to.
 #[derive(Debug, Default)]
-struct Listener {
+struct Subscriber {
     owner: u32,
     protocol: Protocol,
     channels: BTreeSet<Vec<u8>>,
@@ -26,11 +26,11 @@ struct Listener {
     mail: Vec<u8>,
 }
 
-/// Who listens to what, by connection.
+/// Who subscribes to what, by connection.
 #[derive(Debug, Default)]
-pub struct Hub(BTreeMap<u64, Listener>);
+pub struct Hub(BTreeMap<u64, Subscriber>);
 
-impl Listener {
+impl Subscriber {
     fn is_subscribed(&self) -> bool {
         !self.channels.is_empty() || !self.patterns.is_empty()
     }
@@ -64,7 +64,7 @@ impl Hub {
     }
 
     /// Whether a connection has ever listened.
-    pub fn listens(&self, link: u64) -> bool {
+    pub fn subscribes(&self, link: u64) -> bool {
         self.0.contains_key(&link)
     }
 
@@ -74,21 +74,21 @@ impl Hub {
         listener.is_some_and(|l| l.protocol == Protocol::Resp2 && l.is_subscribed())
     }
 
-    /// Whether a client listens.
+    /// Whether a client subscribes.
     pub fn is_subscribed(&self, client: u32) -> bool {
         let mut all = self.0.values();
         all.any(|listener| listener.owner == client && listener.is_subscribed())
     }
 
-    /// Whether a client listens on another connection than this.
-    pub fn listens_elsewhere(&self, client: u32, link: u64) -> bool {
-        let live = |l: &Listener| l.is_subscribed() || !l.prefixes.is_empty();
+    /// Whether a client subscribes on another connection than this.
+    pub fn subscribes_elsewhere(&self, client: u32, link: u64) -> bool {
+        let live = |l: &Subscriber| l.is_subscribed() || !l.prefixes.is_empty();
         let mut all = self.0.iter();
         all.any(|(id, l)| *id != link && l.owner == client && live(l))
     }
 
     /// How many have got the message.
-    pub fn publish(&mut self, channel: &[u8], payload: &[u8], ledger: &mut Ledger) -> i64 {
+    pub fn publish(&mut self, channel: &[u8], payload: &[u8], history: &mut History) -> i64 {
         let mut count = 0;
         for (link, listener) in &mut self.0 {
             let pattern = |p: &&Vec<u8>| channel.starts_with(&p[..p.len() - 1]);
@@ -110,16 +110,16 @@ impl Hub {
             for frame in frames {
                 count += 1;
                 listener.mail.extend_from_slice(&frame);
-                ledger
+                history
                     .push_streams
-                    .sent(listener.owner, *link, frame, Kind::Unasked);
+                    .sent(listener.owner, *link, frame, Kind::Push);
             }
         }
         count
     }
 
     /// A key is written to.
-    pub fn written(&mut self, key: &[u8], ledger: &mut Ledger) {
+    pub fn written(&mut self, key: &[u8], history: &mut History) {
         for (link, listener) in &mut self.0 {
             let tracked = listener.prefixes.iter().any(|p| key.starts_with(p));
             if !tracked || listener.protocol == Protocol::Resp2 {
@@ -128,9 +128,9 @@ impl Hub {
             let mut frame = b">2\r\n$10\r\ninvalidate\r\n*1\r\n".to_vec();
             write::bulk(&mut frame, key);
             listener.mail.extend_from_slice(&frame);
-            ledger
+            history
                 .push_streams
-                .sent(listener.owner, *link, frame, Kind::Unasked);
+                .sent(listener.owner, *link, frame, Kind::Push);
         }
     }
 
@@ -149,21 +149,16 @@ impl Hub {
 }
 
 /// One of the commands that change subscriptions; the last channel named is the tag.
-pub fn run(link: &mut Link, name: &str, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
+pub fn run(
+    link: &mut Link,
+    name: &str,
+    args: &[&[u8]],
+    server: &mut Server,
+    history: &mut History,
+) {
     let tag = args.last().and_then(|arg| Tag::read(arg));
     if let Some(tag) = tag {
-        if server.hub.listens_elsewhere(tag.client, link.id) {
-            ledger.offend(format!(
-                "{tag:?} ran beside what its client has subscribed to"
-            ));
-        }
-        ledger.executed(Execution {
-            tag,
-            write: false,
-            setting: link.setting,
-            reply: b"",
-            life: server.lives,
-        });
+        executes(tag, link, server, history);
     }
     let listener = server.hub.0.entry(link.id).or_default();
     listener.protocol = link.setting.protocol;
@@ -209,14 +204,30 @@ pub fn run(link: &mut Link, name: &str, args: &[&[u8]], server: &mut Server, led
         match channel {
             // It is to nobody.
             _ if link.is_left => {}
-            Some(_) => ledger
+            Some(_) => history
                 .push_streams
                 .sent(listener.owner, link.id, frame.clone(), kind),
             // Nothing tells whose it is.
-            None => ledger.push_streams.sent_to_somebody(frame.clone()),
+            None => history.push_streams.sent_to_somebody(frame.clone()),
         }
-        link.answer(frame, Asker::Client);
+        link.answer(frame, Requester::Client);
     }
+}
+
+/// A command that changes subscriptions has run.
+fn executes(tag: Tag, link: &Link, server: &Server, history: &mut History) {
+    if server.hub.subscribes_elsewhere(tag.client, link.id) {
+        history.offend(format!(
+            "{tag:?} ran beside what its client has subscribed to"
+        ));
+    }
+    history.executed(Execution {
+        tag,
+        write: false,
+        setting: link.setting,
+        reply: b"",
+        life: server.lives,
+    });
 }
 
 /// What a connection that is subscribed in RESP2 answers to everything else.
@@ -225,7 +236,7 @@ pub fn restricted(
     name: &str,
     args: &[&[u8]],
     server: &Server,
-    ledger: &mut Ledger,
+    history: &mut History,
 ) {
     let mut reply = Vec::new();
     match name {
@@ -237,7 +248,7 @@ pub fn restricted(
         _ => write::error(&mut reply, &format!("ERR Can't execute '{name}'")),
     }
     match args.last().and_then(|arg| Tag::read(arg)) {
-        Some(tag) => ledger.executed(Execution {
+        Some(tag) => history.executed(Execution {
             tag,
             write: false,
             setting: link.setting,
@@ -245,7 +256,7 @@ pub fn restricted(
             life: server.lives,
         }),
         None if connection::is_own(name) => {}
-        None => ledger.offend(format!("an untagged {name} of a subscriber")),
+        None => history.offend(format!("an untagged {name} of a subscriber")),
     }
-    link.answer(reply, Asker::Client);
+    link.answer(reply, Requester::Client);
 }

@@ -5,7 +5,7 @@ use narrows::resp::{Args, Protocol, write};
 
 use super::link::{Link, is_write};
 use super::{Server, waits};
-use crate::sim::ledger::{Ledger, Tag};
+use crate::sim::history::{History, Tag};
 
 pub const COMMANDS: &[&str] = &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
 
@@ -78,7 +78,7 @@ pub fn run(
     name: &str,
     args: &[&[u8]],
     server: &mut Server,
-    ledger: &mut Ledger,
+    history: &mut History,
 ) -> Vec<u8> {
     let mut reply = Vec::new();
     let queueing = link.transaction.is_queueing();
@@ -93,7 +93,7 @@ pub fn run(
         "WATCH" => {
             let (db, tag) = (link.setting.db, args.last().and_then(|arg| Tag::read(arg)));
             if let Some(tag) = tag.filter(|tag| link.transaction.watches_for_another(tag.client)) {
-                ledger.offend(format!("{tag:?} is added to what another client watches"));
+                history.offend(format!("{tag:?} is added to what another client watches"));
             }
             for key in &args[1..args.len() - 1] {
                 let version = server.keys.version(db, key);
@@ -114,13 +114,13 @@ pub fn run(
             link.transaction.end();
             write::status(&mut reply, "OK");
         }
-        "EXEC" if queueing => exec(link, server, ledger, &mut reply),
+        "EXEC" if queueing => exec(link, server, history, &mut reply),
         _ => write::error(&mut reply, &format!("ERR {name} without MULTI")),
     }
     reply
 }
 
-fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut Vec<u8>) {
+fn exec(link: &mut Link, server: &mut Server, history: &mut History, reply: &mut Vec<u8>) {
     let changed = |watch: &Watch| server.keys.version(watch.db, &watch.key) != watch.version;
     let dirty = link.transaction.watches.iter().any(changed);
     let watched: Vec<Tag> = link.transaction.watches.iter().map(|w| w.tag).collect();
@@ -128,7 +128,7 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
     let tag_of = |frame: &Vec<u8>| Args::new(frame).last().and_then(Tag::read);
     let owner = link.transaction.queue.iter().flatten().find_map(tag_of);
     if let Some(tag) = owner.filter(|tag| link.transaction.watches_for_another(tag.client)) {
-        ledger.offend(format!(
+        history.offend(format!(
             "what {tag:?} is in depends on what another client watches"
         ));
     }
@@ -144,20 +144,20 @@ fn exec(link: &mut Link, server: &mut Server, ledger: &mut Ledger, reply: &mut V
         };
     }
     let tags: Vec<Tag> = queue.iter().filter_map(tag_of).collect();
-    ledger.transactions.runs(&tags, &watched);
-    if let Some(text) = ledger.transactions.offence.take() {
-        ledger.offend(text);
+    history.transactions.runs(&tags, &watched);
+    if let Some(text) = history.transactions.offence.take() {
+        history.offend(text);
     }
     write::array_head(reply, queue.len());
     for frame in &queue {
         let args: Vec<&[u8]> = Args::new(frame).collect();
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
         if name == waits::COMMAND {
-            reply.extend_from_slice(&waits::at_once(link, &args, server, ledger));
+            reply.extend_from_slice(&waits::at_once(link, &args, server, history));
         } else if tag_of(frame).is_none() {
-            reply.extend_from_slice(&link.untagged(&name, &args, server, ledger));
+            reply.extend_from_slice(&link.untagged(&name, &args, server, history));
         } else {
-            reply.extend_from_slice(&link.tagged(&name, &args, server, ledger));
+            reply.extend_from_slice(&link.tagged(&name, &args, server, history));
         }
     }
 }

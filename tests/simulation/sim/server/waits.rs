@@ -7,8 +7,8 @@ use narrows::resp::{Protocol, write};
 
 use super::Server;
 use super::link::Link;
-use crate::sim::ledger::{Execution, Ledger, Tag};
-use crate::sim::slip::Asker;
+use crate::sim::desync::Requester;
+use crate::sim::history::{Execution, History, Tag};
 
 pub const COMMAND: &str = "BLPOP";
 
@@ -29,13 +29,13 @@ impl Waiting {
 }
 
 /// Keys, one of them a tag, and seconds. narrows may ask for some of the keys alone.
-fn parse(args: &[&[u8]], ledger: &mut Ledger) -> Option<(Tag, Vec<Vec<u8>>, f64)> {
+fn parse(args: &[&[u8]], history: &mut History) -> Option<(Tag, Vec<Vec<u8>>, f64)> {
     let (seconds, keys) = args.get(1..)?.split_last()?;
     let seconds = std::str::from_utf8(seconds).ok()?.parse().ok()?;
     let tag = keys.iter().find_map(|key| Tag::read(key))?;
     let served = |reply: &[u8]| reply.starts_with(b"*2");
-    if ledger.reply(tag).is_some_and(served) {
-        ledger.offend(format!("{tag:?} is asked for again, and was served"));
+    if history.reply(tag).is_some_and(served) {
+        history.offend(format!("{tag:?} is asked for again, and was served"));
     }
     let keys = keys.iter().map(|key| key.to_vec()).collect();
     Some((tag, keys, seconds))
@@ -50,14 +50,14 @@ impl Link {
 }
 
 /// `BLPOP`
-pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, ledger: &mut Ledger) {
-    let Some((tag, keys, seconds)) = parse(args, ledger) else {
-        return ledger.offend("a BLPOP that is none".to_owned());
+pub fn begin(link: &mut Link, args: &[&[u8]], server: &mut Server, history: &mut History) {
+    let Some((tag, keys, seconds)) = parse(args, history) else {
+        return history.offend("a BLPOP that is none".to_owned());
     };
     if let Some(text) = server.refusal(COMMAND, true) {
         let mut reply = Vec::new();
         write::error(&mut reply, text);
-        return over(link, tag, reply, server, ledger);
+        return over(link, tag, reply, server, history);
     }
     server.waiting.insert(link.id);
     link.waiting = Some(Waiting {
@@ -73,10 +73,10 @@ pub fn at_once(
     link: &mut Link,
     args: &[&[u8]],
     server: &mut Server,
-    ledger: &mut Ledger,
+    history: &mut History,
 ) -> Vec<u8> {
-    let Some((tag, keys, _)) = parse(args, ledger) else {
-        ledger.offend("a BLPOP that is none".to_owned());
+    let Some((tag, keys, _)) = parse(args, history) else {
+        history.offend("a BLPOP that is none".to_owned());
         return Vec::new();
     };
     let mut reply = Vec::new();
@@ -84,10 +84,10 @@ pub fn at_once(
         write::error(&mut reply, text);
         return reply;
     }
-    if !pop(link, (tag, &keys), server, ledger, &mut reply) {
+    if !pop(link, (tag, &keys), server, history, &mut reply) {
         return nil(link);
     }
-    ledger.executed(Execution {
+    history.executed(Execution {
         tag,
         write: true,
         setting: link.setting,
@@ -109,7 +109,7 @@ fn pop(
     link: &Link,
     (tag, keys): (Tag, &[Vec<u8>]),
     server: &mut Server,
-    ledger: &mut Ledger,
+    history: &mut History,
     reply: &mut Vec<u8>,
 ) -> bool {
     let db = link.setting.db;
@@ -118,7 +118,7 @@ fn pop(
             write::array_head(reply, 2);
             write::bulk(reply, key);
             write::bulk(reply, &element);
-            ledger.places.serves(tag, db, key);
+            history.wait_line.serves(tag, db, key);
             return true;
         }
     }
@@ -126,7 +126,7 @@ fn pop(
 }
 
 /// Whether the wait of `link` is over; its reply is given then.
-pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool {
+pub fn go_on(link: &mut Link, server: &mut Server, history: &mut History) -> bool {
     let Some(waiting) = &link.waiting else {
         return false;
     };
@@ -136,14 +136,14 @@ pub fn go_on(link: &mut Link, server: &mut Server, ledger: &mut Ledger) -> bool 
     let (tag, until, mut reply) = (waiting.tag, waiting.until, Vec::new());
     let ended = server.unblocked.remove(&link.id);
     let keys = waiting.keys.clone();
-    if !ended && pop(link, (tag, &keys), server, ledger, &mut reply) {
+    if !ended && pop(link, (tag, &keys), server, history, &mut reply) {
         // It is served.
     } else if ended || server.now >= until {
         reply = nil(link);
     } else {
         return false;
     }
-    over(link, tag, reply, server, ledger);
+    over(link, tag, reply, server, history);
     true
 }
 
@@ -154,15 +154,15 @@ pub fn unblock(id: &[u8], server: &mut Server) -> i64 {
     i64::from(ends)
 }
 
-fn over(link: &mut Link, tag: Tag, reply: Vec<u8>, server: &mut Server, ledger: &mut Ledger) {
+fn over(link: &mut Link, tag: Tag, reply: Vec<u8>, server: &mut Server, history: &mut History) {
     link.waiting = None;
     server.waiting.remove(&link.id);
-    ledger.executed(Execution {
+    history.executed(Execution {
         tag,
         write: true,
         setting: link.setting,
         reply: &reply,
         life: server.lives,
     });
-    link.answer(reply, Asker::Client);
+    link.answer(reply, Requester::Client);
 }
