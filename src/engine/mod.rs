@@ -170,6 +170,7 @@ impl Engine {
     }
 
     /// How it stands.
+    #[inline]
     pub fn survey(&self) -> Survey<'_> {
         Survey {
             cx: &self.cx,

@@ -381,9 +381,11 @@ impl Worker {
         self.write_backends();
         self.write_clients();
         // Writing can end holds and connections.
-        self.engine.turn(now);
-        self.effects();
-        self.write_backends();
+        if self.engine.survey().is_unfinished() {
+            self.engine.turn(now);
+            self.effects();
+            self.write_backends();
+        }
     }
 
     /// Sleeps until the engine's alarm. True when that is over already.

@@ -194,7 +194,11 @@ impl Engine {
         let partial = bytes.get(at..position).unwrap_or_default();
         match outcome {
             RequestOutcome::Ended => bytes.len(),
-            outcome => (self.blocking()).walked(id, &rules, at, partial, scanner, outcome),
+            RequestOutcome::Taken if scanner.in_frame() => {
+                (self.blocking()).walked(id, &rules, at, partial, scanner)
+            }
+            // A held request is walked again from its beginning.
+            _ => at,
         }
     }
 
@@ -231,8 +235,8 @@ impl Memory<'_> {
 }
 
 impl Blocking<'_> {
-    /// The requests in the first `at` bytes have been dealt with, and `partial` behind them has been
-    /// walked. How many bytes are done with.
+    /// The requests in the first `at` bytes have been dealt with, and `partial` behind them, which begins
+    /// another one, has been walked. How many bytes are done with.
     fn walked(
         &mut self,
         id: ClientId,
@@ -240,17 +244,13 @@ impl Blocking<'_> {
         at: usize,
         partial: &[u8],
         scanner: RequestScanner,
-        outcome: RequestOutcome,
     ) -> usize {
-        if outcome == RequestOutcome::Taken && scanner.in_frame() {
-            if self.begin_stream(id, rules, partial, &scanner) {
-                return at + partial.len();
-            }
-            if let Some(client) = self.clients.get_mut(id) {
-                client.input.stopped(scanner, partial.len());
-            }
+        if self.begin_stream(id, rules, partial, &scanner) {
+            return at + partial.len();
         }
-        // A held request is walked again from its beginning.
+        if let Some(client) = self.clients.get_mut(id) {
+            client.input.stopped(scanner, partial.len());
+        }
         at
     }
 }
