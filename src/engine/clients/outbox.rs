@@ -204,6 +204,7 @@ pub struct BufferStore {
 }
 
 impl BufferStore {
+    #[inline]
     fn take(&mut self) -> Box<OutboxQueue> {
         let Some(queue) = self.free.pop() else {
             return Box::default();

@@ -32,7 +32,7 @@ impl Pool {
     }
 
     /// Sends a request: first its slot, then its bytes.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, id: BackendId, slot: Slot, bytes: &[u8], now: Duration) {
         if let Some(backend) = self.backends.get_mut(id) {
             fault_injection::push_slot(id, backend, slot, now);

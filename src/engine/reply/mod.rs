@@ -253,6 +253,7 @@ impl Engine {
 
 impl Memory<'_> {
     /// Replies, or a part of one, go to their client as they are, at once.
+    #[inline(always)]
     fn pass_on(&mut self, batch: &ReplyBatch, part: Received<'_>) {
         if let Some(output_bytes) = self.clients.pass_on(batch.client, part) {
             self.clients
