@@ -274,7 +274,7 @@ impl Engine {
         }
     }
 
-    /// Time has passed: to be called at [`alarm`](super::reach::Survey::alarm), and harmless at any other time.
+    /// Time has passed: to be called at the `alarm` of its survey, and harmless at any other time.
     pub fn tick(&mut self, now: Duration) {
         self.advance_to(now);
         fault_injection::register_slots(self.pool.backends_mut(), now);

@@ -10,7 +10,7 @@ pub enum MetricKind {
     Counter,
     /// Rises and falls.
     Gauge,
-    /// Durations, counted by [bounds](super::histogram::BOUNDS_MICROS).
+    /// Durations, counted by the bounds of `histogram`.
     Histogram,
 }
 

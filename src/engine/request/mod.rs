@@ -137,11 +137,7 @@ impl Engine {
         let (mut at, mut position) = (0_usize, walked);
         let mut strict = self.clients.limits_of(id, &rules);
         let outcome = loop {
-            // Of a huge request no more is walked than what tells that it is one.
-            let end = match strict {
-                None => bytes.len().min(at + rules.settings.clients.huge_from()),
-                Some(_) => bytes.len(),
-            };
+            let end = end_of_look(strict.is_some(), at, bytes, &rules);
             let rest = bytes.get(position..end).unwrap_or_default();
             if rest.is_empty() {
                 break RequestOutcome::Taken;
@@ -252,6 +248,16 @@ impl Blocking<'_> {
             client.input.stopped(scanner, partial.len());
         }
         at
+    }
+}
+
+/// How far a client's input is looked at: of a huge request, which begins at `at`, no further than what
+/// tells that it is one. Where strict limits hold there is none.
+#[inline]
+fn end_of_look(strict: bool, at: usize, bytes: &[u8], rules: &Rules) -> usize {
+    match strict {
+        true => bytes.len(),
+        false => bytes.len().min(at + rules.settings.clients.huge_from()),
     }
 }
 

@@ -163,7 +163,7 @@ impl Client {
 }
 
 impl Rules {
-    /// Whether a command of a client that [is plain](Client::is_plain) just goes down a pipe.
+    /// Whether a command of a client that is plain just goes down a pipe.
     #[inline]
     pub fn is_plain(&self, client: &Client, spec: &Spec) -> bool {
         spec.is_shared()
