@@ -1,6 +1,6 @@
 //! The configuration: composes the settings that each layer owns, and reads them from four
 //! sources, weakest first: defaults, a file, the environment, flags. All mistakes of all
-//! sources are found in one reading. Only the command line and the runtime may import this;
+//! sources are found in one reading. Only the command line and the composition root (`app`) may import this;
 //! a layer receives its own settings and knows nothing of files. Performs no IO but reading
 //! the file and the password file it is told of.
 

@@ -25,7 +25,7 @@ use super::slot::Receiver;
 use super::traffic::lost_requests::{Lost, Rewound};
 use super::{Engine, fault_injection};
 
-/// How often the other workers are told of that.
+/// How often the other workers are told that this one waits for a place in the budget.
 pub const SURPLUS_POLL: Duration = Duration::from_millis(20);
 
 impl Engine {

@@ -5,7 +5,7 @@
 //! server is asked about and answers that are being gathered. The rest is with backends that are
 //! lent: requests unsent and unanswered, replies that are wanted whole, places of `EXEC`, frames
 //! half here. Those are weighed once a turn on which something has happened, so in between it can
-//! be off by what a turn reads.
+//! be off by what a turn reads and moves.
 
 use crate::telemetry::ClientCloseReason;
 
@@ -72,8 +72,12 @@ impl Memory<'_> {
 
     /// Those who are gone, or wait for nothing any more, hold nothing, long before what they leave is
     /// seen to. Whoever makes room has to know that: nobody is closed for what they held.
-    fn count_out_gone(&mut self) {
-        let gone = self.cx.events.iter().filter_map(|event| match event {
+    ///
+    /// The first `seen` events have been looked at. How many have been then.
+    fn count_out_gone(&mut self, seen: usize) -> usize {
+        let events = self.cx.events.len();
+        let new = self.cx.events.iter().skip(seen);
+        let gone = new.filter_map(|event| match event {
             EngineEvent::ClientGone(gone) => {
                 let lease = gone.lease.as_ref().map(|lease| lease.backend());
                 Some((gone.id, gone.hold, lease))
@@ -92,6 +96,7 @@ impl Memory<'_> {
                 _ => {}
             }
         }
+        events
     }
 
     /// All that is held for one client.
@@ -162,8 +167,9 @@ impl Memory<'_> {
 
     #[cold]
     fn shed(&mut self, limit: usize) {
+        let mut seen = 0;
         loop {
-            self.count_out_gone();
+            seen = self.count_out_gone(seen);
             self.weigh_touched();
             if self.held() <= limit {
                 return;

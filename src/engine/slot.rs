@@ -34,14 +34,14 @@ pub enum Receiver {
         /// The client asked for silence.
         silent: bool,
     },
-    /// narrows itself: a step of what [ends a wait](super::cancel).
+    /// narrows itself: a step of what [ends a wait](super::blocking::cancel).
     Cancel {
         /// The one that says whether it has.
         last: bool,
     },
     /// narrows itself: what puts back an element that reached nobody.
     PutBack,
-    /// narrows itself: what [tries without waiting](super::tries) what a client in line waits for.
+    /// narrows itself: what [tries without waiting](super::blocking::tries) what a client in line waits for.
     Tried(TryRequest),
     /// Nobody any more: the client was told that its request timed out. The place stays
     /// taken until the reply has come.

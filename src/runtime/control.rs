@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout};
-use zeroize::Zeroizing;
 
 use crate::admission::{Backoff, Budget, Claim, Jitter, Paused, ServerPause};
 use crate::command::CommandTable;
 use crate::engine::{Role, Rules, ServerBusy, ServerRole};
-use crate::resp::{Element, HEADER_BYTES_MIN, element, write};
+use crate::resp::{Element, element};
 use crate::session::{AuthMode, own_channel};
 use crate::telemetry::Server;
 use crate::topology::EndpointId;
@@ -20,10 +19,12 @@ use crate::topology::EndpointId;
 use super::asking::Asking;
 use super::current::Current;
 use super::dial::{self, BackendSocket, REPLACED};
-use super::exchange::{CLOSED, exchange, is_error, words};
+use super::exchange::{CLOSED, is_error, words};
 use super::inbox::Inbox;
 use super::message::HealthVerdict;
 use super::settings::BackendCredentials;
+
+mod ask;
 
 /// What workers ask of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,14 +130,18 @@ impl Control {
                     self.pause.end(self.epoch.elapsed());
                     // A server may close what idles (`timeout`), an operator what he lists:
                     // only a server that cannot be reached again is not healthy.
-                    let was_served = error == CLOSED && since.elapsed() >= ceiling / 2;
-                    if was_served || error == REPLACED {
+                    if error == CLOSED && since.elapsed() >= ceiling / 2 {
                         continue;
                     }
                     error
                 }
                 Err(error) => error,
             };
+            if error == REPLACED {
+                // Nobody has paused the one that has come, and it has refused nothing.
+                self.pause.end(self.epoch.elapsed());
+                continue;
+            }
             if self.orders.is_closed() {
                 // All workers have ended: narrows is about to.
                 return;
@@ -463,38 +468,6 @@ impl Control {
         for inbox in &self.inboxes {
             // A worker that is gone needs none.
             news(inbox);
-        }
-    }
-
-    /// One request and its whole reply, within a bounded time.
-    pub(super) async fn ask(
-        &self,
-        socket: &mut BackendSocket,
-        args: &[&[u8]],
-    ) -> Result<Vec<u8>, String> {
-        let limit = self.current.settings().connect_timeout;
-        let limit = limit.max(Duration::from_secs(1));
-        // It may hold a password, of which what grows would leave copies behind.
-        let room = args.iter().map(|arg| arg.len() + HEADER_BYTES_MIN).sum();
-        let mut request = Zeroizing::new(Vec::with_capacity(room));
-        write::request(&mut request, args);
-        let (rules, begun) = (self.current.rules(), self.epoch.elapsed());
-        let limits = &rules.settings.limits;
-        let mut exchange = std::pin::pin!(exchange(&mut socket.transport, &request, limits));
-        loop {
-            if self.current.topology().endpoint() != self.endpoint {
-                return Err(REPLACED.to_owned());
-            }
-            // A pause may begin while it waits, and may be ended early: also by another server that
-            // takes the place of this one.
-            let deadline = self.pause.counts_from(begun, Paused::All) + limit;
-            let left = deadline.saturating_sub(self.epoch.elapsed());
-            if left.is_zero() {
-                return Err("no answer in time".to_owned());
-            }
-            if let Ok(outcome) = timeout(left.min(limit), &mut exchange).await {
-                return outcome;
-            }
         }
     }
 }

@@ -380,8 +380,8 @@ impl Worker {
         self.effects();
         self.write_backends();
         self.write_clients();
-        // Writing can end holds and connections.
-        if self.engine.survey().is_unfinished() {
+        // Writing can end holds and connections, and what a turn makes idle is lent in the next one.
+        if self.engine.survey().wants_turn() {
             self.engine.turn(now);
             self.effects();
             self.write_backends();

@@ -124,7 +124,7 @@ pub const NEVER_HUGE: &[&str] = &["AUTH", "CLIENT", "EXEC", "MULTI", "SELECT"];
 
 /// Why the sessions of `differential` leave something out or name it away. Where they do stands
 /// beside the code that does: `is_chance` in `direct.rs`, `is_compared` in `state.rs`, `hear` in
-/// `through.rs`, `lists_one_that_waits` in `same.rs`.
+/// `through.rs`, `lists_one_that_waits` in `equivalence.rs`.
 pub const LEFT_OUT: &[&str] = &[
     "Redis drops what it has not written of its replies (64 KiB are written at a time) when it reads \
      the end of what their client sends; narrows delivers all of it",

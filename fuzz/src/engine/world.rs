@@ -107,9 +107,11 @@ impl World {
         self.effects();
         self.write_backends();
         self.write_clients();
-        self.engine.turn(self.now);
-        self.effects();
-        self.write_backends();
+        if self.engine.survey().wants_turn() {
+            self.engine.turn(self.now);
+            self.effects();
+            self.write_backends();
+        }
     }
 
     fn check(&self) {

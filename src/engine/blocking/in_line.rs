@@ -1,5 +1,5 @@
 //! Clients whose command waits and who find no place to wait on the server: they stand in line for
-//! one, for their own timeout and no other, and are meanwhile [tried](crate::engine::tries) without waiting.
+//! one, for their own timeout and no other, and are meanwhile [tried](super::tries) without waiting.
 //! To everybody they are blocked as any other.
 
 use crate::command::Spec;

@@ -4,7 +4,7 @@
 //! takes back.
 //!
 //! ```text
-//! DISCARD | UNSUBSCRIBE ... | UNWATCH | CLIENT TRACKING OFF | PING word
+//! DISCARD | UNSUBSCRIBE ... | UNWATCH | CLIENT TRACKING OFF | PING token
 //! ```
 
 use crate::resp::{Protocol, write};

@@ -48,7 +48,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// The label of this cause in metrics and logs.
+    /// The label of this reason in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::Gone => "gone",

@@ -38,7 +38,7 @@ impl Pool {
         self.contexts.move_on(within, to);
     }
 
-    /// Somebody is gone.
+    /// Somebody is in its context no more.
     pub fn leave_context(&mut self, within: Within) {
         self.contexts.leave(within);
     }

@@ -74,7 +74,7 @@ impl Pool {
         }
     }
 
-    /// Whether it does.
+    /// Whether this worker waits for a place in the budget.
     pub fn is_waiting_for_budget(&self) -> bool {
         self.waits_for_budget
     }
@@ -84,7 +84,7 @@ impl Pool {
         self.endpoint.may_be_dialled(now) && self.warm_at <= now
     }
 
-    /// None before then.
+    /// No connection is made ready for leases before then.
     pub fn warm_not_before(&mut self, at: Duration) {
         self.warm_at = at;
     }

@@ -186,7 +186,7 @@ impl Endpoint {
         !std::mem::replace(&mut self.credentials_refused, true)
     }
 
-    /// Whether it does.
+    /// Whether it refuses narrows' credentials.
     pub fn has_refused_credentials(&self) -> bool {
         self.credentials_refused
     }
@@ -206,7 +206,7 @@ impl Endpoint {
         self.hello.of(protocol)
     }
 
-    /// That is its reply.
+    /// This is its reply to `HELLO`.
     pub fn says_hello(&mut self, protocol: Protocol, reply: Vec<u8>) {
         self.hello.set(protocol, reply);
     }

@@ -1,4 +1,4 @@
-//! What carries nothing, idle backends among it, and how much of that is kept.
+//! Backends that carry nothing, idle ones among them, and how many of them are kept.
 
 use super::Pool;
 use super::backend::{AcquireRequest, Backend, Phase};
@@ -18,7 +18,7 @@ pub struct Unused {
 
 impl Unused {
     /// Whether none of the kind of `backend`, which is one of these, has to go. The last idle ones stay
-    /// also where many pipes are idle just now: others would be dialled in their place.
+    /// also where many pipes carry nothing just now: others would be dialled in their place.
     pub fn keeps(&self, backend: &Backend) -> bool {
         self.all <= self.kept || is_idle(backend) && self.idle <= self.warm
     }

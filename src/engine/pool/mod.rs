@@ -98,7 +98,7 @@ impl Pool {
         self.backends.get(id)
     }
 
-    /// The same.
+    /// As [`backend`](Self::backend), to change it.
     #[inline]
     pub fn backend_mut(&mut self, id: BackendId) -> Option<&mut Backend> {
         self.backends.get_mut(id)
@@ -114,12 +114,12 @@ impl Pool {
         self.backends.values()
     }
 
-    /// The same, each with its key.
+    /// All backends, each with its key.
     pub fn backends_by_id(&self) -> Iter<'_, BackendId, Backend> {
         self.backends.iter()
     }
 
-    /// The same.
+    /// As [`backends`](Self::backends), to change it.
     pub fn backends_mut(&mut self) -> IterMut<'_, BackendId, Backend> {
         self.backends.iter_mut()
     }
@@ -130,7 +130,7 @@ impl Pool {
         &self.endpoint
     }
 
-    /// The same.
+    /// As [`endpoint`](Self::endpoint), to change it.
     pub fn endpoint_mut(&mut self) -> &mut Endpoint {
         &mut self.endpoint
     }
@@ -140,7 +140,7 @@ impl Pool {
         &self.credentials
     }
 
-    /// The same.
+    /// As [`credentials`](Self::credentials), to change it.
     pub fn credentials_mut(&mut self) -> &mut Credentials {
         &mut self.credentials
     }
@@ -150,7 +150,7 @@ impl Pool {
         self.credentials.get(id)
     }
 
-    /// The same.
+    /// As [`credential`](Self::credential), to change it.
     pub fn credential_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
         self.credentials.get_mut(id)
     }
@@ -161,7 +161,7 @@ impl Pool {
         &self.acquire_queue
     }
 
-    /// The same.
+    /// As [`acquire_queue`](Self::acquire_queue), to change it.
     pub fn acquire_queue_mut(&mut self) -> &mut AcquireQueue {
         &mut self.acquire_queue
     }

@@ -55,7 +55,11 @@ impl Pool {
         }
         if behind_script {
             // It goes down that one for want of another.
-            self.request(AcquireRequest::Pipe(key));
+            let request = AcquireRequest::Pipe(key);
+            if !self.acquire_queue.contains(request) {
+                self.request(request);
+                cx.wake_at(cx.now);
+            }
         }
         Some(best)
     }

@@ -37,7 +37,7 @@ impl Pool {
         !self.idle.is_empty()
     }
 
-    /// How many are.
+    /// How many backends are idle.
     pub fn idle_len(&self) -> usize {
         self.idle.len()
     }

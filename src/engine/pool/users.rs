@@ -14,7 +14,7 @@ use super::credential::{Credential, CredentialState};
 pub const SELECT_REFUSED: Duration = Duration::from_secs(60);
 
 impl Pool {
-    /// When a user had its last time slice.
+    /// Which of all turns in the line for leases was this user's last.
     pub fn last_turn_of(&self, user: CredentialId) -> u64 {
         let known = self.credentials.get(user);
         known.map_or(0, |known| known.asked_for_at)

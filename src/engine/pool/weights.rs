@@ -49,7 +49,7 @@ impl Weights {
         self.of.get(&id).copied().unwrap_or_default()
     }
 
-    /// All together.
+    /// Bytes with all backends.
     #[inline]
     pub fn total(&self) -> usize {
         self.total
@@ -76,7 +76,7 @@ impl Weights {
         self.touched.contains(&id)
     }
 
-    /// Whether there is any such.
+    /// Whether any is to be weighed.
     #[inline]
     pub fn any_touched(&self) -> bool {
         !self.touched.is_empty()

@@ -14,9 +14,9 @@ use super::backend::{AcquireRequest, Backend, Phase};
 
 /// What is left to be written to a backend.
 pub enum Written {
-    /// Some.
+    /// Some is left.
     Partly,
-    /// Nothing. Whose it is, if it is somebody's.
+    /// Nothing is left. Whose it is, if it is somebody's.
     Wholly(Option<ClientId>),
 }
 

@@ -2,7 +2,7 @@
 //! `MONITOR`, invalidations of tracked keys. They stand between the replies and belong to none.
 //!
 //! ```text
-//! push_stream_bytes -> what is this frame? -> reply         as on any backend: `reply.rs`
+//! push_stream_bytes -> what is this frame? -> reply         as on any backend: `mod.rs`
 //!                                  |-> confirmation  of the oldest request, one of several
 //!                                  |-> asked for     to the client, beside its replies
 //!                                  '-> anything else closes the backend

@@ -193,6 +193,12 @@ impl Survey<'_> {
             || !self.cx.events.is_empty()
     }
 
+    /// Whether another turn finds something to do now: what the last one has made possible is gone on
+    /// with. An alarm would tell of it as well, but a timer's is up to two milliseconds late.
+    pub fn wants_turn(&self) -> bool {
+        self.is_unfinished() || self.cx.alarm().is_some_and(|at| at <= self.cx.now)
+    }
+
     /// Whether backends have output that has not been looked at.
     pub fn has_unwritten(&self) -> bool {
         self.pool.any_dirty()

@@ -25,7 +25,7 @@ impl Phase {
         "cancelling",
     ];
 
-    /// The label in metrics.
+    /// The label in metrics: an interface, so an idle one is called "spare" there.
     fn label(&self) -> &'static str {
         match self {
             Self::Dialling => "dialling",

@@ -1,4 +1,5 @@
-//! Everything that happens because time has passed. Every wait has a deadline here.
+//! What becomes of requests, transactions and backends when their time is over. All deadlines stand in
+//! `Engine::tick` (`lifecycle.rs`).
 
 use std::time::Duration;
 

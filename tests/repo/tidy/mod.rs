@@ -20,29 +20,15 @@ use std::path::{Path, PathBuf};
 
 /// What each layer may import; itself is always allowed. The order is that of the layers.
 pub(crate) const LAYERS: &[(&str, &[&str])] = &[
+    ("telemetry", &[]),
     ("resp", &[]),
     ("command", &["resp"]),
     ("session", &["command", "resp"]),
-    ("telemetry", &[]),
     ("admission", &["telemetry"]),
     ("topology", &[]),
     (
         "engine",
         &[
-            "session",
-            "command",
-            "resp",
-            "admission",
-            "topology",
-            "telemetry",
-        ],
-    ),
-    (
-        "config",
-        &[
-            "admin",
-            "runtime",
-            "engine",
             "session",
             "command",
             "resp",
@@ -61,12 +47,25 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "admission",
             "topology",
             "telemetry",
-            "config",
         ],
     ),
     (
         "admin",
         &[
+            "runtime",
+            "engine",
+            "session",
+            "command",
+            "resp",
+            "admission",
+            "topology",
+            "telemetry",
+        ],
+    ),
+    (
+        "config",
+        &[
+            "admin",
             "runtime",
             "engine",
             "session",

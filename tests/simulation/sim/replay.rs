@@ -175,7 +175,7 @@ pub fn world_from_environment() -> Option<Focus> {
 pub fn replays(text: &str) -> Option<Plan> {
     let (_, rest) = text.split_once("NARROWS_SIM_SEED=")?;
     let (seed, rest) = rest.split_once(" NARROWS_SIM_STEPS=")?;
-    let steps = rest.lines().next()?;
+    let steps = rest.split_whitespace().next()?;
     let focus = text.split_once("NARROWS_SIM_WORLD=");
     let focus = focus.and_then(|(_, rest)| Focus::named(rest.split_whitespace().next()?));
     Some(Plan {
@@ -216,7 +216,7 @@ pub fn explain(plan: &Plan, failure: &Failure) -> String {
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str(&format!(
-        "replay it: {}NARROWS_SIM_SEED={} NARROWS_SIM_STEPS={}\n",
+        "replay it: {}NARROWS_SIM_SEED={} NARROWS_SIM_STEPS={} cargo nextest run --test simulation seeds\n",
         plan.world(),
         plan.seed,
         write_steps(&steps)

@@ -297,15 +297,16 @@ impl World {
     }
 
     fn turn(&mut self, w: usize) {
-        let now = self.now;
-        self.workers[w].engine.tick(now);
-        self.workers[w].engine.turn(now);
+        self.workers[w].engine.tick(self.now);
+        self.workers[w].engine.turn(self.now);
         self.effects(w);
         self.write_backends(w);
         self.write_clients(w);
-        self.workers[w].engine.turn(now);
-        self.effects(w);
-        self.write_backends(w);
+        if self.workers[w].engine.survey().wants_turn() {
+            self.workers[w].engine.turn(self.now);
+            self.effects(w);
+            self.write_backends(w);
+        }
         self.check_permits();
         self.check_beliefs();
         if self.step.is_multiple_of(16) && !self.workers[w].engine.survey().census().totals_agree {
@@ -394,8 +395,7 @@ impl World {
         actor.gone = true;
         self.history.leaves(actor.number);
         let settings = &self.rules.settings.clients;
-        // Of one that stays silent nothing is heard but the end, also when something was not carried
-        // out.
+        // Of one that stays silent nothing is heard but the end, also of what was not carried out.
         let untold = actor.pending.iter().any(|p| p.silent);
         let excused = actor.done
             || actor.stranded
