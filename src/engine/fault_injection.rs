@@ -97,12 +97,12 @@ fn again(settled: Settled) -> Slot {
     Slot::new(client, sequence, Duration::ZERO, 0, receiver, retry_class)
 }
 
-/// Registers an expected reply; with [`Bug::SlotAfterWrite`] it is only going to be.
-pub(super) fn push_slot(id: BackendId, backend: &mut Backend, slot: Slot, now: Duration) {
-    if has(Bug::SlotAfterWrite) {
+/// A request has been sent; with [`Bug::SlotAfterWrite`] its reply is only going to be expected.
+pub(super) fn sent(id: BackendId, backend: &mut Backend) {
+    if has(Bug::SlotAfterWrite)
+        && let Some(slot) = backend.in_flight.pop_back()
+    {
         KEPT.with_borrow_mut(|kept| kept.late.push((id, slot.discard())));
-    } else {
-        backend.push_slot(slot, now);
     }
 }
 

@@ -355,8 +355,7 @@ impl Traffic<'_> {
         if let Some(backend) = self.pool.backend_mut(pipe) {
             let length = request.len();
             let slot = Slot::new(id, 0, now, length, Receiver::Tried(step), retry_class);
-            backend.push_slot(slot, now);
-            backend.out.push(request);
+            backend.send(slot, request, now);
             self.pool.has_bytes(pipe, length);
         }
     }

@@ -374,8 +374,7 @@ impl Traffic<'_> {
                 receiver,
                 RetryClass::Unknown,
             );
-            backend.push_slot(slot, now);
-            backend.out.push(request);
+            backend.send(slot, request, now);
         }
         self.pool.mark_backend(id);
     }

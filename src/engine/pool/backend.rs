@@ -282,10 +282,17 @@ impl Backend {
         self.in_flight.push_back(slot);
     }
 
+    /// Sends a request: its slot is queued before its bytes are, and stands for all of them.
+    #[inline(always)]
+    pub fn send(&mut self, slot: Slot, request: &[u8], now: Duration) {
+        debug_assert_eq!(slot.bytes(), request.len(), "a slot stands for its bytes");
+        self.push_slot(slot, now);
+        self.out.push(request);
+    }
+
     /// Sends a request of narrows' own.
     pub fn send_own(&mut self, receiver: Receiver, request: &[u8], now: Duration) {
-        self.push_slot(Slot::own(receiver, now, request.len()), now);
-        self.out.push(request);
+        self.send(Slot::own(receiver, now, request.len()), request, now);
     }
 
     /// What it carries is written now: the time of the last request is taken, unless another's is.

@@ -1,11 +1,9 @@
 //! What is to be written to backends, and what they hold.
 
-use std::time::Duration;
-
 use crate::engine::cx::Cx;
 use crate::engine::fault_injection;
 use crate::engine::key::{BackendId, ClientId};
-use crate::engine::slot::{Receiver, Slot};
+use crate::engine::slot::Receiver;
 use crate::resp::write;
 use crate::session::StateChange;
 
@@ -28,16 +26,6 @@ impl Pool {
         {
             backend.dirty = true;
             self.dirty_backends.push(id);
-        }
-    }
-
-    /// Sends a request: first its slot, then its bytes.
-    #[inline(always)]
-    pub fn send(&mut self, id: BackendId, slot: Slot, bytes: &[u8], now: Duration) {
-        if let Some(backend) = self.backends.get_mut(id) {
-            fault_injection::push_slot(id, backend, slot, now);
-            backend.out.push(bytes);
-            self.has_bytes(id, bytes.len());
         }
     }
 

@@ -86,13 +86,15 @@ impl Queries<'_> {
         }
         let renamed = client.policy(&self.cx.rules).renames().sent(request);
         let sent = renamed.as_deref().unwrap_or(request);
-        if let Some(backend) = self.pool.backend_mut(id) {
-            backend.phase = Phase::Draining(Next::Close);
-            backend.made_for = None;
-        }
+        let Some(backend) = self.pool.backend_mut(id) else {
+            return;
+        };
+        backend.phase = Phase::Draining(Next::Close);
+        backend.made_for = None;
         let (receiver, retry_class) = (Receiver::Kill, RetryClass::Unknown);
         let slot = Slot::new(client_id, 0, now, sent.len(), receiver, retry_class);
-        self.pool.send(id, slot, sent, now);
+        backend.send(slot, sent, now);
+        self.pool.has_bytes(id, sent.len());
         self.fanout.set_kill(client_id, Kill::Sent);
     }
 

@@ -11,7 +11,6 @@ use crate::session::{AuthMode, ReplyMode};
 
 use crate::engine::Rules;
 use crate::engine::clients::Client;
-use crate::engine::fault_injection;
 use crate::engine::key::ClientId;
 use crate::engine::pool::backend::Backend;
 use crate::engine::reach::Traffic;
@@ -68,9 +67,7 @@ impl Traffic<'_> {
                 break;
             }
             scripts |= expected.retry_class == RetryClass::Script;
-            let slot = client.slot_for(id, current_backend, length, expected, now);
-            fault_injection::push_slot(current_backend, backend, slot, now);
-            backend.out.push(request);
+            client.send(id, current_backend, backend, request, expected, now);
             done += length;
             sent += 1;
             last_sent = Some(&spec.name);

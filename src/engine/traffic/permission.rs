@@ -66,11 +66,8 @@ impl Traffic<'_> {
         let now = self.cx.now;
         let backend = self.pool.backend_mut(current_backend)?;
         let receiver = Receiver::Permission;
-        backend.push_slot(
-            Slot::new(id, 0, now, request.len(), receiver, RetryClass::Unknown),
-            now,
-        );
-        backend.out.push(&request);
+        let slot = Slot::new(id, 0, now, request.len(), receiver, RetryClass::Unknown);
+        backend.send(slot, &request, now);
         self.pool.mark_backend(current_backend);
         if let Some(client) = self.clients.get_mut(id) {
             client

@@ -8,6 +8,7 @@ use crate::engine::clients::Client;
 use crate::engine::clients::hold::Hold;
 use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ClientId};
+use crate::engine::pool::backend::Backend;
 use crate::engine::reach::Traffic;
 use crate::engine::slot::{Receiver, RetryClass, Slot};
 
@@ -67,8 +68,7 @@ impl Traffic<'_> {
     ) {
         let Traffic { cx, clients, pool } = self;
         let now = cx.now;
-        let (Some(client), Some(backend)) = (clients.get_mut(id), pool.backend(current_backend))
-        else {
+        let (Some(client), Some(on)) = (clients.get_mut(id), pool.backend(current_backend)) else {
             return;
         };
         let renames = client.policy(&cx.rules).renames();
@@ -78,8 +78,7 @@ impl Traffic<'_> {
         };
         let bytes = renamed.as_deref().unwrap_or(bytes);
         assert!(
-            pool.contexts()
-                .fit(backend.context(), client.context(), spec)
+            pool.contexts().fit(on.context(), client.context(), spec)
                 || fault_injection::has(Bug::OwnConnectionShared),
             "a command runs as its client's user and in its db"
         );
@@ -106,11 +105,14 @@ impl Traffic<'_> {
             Some(lease) => cx.counters.went(lease.state.purpose.way()),
         }
         let expected = Expected::of(spec, receiver, retry_class, checked);
-        let slot = client.slot_for(id, current_backend, bytes.len(), expected, now);
         if client.lease.is_some() {
             pool.touch(current_backend);
         }
-        pool.send(current_backend, slot, bytes, now);
+        let Some(backend) = pool.backend_mut(current_backend) else {
+            return;
+        };
+        client.send(id, current_backend, backend, bytes, expected, now);
+        pool.has_bytes(current_backend, bytes.len());
         if matches!(
             retry_class,
             RetryClass::Script | RetryClass::TransactionRuns
@@ -121,16 +123,17 @@ impl Traffic<'_> {
 }
 
 impl Client {
-    /// The slot of a request of `bytes` bytes that is sent now: it is in flight from now on.
+    /// Sends a request down a backend, which is at hand: nothing is in flight that has no slot there.
     #[inline(always)]
-    pub fn slot_for(
+    pub fn send(
         &mut self,
         id: ClientId,
         current_backend: BackendId,
-        bytes: usize,
+        backend: &mut Backend,
+        request: &[u8],
         expected: Expected,
         now: Duration,
-    ) -> Slot {
+    ) {
         let sequence = self.take_sequence();
         self.current_backend = current_backend;
         self.in_flight += 1;
@@ -139,7 +142,10 @@ impl Client {
             retry_class,
             shape,
         } = expected;
-        Slot::new(id, sequence, now, bytes, receiver, retry_class).shaped(shape)
+        let bytes = request.len();
+        let slot = Slot::new(id, sequence, now, bytes, receiver, retry_class).shaped(shape);
+        backend.send(slot, request, now);
+        fault_injection::sent(current_backend, backend);
     }
 
     /// The number of the request that is sent now.
