@@ -122,6 +122,7 @@ impl Blocking<'_> {
             owner,
             asked,
             came: None,
+            may_have_ended: false,
             since: now,
         };
         self.waits.cancels_mut().begin(id, cancel);
@@ -144,7 +145,7 @@ impl Blocking<'_> {
         };
         match reply.strip_prefix(b"*2\r\n:").and_then(last_integer) {
             Some(1) => cancel.asked = CancelState::Answered(true),
-            Some(_) if cancel.came.is_some() => cancel.asked = CancelState::Answered(false),
+            Some(_) if cancel.came.is_some() => cancel.asked = cancel.is_over(),
             Some(_) => {
                 cancel.asked = CancelState::At(self.cx.now + AGAIN);
                 let credential = cancel.credential;
@@ -242,7 +243,7 @@ impl Blocking<'_> {
             });
             if let CancelState::At(_) = cancel.asked {
                 // There is nothing left to end.
-                cancel.asked = CancelState::Answered(false);
+                cancel.asked = cancel.is_over();
             }
         }
         self.finish_if_both(id);

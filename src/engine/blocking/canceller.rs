@@ -4,7 +4,6 @@
 
 use crate::admission::Claim;
 use crate::session::own_channel;
-use crate::session::put_back::is_nil;
 
 use crate::engine::context::Context;
 use crate::engine::key::{BackendId, CredentialId};
@@ -122,7 +121,7 @@ impl Blocking<'_> {
         self.waits.cancels_mut().forget_asked(on);
         for (id, cancel) in self.waits.cancels_mut().iter_mut() {
             if matches!(cancel.asked, CancelState::On(asked) if asked == on) {
-                cancel.asked = CancelState::At(now);
+                (cancel.asked, cancel.may_have_ended) = (CancelState::At(now), true);
                 again.push(cancel.credential);
                 // What was asked may still arrive, and end a later wait there.
                 if let Some(backend) = self.pool.backend_mut(*id) {
@@ -132,10 +131,11 @@ impl Blocking<'_> {
         }
         // Whose reply has come meanwhile has nothing left to be ended; whether it was is not known.
         let decided: Vec<BackendId> = (self.waits.cancels_mut().iter_mut())
-            .filter(|(_, cancel)| cancel.came.is_some() && cancel.is_to_ask())
+            .filter(|(_, cancel)| {
+                cancel.came.is_some() && matches!(cancel.asked, CancelState::At(_))
+            })
             .map(|(id, cancel)| {
-                let nil = cancel.came.as_ref().is_some_and(|came| is_nil(&came.reply));
-                cancel.asked = CancelState::Answered(nil);
+                cancel.asked = cancel.is_over();
                 *id
             })
             .collect();

@@ -78,6 +78,9 @@ impl Engine {
             match batch.receiver {
                 Receiver::Client => self.memory().pass_on(&batch, part),
                 Receiver::Silent | Receiver::Tombstone => {
+                    // What has come of a reply that was given up since must not be taken for a part of
+                    // the next one.
+                    backend.collected.clear();
                     self.clients
                         .settled(&mut self.cx, batch.client, batch.first, batch.ended)
                 }

@@ -52,7 +52,7 @@ impl Lending<'_> {
                 .in_flight
                 .iter_mut()
                 .take_while(|slot| slot.is_older_than(limit, now));
-            for (place, slot) in old.enumerate() {
+            for slot in old {
                 let receiver = slot.receiver();
                 let waits = matches!(
                     receiver,
@@ -63,10 +63,6 @@ impl Lending<'_> {
                 );
                 if waits && begun != Some(slot.client()) {
                     late.push((slot.give_up(), receiver));
-                    if place == 0 {
-                        // What has come of it must not be taken for a part of the next.
-                        backend.collected.clear();
-                    }
                 }
             }
         }

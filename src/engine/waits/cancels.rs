@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::effect::AnswerTo;
 use crate::engine::key::{BackendId, ClientId, CredentialId};
+use crate::session::put_back::is_nil;
 use crate::session::waiting::Takes;
 
 /// Why a wait is ended before its time.
@@ -62,12 +63,21 @@ pub struct Cancel {
     pub owner: Option<(ClientId, Why)>,
     pub asked: CancelState,
     pub came: Option<Came>,
+    /// The server was asked on a connection that was lost since, and may have ended the wait.
+    pub may_have_ended: bool,
     pub since: Duration,
 }
 
 impl Cancel {
     pub fn is_to_ask(&self) -> bool {
         matches!(self.asked, CancelState::At(_) | CancelState::On(_))
+    }
+
+    /// What it is where the server says that there was nothing to end, or need not be asked any more: a
+    /// nil that has come is the end of the wait, if it may be.
+    pub fn is_over(&self) -> CancelState {
+        let nil = self.came.as_ref().is_some_and(|came| is_nil(&came.reply));
+        CancelState::Answered(self.may_have_ended && nil)
     }
 }
 

@@ -151,6 +151,36 @@ fn a_wait_that_was_cut_short_is_not_told_to_be_over_when_narrows_ends() {
     assert_eq!(harness.gone, [client]);
 }
 
+#[test]
+fn a_wait_that_was_ended_by_an_answer_which_was_lost_is_not_told_to_be_over_when_narrows_ends() {
+    let mut harness = Harness::new(4, without_alarms);
+    let client = harness.client();
+    harness.send(client, "WATCH a\r\n");
+    let lease = harness.connect();
+    harness.written(lease);
+    harness.reply(lease, b"+OK\r\n");
+    harness.send(client, "BLPOP q 5\r\n");
+    assert!(harness.written(lease).contains("BLPOP"));
+    assert_eq!(harness.received(client), "+OK\r\n");
+    harness.engine.mail(Mail::Drain, harness.now);
+    harness.turn();
+    let first = harness.connect();
+    assert!(harness.written(first).contains("UNBLOCK"));
+    // The server has done that, and its answer is lost.
+    harness.engine.backend_gone(first, harness.now);
+    harness.turn();
+    let second = harness.connect();
+    assert!(harness.written(second).contains("UNBLOCK"));
+    harness.reply(lease, b"*-1\r\n");
+    harness.reply(second, b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:0\r\n:0\r\n");
+    assert_eq!(
+        harness.received(client),
+        "",
+        "its five seconds are not over"
+    );
+    assert_eq!(harness.gone, [client]);
+}
+
 /// What stands behind a huge request that went wrong is no request, whatever it looks like.
 #[test]
 fn nothing_behind_a_huge_request_that_went_wrong_is_dealt_with() {

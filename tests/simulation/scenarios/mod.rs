@@ -5,6 +5,7 @@ mod cleaning;
 mod exec_replies;
 mod figures;
 mod forward_batch;
+mod given_up;
 mod harness;
 mod idle;
 mod leaving;

@@ -105,6 +105,8 @@ pub struct Actor {
     pub moved: bool,
     /// A transaction of it could not begin: it may be closed.
     pub loose: bool,
+    /// It has asked to be told what changes: that lasts on a connection of its own.
+    pub tracks: bool,
     /// Something of its transaction was refused, or may have been.
     pub flawed: bool,
     /// It was for certain.
@@ -178,6 +180,7 @@ impl Actor {
             stranded: false,
             moved: false,
             loose: false,
+            tracks: false,
             flawed: false,
             refused: false,
             watching: false,

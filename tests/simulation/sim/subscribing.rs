@@ -43,6 +43,7 @@ impl Actor {
                 let args = [
                     "CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix, "PREFIX", &text,
                 ];
+                self.tracks = true;
                 self.say(tag, &args, Expect::Tracking);
             }
             18 if !self.subscribing => {

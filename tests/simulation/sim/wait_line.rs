@@ -65,6 +65,7 @@ fn stands_with(engine: &Engine, actor: &Actor, tag: Tag) -> bool {
 fn may_hold_one(actor: &Actor) -> bool {
     actor.watching
         || actor.loose
+        || actor.tracks
         || actor.subscribing
         || actor.subscribed
         || actor.is_in_transaction()
