@@ -327,17 +327,18 @@ impl Blocking<'_> {
             .came
             .as_ref()
             .filter(|came| put_back(cancel.takes, &came.reply).is_some());
-        let owner = cancel.owner;
+        let (owner, ended) = (cancel.owner, cancel.is_taken_for_ended());
         match owner.filter(|(owner, _)| self.clients.contains_key(*owner)) {
-            Some((owner, _)) => {
+            Some((owner, Why::Drained)) if ended => {
+                self.clients
+                    .close_for(self.cx, owner, ClientCloseReason::Drained);
+            }
+            Some((owner, why)) => {
                 if let Some(came) = &cancel.came {
-                    self.clients.hears_after_cancel(
-                        self.cx,
-                        owner,
-                        came.first,
-                        came.heard(),
-                        false,
-                    );
+                    let (first, heard) = (came.first, came.heard());
+                    let with_error = ended && why.is_with_error();
+                    self.clients
+                        .hears_after_cancel(self.cx, owner, first, heard, with_error);
                 }
             }
             None if taken.is_some() => self.lending().taken_is_lost(),
@@ -347,7 +348,7 @@ impl Blocking<'_> {
             None => {}
         }
         if let Some((_, Why::Unblocked { asker, .. })) = owner {
-            self.cx.reply_to(asker, Reply::Killed(0));
+            self.cx.reply_to(asker, Reply::Killed(u64::from(ended)));
         }
     }
 

@@ -24,6 +24,19 @@ pub enum Why {
     Left,
 }
 
+impl Why {
+    /// Whether its client hears an error.
+    pub fn is_with_error(self) -> bool {
+        matches!(
+            self,
+            Self::Unblocked {
+                with_error: true,
+                ..
+            }
+        )
+    }
+}
+
 /// How far the server has been asked.
 #[derive(Debug, Clone, Copy)]
 pub enum CancelState {
@@ -76,8 +89,22 @@ impl Cancel {
     /// What it is where the server says that there was nothing to end, or need not be asked any more: a
     /// nil that has come is the end of the wait, if it may be.
     pub fn is_over(&self) -> CancelState {
-        let nil = self.came.as_ref().is_some_and(|came| is_nil(&came.reply));
-        CancelState::Answered(self.may_have_ended && nil)
+        CancelState::Answered(self.may_have_ended && self.nil_has_come())
+    }
+
+    /// Whether a nil that has come is the end that the server was asked for, as far as is known where no
+    /// more will be.
+    pub fn is_taken_for_ended(&self) -> bool {
+        let asked = match self.asked {
+            CancelState::On(_) => true,
+            CancelState::Answered(ended) => ended,
+            CancelState::At(_) | CancelState::RunsOut => self.may_have_ended,
+        };
+        asked && self.nil_has_come()
+    }
+
+    fn nil_has_come(&self) -> bool {
+        self.came.as_ref().is_some_and(|came| is_nil(&came.reply))
     }
 }
 

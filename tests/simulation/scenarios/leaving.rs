@@ -151,9 +151,9 @@ fn a_wait_that_was_cut_short_is_not_told_to_be_over_when_narrows_ends() {
     assert_eq!(harness.gone, [client]);
 }
 
-#[test]
-fn a_wait_that_was_ended_by_an_answer_which_was_lost_is_not_told_to_be_over_when_narrows_ends() {
-    let mut harness = Harness::new(4, without_alarms);
+/// A client waits for five seconds on its own backend when narrows ends, and the server is asked on another
+/// to end that.
+fn waiting_while_narrows_ends(harness: &mut Harness) -> (ClientId, BackendId, BackendId) {
     let client = harness.client();
     harness.send(client, "WATCH a\r\n");
     let lease = harness.connect();
@@ -164,8 +164,15 @@ fn a_wait_that_was_ended_by_an_answer_which_was_lost_is_not_told_to_be_over_when
     assert_eq!(harness.received(client), "+OK\r\n");
     harness.engine.mail(Mail::Drain, harness.now);
     harness.turn();
-    let first = harness.connect();
-    assert!(harness.written(first).contains("UNBLOCK"));
+    let asked = harness.connect();
+    assert!(harness.written(asked).contains("UNBLOCK"));
+    (client, lease, asked)
+}
+
+#[test]
+fn a_wait_that_was_ended_by_an_answer_which_was_lost_is_not_told_to_be_over_when_narrows_ends() {
+    let mut harness = Harness::new(4, without_alarms);
+    let (client, lease, first) = waiting_while_narrows_ends(&mut harness);
     // The server has done that, and its answer is lost.
     harness.engine.backend_gone(first, harness.now);
     harness.turn();
@@ -173,6 +180,21 @@ fn a_wait_that_was_ended_by_an_answer_which_was_lost_is_not_told_to_be_over_when
     assert!(harness.written(second).contains("UNBLOCK"));
     harness.reply(lease, b"*-1\r\n");
     harness.reply(second, b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:0\r\n:0\r\n");
+    assert_eq!(
+        harness.received(client),
+        "",
+        "its five seconds are not over"
+    );
+    assert_eq!(harness.gone, [client]);
+}
+
+#[test]
+fn a_wait_that_was_ended_on_a_connection_that_is_lost_is_not_told_to_be_over_when_narrows_ends() {
+    let mut harness = Harness::new(4, without_alarms);
+    let (client, lease, _) = waiting_while_narrows_ends(&mut harness);
+    harness.reply(lease, b"*-1\r\n");
+    harness.engine.backend_gone(lease, harness.now);
+    harness.turn();
     assert_eq!(
         harness.received(client),
         "",
