@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -37,14 +38,19 @@ impl std::fmt::Display for SourceAddress {
 /// The clients of each source.
 #[derive(Debug, Default)]
 pub struct AddressQuotas {
-    clients: Mutex<BTreeMap<SourceAddress, usize>>,
+    sources: Mutex<BTreeMap<SourceAddress, Arc<OfSource>>>,
 }
 
 /// One client's place among those of its source, given up when it is dropped.
 #[derive(Debug)]
-pub struct AddressQuota {
+pub struct AddressQuota(Arc<OfSource>);
+
+#[derive(Debug)]
+struct OfSource {
     quotas: Arc<AddressQuotas>,
     source: SourceAddress,
+    /// Changed only where the sources are locked.
+    clients: AtomicUsize,
 }
 
 impl AddressQuotas {
@@ -57,27 +63,35 @@ impl AddressQuotas {
         source: SourceAddress,
         max: usize,
     ) -> Result<AddressQuota, usize> {
-        let mut clients = self.clients.lock();
-        let count = clients.get(&source).copied().unwrap_or_default();
-        if max != 0 && count >= max {
-            return Err(count);
+        let mut sources = self.sources.lock();
+        let clients = sources
+            .get(&source)
+            .map_or(0, |of| of.clients.load(Ordering::Relaxed));
+        if max != 0 && clients >= max {
+            return Err(clients);
         }
-        clients.insert(source, count + 1);
-        Ok(AddressQuota {
-            quotas: Arc::clone(self),
-            source,
-        })
+        let of_source = sources.entry(source).or_insert_with(|| {
+            Arc::new(OfSource {
+                quotas: Arc::clone(self),
+                source,
+                clients: AtomicUsize::new(0),
+            })
+        });
+        of_source.clients.store(clients + 1, Ordering::Relaxed);
+        Ok(AddressQuota(Arc::clone(of_source)))
     }
 }
 
 impl Drop for AddressQuota {
     fn drop(&mut self) {
-        let mut clients = self.quotas.clients.lock();
-        match clients.get_mut(&self.source) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                clients.remove(&self.source);
-            }
+        let OfSource {
+            quotas,
+            source,
+            clients,
+        } = &*self.0;
+        let mut sources = quotas.sources.lock();
+        if clients.fetch_sub(1, Ordering::Relaxed) == 1 {
+            sources.remove(source);
         }
     }
 }
@@ -111,7 +125,7 @@ mod tests {
         places.push(quotas.enter(one, 2).unwrap());
         assert_eq!(quotas.enter(one, 2).err(), Some(2));
         places.clear();
-        assert!(quotas.clients.lock().is_empty());
+        assert!(quotas.sources.lock().is_empty());
     }
 
     #[test]

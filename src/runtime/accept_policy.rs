@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -101,7 +100,7 @@ impl AcceptPolicy {
             let workers = self.workers.iter();
             let least = workers
                 .filter(|(inbox, _)| inbox.has_room())
-                .min_by_key(|(_, count)| count.worker.load(Ordering::Relaxed));
+                .min_by_key(|(_, count)| count.of_worker());
             if let Some((inbox, count)) = least
                 && let Some(permit) = inbox.permit()
             {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -21,8 +22,9 @@ use crate::telemetry::reject_counts::RejectReason;
 
 use super::accept_policy::{self, AcceptPolicy, Admitted};
 use super::current::Current;
+use super::detached::DetachedSocket;
 use super::dial;
-use super::message::{AcceptedSocket, NewClient};
+use super::message::NewClient;
 use super::proxy_protocol;
 use super::settings::{Listen, RuntimeSettings};
 use super::socket_file;
@@ -45,6 +47,8 @@ pub struct Acceptor {
     pub policy: Arc<AcceptPolicy>,
     /// The next `CLIENT ID`.
     pub next_id: Arc<AtomicU64>,
+    /// Our end of the connection that came last: those that come to one address share it.
+    pub local: Arc<Mutex<Option<Arc<SocketAddr>>>>,
     /// Places for connections whose PROXY protocol header has not come.
     pub headers: Arc<Semaphore>,
     /// Counts the tasks of listeners, and those that wait for a header.
@@ -97,7 +101,11 @@ impl Listener {
 impl Acceptor {
     /// Accepts, in a task of its own, until narrows ends.
     pub fn begin(&self, listener: Listener) {
-        self.spawn(self.clone().run(listener));
+        let of_listener = Self {
+            local: Arc::default(),
+            ..self.clone()
+        };
+        self.spawn(of_listener.run(listener));
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -106,10 +114,15 @@ impl Acceptor {
     }
 
     async fn run(self, listener: Listener) {
+        let path = match &listener {
+            Listener::Tcp(_) => String::new(),
+            Listener::Unix(_, path) => path.display().to_string(),
+        };
+        let path = Arc::new(path.into_boxed_str());
         loop {
             let accepted = match &listener {
                 Listener::Tcp(listener) => self.accept_tcp(listener).await,
-                Listener::Unix(listener, path) => self.accept_unix(listener, path).await,
+                Listener::Unix(listener, _) => self.accept_unix(listener, &path).await,
             };
             if let Err(error) = accepted {
                 // Out of descriptors or memory: the client waits in the kernel's queue,
@@ -173,9 +186,9 @@ impl Acceptor {
         // A client that has gone already is noticed when it is read.
         let _ = dial::tune(&stream, self.current.settings().tcp_keepalive);
         let local = stream.local_addr().unwrap_or(SocketAddr::from(([0; 4], 0)));
-        let accepted = Accepted::tcp(self.id(), peer, local);
+        let accepted = Accepted::tcp(self.id(), peer, self.shared(local));
         let client = NewClient {
-            socket: AcceptedSocket::Tcp(stream.into_std()?),
+            socket: DetachedSocket::Tcp(stream.into_std()?),
             accepted,
             guard,
         };
@@ -183,9 +196,8 @@ impl Acceptor {
         Ok(())
     }
 
-    async fn accept_unix(&self, listener: &UnixListener, path: &Path) -> io::Result<()> {
+    async fn accept_unix(&self, listener: &UnixListener, path: &Arc<Box<str>>) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
-        let name = path.display().to_string();
         let Admitted { permit, guard } = match self.policy.admit(None).await {
             Ok(admitted) => admitted,
             Err(reason) => {
@@ -195,15 +207,23 @@ impl Acceptor {
         };
         let accepted = Accepted {
             id: self.id(),
-            address: ClientAddress::Unix(name.into()),
+            address: ClientAddress::Unix(Arc::clone(path)),
         };
         let client = NewClient {
-            socket: AcceptedSocket::Unix(stream.into_std()?),
+            socket: DetachedSocket::Unix(stream.into_std()?),
             accepted,
             guard,
         };
         permit.bring(client);
         Ok(())
+    }
+
+    fn shared(&self, local: SocketAddr) -> Arc<SocketAddr> {
+        let mut last = self.local.lock();
+        match &*last {
+            Some(last) if **last == local => Arc::clone(last),
+            _ => Arc::clone(last.insert(Arc::new(local))),
+        }
     }
 
     fn id(&self) -> u64 {

@@ -2,6 +2,7 @@
 //! nothing here opens a connection without one, and none is returned before the server
 //! has seen the end.
 
+use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -13,6 +14,7 @@ use crate::admission::Permit;
 use crate::topology::{EndpointId, ServerAddress};
 
 use super::current::Current;
+use super::detached::DetachedSocket;
 use super::settings::RuntimeSettings;
 use super::transport::Transport;
 
@@ -25,10 +27,30 @@ pub const REPLACED: &str = "another server has taken its place";
 /// An open connection to the server and the right to hold it. The socket is closed
 /// before the permit goes back.
 #[derive(Debug)]
-pub struct BackendSocket {
+pub struct BackendSocket<S = Transport> {
     /// The socket.
-    pub transport: Transport,
+    pub transport: S,
     permit: Permit,
+}
+
+impl<S> BackendSocket<S> {
+    /// The same connection, whose socket `change` makes another of, or closes.
+    pub fn map<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<BackendSocket<T>> {
+        let Self { transport, permit } = self;
+        let transport = change(transport)?;
+        Ok(BackendSocket { transport, permit })
+    }
+}
+
+/// What a dial has come to. The error is a sentence for people.
+pub type DialOutcome = Result<BackendSocket<DetachedSocket>, String>;
+
+/// Connects to `endpoint`, for another thread.
+pub async fn dial_detached(current: &Current, endpoint: EndpointId, permit: Permit) -> DialOutcome {
+    let socket = dial(current, endpoint, permit).await?;
+    socket
+        .map(Transport::detach)
+        .map_err(|error| error.to_string())
 }
 
 /// Connects to `endpoint`, where that is now, with `permit`. The error is a sentence for people.
@@ -46,10 +68,7 @@ pub async fn dial(
     }
 }
 
-async fn connect(
-    address: &ServerAddress,
-    settings: &RuntimeSettings,
-) -> std::io::Result<Transport> {
+async fn connect(address: &ServerAddress, settings: &RuntimeSettings) -> io::Result<Transport> {
     match address {
         ServerAddress::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
@@ -65,7 +84,7 @@ async fn connect(
 }
 
 /// What every TCP socket of narrows gets: no delay of small writes, keepalive probes.
-pub fn tune(stream: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
+pub fn tune(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if !keepalive.is_zero() {
         // As Redis sets it (anetKeepAlive, anet.c): probes at a third of the time.
@@ -85,7 +104,7 @@ pub async fn close_gracefully(mut socket: BackendSocket) {
         socket.transport.shutdown().await?;
         let mut rest = [0u8; 4096];
         while socket.transport.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
+        io::Result::Ok(())
     };
     // However it ends, the socket is closed next.
     let _ = timeout(LINGER, goodbye).await;

@@ -18,7 +18,7 @@ use crate::admission::fault_injection::{Bug, has};
 use crate::engine::{BackendId, Reply, Rules, WorkerQuery};
 use crate::topology::Topology;
 
-use super::dial::BackendSocket;
+use super::dial::DialOutcome;
 use super::heartbeat::Heartbeat;
 use super::message::{Asker, Epoch, HealthVerdict, Message, NewClient, Straggling};
 
@@ -182,7 +182,7 @@ impl Inbox {
     }
 
     /// A dial of the engine of `epoch` has ended. Each holds a permit, which bounds them.
-    pub fn dialled(&self, epoch: Epoch, id: BackendId, result: Result<BackendSocket, String>) {
+    pub fn dialled(&self, epoch: Epoch, id: BackendId, result: DialOutcome) {
         // What nobody wants is closed right here.
         self.put(Message::Dialled(id, result), |state| state.epoch == epoch);
     }

@@ -10,7 +10,8 @@ use crate::engine::{Accepted, BackendId, Reply, Rules, WorkerQuery};
 use crate::session::info::ClientFigures;
 use crate::topology::{EndpointId, Topology};
 
-use super::dial::BackendSocket;
+use super::detached::DetachedSocket;
+use super::dial::DialOutcome;
 use super::heartbeat::Heartbeat;
 
 /// A message to a worker, as it takes it.
@@ -19,7 +20,7 @@ pub enum Message {
     /// A client was accepted for this worker.
     Client(NewClient),
     /// A dial of this engine has ended.
-    Dialled(BackendId, Result<BackendSocket, String>),
+    Dialled(BackendId, DialOutcome),
     /// Another worker asks.
     WorkerQuery(Asker, WorkerQuery),
     /// Another worker's answer.
@@ -97,30 +98,22 @@ pub struct Straggling {
 /// A client's socket on its way to its worker.
 #[derive(Debug)]
 pub struct NewClient {
-    /// The socket, non-blocking.
-    pub socket: AcceptedSocket,
+    /// The socket.
+    pub socket: DetachedSocket,
     /// Who it is.
     pub accepted: Accepted,
     /// Counts it as long as it is there.
     pub guard: ConnectionGuard,
 }
 
-/// A socket that is not bound to a thread's event loop yet.
-#[derive(Debug)]
-pub enum AcceptedSocket {
-    /// TCP.
-    Tcp(std::net::TcpStream),
-    /// unix.
-    Unix(std::os::unix::net::UnixStream),
-}
-
 /// How many clients there are, in all and of one worker.
 #[derive(Debug, Clone, Default)]
-pub struct ClientCount {
-    /// Of all workers.
-    pub total: Arc<AtomicUsize>,
-    /// Of this worker.
-    pub worker: Arc<AtomicUsize>,
+pub struct ClientCount(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: Arc<AtomicUsize>,
+    worker: AtomicUsize,
 }
 
 /// Counts one client for as long as its connection lasts: dropped, it counts no more.
@@ -132,10 +125,23 @@ pub struct ConnectionGuard {
 }
 
 impl ClientCount {
+    /// None of a worker's yet; `total` counts those of all workers.
+    pub fn new(total: &Arc<AtomicUsize>) -> Self {
+        Self(Arc::new(Counts {
+            total: Arc::clone(total),
+            worker: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Those of this worker.
+    pub fn of_worker(&self) -> usize {
+        self.0.worker.load(Ordering::Relaxed)
+    }
+
     /// Counts one more client, unless there are `max` already.
     pub fn enter(&self, max: usize) -> Option<ConnectionGuard> {
-        let before = self.total.fetch_add(1, Ordering::Relaxed);
-        self.worker.fetch_add(1, Ordering::Relaxed);
+        let before = self.0.total.fetch_add(1, Ordering::Relaxed);
+        self.0.worker.fetch_add(1, Ordering::Relaxed);
         let guard = ConnectionGuard {
             count: self.clone(),
             address_quota: None,
@@ -146,8 +152,8 @@ impl ClientCount {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.count.total.fetch_sub(1, Ordering::Relaxed);
-        self.count.worker.fetch_sub(1, Ordering::Relaxed);
+        self.count.0.total.fetch_sub(1, Ordering::Relaxed);
+        self.count.0.worker.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +175,6 @@ mod tests {
         assert!(count.enter(1).is_none());
         drop(first);
         assert!(count.enter(1).is_some());
-        assert_eq!(count.total.load(Ordering::Relaxed), 0);
+        assert_eq!(count.0.total.load(Ordering::Relaxed), 0);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::runtime::Builder;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -115,6 +115,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
             inboxes: inboxes.clone(),
             inbox: Arc::clone(inbox),
             orders: orders_to.clone(),
+            tasks: Handle::current(),
             epoch,
             cell: observer.cell(worker),
             _working: working.token(),
@@ -179,10 +180,7 @@ fn acceptor_for(
     shared: &WorkerShared,
 ) -> Acceptor {
     let worker = |inbox: &Arc<Inbox>| {
-        let load = ClientCount {
-            total: Arc::clone(clients),
-            worker: Arc::default(),
-        };
+        let load = ClientCount::new(clients);
         (Arc::clone(inbox), load)
     };
     let policy = AcceptPolicy {
@@ -197,6 +195,7 @@ fn acceptor_for(
         current: Arc::clone(current),
         policy: Arc::new(policy),
         next_id: Arc::new(AtomicU64::new(1)),
+        local: Arc::default(),
         headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
         tasks: TaskTracker::new(),
         ending: observer.ending.clone(),
@@ -263,6 +262,7 @@ struct WorkerPlan {
     inboxes: Vec<Arc<Inbox>>,
     inbox: Arc<Inbox>,
     orders: Sender<ControlOrder>,
+    tasks: Handle,
     epoch: Instant,
     cell: Arc<Cell>,
     /// For whoever waits for the end of all workers.
@@ -293,11 +293,6 @@ impl WorkerPlan {
 
     fn once(&self) -> std::io::Result<()> {
         let life = self.inbox.begin();
-        // One task owns all sockets, so the event loop is polled after each of its turns.
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .event_interval(1)
-            .build()?;
         let settings = self.current.settings();
         let identity = Identity {
             name: connection_name(&settings, &self.worker.to_string()),
@@ -321,16 +316,13 @@ impl WorkerPlan {
             inbox: Arc::clone(&self.inbox),
             life,
             control: self.orders.clone(),
+            tasks: self.tasks.clone(),
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
         };
         // A query to the one before it may have been lost.
         self.cell.publish(engine.survey().snapshot());
-        runtime.block_on(async {
-            let worker = Worker::new(engine, links);
-            tokio::task::coop::unconstrained(worker).await;
-        });
-        Ok(())
+        Worker::new(engine, links)?.run()
     }
 }
 

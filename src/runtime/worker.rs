@@ -1,20 +1,18 @@
-//! A worker: one thread, one engine, one task that owns all of its sockets.
+//! A worker: one thread with one engine, one event loop and all of its sockets.
 //!
 //! A turn reads what is ready, lets the engine finish, writes the backends (so that the
 //! server works while we go on), then the clients. Nothing is written while there is
 //! still something to read: one write carries the requests of many clients.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
-use tokio::time::Sleep;
 
 use crate::engine::{
     AnswerTo, BackendId, ClientId, Effect, Engine, Mail, Received, Reply, SHARED_BYTES_MIN,
@@ -24,13 +22,13 @@ use crate::telemetry::Cell;
 
 use super::control::ControlOrder;
 use super::current::Current;
-use super::dial::{self, BackendSocket};
+use super::detached::DetachedSocket;
+use super::dial::{self, BackendSocket, DialOutcome};
+use super::event_loop::{EventLoop, Token};
 use super::inbox::Inbox;
-use super::message::{AcceptedSocket, Asker, Epoch, HealthVerdict, Message, NewClient};
-use super::ready::{ReadyQueue, Token};
+use super::message::{Asker, ConnectionGuard, Epoch, HealthVerdict, Message, NewClient};
 use super::scratch::Scratch;
-use super::sockets::ClientSocket;
-use super::transport::{PeerEnd, Transport};
+use super::socket::{PeerEnd, Socket};
 use super::{drain, fault_injection};
 
 /// Reads of one socket in one turn: then it is the others' turn.
@@ -50,16 +48,18 @@ pub struct Links {
     pub life: Epoch,
     /// Orders to the control thread.
     pub control: Sender<ControlOrder>,
+    /// The control thread's tasks: those that dial, and that take leave of servers.
+    pub tasks: Handle,
     /// When the process' clock began.
     pub epoch: Instant,
     /// Where it lets others know how things stand.
     pub cell: Arc<Cell>,
 }
 
-struct BackendConnection {
-    socket: BackendSocket,
-    waker: Waker,
-    blocked: bool,
+/// A client's connection.
+struct ClientConnection {
+    socket: Socket,
+    _guard: ConnectionGuard,
 }
 
 /// See the module. Finished when it has been drained.
@@ -67,15 +67,14 @@ pub struct Worker {
     engine: Engine,
     links: Links,
     messages: Vec<Message>,
-    ready: Arc<ReadyQueue>,
-    clients: SecondaryMap<ClientId, ClientSocket>,
-    backends: SecondaryMap<BackendId, BackendConnection>,
+    events: EventLoop,
+    clients: SecondaryMap<ClientId, ClientConnection>,
+    backends: SecondaryMap<BackendId, BackendSocket<Socket>>,
+    /// Whose sockets are read in the next turn.
     tokens: Vec<Token>,
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
     scratch: Scratch,
-    timer: Pin<Box<Sleep>>,
-    timer_at: Option<Duration>,
     /// The time of this turn: read at its beginning, and when its first requests have gone out.
     /// No deadline is finer than a turn is long.
     now: Duration,
@@ -86,26 +85,79 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for `engine`. Must be made and polled inside its own tokio runtime.
-    pub fn new(engine: Engine, links: Links) -> Self {
-        Self {
+    /// A worker for `engine`.
+    pub fn new(engine: Engine, links: Links) -> io::Result<Self> {
+        Ok(Self {
             engine,
             links,
             messages: Vec::new(),
-            ready: Arc::new(ReadyQueue::default()),
+            events: EventLoop::new()?,
             clients: SecondaryMap::new(),
             backends: SecondaryMap::new(),
             tokens: Vec::new(),
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
             scratch: Scratch::new(),
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            timer_at: None,
             now: Duration::ZERO,
             draining: false,
             queries: BTreeMap::new(),
             queries_next: 0,
+        })
+    }
+
+    /// Works until it has been drained.
+    pub fn run(mut self) -> io::Result<()> {
+        loop {
+            self.turn();
+            if self.is_drained() {
+                self.engine.mail(Mail::CloseBackends, self.now);
+                return Ok(());
+            }
+            self.wait(self.until_due())?;
         }
+    }
+
+    fn is_drained(&self) -> bool {
+        let survey = self.engine.survey();
+        self.draining && survey.clients_len() == 0 && !survey.is_tidying()
+    }
+
+    /// How long there is nothing to do if nothing happens. `None`: for ever.
+    fn until_due(&self) -> Option<Duration> {
+        let survey = self.engine.survey();
+        if !self.tokens.is_empty() || survey.has_unwritten() || survey.is_unfinished() {
+            return Some(Duration::ZERO);
+        }
+        let alarm = survey.alarm()?;
+        Some(alarm.saturating_sub(self.links.epoch.elapsed()))
+    }
+
+    /// Sleeps until something happens, or for `limit`.
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.events.wait(limit)?;
+        for (token, readiness) in self.events.news() {
+            match token {
+                Token::Client(id) => {
+                    if let Some(client) = self.clients.get_mut(id)
+                        && client.socket.changed(readiness)
+                    {
+                        self.dirty_clients.push(id);
+                    }
+                }
+                Token::Backend(id) => {
+                    if let Some(backend) = self.backends.get_mut(id)
+                        && backend.transport.changed(readiness)
+                    {
+                        self.dirty_backends.push(id);
+                    }
+                }
+                Token::Wake => continue,
+            }
+            if readiness.is_of_reading() {
+                self.tokens.push(token);
+            }
+        }
+        Ok(())
     }
 
     fn message(&mut self, message: Message) {
@@ -151,46 +203,42 @@ impl Worker {
             // It was on its way when the end began.
             return;
         }
-        let transport = match client.socket {
-            AcceptedSocket::Tcp(socket) => TcpStream::from_std(socket).map(Transport::Tcp),
-            AcceptedSocket::Unix(socket) => UnixStream::from_std(socket).map(Transport::Unix),
-        };
-        let transport = match transport {
-            Ok(transport) => transport,
-            Err(error) => {
-                tracing::warn!(%error, "client not taken over");
-                return;
-            }
-        };
         fault_injection::came(client.accepted.id);
         let id = self.engine.client_connected(client.accepted, now);
-        let token = Token::Client(id);
-        let socket = ClientSocket::new(transport, self.ready.waker(token), client.guard);
-        self.clients.insert(id, socket);
-        self.tokens.push(token);
+        match Socket::open(client.socket, self.events.registry(), Token::Client(id)) {
+            Ok(socket) => {
+                let _guard = client.guard;
+                self.clients.insert(id, ClientConnection { socket, _guard });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "client not taken over");
+                self.engine.client_gone(id, now);
+            }
+        }
     }
 
-    fn dialled(&mut self, id: BackendId, result: Result<BackendSocket, String>, now: Duration) {
+    fn dialled(&mut self, id: BackendId, result: DialOutcome, now: Duration) {
+        let open = |socket| Socket::open(socket, self.events.registry(), Token::Backend(id));
         match result {
-            Ok(socket) if self.engine.survey().has_backend(id) => {
-                let token = Token::Backend(id);
-                let waker = self.ready.waker(token);
-                self.backends.insert(
-                    id,
-                    BackendConnection {
-                        socket,
-                        waker,
-                        blocked: false,
-                    },
-                );
-                self.tokens.push(token);
-                self.engine.dialled(id, now);
-            }
-            Ok(socket) => {
-                tokio::spawn(dial::close_gracefully(socket));
-            }
+            Ok(socket) if self.engine.survey().has_backend(id) => match socket.map(open) {
+                Ok(socket) => {
+                    self.backends.insert(id, socket);
+                    self.engine.dialled(id, now);
+                }
+                Err(error) => self.engine.dial_failed(id, error.to_string(), now),
+            },
+            Ok(socket) => self.take_leave(socket),
             Err(error) => self.engine.dial_failed(id, error, now),
         }
+    }
+
+    /// Ends a connection to the server; whoever does it waits for the server's end of it.
+    fn take_leave(&self, socket: BackendSocket<DetachedSocket>) {
+        self.links.tasks.spawn(async move {
+            if let Ok(socket) = socket.map(DetachedSocket::attach) {
+                dial::close_gracefully(socket).await;
+            }
+        });
     }
 
     fn read_client(&mut self, id: ClientId) {
@@ -198,10 +246,10 @@ impl Worker {
             if !self.engine.may_read(id) {
                 return self.watch_client(id);
             }
-            let Some(socket) = self.clients.get_mut(id) else {
+            let Some(client) = self.clients.get_mut(id) else {
                 return;
             };
-            match socket.poll_read(self.scratch.room()) {
+            match client.socket.read(self.scratch.room()) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) => {
                     return self.engine.client_eof(id, self.now);
@@ -215,18 +263,15 @@ impl Worker {
                 }
             }
         }
-        self.ready.push(Token::Client(id));
+        self.tokens.push(Token::Client(id));
     }
 
     /// A client that is not read is still watched for its end.
     fn watch_client(&mut self, id: ClientId) {
-        let Some(socket) = self.clients.get_mut(id) else {
-            return;
-        };
-        match socket.poll_end() {
-            Poll::Pending => {}
-            Poll::Ready(PeerEnd::Sent) => self.engine.client_hung_up(id, self.now),
-            Poll::Ready(PeerEnd::Broken) => {
+        match self.clients.get(id).and_then(|client| client.socket.end()) {
+            None => {}
+            Some(PeerEnd::Sent) => self.engine.client_hung_up(id, self.now),
+            Some(PeerEnd::Broken) => {
                 self.clients.remove(id);
                 self.engine.client_gone(id, self.now);
             }
@@ -238,9 +283,7 @@ impl Worker {
             let Some(backend) = self.backends.get_mut(id) else {
                 return;
             };
-            let mut cx = Context::from_waker(&backend.waker);
-            let transport = &mut backend.socket.transport;
-            match transport.poll_read(&mut cx, self.scratch.room()) {
+            match backend.transport.read(self.scratch.room()) {
                 Poll::Pending => return,
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
@@ -258,29 +301,7 @@ impl Worker {
                 }
             }
         }
-        self.ready.push(Token::Backend(id));
-    }
-
-    /// A socket can be read or written.
-    fn serve(&mut self, token: Token) {
-        match token {
-            Token::Client(id) => {
-                if let Some(socket) = self.clients.get_mut(id)
-                    && std::mem::take(&mut socket.blocked)
-                {
-                    self.dirty_clients.push(id);
-                }
-                self.read_client(id);
-            }
-            Token::Backend(id) => {
-                if let Some(backend) = self.backends.get_mut(id)
-                    && std::mem::take(&mut backend.blocked)
-                {
-                    self.dirty_backends.push(id);
-                }
-                self.read_backend(id);
-            }
-        }
+        self.tokens.push(Token::Backend(id));
     }
 
     fn effects(&mut self) {
@@ -293,20 +314,22 @@ impl Worker {
                 } => {
                     let current = Arc::clone(&self.links.current);
                     let (inbox, life) = (Arc::clone(&self.links.inbox), self.links.life);
-                    tokio::spawn(async move {
-                        let outcome = dial::dial(&current, endpoint, permit).await;
+                    self.links.tasks.spawn(async move {
+                        let outcome = dial::dial_detached(&current, endpoint, permit).await;
                         inbox.dialled(life, backend, outcome);
                     });
                 }
                 Effect::CloseBackend(id) => {
-                    if let Some(backend) = self.backends.remove(id) {
-                        tokio::spawn(dial::close_gracefully(backend.socket));
+                    let socket = self.backends.remove(id);
+                    let detach = |socket: Socket| socket.detach(self.events.registry());
+                    if let Some(Ok(socket)) = socket.map(|socket| socket.map(detach)) {
+                        self.take_leave(socket);
                     }
                 }
                 Effect::CloseClient(id) => {
                     self.clients.remove(id);
                 }
-                Effect::ReadClient(id) => self.ready.push(Token::Client(id)),
+                Effect::ReadClient(id) => self.tokens.push(Token::Client(id)),
                 Effect::LearnCommands => {
                     // One that finds no room is answered with those before it.
                     let sent = self.links.control.try_send(ControlOrder::LearnCommands);
@@ -353,18 +376,21 @@ impl Worker {
         all.filter_map(move |(other, inbox)| (other != worker).then_some(inbox))
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) {
+    fn turn(&mut self) {
         self.now = self.links.epoch.elapsed();
         let mut messages = std::mem::take(&mut self.messages);
-        self.links.inbox.take(&mut messages, cx.waker());
+        self.links.inbox.take(&mut messages, self.events.waker());
         for message in messages.drain(..) {
             self.message(message);
         }
         self.messages = messages;
         let mut tokens = std::mem::take(&mut self.tokens);
-        self.ready.take(&mut tokens, cx.waker());
         for token in tokens.drain(..) {
-            self.serve(token);
+            match token {
+                Token::Client(id) => self.read_client(id),
+                Token::Backend(id) => self.read_backend(id),
+                Token::Wake => {}
+            }
             if self.engine.writing().wants_flush() {
                 self.write_backends();
                 // Replies to these may come in this very turn.
@@ -386,43 +412,6 @@ impl Worker {
             self.effects();
             self.write_backends();
         }
-    }
-
-    /// Sleeps until the engine's alarm. True when that is over already.
-    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.engine.survey().alarm() else {
-            return false;
-        };
-        if self.timer_at != Some(at) {
-            self.timer_at = Some(at);
-            let at = tokio::time::Instant::from_std(self.links.epoch + at);
-            self.timer.as_mut().reset(at);
-        }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            self.timer_at = None;
-            return true;
-        }
-        false
-    }
-}
-
-impl Future for Worker {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let worker = self.get_mut();
-        worker.turn(cx);
-        let survey = worker.engine.survey();
-        if worker.draining && survey.clients_len() == 0 && !survey.is_tidying() {
-            worker.engine.mail(Mail::CloseBackends, worker.now);
-            return Poll::Ready(());
-        }
-        let due = worker.arm(cx) || !worker.tokens.is_empty();
-        let survey = worker.engine.survey();
-        if due || survey.has_unwritten() || survey.is_unfinished() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
     }
 }
 

@@ -2,33 +2,61 @@
 //! networking.c), so that what an operator's scripts pick out of it stays where it was.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 
 use crate::resp::Protocol;
 
 use super::Session;
+use super::client_names::NameOf;
 use super::push_stream::Subscriptions;
-use super::state::NameOf;
 
 /// Where a client comes from and where it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// A TCP connection.
-    Tcp {
+    /// A TCP connection over IPv4.
+    Tcp4 {
         /// The client's end.
-        peer: SocketAddr,
+        peer: SocketAddrV4,
         /// Our end.
-        local: SocketAddr,
+        local: Arc<SocketAddr>,
     },
+    /// A TCP connection over IPv6.
+    Tcp6(Box<Tcp6Ends>),
     /// A unix socket, by its path.
-    Unix(Box<str>),
+    Unix(Arc<Box<str>>),
+}
+
+/// The ends of a connection over IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tcp6Ends {
+    peer: SocketAddrV6,
+    local: Arc<SocketAddr>,
 }
 
 impl ClientAddress {
+    /// A TCP connection, from its client's end to ours.
+    pub fn tcp(peer: SocketAddr, local: Arc<SocketAddr>) -> Self {
+        match peer {
+            SocketAddr::V4(peer) => Self::Tcp4 { peer, local },
+            SocketAddr::V6(peer) => Self::Tcp6(Box::new(Tcp6Ends { peer, local })),
+        }
+    }
+
+    /// The address that it comes from; `None`: this machine, by a unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp4 { peer, .. } => Some((*peer.ip()).into()),
+            Self::Tcp6(ends) => Some((*ends.peer.ip()).into()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// `addr=`: as Redis prints it, `ip:port`, `[ip6]:port` or `path:0`.
     pub fn peer(&self) -> String {
         match self {
-            Self::Tcp { peer, .. } => peer.to_string(),
+            Self::Tcp4 { peer, .. } => peer.to_string(),
+            Self::Tcp6(ends) => ends.peer.to_string(),
             Self::Unix(path) => format!("{path}:0"),
         }
     }
@@ -36,7 +64,8 @@ impl ClientAddress {
     /// `laddr=`.
     pub fn local(&self) -> String {
         match self {
-            Self::Tcp { local, .. } => local.to_string(),
+            Self::Tcp4 { local, .. } => local.to_string(),
+            Self::Tcp6(ends) => ends.local.to_string(),
             Self::Unix(path) => format!("{path}:0"),
         }
     }
@@ -152,10 +181,10 @@ mod tests {
         session.set_name(NameOf::Library, b"redis-py");
         let view = ClientView {
             session: &session,
-            address: &ClientAddress::Tcp {
-                peer: ([10, 0, 0, 1], 5000).into(),
-                local: ([10, 0, 0, 2], 6380).into(),
-            },
+            address: &ClientAddress::tcp(
+                ([10, 0, 0, 1], 5000).into(),
+                Arc::new(([10, 0, 0, 2], 6380).into()),
+            ),
             age_seconds: 9,
             idle_seconds: 4,
             last_command: "get",

@@ -3,7 +3,7 @@
 
 use crate::resp::{Args, Argument, Protocol, Refusal, integer};
 
-use super::state::is_valid_name;
+use super::client_names::is_valid_name;
 
 /// A well-formed `HELLO`.
 #[derive(Debug, PartialEq, Eq)]

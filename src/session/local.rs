@@ -5,9 +5,9 @@ use crate::command::Local;
 use crate::resp::{Args, Argument, Protocol, Refusal, integer, write};
 
 use super::access::BackendLogin;
+use super::client_names::{NameOf, is_valid_name};
 use super::filter::{ClientFilter, KillForm};
 use super::hello::HelloRequest;
-use super::state::{NameOf, is_valid_name};
 use super::{ReplyMode, Session};
 
 /// What remains to be done for a local command.

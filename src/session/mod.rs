@@ -4,6 +4,7 @@
 pub mod access;
 pub mod auth;
 pub mod client_line;
+pub mod client_names;
 pub mod exec_reply;
 pub mod filter;
 pub mod hello;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::resp::Protocol;
 
+use super::client_names::{ClientNames, NameOf};
 use super::{Account, LostTransaction, ReplyMode};
 
 /// One client's virtual connection state. An idle client costs this and little else,
@@ -26,7 +27,7 @@ pub struct Session {
     pub account: Option<Arc<Account>>,
     /// What it has lost of a transaction.
     pub lost: LostTransaction,
-    names: Option<Box<ClientNames>>,
+    names: ClientNames,
     initial_db: u32,
 }
 
@@ -42,28 +43,6 @@ pub enum AuthState {
     Unknown,
 }
 
-/// What a client says of itself.
-#[derive(Debug, Default, Clone)]
-pub struct ClientNames {
-    /// `CLIENT SETNAME`.
-    pub name: Box<[u8]>,
-    /// `CLIENT SETINFO lib-name`.
-    pub lib_name: Box<[u8]>,
-    /// `CLIENT SETINFO lib-ver`.
-    pub lib_ver: Box<[u8]>,
-}
-
-/// One of the names a client may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameOf {
-    /// The connection.
-    Client,
-    /// The client library.
-    Library,
-    /// The client library's version.
-    LibraryVersion,
-}
-
 impl Session {
     /// A client that has just connected: RESP2, nothing set.
     pub fn new(id: u64, initial_db: u32) -> Self {
@@ -76,7 +55,7 @@ impl Session {
             auth_state: AuthState::Authenticated,
             account: None,
             lost: LostTransaction::default(),
-            names: None,
+            names: ClientNames::default(),
             initial_db,
         }
     }
@@ -90,33 +69,17 @@ impl Session {
 
     /// A name, empty when not set.
     pub fn name(&self, of: NameOf) -> &[u8] {
-        match (&self.names, of) {
-            (None, _) => b"",
-            (Some(names), NameOf::Client) => &names.name,
-            (Some(names), NameOf::Library) => &names.lib_name,
-            (Some(names), NameOf::LibraryVersion) => &names.lib_ver,
-        }
+        self.names.get(of)
     }
 
     /// Bytes of all its names.
     pub fn names_bytes(&self) -> usize {
-        let bytes =
-            |names: &ClientNames| names.name.len() + names.lib_name.len() + names.lib_ver.len();
-        self.names.as_deref().map_or(0, bytes)
+        self.names.bytes()
     }
 
     /// Sets a name that has passed [`is_valid_name`]. An empty one unsets it.
     pub fn set_name(&mut self, of: NameOf, value: &[u8]) {
-        if value.is_empty() && self.names.is_none() {
-            return;
-        }
-        let names = self.names.get_or_insert_default();
-        let place = match of {
-            NameOf::Client => &mut names.name,
-            NameOf::Library => &mut names.lib_name,
-            NameOf::LibraryVersion => &mut names.lib_ver,
-        };
-        *place = value.into();
+        self.names.set(of, value);
     }
 
     /// `RESET`: as just connected, but the library's name and version stay
@@ -129,12 +92,6 @@ impl Session {
         self.lost.over();
         self.set_name(NameOf::Client, b"");
     }
-}
-
-/// Whether a client, library or version name is one that Redis accepts: printable ASCII
-/// without spaces (`validateClientAttr`, networking.c).
-pub fn is_valid_name(name: &[u8]) -> bool {
-    name.iter().all(|b| (b'!'..=b'~').contains(b))
 }
 
 #[cfg(test)]
@@ -162,16 +119,7 @@ mod tests {
     fn a_session_of_a_client_that_sets_nothing_allocates_nothing() {
         let mut s = Session::new(1, 0);
         s.set_name(NameOf::Client, b"");
-        assert!(s.names.is_none());
+        assert!(s.names.is_empty());
         assert!(size_of::<Session>() <= 48);
-    }
-
-    #[test]
-    fn names_with_spaces_or_control_bytes_are_invalid() {
-        assert!(is_valid_name(b"a-b_c.1~!"));
-        assert!(is_valid_name(b""));
-        for bad in [&b"a b"[..], b"a\n", b"\x7f", "ü".as_bytes()] {
-            assert!(!is_valid_name(bad));
-        }
     }
 }

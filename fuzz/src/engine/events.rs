@@ -1,5 +1,6 @@
 //! What can happen, drawn from the input one small event at a time, and how everything ends.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl World {
         }
         let number = self.actors.len() as u32;
         let peer = ([127, 0, 0, 1], 1000 + number as u16).into();
-        let local = ([127, 0, 0, 1], 6380).into();
+        let local = SocketAddr::from(([127, 0, 0, 1], 6380));
         let accepted = Accepted::tcp(u64::from(number) + 1, peer, local);
         let key = self.engine.client_connected(accepted, self.now);
         self.actors.push(Actor::new(key, number));

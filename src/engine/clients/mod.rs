@@ -32,7 +32,7 @@ use slotmap::SlotMap;
 
 use crate::admission::Paused;
 use crate::engine::event::EngineEvent;
-use crate::session::state::NameOf;
+use crate::session::client_names::NameOf;
 
 use super::cx::Cx;
 use super::key::ClientId;

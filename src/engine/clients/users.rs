@@ -7,7 +7,6 @@ use crate::engine::Rules;
 use crate::engine::cx::Cx;
 use crate::engine::key::ClientId;
 use crate::resp::Refusal;
-use crate::session::client_line::ClientAddress;
 use crate::session::{Account, AuthMode, ReplyMode};
 use crate::telemetry::reject_counts::RejectReason;
 use crate::telemetry::{ClientCloseReason, Way};
@@ -44,11 +43,8 @@ impl Clients {
     /// Whether a client that need not log in, as the server says, comes from another machine where
     /// that is not meant: towards the server it would come from this one, and be served.
     pub fn is_protected_from(&self, cx: &Cx, id: ClientId) -> bool {
-        let tcp = self.get(id).map(|client| &*client.address);
-        let Some(ClientAddress::Tcp { peer, .. }) = tcp else {
-            return false;
-        };
-        !cx.rules.access.allow_open && !peer.ip().to_canonical().is_loopback()
+        let ip = self.get(id).and_then(|client| client.address.ip());
+        !cx.rules.access.allow_open && ip.is_some_and(|ip| !ip.to_canonical().is_loopback())
     }
 
     /// A place among the clients of the user. False: there are too many.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::resp::{NotExecuted, Refusal};
 use crate::session::access::{Access, BackendLogin};
-use crate::session::client_line::ClientAddress;
 use crate::session::{AuthMode, AuthState, auth};
 
 use crate::engine::auth::LoginCheck;
@@ -350,9 +349,7 @@ fn is_guess(refusal: &[u8]) -> bool {
 impl Client {
     /// Where it comes from, as far as that tells one host from another.
     pub fn ip(&self) -> IpAddr {
-        match &*self.address {
-            ClientAddress::Tcp { peer, .. } => peer.ip(),
-            ClientAddress::Unix(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        }
+        let unix = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.address.ip().unwrap_or(unix)
     }
 }

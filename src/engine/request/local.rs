@@ -211,7 +211,7 @@ impl Gate<'_> {
         if let Some(name) = name {
             client
                 .session
-                .set_name(session::state::NameOf::Client, &name);
+                .set_name(session::client_names::NameOf::Client, &name);
         }
         self.clients.renamed(self.cx, id, names_bytes);
         let Some(client) = self.clients.get_mut(id) else {

@@ -19,10 +19,7 @@ fn policy(workers: usize) -> AcceptPolicy {
     };
     let (room, total) = (Arc::new(Notify::new()), Arc::default());
     let worker = |_| {
-        let load = ClientCount {
-            total: Arc::clone(&total),
-            worker: Arc::default(),
-        };
+        let load = ClientCount::new(&total);
         (Inbox::new(&room), load)
     };
     AcceptPolicy {
@@ -39,7 +36,7 @@ fn policy(workers: usize) -> AcceptPolicy {
 async fn clients_go_to_whoever_takes_them_and_wait_while_nobody_does() {
     let policy = policy(2);
     let inbox = |worker: usize| &policy.workers[worker].0;
-    let load = |worker: usize| policy.workers[worker].1.worker.load(Ordering::Relaxed);
+    let load = |worker: usize| policy.workers[worker].1.of_worker();
     // The first has come to a halt.
     let mut halted: Vec<InboxPermit> = std::iter::from_fn(|| inbox(0).permit()).collect();
     let mut admitted = Vec::new();

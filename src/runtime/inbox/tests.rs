@@ -10,7 +10,8 @@ use crate::engine::Accepted;
 use crate::session::ClientFilter;
 use crate::session::client_line::ClientAddress;
 
-use crate::runtime::message::{AcceptedSocket, ClientCount, HealthVerdict};
+use crate::runtime::detached::DetachedSocket;
+use crate::runtime::message::{ClientCount, HealthVerdict};
 use crate::topology::Topology;
 
 /// Whether the worker has been woken since it last looked.
@@ -70,10 +71,10 @@ fn asker(ticket: u64) -> Asker {
 fn client() -> NewClient {
     let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
     NewClient {
-        socket: AcceptedSocket::Unix(socket),
+        socket: DetachedSocket::Unix(socket),
         accepted: Accepted {
             id: 1,
-            address: ClientAddress::Unix("test".into()),
+            address: ClientAddress::Unix(Arc::new("test".into())),
         },
         guard: ClientCount::default().enter(usize::MAX).unwrap(),
     }

@@ -1,9 +1,7 @@
-//! A worker polled by hand: exactly as often as it asks for.
+//! A worker whose turns are called by hand: exactly as many as it asks for.
 
 use std::io::Read;
 use std::os::unix::net::UnixStream as Socket;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Wake;
 
 use tokio::sync::mpsc::channel;
 
@@ -16,15 +14,6 @@ use crate::runtime::message::ClientCount;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 use crate::session::client_line::ClientAddress;
-
-#[derive(Default)]
-struct WakeFlag(AtomicBool);
-
-impl Wake for WakeFlag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// A worker of its own, which has no server.
 fn worker(inbox: &Arc<Inbox>) -> Worker {
@@ -58,20 +47,20 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         inbox: Arc::clone(inbox),
         life: inbox.begin(),
         control,
+        tasks: Handle::current(),
         epoch: Instant::now(),
         cell: Arc::default(),
     };
-    Worker::new(engine, links)
+    Worker::new(engine, links).unwrap()
 }
 
-/// Polls it until it sleeps.
+/// Lets it work until it would sleep.
 fn run(worker: &mut Worker) {
-    let woken = Arc::new(WakeFlag::default());
-    let waker = Waker::from(Arc::clone(&woken));
     loop {
-        let polled = Pin::new(&mut *worker).poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        if !woken.0.swap(false, Ordering::Relaxed) {
+        worker.turn();
+        let due = worker.until_due() == Some(Duration::ZERO);
+        worker.wait(Some(Duration::ZERO)).unwrap();
+        if !due && worker.events.news().next().is_none() {
             return;
         }
     }
@@ -83,10 +72,10 @@ fn bring(inbox: &Arc<Inbox>, count: usize) -> Vec<Socket> {
         let (ours, theirs) = Socket::pair().unwrap();
         theirs.set_nonblocking(true).unwrap();
         let client = NewClient {
-            socket: AcceptedSocket::Unix(theirs),
+            socket: DetachedSocket::Unix(theirs),
             accepted: Accepted {
                 id,
-                address: ClientAddress::Unix("test".into()),
+                address: ClientAddress::Unix(Arc::new("test".into())),
             },
             guard: ClientCount::default().enter(usize::MAX).unwrap(),
         };
@@ -107,20 +96,43 @@ async fn a_thousand_clients_that_come_at_once_and_say_nothing_are_all_taken() {
     drop(clients);
 }
 
+/// How many queries of a worker that is not there it takes, of a thousand that come at once.
+#[cfg(feature = "fault_injection")]
+fn queries_taken() -> u64 {
+    let inbox = Inbox::new(&Arc::default());
+    let mut worker = worker(&inbox);
+    run(&mut worker);
+    let asker = Asker {
+        worker: 1,
+        epoch: worker.links.life,
+        ticket: 0,
+    };
+    for _ in 0..1000 {
+        assert!(inbox.ask(asker, WorkerQuery::Figures));
+    }
+    run(&mut worker);
+    worker.queries_next
+}
+
 #[cfg(feature = "fault_injection")]
 #[tokio::test]
 async fn a_worker_that_forgets_its_inbox_is_found() {
     use crate::admission::fault_injection::{Bug, inject};
+    assert_eq!(queries_taken(), 1000);
+    inject(Some(Bug::MailForgotten));
+    let taken = queries_taken();
+    inject(None);
+    assert!(taken < 1000, "{taken}");
+}
+
+#[tokio::test]
+async fn sockets_of_a_worker_that_ends_are_closed() {
     let inbox = Inbox::new(&Arc::default());
     let mut worker = worker(&inbox);
-    inject(Some(Bug::MailForgotten));
+    let clients = bring(&inbox, 2);
     run(&mut worker);
-    let clients = bring(&inbox, 1000);
-    run(&mut worker);
-    inject(None);
-    let taken = worker.engine.survey().clients_len();
-    assert!(taken < clients.len(), "{taken}");
-    let mut byte = [0];
     drop(worker);
-    assert_eq!((&clients[0]).read(&mut byte).unwrap(), 0);
+    for mut client in &clients {
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
 }

@@ -1,11 +1,12 @@
 //! What a worker writes when a turn is over: to each backend and to each client that has anything to be
 //! written, until that is all or its socket takes no more.
 
-use std::task::{Context, Poll};
+use std::io;
+use std::task::Poll;
 
 use crate::engine::{BackendId, ClientId, Output};
-use crate::runtime::ready::Token;
-use crate::runtime::sockets::poll_send;
+use crate::runtime::event_loop::Token;
+use crate::runtime::socket::Socket;
 
 use super::Worker;
 
@@ -31,9 +32,8 @@ impl Worker {
                 true => self.engine.writing().of_backend(id),
                 false => &[],
             };
-            match poll_send(&mut backend.socket.transport, &backend.waker, bytes) {
+            match send(&mut backend.transport, bytes) {
                 Poll::Pending => {
-                    backend.blocked = true;
                     self.engine.backend_wrote(id, 0, self.now);
                     return;
                 }
@@ -41,7 +41,7 @@ impl Worker {
                 Poll::Ready(Ok(n)) => left = self.engine.backend_wrote(id, n, self.now),
                 Poll::Ready(Err(_)) => {
                     // What the server said before it closed is still to be read.
-                    return self.ready.push(Token::Backend(id));
+                    return self.tokens.push(Token::Backend(id));
                 }
             }
         }
@@ -58,7 +58,7 @@ impl Worker {
     }
 
     fn write_client(&mut self, id: ClientId) {
-        let Some(socket) = self.clients.get_mut(id) else {
+        let Some(client) = self.clients.get_mut(id) else {
             return;
         };
         let mut left = true;
@@ -69,15 +69,11 @@ impl Worker {
                 false => Output::One(&[]),
             };
             let sent = match output {
-                Output::One(bytes) => poll_send(&mut socket.transport, &socket.waker, bytes),
-                Output::Many(pieces) => {
-                    let mut cx = Context::from_waker(&socket.waker);
-                    socket.transport.poll_write_pieces(&mut cx, pieces)
-                }
+                Output::One(bytes) => send(&mut client.socket, bytes),
+                Output::Many(pieces) => client.socket.write_pieces(pieces),
             };
             match sent {
                 Poll::Pending => {
-                    socket.blocked = true;
                     self.engine.client_wrote(id, 0, self.now);
                     return;
                 }
@@ -90,4 +86,14 @@ impl Worker {
             }
         }
     }
+}
+
+/// Writes once what is to be written, or sees, when that is nothing, that all of it gets away:
+/// `Ok(0)`, it has.
+#[inline]
+fn send(socket: &mut Socket, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    if bytes.is_empty() {
+        return socket.flush().map_ok(|()| 0);
+    }
+    socket.write(bytes)
 }

@@ -1,5 +1,7 @@
 //! A client connects: who it is, and what it is going to do.
 
+use std::net::SocketAddr;
+
 use narrows::engine::Accepted;
 
 use super::actor::Actor;
@@ -12,7 +14,7 @@ impl World {
         let number = self.actors.len() as u32;
         let id = u64::from(number) + 1;
         let peer = ([127, 0, 0, 1], 1000 + number as u16).into();
-        let local = ([127, 0, 0, 1], 6380).into();
+        let local = SocketAddr::from(([127, 0, 0, 1], 6380));
         let accepted = Accepted::tcp(id, peer, local);
         let key = self.workers[w].engine.client_connected(accepted, self.now);
         let mut actor = Actor::new(w, key, number, id);

@@ -1,0 +1,207 @@
+//! A connected socket in a worker's event loop, read and written once at a time without waiting. Nothing
+//! outside knows what a kind does with the bytes on their way.
+//!
+//! The loop tells of each change once, so what holds since is kept here: a read that fills less than it could
+//! has emptied the socket, a write that takes less than there was has filled it, and neither is tried again
+//! before there is news.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::task::Poll;
+
+use mio::{Interest, Registry};
+
+use super::detached::DetachedSocket;
+use super::event_loop::{Readiness, Token};
+
+/// Pieces that one write takes at most.
+const PIECES_MAX: usize = 32;
+
+/// How the other end has ended, as far as can be seen without reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerEnd {
+    /// It sends no more; what it has sent before can still be read.
+    Sent,
+    /// The connection is broken.
+    Broken,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Socket {
+    stream: Stream,
+    /// There may be something to read.
+    readable: bool,
+    /// It took less than there was.
+    full: bool,
+    end: Option<PeerEnd>,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
+}
+
+impl Socket {
+    /// Puts a socket into an event loop. Its first news says whether there is something to read.
+    pub fn open(socket: DetachedSocket, events: &Registry, token: Token) -> io::Result<Self> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let stream = match socket {
+            DetachedSocket::Tcp(stream) => {
+                let mut stream = mio::net::TcpStream::from_std(stream);
+                events.register(&mut stream, token.number(), both)?;
+                Stream::Tcp(stream)
+            }
+            DetachedSocket::Unix(stream) => {
+                let mut stream = mio::net::UnixStream::from_std(stream);
+                events.register(&mut stream, token.number(), both)?;
+                Stream::Unix(stream)
+            }
+        };
+        Ok(Self {
+            stream,
+            readable: false,
+            full: false,
+            end: None,
+        })
+    }
+
+    /// Takes it out of its event loop.
+    pub fn detach(self, events: &Registry) -> io::Result<DetachedSocket> {
+        Ok(match self.stream {
+            Stream::Tcp(mut stream) => {
+                events.deregister(&mut stream)?;
+                DetachedSocket::Tcp(stream.into())
+            }
+            Stream::Unix(mut stream) => {
+                events.deregister(&mut stream)?;
+                DetachedSocket::Unix(stream.into())
+            }
+        })
+    }
+
+    /// Something has changed. Whether it was full and has room now.
+    pub fn changed(&mut self, now: Readiness) -> bool {
+        self.readable |= now.is_of_reading();
+        if now.broken {
+            self.end = Some(PeerEnd::Broken);
+        } else if now.ended && self.end.is_none() {
+            self.end = Some(PeerEnd::Sent);
+        }
+        now.writable && std::mem::take(&mut self.full)
+    }
+
+    /// Whether the other end has ended, without reading what it has sent.
+    pub fn end(&self) -> Option<PeerEnd> {
+        self.end
+    }
+
+    /// Reads once. Nothing read is the end.
+    #[inline]
+    pub fn read<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
+        if !self.readable {
+            return Poll::Pending;
+        }
+        let read = loop {
+            let read = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(scratch),
+                Stream::Unix(stream) => stream.read(scratch),
+            };
+            match read {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
+            Ok(n) => {
+                // Of an end that it was told of there will be no more news.
+                self.readable = n == scratch.len() || self.end.is_some();
+                Poll::Ready(Ok(scratch.get(..n).unwrap_or_default()))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Writes once; there has to be something to write.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.full {
+            return Poll::Pending;
+        }
+        let written = match &mut self.stream {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        };
+        match written {
+            Ok(n) if n == bytes.len() => Poll::Ready(Ok(n)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.write(bytes),
+            other => self.written_in_part(other),
+        }
+    }
+
+    /// Writes these pieces at once, or as many of them as one write takes.
+    #[inline(never)]
+    pub fn write_pieces<'b>(
+        &mut self,
+        pieces: impl Iterator<Item = &'b [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        if self.full {
+            return Poll::Pending;
+        }
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        let slices = slices.get(..filled).unwrap_or_default();
+        loop {
+            let written = match &mut self.stream {
+                Stream::Tcp(stream) => stream.write_vectored(slices),
+                Stream::Unix(stream) => stream.write_vectored(slices),
+            };
+            return match written {
+                Ok(n) if n == slices.iter().map(|slice| slice.len()).sum::<usize>() => {
+                    Poll::Ready(Ok(n))
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => self.written_in_part(other),
+            };
+        }
+    }
+
+    /// What follows a write of less than all there was: its event loop tells when there is room again.
+    #[cold]
+    fn written_in_part(&mut self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
+        match written {
+            Ok(0) => Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            Ok(n) => {
+                self.full = true;
+                Poll::Ready(Ok(n))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.full = true;
+                Poll::Pending
+            }
+            Err(error) => {
+                // What was said before it broke is still to be read.
+                self.readable = true;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// Whether the network has all that was written.
+    #[inline]
+    pub fn flush(&mut self) -> Poll<io::Result<()>> {
+        // These kinds hold nothing back.
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
