@@ -2,7 +2,7 @@
 //! happens, that `/readyz` and `/healthz` say what is true, and that nobody can use any of them to
 //! hold up anything else.
 
-mod catalog;
+pub(crate) mod catalog;
 mod exposition;
 mod figures;
 mod health;

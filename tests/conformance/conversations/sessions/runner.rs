@@ -149,6 +149,10 @@ impl Runner<'_> {
         if self.has_killed(step) {
             self.settle_the_killed();
         }
+        // Whose replies of a step came first is a matter of who was listened to first.
+        if let Some(seen) = self.seen.last_mut() {
+            seen.sort_by_key(|(client, _)| *client);
+        }
     }
 
     fn may_be_compared(&self, client: usize, request: &Request) -> bool {
