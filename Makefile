@@ -11,12 +11,13 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 NARROWS := $(TARGET)/release/narrows
 
-# Further flags for `make run`, `make demo` and `make load`: make run ARGS="--listen 127.0.0.1:7000"
+# Further flags for `make run`, `make demo`, `make load` and `make compare-speed`:
+# make run ARGS="--listen 127.0.0.1:7000"
 ARGS ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: build ## Install what is missing, build, run narrows over a private Redis of its own
@@ -52,6 +53,11 @@ soak: test-tools ## Such sessions, then all faults in a random order under a ver
 bench: run-tools ## The micro-benchmarks (criterion)
 	cargo bench
 
+# `scripts/compare-speed --help` lists its flags, docs/performance.md says how to read what it finds.
+.PHONY: compare-speed
+compare-speed: compare-tools build ## Redis alone beside narrows beside its peers: ARGS="--rows a,d --rounds 3"
+	@exec scripts/compare-speed $(ARGS)
+
 .PHONY: load
 load: run-tools ## Load that verifies every reply: make load ARGS="--target 127.0.0.1:6380 -c 1000"
 	@cargo build --release --package narrows-load
@@ -82,6 +88,10 @@ dependencies: ## Licences, duplicates and advisories of what narrows depends on
 .PHONY: run-tools
 run-tools:
 	@scripts/provision run
+
+.PHONY: compare-tools
+compare-tools:
+	@scripts/provision compare
 
 .PHONY: test-tools
 test-tools:

@@ -1,5 +1,5 @@
-//! The repository is what it says it is: the rules for the code (`tidy`), the documents (`docs`), and
-//! what all other tests rely on (`test_support`).
+//! The repository is what it says it is: the rules for the code (`tidy`), the documents (`docs`), the
+//! comparison of speed (`comparison`), and what all other tests rely on (`test_support`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod comparison;
 mod docs;
 mod test_support;
 mod tidy;
