@@ -58,6 +58,10 @@ bench: run-tools ## The micro-benchmarks (criterion)
 compare-speed: compare-tools build ## Redis alone beside narrows beside its peers: ARGS="--rows a,d --rounds 3"
 	@exec scripts/compare-speed $(ARGS)
 
+.PHONY: instructions
+instructions: instructions-tools build ## Instructions per request under valgrind, against recorded limits
+	cargo test --test instructions -- --nocapture
+
 .PHONY: load
 load: run-tools ## Load that verifies every reply: make load ARGS="--target 127.0.0.1:6380 -c 1000"
 	@cargo build --release --package narrows-load
@@ -92,6 +96,10 @@ run-tools:
 .PHONY: compare-tools
 compare-tools:
 	@scripts/provision compare
+
+.PHONY: instructions-tools
+instructions-tools:
+	@scripts/provision instructions
 
 .PHONY: test-tools
 test-tools:
