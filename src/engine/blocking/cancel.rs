@@ -75,9 +75,9 @@ impl Blocking<'_> {
                 self.cx.reply_to(asker, Reply::Killed(0));
             }
             // Its client is closed with whatever it hears then: `close_if_done`.
-            (Why::Drained | Why::Left { .. }, under_way) if under_way || begun => {}
+            (Why::Drained | Why::Left, under_way) if under_way || begun => {}
             // The server may have an answer to it all the same, which is its client's then.
-            (Why::Left { .. }, _) if !self.can_be_asked_to_end(backend) => {
+            (Why::Left, _) if !self.can_be_asked_to_end(backend) => {
                 self.lending().end_by_closing(id, why)
             }
             (Why::Unblocked { .. } | Why::Drained, _) if !self.may_end_wait(backend) => {
@@ -265,11 +265,11 @@ impl Blocking<'_> {
         let wait = owner.and_then(Client::waits_with);
         // Where the server was told to wait for less than its client does, that has ended it.
         let ended = ended || wait.is_some_and(|wait| wait.is_cut_short(&came.reply, self.cx.now));
-        if let Some((owner, Why::Left { at_once })) = cancel.owner
-            && (ended || (!at_once && put_back(cancel.takes, &came.reply).is_some()))
+        if let Some((owner, Why::Left)) = cancel.owner
+            && (ended || put_back(cancel.takes, &came.reply).is_some())
         {
             // As in Redis that is its end. What was taken for it goes back, once it has left: most that
-            // send no more, after a while, are not there to hear anything either.
+            // send no more are not there to hear anything either.
             return self.clients.close_now(self.cx, owner);
         }
         let Some(Cancel {
@@ -310,7 +310,7 @@ impl Blocking<'_> {
                     .clients
                     .close_for(self.cx, owner, ClientCloseReason::Drained);
             }
-            Why::Drained | Why::Left { .. } => self
+            Why::Drained | Why::Left => self
                 .clients
                 .hears_after_cancel(self.cx, owner, first, heard, false),
         }

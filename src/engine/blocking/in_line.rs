@@ -16,7 +16,7 @@ use crate::engine::lease::state::LeaseFor;
 use crate::engine::lease::wait::UNBLOCKED;
 use crate::engine::pool::backend::{AcquireRequest, Backend, Phase};
 use crate::engine::reach::{Blocking, Lending};
-use crate::engine::waits::cancels::{AT_ONCE_BEHIND, Why};
+use crate::engine::waits::cancels::Why;
 use crate::engine::waits::line::{InLine, Spot, Unblocked, Void};
 
 /// Most of those whose time has come that are looked at at once.
@@ -176,26 +176,13 @@ impl Blocking<'_> {
             return;
         };
         let on_server = client.waits_on_server() && !client.waits_on_without_it();
-        let half_closed = client.ending == Ending::HalfClosed;
-        let at_once = on_server && self.has_just_begun_to_wait(id);
         // It may still read what the server has answered meanwhile.
-        if on_server && (half_closed || at_once) {
-            return self.end_wait(id, Why::Left { at_once });
+        if on_server && client.ending == Ending::HalfClosed {
+            return self.end_wait(id, Why::Left);
         }
         if in_line || on_server {
             self.clients.close_now(self.cx, id);
         }
-    }
-
-    /// Whether the command that a client waits with on the server came a moment ago.
-    fn has_just_begun_to_wait(&self, id: ClientId) -> bool {
-        let lease = self
-            .clients
-            .get(id)
-            .and_then(|client| client.lease.as_ref());
-        let backend = lease.and_then(|lease| self.pool.backend(lease.backend()));
-        let wait = backend.and_then(|backend| backend.in_flight.back());
-        wait.is_some_and(|wait| !wait.is_older_than(AT_ONCE_BEHIND, self.cx.now))
     }
 
     /// Looks at those in line whose time has come.

@@ -229,7 +229,7 @@ impl Lending<'_> {
                     crate::telemetry::ClientCloseReason::Drained,
                 );
             }
-            Why::Left { .. } => return self.clients.close_now(self.cx, id),
+            Why::Left => return self.clients.close_now(self.cx, id),
         };
         let Some(lease) = client.part_with_lease() else {
             return;

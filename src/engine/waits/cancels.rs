@@ -21,11 +21,7 @@ pub enum Why {
     /// narrows ends.
     Drained,
     /// The client sends no more: it has left, unless the server has answered it already.
-    Left {
-        /// Its end came so soon behind its command that what the server has for it is taken for what lay
-        /// there when it came.
-        at_once: bool,
-    },
+    Left,
 }
 
 impl Why {
@@ -201,9 +197,6 @@ impl Cancels {
         all.any(|cancel| cancel.credential == credential && cancel.is_to_ask())
     }
 }
-
-/// An end that comes within this behind a command came with it: one has been read before the other.
-pub const AT_ONCE_BEHIND: Duration = Duration::from_millis(10);
 
 /// How soon the server is asked again whose answer decided nothing.
 pub const AGAIN: Duration = Duration::from_millis(10);

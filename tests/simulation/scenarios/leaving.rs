@@ -32,8 +32,9 @@ fn clients_once_one_has_left_unread() -> usize {
     assert!(harness.written(lease).contains("BLPOP"));
     // More than is kept of what stands behind a wait of a client that is not served.
     harness.send(client, &"PING\r\n".repeat(20_000));
-    harness.advance(Duration::from_secs(1));
-    harness.engine.client_hung_up(client, harness.now);
+    harness
+        .engine
+        .client_hung_up(client, Duration::from_secs(1));
     harness.turn();
     harness.engine.survey().census().clients
 }
@@ -77,41 +78,6 @@ fn a_client_that_sends_no_more_hears_what_the_server_has_answered_its_wait() {
         let answer = format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:0\r\n:{ended}\r\n");
         harness.reply(other, answer.as_bytes());
         assert_eq!(harness.received(client), told);
-    }
-}
-
-/// What a client hears whose end comes so long behind its `BLPOP`, and whether the element goes back, where the
-/// server has served it before it was asked to end that.
-fn served_before_its_end_was_known(later: Duration, is_read: bool) -> (String, bool) {
-    let mut harness = Harness::new(4, without_alarms);
-    let (client, lease) = waiting_on_a_lease(&mut harness);
-    assert!(harness.written(lease).contains("BLPOP"));
-    if !is_read {
-        harness.send(client, &"PING\r\n".repeat(20_000));
-    }
-    harness.advance(later);
-    match is_read {
-        true => harness.engine.client_eof(client, harness.now),
-        false => harness.engine.client_hung_up(client, harness.now),
-    }
-    harness.turn();
-    let other = harness.connect();
-    assert!(harness.written(other).contains("UNBLOCK"));
-    harness.reply(lease, b"*2\r\n$1\r\nq\r\n$1\r\na\r\n");
-    harness.reply(other, b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:0\r\n:0\r\n");
-    let goes_back = harness.written(lease).contains("PUSH");
-    (harness.received(client), goes_back)
-}
-
-#[test]
-fn a_client_whose_end_comes_right_behind_its_wait_gets_what_lay_there_and_later_it_goes_back() {
-    let element = "*2\r\n$1\r\nq\r\n$1\r\na\r\n";
-    for is_read in [true, false] {
-        let (heard, goes_back) = served_before_its_end_was_known(Duration::ZERO, is_read);
-        assert!(heard.starts_with(element) && !goes_back, "{heard}");
-        let later = Duration::from_millis(20);
-        let (heard, goes_back) = served_before_its_end_was_known(later, is_read);
-        assert!(heard.is_empty() && goes_back, "{heard}");
     }
 }
 
