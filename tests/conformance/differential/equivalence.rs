@@ -30,7 +30,9 @@ pub(crate) fn same(names: &Names<'_>, direct: &[u8], through: &[u8]) -> bool {
             }
             let mut pairs = all.iter().zip(&others);
             let alike = |direct: &[u8], through: &[u8]| {
-                same(names, direct, through) || lists_one_that_waits(direct)
+                same(names, direct, through)
+                    || lists_one_that_waits(direct)
+                    || (counts_one_that_waits(direct) && counts_clients(through))
             };
             head == other && all.len() == others.len() && pairs.all(|(d, t)| alike(d, t))
         }
@@ -57,6 +59,18 @@ fn is_key(element: &[u8]) -> bool {
 fn lists_one_that_waits(element: &[u8]) -> bool {
     let text = String::from_utf8_lossy(element);
     text.contains(" flags=b") && text.contains(" addr=")
+}
+
+/// The same of what is counted there.
+fn counts_one_that_waits(element: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(element);
+    let mut lines = text.lines();
+    counts_clients(element)
+        && lines.any(|line| line.starts_with("blocked_clients:") && !line.ends_with(":0"))
+}
+
+fn counts_clients(element: &[u8]) -> bool {
+    String::from_utf8_lossy(element).contains("# Clients\r\n")
 }
 
 /// Lines of clients as they would be, had the server been sent what it was not.

@@ -118,6 +118,18 @@ pub(crate) fn session(seed: u64, logs_in: bool) -> Session {
     }
 }
 
+/// Bytes that come in one piece with the end of their client: what lies there for a command that waits is its
+/// own then, and otherwise goes back.
+const ONE_PIECE: usize = 16 << 10;
+
+/// Whether what a request brings its client is there before the end of that client is dealt with. What it
+/// publishes comes back on the connection that it is subscribed on, which is not waited for.
+fn is_dealt_with_before_the_end(request: &Request, listens: bool) -> bool {
+    let (name, _) = request.name();
+    let bytes: usize = request.words.iter().map(Vec::len).sum();
+    bytes <= ONE_PIECE && !(listens && matches!(name.as_str(), "PUBLISH" | "SPUBLISH"))
+}
+
 impl Author {
     fn step(&mut self) -> Option<Step> {
         let client = self.rng.below(CLIENTS);
@@ -155,6 +167,11 @@ impl Author {
                 step.ending = Ending::Leave;
             }
             _ => {}
+        }
+        if step.ending == Ending::HalfClose {
+            let listens = self.supposed[client].listens;
+            step.requests
+                .retain(|request| is_dealt_with_before_the_end(request, listens));
         }
         self.supposed[client].requests += step.requests.len();
         if step.ending != Ending::Open {
