@@ -333,6 +333,7 @@ impl Blocking<'_> {
                 self.clients
                     .close_for(self.cx, owner, ClientCloseReason::Drained);
             }
+            Some((owner, Why::Left)) if ended => self.clients.close_now(self.cx, owner),
             Some((owner, why)) => {
                 if let Some(came) = &cancel.came {
                     let (first, heard) = (came.first, came.heard());

@@ -118,6 +118,14 @@ pub(crate) fn session(seed: u64, logs_in: bool) -> Session {
     }
 }
 
+fn waits(request: &Request) -> bool {
+    let (name, _) = request.name();
+    POPPING
+        .iter()
+        .chain(READING)
+        .any(|command| *command == name)
+}
+
 /// Bytes that come in one piece with the end of their client: what lies there for a command that waits is its
 /// own then, and otherwise goes back.
 const ONE_PIECE: usize = 16 << 10;
@@ -168,6 +176,12 @@ impl Author {
             }
             _ => {}
         }
+        let mut has_waited = false;
+        step.requests.retain(|request| {
+            has_waited |= waits(request);
+            // Whoever ends that wait may have been told so before it is killed for it, or not.
+            !(has_waited && request.name() == ("CLIENT".to_owned(), "KILL".to_owned()))
+        });
         if step.ending == Ending::HalfClose {
             let listens = self.supposed[client].listens;
             step.requests

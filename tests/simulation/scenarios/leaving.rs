@@ -203,6 +203,22 @@ fn a_wait_that_was_ended_on_a_connection_that_is_lost_is_not_told_to_be_over_whe
     assert_eq!(harness.gone, [client]);
 }
 
+#[test]
+fn a_client_that_sends_no_more_is_not_told_that_its_time_is_over_where_the_connection_is_lost() {
+    let mut harness = Harness::new(4, without_alarms);
+    let (client, lease) = waiting_on_a_lease(&mut harness);
+    assert!(harness.written(lease).contains("BLPOP"));
+    harness.engine.client_eof(client, harness.now);
+    harness.turn();
+    let other = harness.connect();
+    assert!(harness.written(other).contains("UNBLOCK"));
+    harness.reply(lease, b"*-1\r\n");
+    harness.engine.backend_gone(lease, harness.now);
+    harness.turn();
+    assert_eq!(harness.received(client), "");
+    assert_eq!(harness.gone, [client]);
+}
+
 /// What stands behind a huge request that went wrong is no request, whatever it looks like.
 #[test]
 fn nothing_behind_a_huge_request_that_went_wrong_is_dealt_with() {
