@@ -6,7 +6,6 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -15,11 +14,9 @@ use crate::topology::{EndpointId, ServerAddress};
 
 use super::current::Current;
 use super::detached::DetachedSocket;
+use super::linger::linger;
 use super::settings::RuntimeSettings;
 use super::transport::Transport;
-
-/// Longest wait for the server to close its end of a connection we have ended.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What is told of a server that another one has taken the place of.
 pub const REPLACED: &str = "another server has taken its place";
@@ -100,14 +97,7 @@ pub fn tune(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
 /// Ends a connection: the server is told, and the permit goes back when it has closed
 /// its end too, so that it never counts more of our connections than the budget has.
 pub async fn close_gracefully(mut socket: BackendSocket) {
-    let goodbye = async {
-        socket.transport.shutdown().await?;
-        let mut rest = [0u8; 4096];
-        while socket.transport.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // However it ends, the socket is closed next.
-    let _ = timeout(LINGER, goodbye).await;
+    linger(&mut socket.transport).await;
     let BackendSocket { transport, permit } = socket;
     drop(transport);
     drop(permit);

@@ -15,6 +15,7 @@ mod fault_injection;
 mod figures;
 mod heartbeat;
 mod inbox;
+mod linger;
 mod message;
 pub mod network;
 mod observer;

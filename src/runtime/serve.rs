@@ -25,6 +25,7 @@ use super::control::{Control, ControlOrder, ORDERS_MAX};
 use super::current::{Current, connection_name};
 use super::drain;
 use super::inbox::Inbox;
+use super::linger;
 use super::message::ClientCount;
 use super::observer::Observer;
 use super::settings::{Listen, RuntimeSettings};
@@ -107,6 +108,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
     let epoch = Instant::now();
     let observer = Arc::new(Observer::new(&inboxes, &current, &shared, epoch));
     let working = TaskTracker::new();
+    let lingering = Arc::new(Semaphore::new(linger::CLIENTS_MAX));
     for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
             worker,
@@ -116,6 +118,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
             inbox: Arc::clone(inbox),
             orders: orders_to.clone(),
             tasks: Handle::current(),
+            lingering: Arc::clone(&lingering),
             epoch,
             cell: observer.cell(worker),
             _working: working.token(),
@@ -263,6 +266,7 @@ struct WorkerPlan {
     inbox: Arc<Inbox>,
     orders: Sender<ControlOrder>,
     tasks: Handle,
+    lingering: Arc<Semaphore>,
     epoch: Instant,
     cell: Arc<Cell>,
     /// For whoever waits for the end of all workers.
@@ -317,6 +321,7 @@ impl WorkerPlan {
             life,
             control: self.orders.clone(),
             tasks: self.tasks.clone(),
+            lingering: Arc::clone(&self.lingering),
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
         };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::engine::{
@@ -29,7 +30,7 @@ use super::inbox::Inbox;
 use super::message::{Asker, ConnectionGuard, Epoch, HealthVerdict, Message, NewClient};
 use super::scratch::Scratch;
 use super::socket::{PeerEnd, Socket};
-use super::{drain, fault_injection};
+use super::{drain, fault_injection, linger};
 
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
@@ -50,6 +51,8 @@ pub struct Links {
     pub control: Sender<ControlOrder>,
     /// The control thread's tasks: those that dial, and that take leave of servers.
     pub tasks: Handle,
+    /// Places for clients that are being closed, of all workers.
+    pub lingering: Arc<Semaphore>,
     /// When the process' clock began.
     pub epoch: Instant,
     /// Where it lets others know how things stand.
@@ -232,6 +235,20 @@ impl Worker {
         }
     }
 
+    /// Ends a client's connection. One that has not ended may still be sending.
+    fn close_client(&mut self, id: ClientId) {
+        let Some(client) = self.clients.remove(id) else {
+            return;
+        };
+        if client.socket.end().is_none()
+            && let Ok(socket) = client.socket.detach(self.events.registry())
+        {
+            let places = Arc::clone(&self.links.lingering);
+            let closing = async move { linger::close_client(socket, &places).await };
+            self.links.tasks.spawn(closing);
+        }
+    }
+
     /// Ends a connection to the server; whoever does it waits for the server's end of it.
     fn take_leave(&self, socket: BackendSocket<DetachedSocket>) {
         self.links.tasks.spawn(async move {
@@ -326,9 +343,7 @@ impl Worker {
                         self.take_leave(socket);
                     }
                 }
-                Effect::CloseClient(id) => {
-                    self.clients.remove(id);
-                }
+                Effect::CloseClient(id) => self.close_client(id),
                 Effect::ReadClient(id) => self.tokens.push(Token::Client(id)),
                 Effect::LearnCommands => {
                     // One that finds no room is answered with those before it.

@@ -48,6 +48,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         life: inbox.begin(),
         control,
         tasks: Handle::current(),
+        lingering: Arc::new(Semaphore::new(linger::CLIENTS_MAX)),
         epoch: Instant::now(),
         cell: Arc::default(),
     };
