@@ -26,6 +26,7 @@ pub mod settings;
 mod socket;
 pub mod socket_file;
 pub mod systemd;
+mod tasks;
 mod transport;
 mod watchdog;
 mod worker;

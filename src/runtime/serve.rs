@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -25,11 +24,11 @@ use super::control::{Control, ControlOrder, ORDERS_MAX};
 use super::current::{Current, connection_name};
 use super::drain;
 use super::inbox::Inbox;
-use super::linger;
 use super::message::ClientCount;
 use super::observer::Observer;
 use super::settings::{Listen, RuntimeSettings};
 use super::systemd::Systemd;
+use super::tasks::ControlTasks;
 use super::watchdog::Watchdog;
 use super::worker::{Links, Worker};
 
@@ -107,8 +106,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
     let inboxes: Vec<_> = (0..workers).map(|_| Inbox::new(&room)).collect();
     let epoch = Instant::now();
     let observer = Arc::new(Observer::new(&inboxes, &current, &shared, epoch));
-    let working = TaskTracker::new();
-    let lingering = Arc::new(Semaphore::new(linger::CLIENTS_MAX));
+    let (working, tasks) = (TaskTracker::new(), ControlTasks::here());
     for (worker, inbox) in inboxes.iter().enumerate() {
         let plan = WorkerPlan {
             worker,
@@ -117,8 +115,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
             inboxes: inboxes.clone(),
             inbox: Arc::clone(inbox),
             orders: orders_to.clone(),
-            tasks: Handle::current(),
-            lingering: Arc::clone(&lingering),
+            tasks: tasks.clone(),
             epoch,
             cell: observer.cell(worker),
             _working: working.token(),
@@ -265,8 +262,7 @@ struct WorkerPlan {
     inboxes: Vec<Arc<Inbox>>,
     inbox: Arc<Inbox>,
     orders: Sender<ControlOrder>,
-    tasks: Handle,
-    lingering: Arc<Semaphore>,
+    tasks: ControlTasks,
     epoch: Instant,
     cell: Arc<Cell>,
     /// For whoever waits for the end of all workers.
@@ -321,7 +317,6 @@ impl WorkerPlan {
             life,
             control: self.orders.clone(),
             tasks: self.tasks.clone(),
-            lingering: Arc::clone(&self.lingering),
             epoch: self.epoch,
             cell: Arc::clone(&self.cell),
         };

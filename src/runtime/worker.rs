@@ -11,8 +11,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use slotmap::SecondaryMap;
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::engine::{
@@ -23,14 +21,14 @@ use crate::telemetry::Cell;
 
 use super::control::ControlOrder;
 use super::current::Current;
-use super::detached::DetachedSocket;
-use super::dial::{self, BackendSocket, DialOutcome};
+use super::dial::{BackendSocket, DialOutcome};
 use super::event_loop::{EventLoop, Token};
 use super::inbox::Inbox;
 use super::message::{Asker, ConnectionGuard, Epoch, HealthVerdict, Message, NewClient};
 use super::scratch::Scratch;
 use super::socket::{PeerEnd, Socket};
-use super::{drain, fault_injection, linger};
+use super::tasks::ControlTasks;
+use super::{drain, fault_injection};
 
 /// Reads of one socket in one turn: then it is the others' turn.
 const READS_MAX: usize = 4;
@@ -49,10 +47,8 @@ pub struct Links {
     pub life: Epoch,
     /// Orders to the control thread.
     pub control: Sender<ControlOrder>,
-    /// The control thread's tasks: those that dial, and that take leave of servers.
-    pub tasks: Handle,
-    /// Places for clients that are being closed, of all workers.
-    pub lingering: Arc<Semaphore>,
+    /// What control does for it.
+    pub tasks: ControlTasks,
     /// When the process' clock began.
     pub epoch: Instant,
     /// Where it lets others know how things stand.
@@ -230,7 +226,7 @@ impl Worker {
                 }
                 Err(error) => self.engine.dial_failed(id, error.to_string(), now),
             },
-            Ok(socket) => self.take_leave(socket),
+            Ok(socket) => self.links.tasks.close_backend(socket),
             Err(error) => self.engine.dial_failed(id, error, now),
         }
     }
@@ -243,19 +239,8 @@ impl Worker {
         if client.socket.end().is_none()
             && let Ok(socket) = client.socket.detach(self.events.registry())
         {
-            let places = Arc::clone(&self.links.lingering);
-            let closing = async move { linger::close_client(socket, &places).await };
-            self.links.tasks.spawn(closing);
+            self.links.tasks.close_client(socket);
         }
-    }
-
-    /// Ends a connection to the server; whoever does it waits for the server's end of it.
-    fn take_leave(&self, socket: BackendSocket<DetachedSocket>) {
-        self.links.tasks.spawn(async move {
-            if let Ok(socket) = socket.map(DetachedSocket::attach) {
-                dial::close_gracefully(socket).await;
-            }
-        });
     }
 
     fn read_client(&mut self, id: ClientId) {
@@ -331,16 +316,14 @@ impl Worker {
                 } => {
                     let current = Arc::clone(&self.links.current);
                     let (inbox, life) = (Arc::clone(&self.links.inbox), self.links.life);
-                    self.links.tasks.spawn(async move {
-                        let outcome = dial::dial_detached(&current, endpoint, permit).await;
-                        inbox.dialled(life, backend, outcome);
-                    });
+                    let done = move |outcome| inbox.dialled(life, backend, outcome);
+                    self.links.tasks.dial(current, endpoint, permit, done);
                 }
                 Effect::CloseBackend(id) => {
                     let socket = self.backends.remove(id);
                     let detach = |socket: Socket| socket.detach(self.events.registry());
                     if let Some(Ok(socket)) = socket.map(|socket| socket.map(detach)) {
-                        self.take_leave(socket);
+                        self.links.tasks.close_backend(socket);
                     }
                 }
                 Effect::CloseClient(id) => self.close_client(id),

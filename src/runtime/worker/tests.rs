@@ -10,6 +10,7 @@ use crate::admission::{Budget, DialRate};
 use crate::command::{CommandTable, Policy};
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Accepted, Identity, Rules, Setup, WorkerShared};
+use crate::runtime::detached::DetachedSocket;
 use crate::runtime::message::ClientCount;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
@@ -47,8 +48,7 @@ fn worker(inbox: &Arc<Inbox>) -> Worker {
         inbox: Arc::clone(inbox),
         life: inbox.begin(),
         control,
-        tasks: Handle::current(),
-        lingering: Arc::new(Semaphore::new(linger::CLIENTS_MAX)),
+        tasks: ControlTasks::here(),
         epoch: Instant::now(),
         cell: Arc::default(),
     };
