@@ -89,6 +89,7 @@ struct Supposed {
     requests: usize,
     multi: bool,
     listens: bool,
+    silent: bool,
 }
 
 struct Author {
@@ -177,10 +178,16 @@ impl Author {
             _ => {}
         }
         let mut has_waited = false;
+        let silent = &mut self.supposed[client].silent;
         step.requests.retain(|request| {
+            let (name, argument) = request.name();
+            if name == "CLIENT" && argument == "REPLY" {
+                *silent = !request.words.iter().any(|word| word == b"ON");
+            }
             has_waited |= waits(request);
-            // Whoever ends that wait may have been told so before it is killed for it, or not.
-            !(has_waited && request.name() == ("CLIENT".to_owned(), "KILL".to_owned()))
+            // Whoever ends that wait may have been told so before it is killed for it, or not. And of one
+            // that is silent nobody can see when its wait is over, and what stands behind it is done.
+            !(has_waited && name == "CLIENT" && argument == "KILL") && !(*silent && waits(request))
         });
         if step.ending == Ending::HalfClose {
             let listens = self.supposed[client].listens;
@@ -191,6 +198,7 @@ impl Author {
         if step.ending != Ending::Open {
             self.supposed[client].listens = false;
             self.supposed[client].multi = false;
+            self.supposed[client].silent = false;
         }
         Some(step)
     }
