@@ -65,7 +65,9 @@ fn allow_descriptors(config: &mut Config) {
         true => 0,
         false => runtime::HEADERS_PENDING_MAX,
     };
-    let room = files.saturating_sub(OWN_FILES + backends + headers).max(1);
+    let room = files
+        .saturating_sub(OWN_FILES + backends + headers + runtime::LINGERING_CLIENTS_MAX)
+        .max(1);
     let clients = &mut config.engine.clients.max_clients;
     if *clients > room {
         tracing::warn!(

@@ -17,8 +17,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What is dropped of a peer's, at most, in bytes. One that sends more does not listen.
 const DROPPED_BYTES_MAX: u64 = 1 << 20;
 
-/// Clients that are waited for at once. They count as clients no more.
-pub const CLIENTS_MAX: usize = 1024;
+/// Clients that are waited for at once. They count as clients no more, and each has a descriptor.
+pub const CLIENTS_MAX: usize = 64;
 
 /// Tells the peer that nothing more comes, and waits until it has closed its end. However that goes, the
 /// socket is to be closed next.

@@ -32,5 +32,6 @@ mod watchdog;
 mod worker;
 
 pub use acceptor::HEADERS_PENDING_MAX;
+pub use linger::CLIENTS_MAX as LINGERING_CLIENTS_MAX;
 pub use observer::Observer;
 pub use serve::{Narrows, RunError, start};

@@ -185,9 +185,11 @@ impl Author {
                 *silent = !request.words.iter().any(|word| word == b"ON");
             }
             has_waited |= waits(request);
-            // Whoever ends that wait may have been told so before it is killed for it, or not. And of one
-            // that is silent nobody can see when its wait is over, and what stands behind it is done.
-            !(has_waited && name == "CLIENT" && argument == "KILL") && !(*silent && waits(request))
+            // Whoever ends that wait may have been told so before it is killed for it, or not.
+            let kills_who_serves = has_waited && name == "CLIENT" && argument == "KILL";
+            // Nobody can see when that is over, and what stands behind it is done.
+            let waits_in_silence = *silent && waits(request);
+            !kills_who_serves && !waits_in_silence
         });
         if step.ending == Ending::HalfClose {
             let listens = self.supposed[client].listens;
