@@ -150,7 +150,6 @@ impl Worker {
                         self.dirty_backends.push(id);
                     }
                 }
-                Token::Wake => continue,
             }
             if readiness.is_of_reading() {
                 self.tokens.push(token);
@@ -387,7 +386,6 @@ impl Worker {
             match token {
                 Token::Client(id) => self.read_client(id),
                 Token::Backend(id) => self.read_backend(id),
-                Token::Wake => {}
             }
             if self.engine.writing().wants_flush() {
                 self.write_backends();

@@ -7,8 +7,8 @@ use crate::resp::Protocol;
 use super::client_names::{ClientNames, NameOf};
 use super::{Account, LostTransaction, ReplyMode};
 
-/// One client's virtual connection state. An idle client costs this and little else,
-/// so what few clients set lives behind one pointer.
+/// One client's virtual connection state. An idle client costs this and little else, so what it says of itself
+/// is one piece of memory.
 #[derive(Debug)]
 pub struct Session {
     /// `CLIENT ID`: unique in this process, never reused.

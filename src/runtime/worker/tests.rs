@@ -61,7 +61,7 @@ fn run(worker: &mut Worker) {
         worker.turn();
         let due = worker.until_due() == Some(Duration::ZERO);
         worker.wait(Some(Duration::ZERO)).unwrap();
-        if !due && worker.events.news().next().is_none() {
+        if !due && !worker.events.has_ended_early() {
             return;
         }
     }
