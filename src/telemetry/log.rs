@@ -7,9 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use thiserror::Error;
 use tracing::Subscriber;
 use tracing::subscriber::SetGlobalDefaultError;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::reload::Handle;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use super::settings::{LogFormat, LogSettings};
 
@@ -25,7 +26,7 @@ pub enum LogError {
 }
 
 /// Changes what is written to the log while the process runs.
-pub struct Level(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+pub struct Level(reload::Handle<Targets, Registry>);
 
 impl Level {
     /// From now on what [`LogSettings::level`] says is written.
@@ -34,7 +35,7 @@ impl Level {
     /// What is wrong with `level`, in words; the old one stays.
     pub fn set(&self, level: &str) -> Result<(), String> {
         check_level(level)?;
-        (self.0)(filter(level)?)
+        self.0.reload(filter(level)?).map_err(|why| why.to_string())
     }
 }
 
@@ -67,13 +68,11 @@ pub fn check_level(level: &str) -> Result<(), String> {
     filter(level).map(|_| ())
 }
 
-/// Blanks around directives are taken off here: the crate counts without them and then cuts with
-/// them (0.3.23), so that it takes the wrong part of the text, or panics inside a letter.
-fn filter(level: &str) -> Result<EnvFilter, String> {
+/// Blanks around directives are taken off here: the crate takes them for parts of a name (0.3.23).
+fn filter(level: &str) -> Result<Targets, String> {
     let directives: Vec<&str> = level.split(',').map(str::trim).collect();
-    EnvFilter::builder()
-        .parse(directives.join(","))
-        .map_err(|why| format!("is not a filter: {why}"))
+    let filter = directives.join(",").parse::<Targets>();
+    filter.map_err(|why| format!("is not a filter: {why}"))
 }
 
 /// What the log is made of, and what changes its level.
@@ -86,28 +85,17 @@ where
 {
     check_level(&settings.level).map_err(LogError::Level)?;
     let filter = filter(&settings.level).map_err(LogError::Level)?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let registry = Registry::default().with(filter);
     let colours = colours && settings.format == LogFormat::Text;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let events = fmt::layer()
         .with_ansi(colours)
         .with_writer(OneLine { writer, colours });
-    Ok(match settings.format {
-        LogFormat::Text => {
-            let builder = builder.with_filter_reloading();
-            let level = level_of(builder.reload_handle());
-            (Box::new(builder.finish()), level)
-        }
-        LogFormat::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let level = level_of(builder.reload_handle());
-            (Box::new(builder.finish()), level)
-        }
-    })
-}
-
-fn level_of<S: 'static>(handle: Handle<EnvFilter, S>) -> Level {
-    let set = move |filter| handle.reload(filter).map_err(|why| why.to_string());
-    Level(Box::new(set))
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match settings.format {
+        LogFormat::Text => Box::new(registry.with(events)),
+        LogFormat::Json => Box::new(registry.with(events.json().flatten_event(true))),
+    };
+    Ok((subscriber, Level(handle)))
 }
 
 /// The levels, least talkative first.
