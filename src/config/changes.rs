@@ -25,7 +25,7 @@ pub struct Change {
 /// server calls its commands changes with a restart of the server alone; and a process that was
 /// told to talk to one server must not talk to another in the middle of its clients' sessions. Nor can
 /// clients that were let in without a login be asked for one later.
-const AT_START: [&str; 12] = [
+const AT_START: [&str; 13] = [
     "listen.addresses",
     "listen.unix_socket_mode",
     "listen.backlog",
@@ -36,6 +36,7 @@ const AT_START: [&str; 12] = [
     "commands.rename",
     "auth.mode",
     "runtime.workers",
+    "runtime.coalescing_pause",
     "admin.listen",
     "log.format",
 ];

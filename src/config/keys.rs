@@ -194,8 +194,9 @@ fn commands(config: &mut Config, v: &mut impl Visitor) {
 
 fn runtime(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.runtime;
-        "runtime.workers"       workers         count(1, 256).or_zero("1 up to 4 cores, else 2");
-        "runtime.drain_timeout" drain_timeout   duration(1, HOUR).or_zero("at once");
+        "runtime.workers"           workers             count(1, 256).or_zero("1 up to 4 cores, else 2");
+        "runtime.coalescing_pause"  coalescing_pause    boolean();
+        "runtime.drain_timeout"     drain_timeout       duration(1, HOUR).or_zero("at once");
     }
 }
 

@@ -4,6 +4,7 @@
 mod accept_policy;
 mod acceptor;
 mod asking;
+mod coalescing;
 mod control;
 mod current;
 mod detached;

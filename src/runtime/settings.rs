@@ -95,6 +95,8 @@ pub struct RuntimeSettings {
     pub maxclients_high_water: f64,
     /// Worker threads. Zero: 1 up to 4 cores, else 2.
     pub workers: usize,
+    /// A worker waits a few microseconds for more where many clients are at work.
+    pub coalescing_pause: bool,
     /// After SIGTERM, requests in flight get this long to finish.
     pub drain_timeout: Duration,
     /// Name of this instance in the server's CLIENT LIST. Empty: the host's name and pid.
@@ -119,6 +121,7 @@ impl Default for RuntimeSettings {
             health_interval: Duration::from_secs(1),
             maxclients_high_water: 0.8,
             workers: 0,
+            coalescing_pause: false,
             drain_timeout: Duration::from_secs(10),
             instance: String::new(),
         }

@@ -19,6 +19,7 @@ use crate::engine::{
 };
 use crate::telemetry::Cell;
 
+use super::coalescing::Coalescing;
 use super::control::ControlOrder;
 use super::current::Current;
 use super::dial::{BackendSocket, DialOutcome};
@@ -74,6 +75,8 @@ pub struct Worker {
     dirty_clients: Vec<ClientId>,
     dirty_backends: Vec<BackendId>,
     scratch: Scratch,
+    /// `None`: it never waits for more.
+    coalescing: Option<Coalescing>,
     /// The time of this turn: read at its beginning, and when its first requests have gone out.
     /// No deadline is finer than a turn is long.
     now: Duration,
@@ -97,6 +100,7 @@ impl Worker {
             dirty_clients: Vec::new(),
             dirty_backends: Vec::new(),
             scratch: Scratch::new(),
+            coalescing: None,
             now: Duration::ZERO,
             draining: false,
             queries: BTreeMap::new(),
@@ -106,14 +110,27 @@ impl Worker {
 
     /// Works until it has been drained.
     pub fn run(mut self) -> io::Result<()> {
+        if self.links.current.settings().coalescing_pause {
+            self.coalescing = Some(Coalescing::of_this_thread());
+        }
         loop {
             self.turn();
             if self.is_drained() {
                 self.engine.mail(Mail::CloseBackends, self.now);
                 return Ok(());
             }
-            self.wait(self.until_due())?;
+            let limit = self.until_due();
+            if limit != Some(Duration::ZERO) && self.may_pause() {
+                Coalescing::pause();
+            }
+            self.wait(limit)?;
         }
+    }
+
+    /// Whether it waits a moment for more, now that it has nothing left to do.
+    fn may_pause(&self) -> bool {
+        let coalescing = self.coalescing.as_ref();
+        coalescing.is_some_and(Coalescing::is_worth_it) && !self.draining
     }
 
     fn is_drained(&self) -> bool {
@@ -295,10 +312,16 @@ impl Worker {
                         .backend_bytes(id, Received::from(bytes), self.now);
                 }
                 Poll::Ready(Ok(bytes)) => {
-                    let (n, now, engine) = (bytes.len(), self.now, &mut self.engine);
-                    self.scratch.lend(n, |bytes| {
-                        engine.backend_bytes(id, Received::lent(bytes, SHARED_BYTES_MIN), now);
-                    });
+                    let n = bytes.len();
+                    if let Some(coalescing) = &mut self.coalescing {
+                        coalescing.read_much(n);
+                    }
+                    let chunk = self.scratch.lend(n);
+                    let bytes = Received::lent(&chunk, SHARED_BYTES_MIN);
+                    self.engine.backend_bytes(id, bytes, self.now);
+                    drop(chunk);
+                    // So much is written while the processor has it at hand, and before the next read.
+                    self.write_clients();
                 }
             }
         }
@@ -382,6 +405,9 @@ impl Worker {
         }
         self.messages = messages;
         let mut tokens = std::mem::take(&mut self.tokens);
+        if let Some(coalescing) = &mut self.coalescing {
+            coalescing.begin(&tokens, self.now);
+        }
         for token in tokens.drain(..) {
             match token {
                 Token::Client(id) => self.read_client(id),

@@ -125,6 +125,7 @@ failures_max = 3
 password_sha256 = ["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
 [runtime]
 workers = 2
+coalescing_pause = true
 drain_timeout = "5s"
 [admin]
 listen = ""
@@ -141,7 +142,7 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(narrows::runtime::settings::RuntimeSettings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
-        health_interval maxclients_high_water workers drain_timeout instance
+        health_interval maxclients_high_water workers coalescing_pause drain_timeout instance
     ]);
     let (engine, of_default) = (set.engine, default.engine);
     all_differ!(narrows::engine::settings::EngineSettings, engine, of_default,

@@ -93,6 +93,9 @@ impl System {
         let folder = tempfile::tempdir().unwrap();
         let password = folder.path().join("password");
         let configuration = configuration.replace("PASSWORD_FILE", password.to_str().unwrap());
+        // Half of all seeds try what is off unless asked for.
+        let pause = format!("[runtime]\ncoalescing_pause = {}\n", seed % 2 == 1);
+        let configuration = configuration.replace("[runtime]\n", &pause);
         std::fs::write(password, checkers::PASSWORD).unwrap();
         std::fs::write(folder.path().join("narrows.toml"), configuration).unwrap();
         let mut system = Self {
