@@ -31,6 +31,15 @@ demo: build ## A thousand clients that verify every reply, direct beside through
 test: test-tools format lint dependencies ## Install what the tests need, then every check and every test
 	@scripts/run-tests
 
+# Those of `make test` and two more, one of which is built from its source: an hour on two cores, and
+# no part of continuous integration. SERVERS=valkey-9.1,redis-8.10 runs with these alone.
+SERVERS ?= all
+
+.PHONY: test-servers
+test-servers: test-tools ## What concerns servers, with each that can be had: SERVERS=all
+	@TARGET="$(TARGET)" scripts/test-servers all
+	@NARROWS_SERVERS="$(SERVERS)" scripts/run-tests --test conformance --test compat --test faults
+
 # Minutes of the soak, the seed of its schedule where one is to be played again, and whether it is
 # played on a build with debug assertions.
 MINUTES ?= 20

@@ -18,7 +18,8 @@ pub enum WaitTarget {
     Read(KeySpan),
     /// Acknowledgements of what its own connection has written.
     Writes,
-    /// What is not known here: the server is going to refuse it.
+    /// What is not known here, because the server is going to refuse it; or what an element alone does
+    /// not serve (`BLMOVEM … EXACTLY 3`), so that whoever waits behind it goes first, as directly.
     Unknown,
 }
 
@@ -53,6 +54,7 @@ impl WaitTarget {
             "blpop" | "brpop" => Self::Keys(Family::List, to_timeout),
             "bzpopmin" | "bzpopmax" => Self::Keys(Family::SortedSet, to_timeout),
             "blmove" | "brpoplpush" => Self::Source(source),
+            "blmovem" if !waits_for_several(request) => Self::Source(source),
             "blmpop" => Self::counted(Family::List, request, argc),
             "bzmpop" => Self::counted(Family::SortedSet, request, argc),
             "xread" => streams(request).map_or(Self::Unknown, Self::Read),
@@ -161,6 +163,12 @@ impl WaitTarget {
     }
 }
 
+/// Whether this `BLMOVEM` waits for more than there being something (`blmovemGenericCommand`, t_list.c).
+fn waits_for_several(request: &[u8]) -> bool {
+    let mut options = Args::new(request).skip(6);
+    options.any(|option| option.eq_ignore_ascii_case(b"exactly"))
+}
+
 /// Where the option `BLOCK` of an `XREAD` or `XREADGROUP` stands. From an option on that is not known
 /// here any such word counts.
 pub(super) fn block_at(request: &[u8]) -> Option<usize> {
@@ -265,6 +273,9 @@ mod tests {
             ("BLPOP a b 0", "a b"),
             ("BZPOPMAX z 1.5", "z"),
             ("BLMOVE a b LEFT RIGHT 0", "a"),
+            ("BLMOVEM a b LEFT RIGHT 0", "a"),
+            ("BLMOVEM a b LEFT RIGHT 0 COUNT 3 OBO", "a"),
+            ("BLMOVEM a b LEFT RIGHT 0 exactly 3 OBO", ""),
             ("BRPOPLPUSH a b 0", "a"),
             ("BLMPOP 0 2 a b LEFT COUNT 3", "a b"),
             ("BZMPOP 0 1 z MIN", "z"),

@@ -69,6 +69,7 @@ impl Waiting {
             "brpop" => (Elements(ListEnd::Tail), last, TimeUnit::Seconds),
             "bzpopmin" | "bzpopmax" => (Members, last, TimeUnit::Seconds),
             "blmove" | "brpoplpush" => (Nothing, last, TimeUnit::Seconds),
+            "blmovem" => (Nothing, BLMOVEM_TIMEOUT_AT, TimeUnit::Seconds),
             "blmpop" => (Elements(end_of_many(request)), 1, TimeUnit::Seconds),
             "bzmpop" => (Members, 1, TimeUnit::Seconds),
             "xread" | "xreadgroup" => (Nothing, block_at(request)? + 1, TimeUnit::Milliseconds),
@@ -180,6 +181,9 @@ fn seconds(argument: &[u8]) -> Option<u64> {
     (0.0..=MILLISECONDS_MAX).contains(&ms).then_some(ms as u64)
 }
 
+/// `BLMOVEM source destination LEFT|RIGHT LEFT|RIGHT timeout …`
+const BLMOVEM_TIMEOUT_AT: usize = 5;
+
 /// The longest timeout that is read, in milliseconds.
 const MILLISECONDS_MAX: f64 = 3.2e12;
 
@@ -224,6 +228,7 @@ mod tests {
             ("BZMPOP 0 1 z MAX", Takes::Members),
             ("BLMOVE a b LEFT LEFT 0", Takes::Nothing),
             ("BRPOPLPUSH a b 0", Takes::Nothing),
+            ("BLMOVEM a b LEFT LEFT 0 EXACTLY 3 OBO", Takes::Nothing),
             ("XREAD BLOCK 0 STREAMS s $", Takes::Nothing),
         ] {
             assert_eq!(waiting(text).takes, takes, "{text}");
@@ -242,6 +247,7 @@ mod tests {
             ("BLPOP a .5", ms(500)),
             ("BLMPOP 0.25 1 a LEFT", ms(250)),
             ("WAIT 1 250", ms(250)),
+            ("BLMOVEM a b LEFT RIGHT 2 COUNT 9 BULK", ms(2000)),
             ("XREADGROUP GROUP g c COUNT 2 BLOCK 7 STREAMS s >", ms(7)),
             ("BLPOP a -1", Timeout::Unreadable),
             ("BLPOP a nan", Timeout::Unreadable),

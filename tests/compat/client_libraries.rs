@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use crate::support::{Child, Flavor, Narrows, RedisServer, command, node, python};
 
-/// A server of each flavor that is installed, with narrows in front of it.
+/// Every server of the matrix, with narrows in front of it.
 fn for_each_flavor(flags: &[&str], test: impl Fn(&RedisServer, &Narrows)) {
-    for flavor in Flavor::installed() {
+    for_each_of(Flavor::matrix(), flags, test);
+}
+
+fn for_each_of(flavors: Vec<Flavor>, flags: &[&str], test: impl Fn(&RedisServer, &Narrows)) {
+    for flavor in flavors {
         let server = RedisServer::start_flavor(flavor, &[]);
         let narrows = Narrows::in_front_of(&server, flags);
         test(&server, &narrows);
@@ -184,7 +188,7 @@ fn expect_benchmark(narrows: &Narrows, arguments: &[&str], results: usize) {
 
 #[test]
 fn load_redis_benchmark_runs_its_whole_suite() {
-    for_each_flavor(&[], |_, narrows| {
+    for_each_of(Flavor::pair(), &[], |_, narrows| {
         expect_benchmark(narrows, &["-q", "-n", "2000"], 20);
         expect_benchmark(narrows, &["-q", "-3", "-n", "1000", "--dbnum", "5"], 20);
     });
@@ -192,29 +196,33 @@ fn load_redis_benchmark_runs_its_whole_suite() {
 
 #[test]
 fn load_redis_benchmark_runs_with_many_clients_and_deep_pipelines() {
-    for_each_flavor(&["--max-backend-connections", "4"], |server, narrows| {
-        for arguments in [
-            &["-q", "-c", "200", "-n", "20000", "-t", "set,get,incr"][..],
-            &["-q", "-P", "16", "-n", "50000", "-t", "set,get,incr"],
-            &[
-                "-q",
-                "-c",
-                "200",
-                "-P",
-                "16",
-                "-r",
-                "1000",
-                "-n",
-                "50000",
-                "-t",
-                "set,get,lpush",
-            ],
-        ] {
-            expect_benchmark(narrows, arguments, 3);
-        }
-        // Ours, and the one that asks.
-        assert!(server.info_number("connected_clients") <= 5);
-    });
+    for_each_of(
+        Flavor::pair(),
+        &["--max-backend-connections", "4"],
+        |server, narrows| {
+            for arguments in [
+                &["-q", "-c", "200", "-n", "20000", "-t", "set,get,incr"][..],
+                &["-q", "-P", "16", "-n", "50000", "-t", "set,get,incr"],
+                &[
+                    "-q",
+                    "-c",
+                    "200",
+                    "-P",
+                    "16",
+                    "-r",
+                    "1000",
+                    "-n",
+                    "50000",
+                    "-t",
+                    "set,get,lpush",
+                ],
+            ] {
+                expect_benchmark(narrows, arguments, 3);
+            }
+            // Ours, and the one that asks.
+            assert!(server.info_number("connected_clients") <= 5);
+        },
+    );
 }
 
 #[track_caller]
@@ -247,10 +255,14 @@ fn redis_py_gets_right_replies_from_clients_pools_and_pipelines() {
 
 #[test]
 fn load_three_hundred_asyncio_clients_each_get_their_own_replies() {
-    for_each_flavor(&["--max-backend-connections", "4"], |server, narrows| {
-        expect_python("async_load.py", narrows.port(), &[]);
-        assert!(server.info_number("connected_clients") <= 5);
-    });
+    for_each_of(
+        Flavor::pair(),
+        &["--max-backend-connections", "4"],
+        |server, narrows| {
+            expect_python("async_load.py", narrows.port(), &[]);
+            assert!(server.info_number("connected_clients") <= 5);
+        },
+    );
 }
 
 #[track_caller]
@@ -270,7 +282,7 @@ fn expect_node(script: &str, port: u16) {
 /// The script itself has to be right; once is enough for that.
 #[track_caller]
 fn expect_right_script(script: &str, server: &RedisServer) {
-    if server.flavor() == Flavor::installed()[0] {
+    if server.flavor() == Flavor::Redis {
         expect_node(script, server.port());
     }
 }

@@ -61,10 +61,10 @@ fn script(name: &str) -> Command {
     command
 }
 
-/// Once for each flavor that is installed, at the same time: workers wait more than they work.
+/// Once for each server of the matrix, at the same time: workers wait more than they work.
 fn on_each_flavor(command: impl Fn() -> Option<Command> + Sync) {
     std::thread::scope(|scope| {
-        for flavor in Flavor::installed() {
+        for flavor in Flavor::matrix() {
             let command = &command;
             scope.spawn(move || {
                 if let Some(command) = command() {

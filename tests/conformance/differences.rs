@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each of the tests that compare uses its own part")]
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use narrows::resp::{Limits, ReplyScanner};
 
@@ -12,8 +13,8 @@ use crate::support::Flavor;
 /// A conversation that goes differently, on purpose.
 pub struct Accepted {
     pub reason: &'static str,
-    /// Where it can be had; `None`: everywhere.
-    pub on: Option<Flavor>,
+    /// The servers where it can be had; empty: all.
+    pub on: &'static [Flavor],
     pub conversation: &'static str,
     /// What narrows answers.
     pub through: &'static [&'static str],
@@ -22,7 +23,7 @@ pub struct Accepted {
 pub const ACCEPTED: &[Accepted] = &[
     Accepted {
         reason: "Redis before 7.2 sets the name although HELLO fails behind it; narrows is like 7.2",
-        on: None,
+        on: &[],
         conversation: "HELLO 3 SETNAME me NOTHING\nCLIENT GETNAME",
         through: &[
             "-ERR Syntax error in HELLO option \\'NOTHING\\'\\r\\n",
@@ -31,7 +32,7 @@ pub const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         reason: "Redis before 7.2 judges the password before the name; narrows is like 7.2",
-        on: None,
+        on: &[],
         conversation: "HELLO 3 AUTH nobody x SETNAME 'a b'",
         through: &[
             "-ERR Client names cannot contain spaces, newlines or special characters.\\r\\n",
@@ -39,31 +40,31 @@ pub const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         reason: "Redis before 7.2 keeps NO-EVICT over a RESET; narrows is like 7.2",
-        on: None,
+        on: &[],
         conversation: "CLIENT NO-EVICT on\nRESET\nCLIENT GETNAME",
         through: &["+OK\\r\\n", "+RESET\\r\\n", "$-1\\r\\n"],
     },
     Accepted {
         reason: "Redis forgets to close after a QUIT that it does not answer: the client would hang",
-        on: None,
+        on: &[],
         conversation: "~CLIENT REPLY OFF\n!QUIT",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "the same",
-        on: None,
+        on: &[],
         conversation: "~CLIENT REPLY SKIP\n!QUIT",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "the same, after what is no request",
-        on: None,
+        on: &[],
         conversation: "~CLIENT REPLY OFF\n!raw: \"*x\\r\\n\"",
         through: &["nothing", " and the end"],
     },
     Accepted {
         reason: "Redis since 7.2 and Valkey drop WRONGPASS while earlier replies are unsent",
-        on: None,
+        on: &[],
         conversation: "raw: \"PING a\\r\\nAUTH nobody x\\r\\nHELLO 3 AUTH nobody x\\r\\nPING b\\r\\n\"\n\
                ~PING c\nraw: \"\"\nraw: \"\"\nraw: \"\"\nraw: \"\"",
         through: &[
@@ -77,7 +78,7 @@ pub const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         reason: "the word is in capitals, however the client wrote it",
-        on: None,
+        on: &[],
         conversation: "client unblock 1 timeout x",
         through: &[
             "-ERR unknown subcommand or wrong number of arguments for \\'UNBLOCK\\'. Try CLIENT HELP.\\r\\n",
@@ -85,19 +86,19 @@ pub const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         reason: "who the server's users are only the server knows; narrows closes its own clients",
-        on: None,
+        on: &[],
         conversation: "CLIENT KILL USER nobody\nMULTI\nCLIENT KILL USER nobody\nEXEC",
         through: &[":0\\r\\n", "+OK\\r\\n", "+QUEUED\\r\\n", "*1\\r\\n:0\\r\\n"],
     },
     Accepted {
-        reason: "Valkey 8.0 takes whatever follows a line of blanks for inline requests",
-        on: Some(Flavor::Valkey),
+        reason: "Valkey takes whatever follows a line of blanks for inline requests",
+        on: &[Flavor::Valkey, Flavor::Valkey81, Flavor::Valkey91],
         conversation: "PING a\n~raw: \"   \\r\\n\"\nPING b",
         through: &["$1\\r\\na\\r\\n", "nothing", "$1\\r\\nb\\r\\n"],
     },
     Accepted {
         reason: "Valkey 8.0 looks at a name up to its first NUL; narrows at all of it, as Redis",
-        on: Some(Flavor::Valkey),
+        on: &[Flavor::Valkey, Flavor::Valkey81],
         conversation: "CLIENT SETNAME \"\\x00\"\nCLIENT GETNAME",
         through: &[
             "-ERR Client names cannot contain spaces, newlines or special characters.\\r\\n",
@@ -105,6 +106,29 @@ pub const ACCEPTED: &[Accepted] = &[
         ],
     },
 ];
+
+/// Servers on which a request without words leaves a `CLIENT REPLY SKIP` as it is: narrows is like all
+/// others, before and since, and counts it as the next one.
+pub const KEEPS_SKIP: &[Flavor] = &[Flavor::Redis82];
+
+/// Requests that Valkey since 8.1 judges otherwise: narrows answers in Redis' words.
+pub const IN_OTHER_WORDS: &[(&str, &[Flavor])] = &[
+    ("CLIENT LIST ID x", SINCE_VALKEY_8_1),
+    ("CLIENT LIST ID {id1} x", SINCE_VALKEY_8_1),
+    ("CLIENT LIST ID -1", SINCE_VALKEY_8_1),
+    ("CLIENT LIST ID 0", SINCE_VALKEY_8_1),
+    ("CLIENT KILL ID x", SINCE_VALKEY_8_1),
+    ("CLIENT UNBLOCK 1 TIMEOUT x", SINCE_VALKEY_8_1),
+    // It takes text that follows a quote for a part of the word.
+    ("PING \"a\"b", &[Flavor::Valkey91]),
+];
+
+const SINCE_VALKEY_8_1: &[Flavor] = &[Flavor::Valkey81, Flavor::Valkey91];
+
+pub fn has_other_words(flavor: Flavor, request: &str) -> bool {
+    let listed = |(text, on): &&(&str, &[Flavor])| *text == request && on.contains(&flavor);
+    IN_OTHER_WORDS.iter().any(|entry| listed(&entry))
+}
 
 /// What no multiplexer can carry.
 pub const NEVER_CARRIED: &[&str] = &["SYNC", "PSYNC ? -1", "REPLCONF x y", "SCRIPT DEBUG YES"];
@@ -138,6 +162,10 @@ pub const LEFT_OUT: &[&str] = &[
      what is no request",
     "an element that comes to a wait is its client's if the end of what that sends has come in one piece \
      with it; if the end has come behind, what is on its way goes back, since most such clients are gone",
+    "Redis since 7.4 lets a client wait for what FLUSHDB frees in the background, others go on meanwhile, \
+     and one that has sent its end is closed unheard: sessions say ASYNC",
+    "Valkey since 9.1 names the command that may not be in a transaction; narrows, which refuses others \
+     than the server does, speaks as Redis",
     "of a wait of some milliseconds that comes with its client's end nobody knows which is first",
 ];
 
@@ -170,18 +198,41 @@ const CLIENT_FIELDS: &[&str] = &[
 /// Fields of `CLIENT LIST` that only some servers have: narrows writes the same line in front of all
 /// of them.
 const CLIENT_FIELDS_OF_SOME: &[&str] = &[
+    "capa",
     "ssub",
     "watch",
     "resp",
     "lib-name",
     "lib-ver",
+    "io-thread",
     "tot-net-in",
     "tot-net-out",
     "tot-cmds",
+    "omem-shared",
+    "omem-unshared",
+    "read-events",
+    "avg-pipeline-len-sum",
+    "avg-pipeline-len-cnt",
 ];
+
+/// A refusal of what the server does not know, without the arguments that Redis before 8.10 shows in it, as
+/// narrows does; only where Redis 8.10 is among the servers that are asked.
+pub fn without_arguments(reply: &[u8]) -> &[u8] {
+    static MAY_BE_SHORT: LazyLock<bool> =
+        LazyLock::new(|| Flavor::matrix().contains(&Flavor::Redis810));
+    const BEHIND: &[u8] = b"', with args beginning with: ";
+    if !*MAY_BE_SHORT || !reply.starts_with(b"-ERR unknown command '") {
+        return reply;
+    }
+    let at = reply.windows(BEHIND.len()).position(|part| part == BEHIND);
+    at.map_or(reply.strip_suffix(b"'\r\n").unwrap_or(reply), |at| {
+        &reply[..at]
+    })
+}
 
 /// `reply` to `request` without what may differ.
 pub fn name_away(request: &str, reply: &[u8]) -> Vec<u8> {
+    let reply = without_arguments(reply);
     let mut words = request.split_whitespace().map(str::to_ascii_uppercase);
     let command = words.next().unwrap_or_default();
     let second = words.next().unwrap_or_default();
@@ -267,6 +318,8 @@ fn client_lines(reply: &[u8]) -> Vec<u8> {
         return reply.to_vec();
     };
     let lines = text.split('\n').map(|line| {
+        let flags = line.split(' ').find_map(|pair| pair.strip_prefix("flags="));
+        let in_transaction = flags.is_some_and(|flags| flags.contains('x'));
         let fields: Vec<String> = line
             .split(' ')
             .filter_map(|pair| {
@@ -282,9 +335,12 @@ fn client_lines(reply: &[u8]) -> Vec<u8> {
                         "flags={}",
                         if flags.is_empty() { "N" } else { &flags }
                     ))
-                } else if pair.starts_with("multi=") && pair != "multi=-1" {
+                } else if in_transaction && name == "multi" && pair != "multi=-1" {
                     // Commands that the server has not queued for an error are counted too.
                     Some("multi=<some>".to_owned())
+                } else if !in_transaction && pair == "multi=0" {
+                    // Valkey since 8.1 says so of whoever has ever been in one, or has watched keys.
+                    Some("multi=-1".to_owned())
                 } else if CLIENT_FIELDS_OF_SOME.contains(&name) {
                     None
                 } else {

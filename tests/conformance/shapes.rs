@@ -179,7 +179,7 @@ pub(crate) const KEYS: &[&str] = &[
     "KEYS l*",
     "SWAPDB 0 1",
     "SWAPDB 0 99",
-    "FLUSHDB",
+    "FLUSHDB ASYNC",
 ];
 
 pub(crate) const SCRIPTS: &[&str] = &[
@@ -277,7 +277,7 @@ pub(crate) const OUTSIDE: &[&str] = &[
     "CLIENT ID",
     "CLIENT INFO",
     "CLIENT LIST ID {id1}",
-    "CLIENT LIST ID 0",
+    "CLIENT LIST ID 999999999",
     "CLIENT KILL ID 999999999",
     "CLIENT UNBLOCK 999999999",
     "RESET",

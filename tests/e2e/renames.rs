@@ -20,9 +20,9 @@ const TOML: &str = "[commands]\nrename = ['CONFIG=sec-name', 'LRANGE=sec-range',
 /// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-/// Each server that is installed, with narrows in front of it.
+/// Each server, with narrows in front of it.
 fn each(mut story: impl FnMut(&mut RedisServer, &Narrows)) {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let mut server = RedisServer::start_flavor(flavor, RENAMED);
         let narrows = narrows(
             &server.url(),
@@ -150,7 +150,7 @@ fn a_user_may_know_commands_by_their_usual_names_that_others_do_not() {
          [users.ops]\npassword_sha256 = ['{HELLO}']\nrename = ['CONFIG=sec-name', 'LRANGE=sec-range']\n\
          [commands]\nrename = ['SET=sec-set']\n"
     );
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let mut server = RedisServer::start_flavor(flavor, RENAMED);
         let narrows = narrows(&server.url(), &toml, &["--workers", "1"]);
         let (mut plain, mut ops) = (narrows.connect(), narrows.connect());

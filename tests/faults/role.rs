@@ -23,7 +23,7 @@ const OF_NO_ONE: [&str; 3] = ["REPLICAOF", "NO", "ONE"];
 
 #[test]
 fn hello_says_what_the_server_has_become() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::matrix() {
         let server = RedisServer::start_flavor(flavor, &[]);
         let settings =
             "[backend]\nhealth_interval = \"50ms\"\n[commands]\nallow = [\"REPLICAOF\"]\n";
@@ -50,7 +50,7 @@ fn hello_says_what_the_server_has_become() {
 
 #[test]
 fn what_is_made_of_the_server_through_narrows_is_known_at_once() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::matrix() {
         let server = RedisServer::start_flavor(flavor, &[]);
         // No health check helps.
         let settings = "[backend]\nhealth_interval = \"9s\"\n[commands]\nallow = [\"REPLICAOF\"]\n";

@@ -1,5 +1,6 @@
-//! The short schedules: every nemesis once, in groups, against both servers, with one worker and
-//! with two. `NARROWS_CHAOS_SEED` runs another order.
+//! The short schedules: every nemesis once, in groups, each against another server, with one worker
+//! and with two; and all that checkers count against every server. `NARROWS_CHAOS_SEED` runs another
+//! order, `make test-servers` all of it against every server.
 
 use std::time::Duration;
 
@@ -25,16 +26,6 @@ const VOLUME: Volume = Volume {
 
 /// Between two nemeses.
 const QUIET: Duration = Duration::from_millis(300);
-
-/// The flavor if it is installed, the other one else.
-fn server(wanted: Flavor) -> Flavor {
-    let installed = Flavor::installed();
-    if installed.contains(&wanted) {
-        wanted
-    } else {
-        installed[0]
-    }
-}
 
 #[track_caller]
 fn run(mut system: System, data: Data, seed: u64, nemeses: &[&str]) {
@@ -78,83 +69,92 @@ fn run(mut system: System, data: Data, seed: u64, nemeses: &[&str]) {
 
 #[test]
 fn load_the_server_dies_stops_or_is_busy() {
-    let system = System::new(server(Flavor::Redis), 1, 1);
-    run(
-        system,
-        Data::Kept,
-        1,
-        &[
-            "redis-kill-9",
-            "redis-stopped-briefly",
-            "redis-stopped-past-the-stall",
-            "debug-sleep",
-            "script-that-does-not-end",
-        ],
-    );
+    for flavor in Flavor::chosen_or(&[Flavor::Redis]) {
+        let system = System::new(flavor, 1, 1);
+        run(
+            system,
+            Data::Kept,
+            1,
+            &[
+                "redis-kill-9",
+                "redis-stopped-briefly",
+                "redis-stopped-past-the-stall",
+                "debug-sleep",
+                "script-that-does-not-end",
+            ],
+        );
+    }
 }
 
 #[test]
 fn load_the_server_closes_pauses_refuses_or_is_full() {
-    let system = System::new(server(Flavor::Valkey), 2, 2);
-    run(
-        system,
-        Data::Kept,
-        2,
-        &[
-            "client-kill-one",
-            "client-kill-type-normal",
-            "client-pause-all",
-            "client-pause-write",
-            "maxclients-lowered",
-            "maxclients-lowered-and-all-closed",
-            "maxmemory-reached",
-            "idle-connections-closed",
-        ],
-    );
+    for flavor in Flavor::chosen_or(&[Flavor::Valkey91]) {
+        let system = System::new(flavor, 2, 2);
+        run(
+            system,
+            Data::Kept,
+            2,
+            &[
+                "client-kill-one",
+                "client-kill-type-normal",
+                "client-pause-all",
+                "client-pause-write",
+                "maxclients-lowered",
+                "maxclients-lowered-and-all-closed",
+                "maxmemory-reached",
+                "idle-connections-closed",
+            ],
+        );
+    }
 }
 
 #[test]
 fn load_the_wire_swallows_all_or_is_half_open() {
-    let system = System::new(server(Flavor::Redis), 2, 3);
-    run(
-        system,
-        Data::Kept,
-        3,
-        &[
-            "hole-briefly",
-            "hole-past-the-stall",
-            "hole-for-requests",
-            "hole-for-replies",
-            "half-open-server-gone",
-            "half-open-client-gone",
-        ],
-    );
+    for flavor in Flavor::chosen_or(&[Flavor::Redis82]) {
+        let system = System::new(flavor, 2, 3);
+        run(
+            system,
+            Data::Kept,
+            3,
+            &[
+                "hole-briefly",
+                "hole-past-the-stall",
+                "hole-for-requests",
+                "hole-for-replies",
+                "half-open-server-gone",
+                "half-open-client-gone",
+            ],
+        );
+    }
 }
 
 #[test]
 fn load_the_wire_resets_cuts_trickles_or_refuses() {
-    let system = System::new(server(Flavor::Valkey), 1, 4);
-    run(
-        system,
-        Data::Kept,
-        4,
-        &[
-            "resets",
-            "closes",
-            "replies-cut-at-a-byte",
-            "requests-cut-at-a-byte",
-            "delay",
-            "trickle",
-            "connections-refused",
-            "connections-closed-at-once",
-        ],
-    );
+    for flavor in Flavor::chosen_or(&[Flavor::Valkey81]) {
+        let system = System::new(flavor, 1, 4);
+        run(
+            system,
+            Data::Kept,
+            4,
+            &[
+                "resets",
+                "closes",
+                "replies-cut-at-a-byte",
+                "requests-cut-at-a-byte",
+                "delay",
+                "trickle",
+                "connections-refused",
+                "connections-closed-at-once",
+            ],
+        );
+    }
 }
 
 #[test]
 fn load_narrows_is_drained_or_killed_and_started_again() {
-    for (flavor, workers) in [(Flavor::Redis, 1), (Flavor::Valkey, 2)] {
-        let system = System::new(server(flavor), workers, 5);
+    let flavors = Flavor::chosen_or(&[Flavor::Redis, Flavor::Valkey91]);
+    for (flavor, workers) in flavors.into_iter().zip([1, 2].into_iter().cycle()) {
+        let system = System::new(flavor, workers, 5);
         run(
             system,
             Data::Kept,
@@ -166,16 +166,18 @@ fn load_narrows_is_drained_or_killed_and_started_again() {
 
 #[test]
 fn load_the_server_comes_back_empty() {
-    let system = System::forgetful(server(Flavor::Redis), 2, 6);
-    let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
-    run(system, Data::MayVanish, 6, &names);
+    for flavor in Flavor::chosen_or(&[Flavor::Redis82]) {
+        let system = System::forgetful(flavor, 2, 6);
+        let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
+        run(system, Data::MayVanish, 6, &names);
+    }
 }
 
 /// Transactions, waits, subscriptions and users: their accounts come out exactly.
 #[test]
 fn load_what_checkers_count_comes_out_exactly() {
-    for (flavor, workers) in [(Flavor::Redis, 1), (Flavor::Valkey, 2)] {
-        let mut system = System::with_users(server(flavor), workers, 8);
+    for (flavor, workers) in Flavor::matrix().into_iter().zip([1, 2].into_iter().cycle()) {
+        let mut system = System::with_users(flavor, workers, 8);
         let monitor = Monitor::start(&system);
         let traffic = Traffic::start(system.address(), VOLUME, Data::Kept, 8);
         let checkers = Checkers::start(system.address());
@@ -202,7 +204,7 @@ fn load_what_checkers_count_comes_out_exactly() {
 /// acknowledged while the load believes that it keeps it.
 #[test]
 fn load_what_is_lost_is_found() {
-    let mut system = System::forgetful(server(Flavor::Redis), 1, 7);
+    let mut system = System::forgetful(Flavor::Redis, 1, 7);
     let monitor = Monitor::start(&system);
     let traffic = Traffic::start(system.address(), VOLUME, Data::Kept, 7);
     let steps = each_once(&Nemesis::named(&["redis-kill-9"]), QUIET, 7);

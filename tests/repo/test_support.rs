@@ -10,7 +10,7 @@ use crate::support::{Conn, Flavor, PATIENCE, RedisServer, Value, process_exists,
 
 #[test]
 fn a_server_of_each_flavor_answers_on_both_its_ways() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::matrix() {
         let server = RedisServer::start_flavor(flavor, &["--maxclients", "77"]);
         server
             .connect()

@@ -20,6 +20,7 @@
 pub mod census;
 mod child;
 mod conn;
+mod flavor;
 mod narrows;
 mod redis_server;
 mod reply;
@@ -27,8 +28,9 @@ pub mod setup;
 
 pub use child::{Child, process_exists};
 pub use conn::{Arrived, Conn, command};
+pub use flavor::Flavor;
 pub use narrows::Narrows;
-pub use redis_server::{Flavor, RedisServer};
+pub use redis_server::RedisServer;
 pub use reply::{Reply, Value, frame_bytes};
 
 use std::path::PathBuf;

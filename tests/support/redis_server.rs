@@ -1,5 +1,5 @@
-//! A real server for one test: `redis-server` or `valkey-server` on a free loopback port and a unix
-//! socket, in a folder of its own, without persistence.
+//! A real server for one test, on a free loopback port and a unix socket, in a folder of its own,
+//! without persistence.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -7,42 +7,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{Child, Conn, PATIENCE, wait_for};
-
-/// Which program serves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flavor {
-    Redis,
-    Valkey,
-}
-
-impl Flavor {
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-server",
-            Self::Valkey => "valkey-server",
-        }
-    }
-
-    /// Those that are installed here: a test that wants all of them loops over this.
-    pub fn installed() -> Vec<Self> {
-        let runs = |flavor: &Self| {
-            Command::new(flavor.program())
-                .arg("--version")
-                .output()
-                .is_ok_and(|output| output.status.success())
-        };
-        let installed: Vec<Self> = [Self::Redis, Self::Valkey]
-            .into_iter()
-            .filter(runs)
-            .collect();
-        assert!(
-            !installed.is_empty(),
-            "neither redis-server nor valkey-server is installed"
-        );
-        installed
-    }
-}
+use super::{Child, Conn, Flavor, PATIENCE, wait_for};
 
 /// A running server. Killed by its own pid on drop.
 pub struct RedisServer {
@@ -54,14 +19,14 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// The first flavor that is installed, with its defaults.
+    /// The system's own, with its defaults.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// The same with further options: `&["--maxclients", "10"]`.
     pub fn start_with(arguments: &[&str]) -> Self {
-        Self::start_flavor(Flavor::installed()[0], arguments)
+        Self::start_flavor(Flavor::Redis, arguments)
     }
 
     pub fn start_flavor(flavor: Flavor, arguments: &[&str]) -> Self {
@@ -91,7 +56,7 @@ impl RedisServer {
             assert!(
                 log.contains("bind"),
                 "{} ended at once:\n{log}",
-                flavor.program()
+                flavor.name()
             );
         }
         panic!("no free port in five attempts");

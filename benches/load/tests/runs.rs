@@ -33,7 +33,7 @@ fn everything(address: &str) -> Plan {
 
 #[test]
 fn a_run_of_everything_is_good_on_every_server() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &["--protected-mode", "no"]);
         let mut plan = everything(&server.address());
         plan.sources = ["127.0.0.2", "127.0.0.3"]

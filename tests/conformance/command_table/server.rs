@@ -2,7 +2,7 @@
 //! but the writing of requests.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,40 +13,27 @@ use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::types::OwnedFrame;
 use tempfile::TempDir;
 
+use crate::support::Flavor;
+
 /// A server on a unix socket in a directory of its own; both end with this value.
 pub(crate) struct Server {
-    pub(crate) program: String,
+    pub(crate) program: &'static str,
     stream: UnixStream,
     process: Child,
     directory: TempDir,
 }
 
-/// Further servers to compare with, as paths with a colon between each two: other versions.
-const MORE: &str = "NARROWS_TEST_SERVERS";
-
-/// Every kind of server there is here, and those that [`MORE`] names.
+/// Every server of the matrix.
 pub(crate) fn servers() -> Vec<Server> {
-    let redis = Server::start("redis-server").expect("redis-server is not on the PATH");
-    let valkey = Server::start("valkey-server");
-    let named = std::env::var(MORE).unwrap_or_default();
-    let more = named.split(':').filter(|program| !program.is_empty());
-    let more = more.map(|program| {
-        Server::start(program).unwrap_or_else(|| panic!("{MORE}: {program} does not exist"))
-    });
-    let more: Vec<Server> = more.collect();
-    [Some(redis), valkey]
-        .into_iter()
-        .flatten()
-        .chain(more)
-        .collect()
+    Flavor::matrix().into_iter().map(Server::start).collect()
 }
 
 impl Server {
-    /// `None` when there is no such program.
-    pub(crate) fn start(program: &str) -> Option<Server> {
+    pub(crate) fn start(flavor: Flavor) -> Server {
+        let program = flavor.name();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("server.sock");
-        let spawned = Command::new(program)
+        let mut process = Command::new(flavor.program())
             .args([
                 "--port",
                 "0",
@@ -60,12 +47,8 @@ impl Server {
             .arg("--dir")
             .arg(directory.path())
             .stdout(Stdio::null())
-            .spawn();
-        let mut process = match spawned {
-            Ok(process) => process,
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            Err(error) => panic!("{program}: {error}"),
-        };
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
         let deadline = Instant::now() + Duration::from_secs(10);
         let stream = loop {
             match UnixStream::connect(&socket) {
@@ -80,12 +63,12 @@ impl Server {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
-        Some(Server {
-            program: program.to_owned(),
+        Server {
+            program,
             stream,
             process,
             directory,
-        })
+        }
     }
 
     /// The reply to one request as bytes, RESP2.
@@ -189,6 +172,12 @@ pub(crate) struct Listed {
     pub(crate) flags: BTreeSet<String>,
     pub(crate) keys: [i64; 3],
     pub(crate) categories: BTreeSet<String>,
+}
+
+impl Listed {
+    pub(crate) fn is_of_a_module(&self) -> bool {
+        self.flags.contains("module")
+    }
 }
 
 /// One entry and those of its subcommands.

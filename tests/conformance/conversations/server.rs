@@ -204,11 +204,13 @@ const NOTHING: &str = r#"
     PING d
     ~raw: "*-1\r\n"
     PING e
-    ~CLIENT REPLY SKIP
-    ~raw: "\r\n*0\r\n"
-    ~PING f
-    PING g
 "#;
+
+/// A request without words is the next one, whose reply is left out.
+pub const SILENCE: (&str, &str) = (
+    "nothing to execute in silence",
+    "~CLIENT REPLY SKIP\n~raw: \"\\r\\n\"\nPING a\n~CLIENT REPLY SKIP\n~raw: \"*0\\r\\n\"\nPING b",
+);
 
 /// Shared, local and refused ones in turn: whatever way each takes, their replies keep the order.
 const MIXED: &str = r#"

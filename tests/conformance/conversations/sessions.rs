@@ -15,8 +15,8 @@ use crate::conversations::fixture::Fixture;
 use crate::conversations::neighbours;
 use crate::support::Flavor;
 
-/// Sessions in each of the settings below.
-const SEEDS: u64 = 40;
+/// Sessions in each of the settings below with each server, which all have their own.
+const SEEDS: u64 = 20;
 
 /// As many smaller sessions are tried, at most.
 const ATTEMPTS_MAX: usize = 400;
@@ -40,9 +40,11 @@ fn sessions_of_several_clients_are_answered_as_directly() {
         None => (1, number("NARROWS_SESSION_SEEDS").unwrap_or(SEEDS)),
     };
     std::thread::scope(|scope| {
-        for flavor in Flavor::installed() {
+        for (server, flavor) in Flavor::matrix().into_iter().enumerate() {
             scope.spawn(move || {
-                for (at, flags) in SETTINGS.iter().enumerate() {
+                let settings = SETTINGS.iter().enumerate();
+                for (at, flags) in settings.map(|(at, flags)| (server * SETTINGS.len() + at, flags))
+                {
                     let fixture = Fixture::with(flavor, flags);
                     // Others take turns with the session on what connections there are.
                     let others = neighbours(&fixture);

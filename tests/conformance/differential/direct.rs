@@ -228,7 +228,7 @@ impl Direct<'_> {
             if !state.is_compared(&request, moment) {
                 continue;
             }
-            bytes.extend(state.sent_directly(&request, nature.flavor).bytes(ids));
+            bytes.extend(state.sent_directly(&request, nature).bytes(ids));
             state.sent(&request);
             kept.push(request);
         }

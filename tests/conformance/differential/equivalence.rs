@@ -73,9 +73,14 @@ fn counts_clients(element: &[u8]) -> bool {
     String::from_utf8_lossy(element).contains("# Clients\r\n")
 }
 
-/// Lines of clients as they would be, had the server been sent what it was not.
+/// A refusal, and lines of clients, as they would be, had the server been sent what it was not.
 fn with_what_was_sent(names: &Names<'_>, reply: &[u8]) -> Vec<u8> {
-    let stand_in = format!(" cmd={} ", STAND_IN.to_lowercase());
+    let name = STAND_IN.to_lowercase();
+    // Valkey since 9.1 names it.
+    if reply == format!("-ERR Command '{name}' not allowed inside a transaction\r\n").as_bytes() {
+        return b"-ERR Command not allowed inside a transaction\r\n".to_vec();
+    }
+    let stand_in = format!(" cmd={name} ");
     let text = String::from_utf8_lossy(reply);
     if !text.contains(&stand_in) {
         return reply.to_vec();

@@ -12,7 +12,7 @@
 //! cargo nextest run --test conformance differential        # some sessions in each setting
 //! make sessions SESSIONS=20000 SEED=1                      # many, optimised
 //! NARROWS_SESSIONS=1 NARROWS_SEED=17 cargo nextest run --test conformance sessions_of_users
-//! NARROWS_SIDE_BY_SIDE=4 NARROWS_GO_ON=1 NARROWS_FLAVOR=Valkey ...   # see run.rs
+//! NARROWS_SIDE_BY_SIDE=4 NARROWS_GO_ON=1 NARROWS_SERVERS=valkey-9.1 ...   # see run.rs
 //! ```
 
 mod direct;

@@ -103,6 +103,11 @@ impl Arities {
         Self(arities)
     }
 
+    /// Whether the server has the command, or the subcommand as `CLIENT|ID`.
+    pub(crate) fn know(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Whether the server would take `request` without a look at more than its words' number.
     fn allow(&self, request: &Request) -> bool {
         let (command, argument) = request.name();

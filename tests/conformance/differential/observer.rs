@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::differences::KEEPS_SKIP;
 use crate::differential::needs::Arities;
-use crate::support::{Conn, Flavor, RedisServer, Reply};
+use crate::support::{Conn, RedisServer, Reply};
 
 /// Enough on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,7 +18,10 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// What a server is, and stays.
 pub(crate) struct Nature {
-    pub(crate) flavor: Flavor,
+    /// Redis since 7.2, and Valkey, which has come of that.
+    pub(crate) is_since_7_2: bool,
+    /// See `differences.rs`.
+    pub(crate) keeps_skip: bool,
     pub(crate) arities: Arities,
 }
 
@@ -61,10 +65,12 @@ impl Observer {
             MARKER.len()
         );
         listener.expect(&["SUBSCRIBE", MARKER], confirmed);
+        let arities = Arities::of_server(&mut conn);
         Self {
             nature: Nature {
-                flavor: server.flavor(),
-                arities: Arities::of_server(&mut conn),
+                keeps_skip: KEEPS_SKIP.contains(&server.flavor()),
+                is_since_7_2: arities.know("CLIENT|NO-TOUCH"),
+                arities,
             },
             patience: PATIENCE,
             conn,
@@ -154,11 +160,13 @@ impl Line {
             match name {
                 "id" => found.id = value.to_owned(),
                 "name" => found.name = value.to_owned(),
-                "flags" => found.flags = value.to_owned(),
+                "flags" => {
+                    found.flags = value.to_owned();
+                    found.multi = value.contains('x');
+                }
                 "sub" => found.subscriptions[0] = number(),
                 "psub" => found.subscriptions[1] = number(),
                 "ssub" => found.subscriptions[2] = number(),
-                "multi" => found.multi = value != "-1",
                 "cmd" => found.command = value.to_owned(),
                 "resp" => found.resp3 = value == "3",
                 _ => {}

@@ -2,7 +2,7 @@
 //! of them the server is emptied, and nothing may be left of the one before. Where many are held,
 //! several threads do so side by side (`NARROWS_SIDE_BY_SIDE`), each with a server and a narrows of its
 //! own: most of the time of a session goes by in waiting. With `NARROWS_GO_ON` one that goes differently
-//! is told and the next is held; `NARROWS_FLAVOR` names the one server that is wanted.
+//! is told and the next is held; `NARROWS_SERVERS` names the servers that are wanted.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,7 +67,7 @@ pub(crate) fn sessions(setting: &Setting) {
     let threads = number("NARROWS_SIDE_BY_SIDE").unwrap_or(1);
     let goes_on = std::env::var_os("NARROWS_GO_ON").is_some();
     let mut found = Vec::new();
-    for flavor in flavors() {
+    for flavor in Flavor::matrix() {
         let work = Work {
             setting,
             flavor,
@@ -128,13 +128,6 @@ impl Work<'_> {
             }
         }
     }
-}
-
-fn flavors() -> Vec<Flavor> {
-    let wanted = std::env::var("NARROWS_FLAVOR").unwrap_or_default();
-    let mut flavors = Flavor::installed();
-    flavors.retain(|flavor| wanted.is_empty() || format!("{flavor:?}") == wanted);
-    flavors
 }
 
 impl<'a> Fixture<'a> {

@@ -132,6 +132,11 @@ impl Request {
         matches!(self.form, Form::Raw(bytes) if NO_REQUESTS.contains(&bytes))
     }
 
+    /// Whether it has no words, and nothing is to be done.
+    pub(crate) fn is_without_words(&self) -> bool {
+        matches!(self.form, Form::Raw(_)) && !self.is_none()
+    }
+
     /// The client that it names by its id.
     pub(crate) fn other(&self) -> Option<usize> {
         let id = self

@@ -7,7 +7,6 @@ use crate::differential::observer::{Line, Nature};
 use crate::differential::session::{Cut, Request};
 use crate::differential::setting::Setting;
 use crate::differential::subscriptions::{self, Subscriptions};
-use crate::support::Flavor;
 
 /// One client.
 #[derive(Clone, Default)]
@@ -73,10 +72,10 @@ pub(crate) const STAND_IN: &str = "SAVE";
 impl State {
     /// What is sent to the server itself: what Redis refuses inside `MULTI` in the place of what only
     /// narrows does.
-    pub(crate) fn sent_directly(&mut self, request: &Request, flavor: Flavor) -> Request {
+    pub(crate) fn sent_directly(&mut self, request: &Request, nature: &Nature) -> Request {
         let (command, argument) = request.name();
         // Redis 7.0 does not have it.
-        let pins = flavor == Flavor::Valkey && command == "CLIENT" && argument == "NO-TOUCH";
+        let pins = nature.is_since_7_2 && command == "CLIENT" && argument == "NO-TOUCH";
         if self.multi && (is_refused_inside(request) || pins) {
             let container = command == "CLIENT";
             let name = if container {
@@ -107,25 +106,26 @@ impl State {
         let is_refused = logs_in && !self.multi && (holds || leases);
         // Whether somebody hears the end of what was answered at that moment is a matter of chance.
         let is_chance = kills && (line.is_blocked() || waits);
-        // See `differences.rs`: Redis forgets to close; Valkey drops WRONGPASS.
+        // See `differences.rs`: servers forget to close, drop WRONGPASS, keep a SKIP.
         let ends = command == "QUIT" || request.is_none();
         let is_forgotten = ends && self.may_be_silent;
+        let is_no_next = nature.keeps_skip && self.may_be_silent && request.is_without_words();
         let has_more_to_hear = !before.is_empty() || line.is_blocked();
-        let is_dropped = logs_in && has_more_to_hear && nature.flavor == Flavor::Valkey;
+        let is_dropped = logs_in && has_more_to_hear && nature.is_since_7_2;
         // Nothing tells when it is over.
         let is_endless = request.words.iter().any(|word| word == b"0");
         let is_unseen = self.may_be_silent && may_wait(request) && !is_endless;
         // See `differences.rs`.
         let is_beyond = setting.collects_little && is_huge(request);
         let is_too_large = is_beyond && NEVER_HUGE.contains(&&*command);
-        let tells_late = nature.flavor == Flavor::Valkey && line.listens();
+        let tells_late = nature.is_since_7_2 && line.listens();
         let is_behind = match request.is_none() {
             true => !before.is_empty(),
             false => command == "CLIENT" && before.iter().any(is_huge),
         };
         let is_too_early = tells_late && is_behind;
         let is_left_out = is_too_early || is_refused || is_chance || is_forgotten || is_dropped;
-        !is_left_out && !is_unseen && !is_too_large
+        !is_left_out && !is_no_next && !is_unseen && !is_too_large
     }
 
     /// Whether its client may hold a connection of its own.

@@ -13,71 +13,130 @@ use proptest::test_runner::TestRunner;
 
 use self::catalogue::{before_login, same_as_redis, stricter_than_redis};
 use self::server::Server;
+use crate::differences::without_arguments;
+use crate::support::Flavor;
 
 #[test]
 fn a_catalogue_of_odd_requests_is_answered_as_by_redis() {
-    let server = Server::start();
-    let limits = Limits::default().authenticated();
-    for input in same_as_redis() {
-        let ours = answer(&input, &limits, Login::Done);
-        assert_eq!(ours, server.answer(&input), "to {}", shown(&input));
+    for flavor in Flavor::matrix() {
+        let server = Server::start(flavor);
+        let limits = Limits::default().authenticated();
+        let inputs = same_as_redis().into_iter();
+        for input in inputs.filter(|input| !is_read_otherwise(flavor, input)) {
+            let ours = answer(&input, &limits, Login::Done);
+            assert_eq!(
+                ours,
+                server.answer(&input),
+                "{flavor:?} to {}",
+                shown(&input)
+            );
+        }
     }
 }
 
 #[test]
 fn stricter_cases_are_those_that_are_listed() {
-    let server = Server::start();
-    let limits = Limits::default().authenticated();
-    for case in stricter_than_redis() {
-        let theirs = server.answer(&case.input);
-        assert_eq!(theirs, case.theirs, "Redis to {}", shown(&case.input));
-        let ours = answer(&case.input, &limits, Login::Done);
-        assert_eq!(ours, case.ours, "narrows to {}", shown(&case.input));
-        assert!(ours.closed, "stricter means closed");
+    for flavor in of_redis() {
+        let server = Server::start(flavor);
+        let limits = Limits::default().authenticated();
+        for case in stricter_than_redis() {
+            let theirs = server.answer(&case.input);
+            // Redis 8.10 has become as strict in some of them.
+            if flavor != Flavor::Redis810 || !theirs.closed {
+                assert_eq!(theirs, case.theirs, "{flavor:?} to {}", shown(&case.input));
+            }
+            let ours = answer(&case.input, &limits, Login::Done);
+            assert_eq!(ours, case.ours, "narrows to {}", shown(&case.input));
+            assert!(ours.closed, "stricter means closed");
+        }
     }
 }
 
 #[test]
 fn before_login_requests_are_bounded_as_by_redis() {
-    let server = Server::start();
-    server.answer(b"CONFIG SET requirepass secret\r\n");
-    for input in before_login() {
-        let ours = answer(&input, &Limits::default(), Login::Missing);
-        assert_eq!(ours, server.answer(&input), "to {}", shown(&input));
+    for flavor in of_redis() {
+        let server = Server::start(flavor);
+        server.answer(b"CONFIG SET requirepass secret\r\n");
+        for input in before_login() {
+            let ours = answer(&input, &Limits::default(), Login::Missing);
+            assert_eq!(
+                ours,
+                server.answer(&input),
+                "{flavor:?} to {}",
+                shown(&input)
+            );
+        }
     }
+}
+
+/// Valkey asks for a login before it looks at the command, and closes for ends of lines that Redis passes
+/// over, as narrows does.
+fn of_redis() -> impl Iterator<Item = Flavor> {
+    Flavor::matrix()
+        .into_iter()
+        .filter(|flavor| !flavor.is_valkey())
+}
+
+/// Valkey takes what follows a line of blanks for inline requests, since 8.1 loses the byte 0xff of a word, and
+/// since 9.1 takes what follows a quote for a part of its word. All are inline requests, which narrows
+/// passes on as arrays.
+fn is_read_otherwise(flavor: Flavor, input: &[u8]) -> bool {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let is_blank = |line: &[u8]| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        !line.is_empty()
+            && line
+                .iter()
+                .all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b)
+    };
+    let odd = |byte: &u8| matches!(byte, b'"' | b'\'' | 0xff);
+    // Redis since 8.10 reads further before it says that a head has no end.
+    let is_long = flavor == Flavor::Redis810 && input.len() > 64 * 1024;
+    is_long || flavor.is_valkey() && (input.iter().any(odd) || lines.any(is_blank))
 }
 
 /// Whatever is accepted here means the same to Redis, and what is refused here is refused behind the
 /// same replies.
 #[test]
 fn random_streams_are_answered_as_by_redis_or_refused() {
-    let server = Server::start();
-    let limits = Limits::default().authenticated();
-    let config = ProptestConfig {
-        cases: 3000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let outcome = TestRunner::new(config).run(&stream(), |input| {
-        let ours = answer(&input, &limits, Login::Done);
-        let theirs = server.answer(&input);
-        let replies = &ours.bytes[..ours.replies_end];
-        match ours.error {
-            None => prop_assert_eq!(ours, theirs),
-            // Redis drops replies that it has not written yet when an HTTP client speaks.
-            Some(_) => prop_assert!(
-                theirs.bytes.starts_with(replies)
-                    || theirs.closed && replies.starts_with(&theirs.bytes),
-                "{:?}\n{:?}",
-                ours,
-                theirs
-            ),
+    for flavor in Flavor::matrix() {
+        let server = Server::start(flavor);
+        let limits = Limits::default().authenticated();
+        let config = ProptestConfig {
+            cases: 3000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let outcome = TestRunner::new(config).run(&stream(), |input| {
+            let ours = answer(&input, &limits, Login::Done);
+            if is_read_otherwise(flavor, &input) {
+                return Ok(());
+            }
+            let theirs = server.answer(&input);
+            let replies = &ours.bytes[..ours.replies_end];
+            match ours.error {
+                None => prop_assert_eq!(ours, theirs),
+                // Redis drops replies that it has not written yet when an HTTP client speaks.
+                Some(_) => prop_assert!(
+                    told(&theirs.bytes).starts_with(&told(replies))
+                        || theirs.closed && told(replies).starts_with(&told(&theirs.bytes)),
+                    "{:?}\n{:?}",
+                    ours,
+                    theirs
+                ),
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            panic!("{flavor:?}: {error}");
         }
-        Ok(())
-    });
-    if let Err(error) = outcome {
-        panic!("{error}");
     }
+}
+
+/// Replies without what may differ in them.
+fn told(replies: &[u8]) -> Vec<u8> {
+    let lines = replies.split_inclusive(|byte| *byte == b'\n');
+    lines.flat_map(without_arguments).copied().collect()
 }
 
 /// What a client sees.
@@ -92,7 +151,7 @@ struct Answer {
 
 impl PartialEq for Answer {
     fn eq(&self, other: &Self) -> bool {
-        (&self.bytes, self.closed) == (&other.bytes, other.closed)
+        (told(&self.bytes), self.closed) == (told(&other.bytes), other.closed)
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::framing::{Answer, PING};
+use crate::support::Flavor;
 
 /// A private server without persistence in a directory of its own; ends with the test.
 pub(crate) struct Server {
@@ -16,10 +17,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(flavor: Flavor) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("redis.sock");
-        let child = Command::new("redis-server")
+        let child = Command::new(flavor.program())
             .args([
                 "--port",
                 "0",
@@ -35,11 +36,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "this test compares with a real redis-server, which must be installed: {error}"
-                )
-            });
+            .unwrap();
         let server = Self {
             child,
             socket,
@@ -47,7 +44,7 @@ impl Server {
         };
         let deadline = Instant::now() + Duration::from_secs(10);
         while UnixStream::connect(&server.socket).is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not listen");
+            assert!(Instant::now() < deadline, "{flavor:?} does not listen");
             std::thread::yield_now();
         }
         server

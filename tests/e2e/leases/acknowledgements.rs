@@ -16,7 +16,7 @@ fn replica_of(server: &RedisServer) -> RedisServer {
 
 #[test]
 fn a_write_is_acknowledged_only_when_it_has_arrived() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &["--repl-diskless-sync-delay", "0"]);
         let mut replica = replica_of(&server);
         let narrows = Narrows::in_front_of(&server, &[]);
@@ -63,7 +63,7 @@ fn all_of(mut conn: Conn, requests: &str) -> Vec<u8> {
 
 #[test]
 fn a_client_that_sends_no_more_is_acknowledged_what_need_not_be_waited_for() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &["--repl-diskless-sync-delay", "0"]);
         let narrows = Narrows::in_front_of(&server, &[]);
         let cases = [
@@ -106,7 +106,7 @@ fn id_of_waiting(conn: &mut Conn) -> String {
 
 #[test]
 fn a_write_is_on_disk_when_that_is_acknowledged() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         // Redis has the command from 7.2 on.
         let server = RedisServer::start_flavor(flavor, &["--appendonly", "yes"]);
         let has_it = !server

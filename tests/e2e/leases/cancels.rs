@@ -57,7 +57,7 @@ const TAKEN: &str = "*2\r\n$1\r\nq\r\n$1\r\na\r\n";
 
 #[test]
 fn an_element_that_is_on_its_way_beats_client_unblock() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         for reason in ["TIMEOUT", "ERROR"] {
             let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
             setup.server.stop();
@@ -74,7 +74,7 @@ fn an_element_that_is_on_its_way_beats_client_unblock() {
 
 #[test]
 fn beside_pushes_client_unblock_loses_nothing() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &[]);
         let narrows = Narrows::in_front_of(&server, &["--workers", "2"]);
         let (mut admin, mut asks, mut waits) =
@@ -187,13 +187,9 @@ fn leaves((request, push, look, left): Case, mut setup: Setup, how: fn(Conn)) {
 #[test]
 fn what_was_taken_for_a_client_that_has_left_is_where_it_came_from() {
     // Who only sends no more is here until it is known how its wait ends, which takes the server.
-    leaves(
-        CASES[0],
-        Setup::of(Flavor::installed()[0], "", CASES[0].0),
-        drop,
-    );
+    leaves(CASES[0], Setup::of(Flavor::Redis, "", CASES[0].0), drop);
     for case in CASES {
-        let setup = Setup::of(Flavor::installed()[0], "", case.0);
+        let setup = Setup::of(Flavor::Redis, "", case.0);
         leaves(case, setup, Conn::reset);
     }
 }
@@ -202,7 +198,7 @@ fn what_was_taken_for_a_client_that_has_left_is_where_it_came_from() {
 fn that_a_client_has_waited_for_long_is_no_silence_of_the_server_when_it_leaves() {
     let settings = "[backend]\nstall_timeout = \"2s\"\n";
     let case = CASES[0];
-    let mut setup = Setup::of(Flavor::installed()[0], settings, case.0);
+    let mut setup = Setup::of(Flavor::Redis, settings, case.0);
     setup.waits.expect_silence(Duration::from_millis(2500));
     leaves(case, setup, Conn::reset);
 }
@@ -210,7 +206,7 @@ fn that_a_client_has_waited_for_long_is_no_silence_of_the_server_when_it_leaves(
 #[test]
 fn what_was_taken_for_a_client_that_has_left_is_only_told_of_where_that_is_wanted() {
     let settings = "[blocking]\nundeliverable = \"log\"\n";
-    let mut setup = Setup::of(Flavor::installed()[0], settings, &["BLPOP", "q", "0"]);
+    let mut setup = Setup::of(Flavor::Redis, settings, &["BLPOP", "q", "0"]);
     setup.server.stop();
     setup.admin.send_command(&["RPUSH", "q", "a"]);
     setup.waits.reset();
@@ -231,7 +227,7 @@ fn what_was_taken_for_a_client_that_has_left_is_only_told_of_where_that_is_wante
 
 #[test]
 fn what_is_on_its_way_when_narrows_ends_is_delivered() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
         setup.server.stop();
         setup.admin.send_command(&["RPUSH", "q", "a"]);
@@ -274,7 +270,7 @@ fn many_waits_end_with_narrows_and_nothing_is_lost() {
 /// A server dies that is asked to unblock a client which it holds up by a pause (redis#14164).
 #[test]
 fn a_wait_that_ends_while_writes_are_paused_ends_with_the_pause() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let mut setup = Setup::of(flavor, "", &["BLPOP", "q", "0"]);
         setup
             .admin

@@ -11,7 +11,7 @@ const FOR_EVER: &str = "while true do end";
 
 #[test]
 fn a_script_that_runs_for_ever_is_killed_through_narrows() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &["--busy-reply-threshold", "50"]);
         for connections in ["3", "4", "16"] {
             let narrows =
@@ -68,8 +68,7 @@ fn what_follows_it_runs_in_the_db_of_its_client_with_few_connections_too() {
 
 #[test]
 fn a_function_that_runs_for_ever_is_killed_through_narrows() {
-    let server =
-        RedisServer::start_flavor(Flavor::installed()[0], &["--busy-reply-threshold", "50"]);
+    let server = RedisServer::start_flavor(Flavor::Redis, &["--busy-reply-threshold", "50"]);
     let narrows = Narrows::in_front_of(&server, &["--max-backend-connections", "4"]);
     let mut busy = narrows.connect();
     let library =

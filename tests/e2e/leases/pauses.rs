@@ -90,7 +90,7 @@ fn answered(connect: impl Fn() -> Conn, pause: &str) -> Vec<bool> {
 
 #[test]
 fn a_pause_of_writes_holds_up_what_it_holds_up_directly_and_nothing_else() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &[]);
         let direct = answered(|| server.connect(), "WRITE");
         let toml = "[pool]\nleases_max = 24\nblocking_max = 24\n";

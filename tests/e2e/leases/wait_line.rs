@@ -47,7 +47,7 @@ impl Full {
 }
 
 fn on_each(settings: &str, test: impl Fn(&Full)) {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         test(&Full::of(flavor, settings));
     }
 }
@@ -314,7 +314,7 @@ fn the_time_in_line_is_a_part_of_a_waits_own() {
 
 #[test]
 fn who_finds_the_line_full_is_told_at_once() {
-    let full = Full::of(Flavor::installed()[0], "queue_clients_max = 2\n");
+    let full = Full::of(Flavor::Redis, "queue_clients_max = 2\n");
     let _first = full.in_line("BLPOP q 0", 2);
     let _second = full.in_line("BLPOP q 0", 3);
     let mut third = full.narrows.connect();
@@ -352,7 +352,7 @@ fn who_may_not_begin_a_block_waits_in_line_and_holds_nobody_up() {
 
 #[test]
 fn waits_are_served_where_no_connection_can_be_lent() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &[]);
         let narrows = narrows(&server.url(), "[backend]\nmax_connections = 2\n", &[]);
         let (mut waits, mut pushes) = (narrows.connect(), narrows.connect());
@@ -371,7 +371,7 @@ fn who_waits_in_line_when_the_server_is_gone_is_told_in_time() {
     let mut told = String::new();
     // It is tried once a second: a try that is under way when the server goes may have taken something.
     for _ in 0..5 {
-        let mut full = Full::of(Flavor::installed()[0], "queue_timeout = \"500ms\"\n");
+        let mut full = Full::of(Flavor::Redis, "queue_timeout = \"500ms\"\n");
         let mut waits = full.in_line("BLPOP q 0", 2);
         // What has been asked of the server for it stands before this, on the same connection.
         let mut plain = full.narrows.connect();

@@ -9,7 +9,7 @@ use crate::users::{passthrough, server_with_users};
 
 #[test]
 fn users_take_turns_in_what_is_lent_however_many_clients_one_of_them_has() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let settings = "[backend]\nmax_connections = 8\n[pool]\nleases_max = 1\n\
                     queue_timeout = \"30s\"\n";
     let narrows = passthrough(&server, settings);
@@ -42,7 +42,7 @@ const CLIENTS: usize = 500;
 
 #[test]
 fn load_no_command_of_five_hundred_clients_that_come_and_go_runs_as_another_user() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(
         &server,
         "[backend]\nmax_connections = 6\n[pool]\nqueue_timeout = \"20s\"\n",

@@ -15,7 +15,7 @@ fn admin(server: &RedisServer) -> Conn {
 
 #[test]
 fn a_client_is_who_it_logs_in_as_and_nobody_before() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = server_with_users(flavor);
         let narrows = passthrough(&server, "");
         let mut client = narrows.connect();
@@ -54,7 +54,7 @@ fn a_client_is_who_it_logs_in_as_and_nobody_before() {
 
 #[test]
 fn what_is_pipelined_behind_a_login_runs_as_that_user() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "");
     let mut client = narrows.connect();
     client.send(
@@ -74,7 +74,7 @@ fn what_is_pipelined_behind_a_login_runs_as_that_user() {
 /// Whoever goes back to nobody may send no more than nobody may.
 #[test]
 fn a_huge_request_behind_a_reset_is_that_of_an_unauthenticated_client() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = server_with_users(flavor);
         let narrows = passthrough(&server, "");
         let huge = command(&["SET", "a:1", &"x".repeat(3 << 20)]);
@@ -100,7 +100,7 @@ fn a_huge_request_behind_a_reset_is_that_of_an_unauthenticated_client() {
 
 #[test]
 fn hello_logs_in_as_well() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "");
     let (mut client, mut direct) = (narrows.connect(), server.connect());
     for refused in [
@@ -122,7 +122,7 @@ fn hello_logs_in_as_well() {
 
 #[test]
 fn load_short_connections_that_log_in_need_no_dial_once_the_user_is_known() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(
         &server,
         "[backend]\nmax_connections = 6\n[pool]\nmin_idle_leases = 0\n",
@@ -159,7 +159,7 @@ fn load_short_connections_that_log_in_need_no_dial_once_the_user_is_known() {
 
 #[test]
 fn who_has_not_logged_in_is_the_default_user_where_that_needs_no_password() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = RedisServer::start_flavor(flavor, &[]);
         let narrows = passthrough_open(&server);
         let mut client = narrows.connect();
@@ -184,7 +184,7 @@ fn passthrough_open(server: &RedisServer) -> crate::support::Narrows {
 
 #[test]
 fn requests_before_a_login_are_held_to_redis_own_limits() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "");
     let big = "x".repeat(20_000);
     let many = ["MGET"; 11];
@@ -201,7 +201,7 @@ fn requests_before_a_login_are_held_to_redis_own_limits() {
 
 #[test]
 fn a_password_that_is_changed_holds_for_the_next_login_and_ends_those_whose_connections_end() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "");
     let mut admin = admin(&server);
     let mut old = narrows.connect();
@@ -235,7 +235,7 @@ fn a_password_that_is_changed_holds_for_the_next_login_and_ends_those_whose_conn
 
 #[test]
 fn the_clients_of_a_user_that_is_deleted_are_disconnected() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = server_with_users(flavor);
         let narrows = passthrough(&server, "");
         let (mut alice, mut bob) = (narrows.connect(), narrows.connect());
@@ -255,7 +255,7 @@ fn the_clients_of_a_user_that_is_deleted_are_disconnected() {
 
 #[test]
 fn another_user_waits_until_what_is_open_is_closed() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "");
     let mut client = narrows.connect();
     client.expect(&["AUTH", "alice", "alicepw"], "+OK\r\n");
@@ -276,7 +276,7 @@ fn another_user_waits_until_what_is_open_is_closed() {
 
 #[test]
 fn whoever_guesses_is_refused_unchecked_for_a_while_and_disturbs_nobody() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let narrows = passthrough(&server, "failures_max = 5\n");
     let mut alice = narrows.connect();
     alice.expect(&["AUTH", "alice", "alicepw"], "+OK\r\n");
@@ -300,7 +300,7 @@ fn whoever_guesses_is_refused_unchecked_for_a_while_and_disturbs_nobody() {
 
 #[test]
 fn a_guesser_has_no_more_guesses_however_many_workers_there_are() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let settings = "[auth]\nmode = \"local\"\nfailures_max = 5\n[users.default]\nnopass = true\n";
     let narrows = crate::support::setup::narrows(&server.url(), settings, &["--workers", "4"]);
     // Each comes to the worker with the fewest, so two to each.
@@ -314,7 +314,7 @@ fn a_guesser_has_no_more_guesses_however_many_workers_there_are() {
 
 #[test]
 fn narrows_serves_users_without_a_login_of_its_own() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let settings = "[auth]\nmode = \"passthrough\"\n";
     let narrows = crate::support::setup::narrows(&server.url(), settings, &[]);
     let mut client = narrows.connect();
@@ -349,7 +349,7 @@ fn without_credentials_of_its_own_narrows_lets_clients_log_in_as_directly() {
 
 #[test]
 fn who_brings_narrows_own_credential_is_let_in_and_who_guesses_at_it_not_for_long() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let url = format!("redis://admin:adminpw@{}", server.address());
     let narrows = setup::narrows(&url, "[auth]\nmode = \"auto\"\nfailures_max = 2\n", &[]);
     let mut client = narrows.connect();

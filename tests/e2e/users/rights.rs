@@ -39,7 +39,7 @@ const ASKED: &[&[&str]] = &[
 
 #[test]
 fn whoever_may_not_gets_redis_own_words_for_all_that_narrows_answers() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = server_with_users(flavor);
         user(&server, &["nobody", "on", ">pw", "~*", "+get"]);
         let narrows = passthrough(&server, "");
@@ -61,7 +61,7 @@ fn whoever_may_not_gets_redis_own_words_for_all_that_narrows_answers() {
 
 #[test]
 fn whoever_may_is_answered_and_a_right_that_is_taken_is_missed_soon() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let mut admin = user(&server, &["carol", "on", ">pw", "~*", "+@all"]);
     let narrows = passthrough(&server, "");
     let mut client = narrows.connect();
@@ -85,7 +85,7 @@ fn whoever_may_is_answered_and_a_right_that_is_taken_is_missed_soon() {
 
 #[test]
 fn the_servers_log_names_who_tried_what_once_for_each_try() {
-    let server = server_with_users(Flavor::installed()[0]);
+    let server = server_with_users(Flavor::Redis);
     let mut admin = user(
         &server,
         &["dave", "on", ">pw", "~*", "+get", "+multi", "+exec"],

@@ -108,7 +108,7 @@ fn said(conn: &mut Conn, request: &str) -> String {
 
 #[test]
 fn clients_log_in_as_they_would_directly_and_need_not_where_the_server_does_not_ask() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let kinds: [fn(Flavor) -> RedisServer; 3] =
             [with_a_password, server_with_users, open_with_users];
         for start in kinds {
@@ -119,6 +119,12 @@ fn clients_log_in_as_they_would_directly_and_need_not_where_the_server_does_not_
                 for request in *conversation {
                     let expected = said(&mut direct, request);
                     let found = said(&mut client, request);
+                    // Valkey since 9.1 asks for a login before it looks at the arguments.
+                    if flavor == Flavor::Valkey91 && *request == "EXEC x" {
+                        let aborts = |reply: &str| reply.starts_with("-EXECABORT ");
+                        assert!(aborts(&found) && aborts(&expected), "{found} {expected}");
+                        continue;
+                    }
                     assert_eq!(found, expected, "{request} of {conversation:?}");
                 }
             }
@@ -140,7 +146,7 @@ const UNKNOWN: &str = "unknown until a client that may ask has logged in";
 
 #[test]
 fn what_only_a_login_shows_is_asked_as_a_user_that_has_logged_in() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let server = server_with_users(flavor);
         let mut admin = server.connect();
         admin.expect(&["AUTH", "admin", "adminpw"], "+OK\r\n");
@@ -213,7 +219,7 @@ const STAYS: &[&str] = &[
 
 #[test]
 fn who_may_not_select_and_logs_in_in_another_db_stays_there() {
-    for flavor in Flavor::installed() {
+    for flavor in Flavor::pair() {
         let (server, other) = (open_with_users(flavor), open_with_users(flavor));
         for server in [&server, &other] {
             server.connect().expect(&["SET", "k", "zero"], "+OK\r\n");
@@ -243,7 +249,7 @@ fn who_may_not_select_and_logs_in_in_another_db_stays_there() {
 
 #[test]
 fn who_may_not_select_is_told_that_it_cannot_be_served_where_nobody_can_bring_it_there() {
-    let server = open_with_users(Flavor::installed()[0]);
+    let server = open_with_users(Flavor::Redis);
     // The only one that may change its db is one that has to log in.
     let mut admin = server.connect();
     for rules in [

@@ -75,7 +75,7 @@ struct Arguments {
     /// Workers of narrows.
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// The server: redis, or valkey.
+    /// The server: redis, redis-8.2, valkey-9.1 or another that tests/support/flavor.rs names.
     #[arg(long, default_value = "redis")]
     server: String,
     /// Fewer verified replies than this are a failure.
@@ -106,10 +106,7 @@ fn main() -> ExitCode {
 }
 
 fn soak(arguments: &Arguments, seed: u64) -> Record {
-    let flavor = match arguments.server.as_str() {
-        "valkey" => Flavor::Valkey,
-        _ => Flavor::Redis,
-    };
+    let flavor = Flavor::named(&arguments.server);
     let nemeses: Vec<Nemesis> = Nemesis::all()
         .into_iter()
         .filter(|nemesis| nemesis.name.contains(&arguments.only))

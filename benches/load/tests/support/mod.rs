@@ -20,6 +20,8 @@
 mod child;
 #[path = "../../../../tests/support/conn.rs"]
 mod conn;
+#[path = "../../../../tests/support/flavor.rs"]
+mod flavor;
 #[path = "../../../../tests/support/redis_server.rs"]
 mod redis_server;
 mod relay;
@@ -28,7 +30,8 @@ mod reply;
 
 pub use child::Child;
 pub use conn::{Conn, command};
-pub use redis_server::{Flavor, RedisServer};
+pub use flavor::Flavor;
+pub use redis_server::RedisServer;
 pub use relay::{Hand, Relay};
 pub use reply::Value;
 
