@@ -31,7 +31,7 @@ demo: build ## A thousand clients that verify every reply, direct beside through
 test: test-tools format lint dependencies ## Install what the tests need, then every check and every test
 	@scripts/run-tests
 
-# Those of `make test` and two more, one of which is built from its source: an hour on two cores, and
+# Those of `make test` and two more, one of which is built from its source: half an hour on two cores, and
 # no part of continuous integration. SERVERS=valkey-9.1,redis-8.10 runs with these alone.
 SERVERS ?= all
 

@@ -147,6 +147,11 @@ fn redis_cli_says_the_same_to_single_commands() {
                 assert_eq!(direct.call(&["DBSIZE"]).integer(), 2);
             }
             let directly = said(&run("redis-cli", server.port(), arguments, b"input"));
+            // It does not say that there are none.
+            let through = match server.flavor() {
+                Flavor::Redis810 => through.replace(", with args beginning with: ", ""),
+                _ => through,
+            };
             assert_eq!(through, directly, "redis-cli {arguments:?}");
         }
     });

@@ -111,6 +111,10 @@ pub const ACCEPTED: &[Accepted] = &[
 /// others, before and since, and counts it as the next one.
 pub const KEEPS_SKIP: &[Flavor] = &[Flavor::Redis82];
 
+/// Servers that look at what is no request, and stands behind a command that has waited, only when more
+/// comes: narrows says at once what is wrong with it, like all others.
+pub const LOOKS_LATE: &[Flavor] = &[Flavor::Redis82, Flavor::Redis810];
+
 /// Requests that Valkey since 8.1 judges otherwise: narrows answers in Redis' words.
 pub const IN_OTHER_WORDS: &[(&str, &[Flavor])] = &[
     ("CLIENT LIST ID x", SINCE_VALKEY_8_1),
@@ -215,19 +219,16 @@ const CLIENT_FIELDS_OF_SOME: &[&str] = &[
     "avg-pipeline-len-cnt",
 ];
 
-/// A refusal of what the server does not know, without the arguments that Redis before 8.10 shows in it, as
-/// narrows does; only where Redis 8.10 is among the servers that are asked.
+/// A refusal of what the server does not know and has no arguments, in the words of Redis 8.10, which does
+/// not say that there are none; only where Redis 8.10 is among the servers that are asked.
 pub fn without_arguments(reply: &[u8]) -> &[u8] {
     static MAY_BE_SHORT: LazyLock<bool> =
         LazyLock::new(|| Flavor::matrix().contains(&Flavor::Redis810));
-    const BEHIND: &[u8] = b"', with args beginning with: ";
     if !*MAY_BE_SHORT || !reply.starts_with(b"-ERR unknown command '") {
         return reply;
     }
-    let at = reply.windows(BEHIND.len()).position(|part| part == BEHIND);
-    at.map_or(reply.strip_suffix(b"'\r\n").unwrap_or(reply), |at| {
-        &reply[..at]
-    })
+    let short = reply.strip_suffix(b", with args beginning with: \r\n");
+    short.or(reply.strip_suffix(b"\r\n")).unwrap_or(reply)
 }
 
 /// `reply` to `request` without what may differ.

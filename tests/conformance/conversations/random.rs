@@ -71,7 +71,7 @@ const ON_DATA: &[&str] = &[
     "EVAL redis.call('SET',KEYS[1],ARGV[1]);return{1,KEYS[1],{true}} 1 K V",
     "EVAL redis.setresp(3);return{map={k={double=1.5}}} 0",
     "EVAL return{err='MYERROR'} 0",
-    "FLUSHDB",
+    "FLUSHDB ASYNC",
 ];
 
 /// No wrong password: see `differences.rs`.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::differences::KEEPS_SKIP;
+use crate::differences::{KEEPS_SKIP, LOOKS_LATE};
 use crate::differential::needs::Arities;
 use crate::support::{Conn, RedisServer, Reply};
 
@@ -22,6 +22,8 @@ pub(crate) struct Nature {
     pub(crate) is_since_7_2: bool,
     /// See `differences.rs`.
     pub(crate) keeps_skip: bool,
+    /// See `differences.rs`.
+    pub(crate) looks_late: bool,
     pub(crate) arities: Arities,
 }
 
@@ -69,6 +71,7 @@ impl Observer {
         Self {
             nature: Nature {
                 keeps_skip: KEEPS_SKIP.contains(&server.flavor()),
+                looks_late: LOOKS_LATE.contains(&server.flavor()),
                 is_since_7_2: arities.know("CLIENT|NO-TOUCH"),
                 arities,
             },

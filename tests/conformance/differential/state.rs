@@ -109,6 +109,8 @@ impl State {
         // See `differences.rs`: servers forget to close, drop WRONGPASS, keep a SKIP.
         let ends = command == "QUIT" || request.is_none();
         let is_forgotten = ends && self.may_be_silent;
+        let has_waited = line.is_blocked() || before.iter().any(may_wait);
+        let is_seen_late = nature.looks_late && request.is_none() && has_waited;
         let is_no_next = nature.keeps_skip && self.may_be_silent && request.is_without_words();
         let has_more_to_hear = !before.is_empty() || line.is_blocked();
         let is_dropped = logs_in && has_more_to_hear && nature.is_since_7_2;
@@ -125,7 +127,8 @@ impl State {
         };
         let is_too_early = tells_late && is_behind;
         let is_left_out = is_too_early || is_refused || is_chance || is_forgotten || is_dropped;
-        !is_left_out && !is_no_next && !is_unseen && !is_too_large
+        let is_of_some = is_no_next || is_seen_late;
+        !is_left_out && !is_of_some && !is_unseen && !is_too_large
     }
 
     /// Whether its client may hold a connection of its own.
