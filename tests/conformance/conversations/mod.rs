@@ -7,6 +7,7 @@ mod conversation;
 mod data;
 mod fixture;
 mod inside;
+mod newest;
 mod random;
 mod scripts;
 mod server;
@@ -32,6 +33,13 @@ use random::Session;
 fn commands_on_data_are_answered_as_directly() {
     for flavor in Flavor::matrix() {
         Fixture::new(flavor).compare(&conversations(data::CONVERSATIONS));
+    }
+}
+
+#[test]
+fn commands_that_few_servers_have_are_answered_as_directly() {
+    for flavor in Flavor::matrix() {
+        Fixture::new(flavor).compare(&conversations(newest::CONVERSATIONS));
     }
 }
 
