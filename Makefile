@@ -40,6 +40,10 @@ test-servers: test-tools ## What concerns servers, with each that can be had: SE
 	@TARGET="$(TARGET)" scripts/test-servers all
 	@NARROWS_SERVERS="$(SERVERS)" scripts/run-tests --test conformance --test compat --test faults
 
+.PHONY: test-clients
+test-clients: client-tools ## Every client library of docs/clients.md, direct beside through narrows
+	@scripts/test-clients
+
 # Minutes of the soak, the seed of its schedule where one is to be played again, and whether it is
 # played on a build with debug assertions.
 MINUTES ?= 20
@@ -101,6 +105,10 @@ dependencies: ## Licences, duplicates and advisories of what narrows depends on
 .PHONY: run-tools
 run-tools:
 	@scripts/provision run
+
+.PHONY: client-tools
+client-tools:
+	@TARGET="$(TARGET)" scripts/provision clients
 
 .PHONY: compare-tools
 compare-tools:

@@ -1,5 +1,7 @@
-//! What people use with Redis every day works on narrows as it is: clients (`client_libraries`) and
-//! what is built on them (`job_queues`). The scripts in `python/` and `node/` are run by these tests.
+//! What people use with Redis every day works on narrows as it is: clients (`client_libraries`), what is
+//! built on them (`job_queues`), and the libraries of every language (`libraries`), each direct beside
+//! through (`side_by_side`), of Java and .NET what they say on connecting (`handshakes`). The programs
+//! in the folder of each language are run by these tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,4 +14,8 @@
 mod support;
 
 mod client_libraries;
+mod clients_page;
+mod handshakes;
 mod job_queues;
+mod libraries;
+mod side_by_side;

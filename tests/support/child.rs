@@ -22,9 +22,18 @@ pub struct Child {
 impl Child {
     /// Starts `command` with its input at `/dev/null`.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::start(command, Stdio::null())
+    }
+
+    /// Starts `command` with an input in which nothing comes, up to [`Child::end_input`].
+    pub fn spawn_with_input(command: &mut Command) -> Self {
+        Self::start(command, Stdio::piped())
+    }
+
+    fn start(command: &mut Command, input: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut process = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -44,6 +53,11 @@ impl Child {
 
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Ends its input.
+    pub fn end_input(&mut self) {
+        self.process.stdin = None;
     }
 
     /// All that it has written so far.
