@@ -42,4 +42,5 @@ pub mod resp;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;
+pub mod tls;
 pub mod topology;

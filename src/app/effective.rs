@@ -19,6 +19,7 @@ pub(super) fn effective(mut config: Config, server: Option<&Embedded>) -> Config
         config.runtime.backend = ServerAddress::Unix(server.socket().to_owned());
         config.runtime.credentials = BackendCredentials::default();
         config.runtime.database = 0;
+        config.runtime.backend_tls = None;
     }
     allow_descriptors(&mut config);
     config.engine.limits = config.engine.limits.authenticated();

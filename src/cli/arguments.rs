@@ -110,7 +110,8 @@ pub(super) struct CommonFlags {
 pub(super) struct BackendFlags {
     /// URL of the server [env: NARROWS_BACKEND] [default: redis://127.0.0.1:6379/0]
     ///
-    /// redis://[user:password@]host[:port][/db] or unix:///path[?db=n]. Special characters in
+    /// redis://[user:password@]host[:port][/db], the same with rediss:// for TLS, or
+    /// unix:///path[?db=n]. Special characters in
     /// user and password are percent-encoded. A password given here can be seen in the list
     /// of processes; a file or the variable NARROWS_BACKEND_PASSWORD keeps it private.
     #[arg(long, value_name = "URL")]

@@ -89,7 +89,10 @@ fn renames_of_users(old: &Config, new: &mut Config, changes: &mut Vec<Change>) {
 
 /// The server's address and database stay; the login may change. The URL is all three in one.
 fn server(old: &RuntimeSettings, new: &mut RuntimeSettings, changes: &mut Vec<Change>) {
-    let place = |settings: &RuntimeSettings| format!("{}/{}", settings.backend, settings.database);
+    let place = |settings: &RuntimeSettings| {
+        let tls = settings.backend_tls.as_ref().map_or("", |_| " with TLS");
+        format!("{}/{}{tls}", settings.backend, settings.database)
+    };
     if place(old) != place(new) {
         changes.push(Change {
             key: "backend.url",
@@ -99,8 +102,17 @@ fn server(old: &RuntimeSettings, new: &mut RuntimeSettings, changes: &mut Vec<Ch
         });
         new.backend = old.backend.clone();
         new.database = old.database;
+        new.backend_tls = old.backend_tls.clone();
         // Who narrows is belongs to where it is somebody.
         new.credentials = old.credentials.clone();
+    }
+    if old.backend_tls_settings == new.backend_tls_settings && old.backend_tls != new.backend_tls {
+        changes.push(Change {
+            key: "backend.tls",
+            from: "files as they were".to_owned(),
+            to: "files as they are".to_owned(),
+            needs_restart: false,
+        });
     }
     if old.credentials != new.credentials {
         let login = |settings: &RuntimeSettings| format!("{:?}", settings.credentials);

@@ -84,7 +84,12 @@ impl<'a> Document<'a> {
             users: None,
         };
         for (name, value) in table {
-            document.section(name, value, known, mistakes);
+            let here = document.at(name.span().start);
+            let section = Section {
+                name: name.get_ref(),
+                here,
+            };
+            document.section(&section, value, known, mistakes);
         }
         document
     }
@@ -109,14 +114,14 @@ impl<'a> Document<'a> {
 
     fn section(
         &mut self,
-        name: &Spanned<impl AsRef<str>>,
+        section: &Section<'_>,
         value: &'a Spanned<DeValue<'a>>,
         known: &[&'static str],
         mistakes: &mut Vec<Mistake>,
     ) {
-        let here = self.at(name.span().start);
-        let name = name.get_ref().as_ref();
-        let in_section = |path: &&'static str| path.split_once('.').is_some_and(|(s, _)| s == name);
+        let Section { name, here } = section;
+        let (name, here) = (*name, here.clone());
+        let in_section = |path: &&'static str| section_of(path) == name;
         let DeValue::Table(table) = value.get_ref() else {
             mistakes.push(Mistake::about(here, name, outside(name, known)));
             return;
@@ -132,6 +137,11 @@ impl<'a> Document<'a> {
         for (key, value) in table {
             let line = line_of(self.text, key.span().start);
             let path = format!("{name}.{}", key.get_ref());
+            if known.iter().any(|known| section_of(known) == path) {
+                let here = origin(&self.path, line);
+                self.section(&Section { name: &path, here }, value, known, mistakes);
+                continue;
+            }
             match known.iter().find(|known| **known == path) {
                 Some(known) => {
                     self.entries.insert(known, (value.get_ref(), line));
@@ -143,6 +153,12 @@ impl<'a> Document<'a> {
             }
         }
     }
+}
+
+/// A section of a file: `[backend]`, or `[backend.tls]`, which is one within it.
+struct Section<'n> {
+    name: &'n str,
+    here: Origin,
 }
 
 /// What is said of a value outside of any section.
@@ -219,11 +235,11 @@ fn sections_with(key: &str, known: &[&'static str]) -> Vec<String> {
 }
 
 fn section_of(path: &'static str) -> &'static str {
-    path.split_once('.').map_or(path, |(section, _)| section)
+    path.rsplit_once('.').map_or(path, |(section, _)| section)
 }
 
 fn key_of(path: &'static str) -> &'static str {
-    path.split_once('.').map_or(path, |(_, key)| key)
+    path.rsplit_once('.').map_or(path, |(_, key)| key)
 }
 
 fn origin(path: &Path, line: usize) -> Origin {

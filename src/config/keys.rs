@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Config;
 use super::kind::{
     Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
-    secret_text, tcp_address, text, url,
+    secret_text, tcp_address, text, url, verify,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings, Renames, Scripts};
@@ -16,6 +16,7 @@ use crate::session::AuthMode;
 use crate::session::access::AuthChoice;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
+use crate::tls::backend::{TlsVersion, check_server_name};
 
 /// What zero means for a bound on what is lent.
 const BUDGET: &str = "what backend.max_connections leaves";
@@ -47,6 +48,7 @@ macro_rules! keys {
 pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     listen(&mut draft.config, visitor);
     backend(draft, visitor);
+    backend_tls(&mut draft.config, visitor);
     pool(&mut draft.config, visitor);
     clients(&mut draft.config, visitor);
     blocking(&mut draft.config, visitor);
@@ -94,6 +96,22 @@ fn backend(draft: &mut Draft, v: &mut impl Visitor) {
             text("up to 64 printable ASCII characters without spaces", name_of_a_client);
     }
 }
+
+fn backend_tls(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.runtime.backend_tls_settings;
+        "backend.tls.ca_file"       ca_file         path();
+        "backend.tls.server_name"   server_name
+            text("the name of a host, a numeric address, or \"\" for the host of the URL", check_server_name);
+        "backend.tls.verify"        verify          verify();
+        "backend.tls.cert_file"     cert_file       path();
+        "backend.tls.key_file"      key_file        path();
+        "backend.tls.min_version"   min_version     choice(&TLS_VERSIONS);
+    }
+}
+
+/// The lowest version of TLS that is spoken.
+const TLS_VERSIONS: [(&str, TlsVersion); 2] =
+    [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
 
 fn pool(config: &mut Config, v: &mut impl Visitor) {
     keys! { v, config.engine.pool;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -17,6 +18,7 @@ use super::{listen, secret};
 use crate::command::{Policy, Renames};
 use crate::runtime::settings::{BackendCredentials, Listen};
 use crate::session::access::AuthChoice;
+use crate::tls::backend::{BackendTls, BackendTlsSettings};
 use crate::topology::ServerAddress;
 
 /// What has been read so far, and what is found on the way.
@@ -48,6 +50,7 @@ impl Resolving<'_> {
         match backend {
             BackendUse::Configured => {
                 self.address();
+                self.tls();
                 self.credentials(password);
                 self.loops();
             }
@@ -114,6 +117,28 @@ impl Resolving<'_> {
         let runtime = &mut self.draft.config.runtime;
         runtime.backend = self.draft.url.address.clone();
         runtime.database = self.draft.url.database;
+    }
+
+    /// What TLS towards the server needs, if the URL has it spoken.
+    fn tls(&mut self) {
+        let runtime = &mut self.draft.config.runtime;
+        let settings = &runtime.backend_tls_settings;
+        if !self.draft.url.tls {
+            if *settings != BackendTlsSettings::default() {
+                let text =
+                    "backend.tls means nothing for a server without TLS: is rediss:// meant?";
+                let at = self.origins.of("backend.url");
+                self.warnings.push(format!("{at}: {text}"));
+            }
+            return;
+        }
+        match BackendTls::load(settings) {
+            Ok(tls) => runtime.backend_tls = Some(Arc::new(tls)),
+            Err(error) => {
+                let mistake = Mistake::about(self.origins.of(error.key), error.key, error.why);
+                self.mistakes.push(mistake);
+            }
+        }
     }
 
     /// The password of the strongest source; two of the same source contradict each other.

@@ -21,6 +21,8 @@ use crate::topology::ServerAddress;
 pub struct BackendUrl {
     /// Host and port, or the path of a unix socket.
     pub address: ServerAddress,
+    /// Whether TLS is spoken.
+    pub tls: bool,
     /// Database that a new client starts in.
     pub database: u32,
     /// As far as the URL holds them. Empty ones count as not given.
@@ -31,14 +33,8 @@ pub struct BackendUrl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Not one of the known beginnings.
-    #[error("the URL must begin with redis://, unix:// or redis+unix://")]
+    #[error("the URL must begin with redis://, rediss://, unix:// or redis+unix://")]
     Scheme,
-    /// `rediss://`.
-    #[error(
-        "TLS towards the server is not supported by this version; use redis:// over a network \
-         that you trust, or through a TLS tunnel that ends on this machine"
-    )]
-    Tls,
     /// A `/`, `?` or `#` that should have been percent-encoded cut the user or password short.
     #[error(
         "the user or the password holds a character that must be percent-encoded \
@@ -78,8 +74,8 @@ impl FromStr for BackendUrl {
         let rest = rest.strip_prefix("//");
         match (scheme.to_ascii_lowercase().as_str(), rest) {
             ("redis" | "valkey", Some(rest)) => tcp(rest),
+            ("rediss" | "valkeys", Some(rest)) => tcp(rest).map(|url| Self { tls: true, ..url }),
             ("unix" | "redis+unix" | "valkey+unix", Some(rest)) => unix(rest),
-            ("rediss" | "valkeys", Some(_)) => Err(UrlError::Tls),
             _ => Err(UrlError::Scheme),
         }
     }
@@ -90,6 +86,7 @@ impl Default for BackendUrl {
         let runtime = crate::runtime::settings::RuntimeSettings::default();
         Self {
             address: runtime.backend,
+            tls: false,
             database: runtime.database,
             credentials: runtime.credentials,
         }
@@ -100,6 +97,7 @@ impl fmt::Display for BackendUrl {
     /// The URL with `(set)` for the password. It reads as the same URL again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.address {
+            ServerAddress::Tcp { .. } if self.tls => "rediss",
             ServerAddress::Tcp { .. } => "redis",
             ServerAddress::Unix(_) => "unix",
         };
@@ -197,6 +195,7 @@ fn with_query(
     }
     Ok(BackendUrl {
         address,
+        tls: false,
         database: db.unwrap_or(0),
         credentials: BackendCredentials { user, password },
     })

@@ -4,6 +4,9 @@ use std::io;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
+use crate::tls::connection::TlsConnection;
+
+use super::tls_stream::{TlsParts, TlsStream};
 use super::transport::Transport;
 
 /// See the module. It does not block.
@@ -13,6 +16,8 @@ pub enum DetachedSocket {
     Tcp(TcpStream),
     /// unix.
     Unix(UnixStream),
+    /// TLS, whose handshake is over.
+    Tls(TcpStream, Box<TlsConnection>),
 }
 
 impl DetachedSocket {
@@ -21,6 +26,9 @@ impl DetachedSocket {
         Ok(match self {
             Self::Tcp(stream) => Transport::Tcp(tokio::net::TcpStream::from_std(stream)?),
             Self::Unix(stream) => Transport::Unix(tokio::net::UnixStream::from_std(stream)?),
+            Self::Tls(stream, tls) => {
+                Transport::Tls(TlsStream::of(tokio::net::TcpStream::from_std(stream)?, tls))
+            }
         })
     }
 }
@@ -31,6 +39,10 @@ impl Transport {
         Ok(match self {
             Self::Tcp(stream) => DetachedSocket::Tcp(stream.into_std()?),
             Self::Unix(stream) => DetachedSocket::Unix(stream.into_std()?),
+            Self::Tls(stream) => {
+                let TlsParts { tcp, tls } = stream.into_parts();
+                DetachedSocket::Tls(tcp.into_std()?, tls)
+            }
         })
     }
 }

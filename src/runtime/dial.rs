@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Permit;
 use crate::topology::{EndpointId, ServerAddress};
@@ -16,6 +16,7 @@ use super::current::Current;
 use super::detached::DetachedSocket;
 use super::linger::linger;
 use super::settings::RuntimeSettings;
+use super::tls_stream::TlsStream;
 use super::transport::Transport;
 
 /// What is told of a server that another one has taken the place of.
@@ -58,10 +59,28 @@ pub async fn dial(
 ) -> Result<BackendSocket, String> {
     let (settings, topology) = (current.settings(), current.topology());
     let address = topology.address_of(endpoint).ok_or(REPLACED)?;
-    match timeout(settings.connect_timeout, connect(address, &settings)).await {
-        Ok(Ok(transport)) => Ok(BackendSocket { transport, permit }),
+    let deadline = Instant::now() + settings.connect_timeout;
+    let connected = timeout_at(deadline, connect(address, &settings)).await;
+    let transport = match connected {
+        Ok(connected) => connected.map_err(|error| format!("{address}: {error}"))?,
+        Err(_) => return Err(format!("{address}: connect timeout")),
+    };
+    let (transport, tls) = match (transport, &settings.backend_tls, address) {
+        (Transport::Tcp(stream), Some(tls), ServerAddress::Tcp { host, .. }) => {
+            (stream, tls.connect(host))
+        }
+        (transport, ..) => return Ok(BackendSocket { transport, permit }),
+    };
+    let tls = tls.map_err(|why| format!("{address}: {why}"))?;
+    match timeout_at(deadline, TlsStream::shake_hands(transport, Box::new(tls))).await {
+        Ok(Ok(stream)) => Ok(BackendSocket {
+            transport: Transport::Tls(stream),
+            permit,
+        }),
         Ok(Err(error)) => Err(format!("{address}: {error}")),
-        Err(_) => Err(format!("{address}: connect timeout")),
+        Err(_) => Err(format!(
+            "{address}: no TLS handshake in time: does it speak TLS on this port?"
+        )),
     }
 }
 

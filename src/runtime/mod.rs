@@ -28,6 +28,8 @@ mod socket;
 pub mod socket_file;
 pub mod systemd;
 mod tasks;
+mod tls_socket;
+mod tls_stream;
 mod transport;
 mod watchdog;
 mod worker;

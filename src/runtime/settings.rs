@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::network::Network;
+use crate::tls::backend::{BackendTls, BackendTlsSettings};
 use crate::topology::ServerAddress;
 
 /// Where narrows listens for clients.
@@ -77,6 +79,10 @@ pub struct RuntimeSettings {
     pub proxy_protocol_from: Vec<Network>,
     /// The server.
     pub backend: ServerAddress,
+    /// How TLS is spoken with the server; `None`: it is not.
+    pub backend_tls: Option<Arc<BackendTls>>,
+    /// What that is made of.
+    pub backend_tls_settings: BackendTlsSettings,
     /// Database a new client starts in (the path of the backend URL).
     pub database: u32,
     /// narrows' own credentials.
@@ -112,6 +118,8 @@ impl Default for RuntimeSettings {
             allow_open: false,
             proxy_protocol_from: Vec::new(),
             backend: ServerAddress::default(),
+            backend_tls: None,
+            backend_tls_settings: BackendTlsSettings::default(),
             database: 0,
             credentials: BackendCredentials::default(),
             backend_connections_max: 16,

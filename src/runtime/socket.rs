@@ -12,6 +12,7 @@ use mio::{Interest, Registry};
 
 use super::detached::DetachedSocket;
 use super::event_loop::{Readiness, Token};
+use super::tls_socket::{Opened, Then, TlsSocket, TlsWritten};
 
 /// Pieces that one write takes at most.
 const PIECES_MAX: usize = 32;
@@ -40,13 +41,22 @@ pub struct Socket {
 enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    Tls(Box<TlsSocket>),
 }
 
 impl Socket {
     /// Puts a socket into an event loop. Its first news says whether there is something to read.
     pub fn open(socket: DetachedSocket, events: &Registry, token: Token) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
+        let mut readable = false;
         let stream = match socket {
+            DetachedSocket::Tls(tcp, tls) => {
+                let mut tcp = mio::net::TcpStream::from_std(tcp);
+                events.register(&mut tcp, token.number(), both)?;
+                // What came right behind the handshake has been read with it.
+                readable = tls.has_kept();
+                Stream::Tls(Box::new(TlsSocket { tcp, tls }))
+            }
             DetachedSocket::Tcp(stream) => {
                 let mut stream = mio::net::TcpStream::from_std(stream);
                 events.register(&mut stream, token.number(), both)?;
@@ -60,7 +70,7 @@ impl Socket {
         };
         Ok(Self {
             stream,
-            readable: false,
+            readable,
             full: false,
             end: None,
         })
@@ -76,6 +86,11 @@ impl Socket {
             Stream::Unix(mut stream) => {
                 events.deregister(&mut stream)?;
                 DetachedSocket::Unix(stream.into())
+            }
+            Stream::Tls(stream) => {
+                let TlsSocket { mut tcp, tls } = *stream;
+                events.deregister(&mut tcp)?;
+                DetachedSocket::Tls(tcp.into(), tls)
             }
         })
     }
@@ -106,6 +121,7 @@ impl Socket {
             let read = match &mut self.stream {
                 Stream::Tcp(stream) => stream.read(scratch),
                 Stream::Unix(stream) => stream.read(scratch),
+                Stream::Tls(_) => return self.read_tls(scratch),
             };
             match read {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -135,6 +151,10 @@ impl Socket {
         let written = match &mut self.stream {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tls(stream) => {
+                let written = stream.write(std::iter::once(bytes));
+                return self.taken(written);
+            }
         };
         match written {
             Ok(n) if n == bytes.len() => Poll::Ready(Ok(n)),
@@ -152,6 +172,10 @@ impl Socket {
         if self.full {
             return Poll::Pending;
         }
+        if let Stream::Tls(stream) = &mut self.stream {
+            let written = stream.write(pieces);
+            return self.taken(written);
+        }
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let mut filled = 0;
         for (slice, piece) in slices.iter_mut().zip(pieces) {
@@ -163,6 +187,7 @@ impl Socket {
             let written = match &mut self.stream {
                 Stream::Tcp(stream) => stream.write_vectored(slices),
                 Stream::Unix(stream) => stream.write_vectored(slices),
+                Stream::Tls(_) => return Poll::Pending,
             };
             return match written {
                 Ok(n) if n == slices.iter().map(|slice| slice.len()).sum::<usize>() => {
@@ -198,8 +223,65 @@ impl Socket {
     /// Whether the network has all that was written.
     #[inline]
     pub fn flush(&mut self) -> Poll<io::Result<()>> {
-        // These kinds hold nothing back.
-        Poll::Ready(Ok(()))
+        match &mut self.stream {
+            // These kinds hold nothing back.
+            Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => {
+                if self.full {
+                    return Poll::Pending;
+                }
+                let sent = stream.send();
+                self.full = sent.is_pending();
+                sent
+            }
+        }
+    }
+
+    /// Goes on until there is plaintext, or until there is nothing more to be read.
+    #[inline(never)]
+    fn read_tls<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
+        let Stream::Tls(stream) = &mut self.stream else {
+            return Poll::Pending;
+        };
+        loop {
+            let Opened { plaintext, then } = match stream.read(scratch) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    // The other end is told why, if it still listens.
+                    let _ = stream.send();
+                    return Poll::Ready(Err(error));
+                }
+            };
+            // What is to be answered without anybody's asking: a change of keys.
+            self.full |= stream.send().is_pending();
+            self.readable = match then {
+                Then::More | Then::End => true,
+                // Of an end that it was told of there will be no more news.
+                Then::Emptied => self.end.is_some(),
+                Then::Nothing => false,
+            };
+            if plaintext > 0 || then == Then::End {
+                return Poll::Ready(Ok(scratch.get(..plaintext).unwrap_or_default()));
+            }
+            if !self.readable {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn taken(&mut self, written: Poll<io::Result<TlsWritten>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(TlsWritten { taken, all })) => {
+                self.full = !all;
+                Poll::Ready(Ok(taken))
+            }
+            Poll::Ready(Err(error)) => self.written_in_part(Err(error)),
+            Poll::Pending => {
+                self.full = true;
+                Poll::Pending
+            }
+        }
     }
 }
 

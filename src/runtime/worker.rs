@@ -5,7 +5,7 @@
 //! still something to read: one write carries the requests of many clients.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -303,6 +303,11 @@ impl Worker {
             };
             match backend.transport.read(self.scratch.room()) {
                 Poll::Pending => return,
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::InvalidData => {
+                    tracing::warn!(%error, "TLS connection to the server lost");
+                    self.backends.remove(id);
+                    return self.engine.backend_gone(id, self.now);
+                }
                 Poll::Ready(Ok([])) | Poll::Ready(Err(_)) => {
                     self.backends.remove(id);
                     return self.engine.backend_gone(id, self.now);

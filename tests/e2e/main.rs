@@ -20,4 +20,5 @@ mod limits;
 mod many_clients;
 mod metrics;
 mod renames;
+mod tls;
 mod users;

@@ -160,7 +160,11 @@ fn with_files(example: &str, folder: &Path) -> String {
     const NAMED: &str = "\"/etc/narrows/";
     for rest in example.split(NAMED).skip(1) {
         let file = folder.join(rest.split('"').next().unwrap());
-        std::fs::write(&file, "a password\n").unwrap();
+        let text = match file.extension() {
+            Some(ending) if ending == "pem" => include_str!("../e2e/tls/version1.pem"),
+            _ => "a password\n",
+        };
+        std::fs::write(&file, text).unwrap();
     }
     example.replace(NAMED, &format!("\"{}/", folder.display()))
 }

@@ -76,7 +76,7 @@ fn comments_and_manual_name_every_variable_and_flag() {
 #[test]
 fn the_manual_names_every_section() {
     for path in paths() {
-        let (section, _) = path.split_once('.').unwrap();
+        let (section, _) = path.rsplit_once('.').unwrap();
         assert!(MANUAL.contains(&format!("`[{section}]`")), "{section}");
     }
 }

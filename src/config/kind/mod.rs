@@ -8,6 +8,7 @@ mod number;
 mod place;
 mod ratio;
 mod text;
+mod tls;
 
 use toml::de::DeValue;
 
@@ -18,6 +19,7 @@ pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
 pub(super) use place::{address, tcp_address, url};
 pub(super) use ratio::ratio;
 pub(super) use text::{boolean, choice, path, secret_text, text};
+pub(super) use tls::verify;
 
 /// A value as its source has it.
 pub(super) enum Raw<'a> {

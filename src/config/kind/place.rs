@@ -35,7 +35,7 @@ impl Kind for Url {
     }
 
     fn allowed(&self) -> String {
-        "redis://[user:password@]host[:port][/db] or unix:///path[?db=n]".to_owned()
+        "redis:// or rediss://[user:password@]host[:port][/db], or unix:///path[?db=n]".to_owned()
     }
 
     fn show(&self, value: &BackendUrl) -> String {

@@ -22,7 +22,7 @@ fn all_mistakes_are_told_together_with_their_lines() {
                 [backend]\n\
                 max_connections = 1\n\
                 password = 'HUNTER2'\n\
-                url = 'rediss://:HUNTER2@host'\n\
+                url = 'rediss://:HUNTER2@ho st'\n\
                 [commands]\n\
                 deny = ['FT*X']\n";
     let setup = of_file(text)
@@ -39,7 +39,7 @@ fn all_mistakes_are_told_together_with_their_lines() {
         "narrows.toml:11: pol: unknown section; did you mean [pool]?",
         "narrows.toml:13: backend.max_connections: 1 is out of range; allowed: a whole number,",
         "narrows.toml:14: backend.password: unknown key; a password stands in",
-        "narrows.toml:15: backend.url: TLS towards the server is not supported by this version",
+        "narrows.toml:15: backend.url: the host is missing or is neither",
         "narrows.toml:17: commands.deny: \"FT*X\"",
         "NARROWS_WORKERS: \"many\" is not a whole number",
         "--log-level: \"inof\" is not a level",

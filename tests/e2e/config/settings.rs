@@ -54,7 +54,7 @@ backlog = 10
 allow_open = true
 proxy_protocol_from = ["10.0.0.0/8", "::1"]
 [backend]
-url = "redis://user:word@cache:6400/3"
+url = "rediss://user:word@cache:6400/3"
 max_connections = 40
 connect_timeout = "1s"
 handshake_timeout = "1s"
@@ -67,6 +67,11 @@ tcp_keepalive = 0
 health_interval = "2s"
 maxclients_high_water = 0.5
 instance = "one"
+[backend.tls]
+ca_file = "/etc/ca.pem"
+server_name = "redis.internal"
+verify = "pin:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+min_version = "1.3"
 [pool]
 queue_timeout = "1s"
 queue_clients_max = 5
@@ -141,6 +146,7 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(AuthSettings, set.auth, default.auth, [choice mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::RuntimeSettings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
+        backend_tls backend_tls_settings
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers coalescing_pause drain_timeout instance
     ]);

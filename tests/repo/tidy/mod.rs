@@ -26,6 +26,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("session", &["command", "resp"]),
     ("admission", &["telemetry"]),
     ("topology", &[]),
+    ("tls", &[]),
     (
         "engine",
         &[
@@ -45,6 +46,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "command",
             "resp",
             "admission",
+            "tls",
             "topology",
             "telemetry",
         ],
@@ -58,6 +60,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "command",
             "resp",
             "admission",
+            "tls",
             "topology",
             "telemetry",
         ],
@@ -72,6 +75,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "command",
             "resp",
             "admission",
+            "tls",
             "topology",
             "telemetry",
         ],

@@ -1,0 +1,250 @@
+//! TLS towards the server, as it is configured: read once, used by every connection.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, version};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::connection::TlsConnection;
+use super::verify::{ServerVerifier, Verify};
+
+/// What is configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackendTlsSettings {
+    /// Whose signatures are trusted: a file of certificates. `None`: those whom this machine trusts.
+    pub ca_file: Option<PathBuf>,
+    /// narrows' own certificate, with those that lead to its authority, for servers that ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
+    /// What the server's certificate has to be for. Empty: the host of the URL.
+    pub server_name: String,
+    /// The lowest version that is spoken.
+    pub min_version: TlsVersion,
+    /// What has to be right of the server's certificate.
+    pub verify: Verify,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// 1.2 (RFC 5246).
+    #[default]
+    V1_2,
+    /// 1.3 (RFC 8446).
+    V1_3,
+}
+
+/// Why TLS towards the server cannot be spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{why}")]
+pub struct TlsError {
+    /// The key that it is about.
+    pub key: &'static str,
+    /// A sentence for people.
+    pub why: String,
+}
+
+/// See the module.
+pub struct BackendTls {
+    settings: BackendTlsSettings,
+    /// Of all that was read.
+    digest: [u8; 32],
+    config: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for BackendTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BackendTls").field(&self.settings).finish()
+    }
+}
+
+impl PartialEq for BackendTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.digest == other.digest
+    }
+}
+
+const CA_FILE: &str = "backend.tls.ca_file";
+const CERT_FILE: &str = "backend.tls.cert_file";
+const KEY_FILE: &str = "backend.tls.key_file";
+const SERVER_NAME: &str = "backend.tls.server_name";
+
+/// Sessions that can be taken up again by a new connection: those of one server.
+const SESSIONS_MAX: usize = 8;
+
+impl BackendTls {
+    /// Reads all files that `settings` name.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn load(settings: &BackendTlsSettings) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut digest = Sha256::new();
+        let authorities = match settings.verify {
+            Verify::Pin(_) => None,
+            Verify::Full | Verify::Ca => {
+                let roots = match &settings.ca_file {
+                    Some(path) => roots_in(path, &mut digest)?,
+                    None => roots_of_the_system()?,
+                };
+                Some(of_roots(roots, &provider)?)
+            }
+        };
+        let verifier = ServerVerifier {
+            authorities,
+            verify: settings.verify,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let versions: &[_] = match settings.min_version {
+            TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12],
+            TlsVersion::V1_3 => &[&version::TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|error| wrong("backend.tls.min_version", error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match (&settings.cert_file, &settings.key_file) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(chain), Some(key)) => {
+                let own = chain_in(chain, &mut digest)?;
+                let key = key_in(key, &mut digest)?;
+                let both = |error| wrong(KEY_FILE, format!("is not of {CERT_FILE}: {error}"));
+                builder.with_client_auth_cert(own, key).map_err(both)?
+            }
+            (Some(_), None) => return Err(wrong(CERT_FILE, format!("needs {KEY_FILE} too"))),
+            (None, Some(_)) => return Err(wrong(KEY_FILE, format!("needs {CERT_FILE} too"))),
+        };
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        Ok(Self {
+            settings: settings.clone(),
+            digest: digest.finalize().into(),
+            config: Arc::new(config),
+        })
+    }
+
+    /// The beginning of a connection to `host`.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn connect(&self, host: &str) -> Result<TlsConnection, String> {
+        let name = match self.settings.server_name.as_str() {
+            "" => host,
+            name => name,
+        };
+        let name = name_of(name).map_err(|error| error.why)?;
+        TlsConnection::client(Arc::clone(&self.config), name).map_err(|error| error.to_string())
+    }
+}
+
+fn wrong(key: &'static str, why: impl Into<String>) -> TlsError {
+    let why = why.into();
+    TlsError { key, why }
+}
+
+/// Whether a name can stand in [`BackendTlsSettings::server_name`].
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_server_name(name: &str) -> Result<(), String> {
+    match name.is_empty() || ServerName::try_from(name).is_ok() {
+        true => Ok(()),
+        false => Err(NO_NAME.to_owned()),
+    }
+}
+
+const NO_NAME: &str = "is neither the name of a host nor a numeric address";
+
+fn name_of(name: &str) -> Result<ServerName<'static>, TlsError> {
+    let parsed = ServerName::try_from(name.to_owned());
+    parsed.map_err(|_| wrong(SERVER_NAME, format!("{name:?} {NO_NAME}")))
+}
+
+fn of_roots(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| wrong(CA_FILE, error.to_string()))
+}
+
+fn roots_in(path: &Path, digest: &mut Sha256) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(CA_FILE, path, digest)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| {
+            let why = format!(
+                "{}: holds a certificate that nobody can be trusted by: {error}",
+                path.display()
+            );
+            wrong(CA_FILE, why)
+        })?;
+    }
+    Ok(roots)
+}
+
+/// Those that this machine trusts, as OpenSSL finds them (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
+fn roots_of_the_system() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    match added {
+        0 => Err(wrong(
+            CA_FILE,
+            "is not set, and this machine names nobody whose signatures it trusts: install \
+             ca-certificates, or name a file",
+        )),
+        _ => Ok(roots),
+    }
+}
+
+fn chain_in(path: &Path, digest: &mut Sha256) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    certificates_in(CERT_FILE, path, digest)
+}
+
+fn certificates_in(
+    key: &'static str,
+    path: &Path,
+    digest: &mut Sha256,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(key, path)?;
+    digest.update(&text);
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(wrong(
+            key,
+            format!("{}: holds no certificate in PEM form", path.display()),
+        )),
+        Err(error) => Err(wrong(key, format!("{}: {error}", path.display()))),
+    }
+}
+
+fn key_in(path: &Path, digest: &mut Sha256) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = read(KEY_FILE, path)?;
+    digest.update(&text);
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        let why = format!(
+            "{}: holds no private key in PEM form, or one that is encrypted",
+            path.display()
+        );
+        wrong(KEY_FILE, why)
+    })
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let text: io::Result<Vec<u8>> = std::fs::read(path);
+    let text = text.map_err(|error| wrong(key, format!("{}: {error}", path.display())))?;
+    Ok(Zeroizing::new(text))
+}

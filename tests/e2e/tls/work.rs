@@ -1,0 +1,95 @@
+//! What goes over TLS, and that it is all.
+
+use super::*;
+use crate::support::{Conn, PATIENCE, wait_for};
+
+/// Values of every length at which records begin and end, and some that take many.
+const LENGTHS: [usize; 9] = [
+    0, 1, 1000, 16_383, 16_384, 16_385, 65_536, 300_000, 5_000_000,
+];
+
+#[test]
+fn what_clients_ask_goes_over_tls_and_comes_back_whole() {
+    let server = TlsServer::start(&certificates::good(), &[]);
+    for version in ["1.2", "1.3"] {
+        let tls = format!("{}\nmin_version = {version:?}", server.trusted());
+        let narrows = server.narrows(&tls);
+        let mut client = narrows.connect();
+        for length in LENGTHS {
+            let value = vec![b'a' + (length % 26) as u8; length];
+            client.expect(&[&b"SET"[..], b"k", &value], "+OK\r\n");
+            let whole = [format!("${length}\r\n").as_bytes(), &value, b"\r\n"].concat();
+            client.expect(&["GET", "k"], whole);
+        }
+        let many = 10_000;
+        client.send(b"PING\r\n".repeat(many));
+        client.send(b"INCR n\r\n".repeat(many));
+        (0..many).for_each(|_| client.expect_reply("+PONG\r\n"));
+        (1..=many).for_each(|n| client.expect_reply(format!(":{n}\r\n")));
+        client.expect(&["DEL", "n"], ":1\r\n");
+        client.expect(&["MULTI"], "+OK\r\n");
+        client.expect(&["INCR", "m"], "+QUEUED\r\n");
+        client.expect(&["DEL", "m"], "+QUEUED\r\n");
+        client.expect(&["EXEC"], "*2\r\n:1\r\n:1\r\n");
+        let mut waiting = narrows.connect();
+        waiting.send_command(&["BLPOP", "list", "0"]);
+        let mut other = Conn::connect(narrows.address());
+        other.expect(&["RPUSH", "list", "x"], ":1\r\n");
+        waiting.expect_reply("*2\r\n$4\r\nlist\r\n$1\r\nx\r\n");
+    }
+}
+
+/// All that is connected to the server is, but for the one who looks.
+#[test]
+fn every_connection_is_one_with_tls() {
+    let server = TlsServer::start(&certificates::good(), &[]);
+    let narrows = server.narrows(&server.trusted());
+    let mut subscriber = narrows.connect();
+    subscriber.expect(
+        &["SUBSCRIBE", "news"],
+        "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n",
+    );
+    let mut client = narrows.connect();
+    client.expect(&["SET", "k", "v"], "+OK\r\n");
+    let mut direct = Conn::connect(&server.server.address());
+    let list = direct.call(&["CLIENT", "LIST"]).text();
+    let of_narrows: Vec<&str> = list
+        .lines()
+        .filter(|line| line.contains("name=narrows:"))
+        .collect();
+    assert!(of_narrows.len() >= 3, "{list}");
+    let tls = format!("laddr=127.0.0.1:{}", server.port);
+    assert!(of_narrows.iter().all(|line| line.contains(&tls)), "{list}");
+}
+
+/// A subscriber that hears nothing for long, and then all at once.
+#[test]
+fn messages_come_whole_however_many_come_at_once() {
+    let server = TlsServer::start(&certificates::good(), &[]);
+    let narrows = server.narrows(&server.trusted());
+    let mut subscriber = narrows.connect();
+    subscriber.expect(
+        &["SUBSCRIBE", "c"],
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n",
+    );
+    let mut direct = Conn::connect(&server.server.address());
+    let message = "x".repeat(3000);
+    let many = 500;
+    for _ in 0..many {
+        direct.send_command(&["PUBLISH", "c", &message]);
+    }
+    let expected = format!("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3000\r\n{message}\r\n");
+    (0..many).for_each(|_| subscriber.expect_reply(&expected));
+}
+
+#[test]
+fn a_lost_server_comes_back_with_tls() {
+    let mut server = TlsServer::start(&certificates::good(), &[]);
+    let narrows = server.narrows(&server.trusted());
+    let mut client = narrows.connect();
+    client.expect(&["SET", "k", "v"], "+OK\r\n");
+    server.server.restart();
+    wait_for("an answer", PATIENCE, || {
+        (client.call(&["PING"]).text() == "PONG").then_some(())
+    });
+}
