@@ -93,3 +93,16 @@ fn a_lost_server_comes_back_with_tls() {
         (client.call(&["PING"]).text() == "PONG").then_some(())
     });
 }
+
+/// As OpenSSL finds them: by a variable, on a machine of which nothing else is known.
+#[test]
+fn without_a_file_those_are_trusted_whom_the_machine_trusts() {
+    let server = TlsServer::start(&certificates::good(), &[]);
+    let authority = server.folder.path().join("client-ca.pem");
+    let url = format!("rediss://127.0.0.1:{}", server.port);
+    let narrows = Narrows::start_in(
+        &[("SSL_CERT_FILE", authority.to_str().unwrap())],
+        &["--listen", "127.0.0.1:0", "--backend", &url],
+    );
+    narrows.connect().expect(&["SET", "k", "v"], "+OK\r\n");
+}
