@@ -112,7 +112,7 @@ impl Socket {
     }
 
     /// Reads once. Nothing read is the end.
-    #[inline]
+    #[inline(always)]
     pub fn read<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
         if !self.readable {
             return Poll::Pending;
@@ -151,10 +151,7 @@ impl Socket {
         let written = match &mut self.stream {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
-            Stream::Tls(stream) => {
-                let written = stream.write(std::iter::once(bytes));
-                return self.taken(written);
-            }
+            Stream::Tls(_) => return self.write_tls(std::iter::once(bytes)),
         };
         match written {
             Ok(n) if n == bytes.len() => Poll::Ready(Ok(n)),
@@ -172,9 +169,8 @@ impl Socket {
         if self.full {
             return Poll::Pending;
         }
-        if let Stream::Tls(stream) = &mut self.stream {
-            let written = stream.write(pieces);
-            return self.taken(written);
+        if let Stream::Tls(_) = &self.stream {
+            return self.write_tls(pieces);
         }
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let mut filled = 0;
@@ -223,22 +219,28 @@ impl Socket {
     /// Whether the network has all that was written.
     #[inline]
     pub fn flush(&mut self) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        match &self.stream {
             // These kinds hold nothing back.
             Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
-            Stream::Tls(stream) => {
-                if self.full {
-                    return Poll::Pending;
-                }
-                let sent = stream.send();
-                self.full = sent.is_pending();
-                sent
-            }
+            Stream::Tls(_) => self.flush_tls(),
         }
     }
 
+    #[cold]
+    fn flush_tls(&mut self) -> Poll<io::Result<()>> {
+        let Stream::Tls(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        if self.full {
+            return Poll::Pending;
+        }
+        let sent = stream.send();
+        self.full = sent.is_pending();
+        sent
+    }
+
     /// Goes on until there is plaintext, or until there is nothing more to be read.
-    #[inline(never)]
+    #[cold]
     fn read_tls<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
         let Stream::Tls(stream) = &mut self.stream else {
             return Poll::Pending;
@@ -269,9 +271,12 @@ impl Socket {
         }
     }
 
-    #[inline(never)]
-    fn taken(&mut self, written: Poll<io::Result<TlsWritten>>) -> Poll<io::Result<usize>> {
-        match written {
+    #[cold]
+    fn write_tls<'b>(&mut self, pieces: impl Iterator<Item = &'b [u8]>) -> Poll<io::Result<usize>> {
+        let Stream::Tls(stream) = &mut self.stream else {
+            return Poll::Pending;
+        };
+        match stream.write(pieces) {
             Poll::Ready(Ok(TlsWritten { taken, all })) => {
                 self.full = !all;
                 Poll::Ready(Ok(taken))

@@ -121,6 +121,13 @@ impl RedisServer {
     /// Freezes it (SIGSTOP): connections stay, nothing is answered.
     pub fn stop(&mut self) {
         self.child.signal(Signal::STOP);
+        // Until it has come what is sent may still be served.
+        let stat = format!("/proc/{}/stat", self.child.pid());
+        wait_for("the server to stand still", PATIENCE, || {
+            let stat = std::fs::read_to_string(&stat).ok()?;
+            let (_, behind_its_name) = stat.rsplit_once(')')?;
+            behind_its_name.trim_start().starts_with('T').then_some(())
+        });
     }
 
     /// Lets a frozen one go on (SIGCONT).

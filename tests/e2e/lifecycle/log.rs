@@ -116,7 +116,7 @@ fn passwords_are_never_logged() {
 #[test]
 fn mistakes_on_the_command_line_do_not_repeat_passwords() {
     for arguments in [
-        &["--backend", "rediss://:s3cret@host"][..],
+        &["--backend", "rediss://:s3cret@ho st"][..],
         &["--bakend", "redis://:s3cret@host"],
         &["--backend=redis://:s3cret@host:notaport"],
         &["redis://:s3cret@host"],

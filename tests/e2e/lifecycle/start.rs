@@ -125,7 +125,7 @@ fn check_says_what_a_file_comes_to_or_all_of_its_mistakes() {
         "{text}"
     );
     assert!(!text.contains("s3cret"), "{text}");
-    let (code, text) = check("[pool]\nslice = 20\nmin_idel = 1\n[backend]\nurl = \"rediss://x\"\n");
+    let (code, text) = check("[pool]\nslice = 20\nmin_idel = 1\n[backend]\nurl = \"http://x\"\n");
     assert!(
         code == Some(1) && text.contains("narrows.toml: 3 mistakes\n"),
         "{text}"
