@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::kind::{
-    Kind, address, boolean, bytes, choice, count, duration, list, mode, network, path, ratio,
-    secret_text, tcp_address, text, url, verify,
+    Kind, address, boolean, bytes, choice, count, duration, list, mode, parsed, path, ratio,
+    secret_text, tcp_address, text, url,
 };
 use super::url::BackendUrl;
 use crate::command::{self, Policy, PolicySettings, Renames, Scripts};
@@ -66,7 +66,7 @@ fn listen(config: &mut Config, v: &mut impl Visitor) {
         "listen.unix_socket_mode"   unix_socket_mode    mode();
         "listen.backlog"            listen_backlog      count(1, 65_535);
         "listen.allow_open"         allow_open          boolean();
-        "listen.proxy_protocol_from"    proxy_protocol_from     list(network(), 0, 64);
+        "listen.proxy_protocol_from"    proxy_protocol_from     list(parsed(NETWORK), 0, 64);
     }
 }
 
@@ -102,12 +102,16 @@ fn backend_tls(config: &mut Config, v: &mut impl Visitor) {
         "backend.tls.ca_file"       ca_file         path();
         "backend.tls.server_name"   server_name
             text("the name of a host, a numeric address, or \"\" for the host of the URL", check_server_name);
-        "backend.tls.verify"        verify          verify();
+        "backend.tls.verify"        verify          parsed(VERIFY);
         "backend.tls.cert_file"     cert_file       path();
         "backend.tls.key_file"      key_file        path();
         "backend.tls.min_version"   min_version     choice(&TLS_VERSIONS);
     }
 }
+
+const VERIFY: &str = "\"full\", \"ca\" or \"pin:\" with the certificate's SHA-256 in 64 digits";
+
+const NETWORK: &str = "an address, or a block such as \"10.0.0.0/8\"";
 
 /// The lowest version of TLS that is spoken.
 const TLS_VERSIONS: [(&str, TlsVersion); 2] =

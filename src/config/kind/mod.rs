@@ -3,23 +3,21 @@
 
 mod list;
 mod mode;
-mod network;
 mod number;
+mod parsed;
 mod place;
 mod ratio;
 mod text;
-mod tls;
 
 use toml::de::DeValue;
 
 pub(super) use list::list;
 pub(super) use mode::mode;
-pub(super) use network::network;
 pub(super) use number::{bytes, count, duration, show_bytes, show_duration};
+pub(super) use parsed::parsed;
 pub(super) use place::{address, tcp_address, url};
 pub(super) use ratio::ratio;
 pub(super) use text::{boolean, choice, path, secret_text, text};
-pub(super) use tls::verify;
 
 /// A value as its source has it.
 pub(super) enum Raw<'a> {
