@@ -45,7 +45,8 @@ enum Stream {
 }
 
 impl Socket {
-    /// Puts a socket into an event loop. Its first news says whether there is something to read.
+    /// Puts a socket into an event loop. Its first news says whether there is something to read, unless there
+    /// [is already](Self::may_have_more).
     pub fn open(socket: DetachedSocket, events: &Registry, token: Token) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let mut readable = false;
@@ -104,6 +105,11 @@ impl Socket {
             self.end = Some(PeerEnd::Sent);
         }
         now.writable && std::mem::take(&mut self.full)
+    }
+
+    /// Whether there may be something to read, so that a read is due although there is no news.
+    pub fn may_have_more(&self) -> bool {
+        self.readable
     }
 
     /// Whether the other end has ended, without reading what it has sent.
@@ -226,7 +232,7 @@ impl Socket {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn flush_tls(&mut self) -> Poll<io::Result<()>> {
         let Stream::Tls(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
@@ -240,7 +246,7 @@ impl Socket {
     }
 
     /// Goes on until there is plaintext, or until there is nothing more to be read.
-    #[cold]
+    #[inline(never)]
     fn read_tls<'b>(&mut self, scratch: &'b mut [u8]) -> Poll<io::Result<&'b [u8]>> {
         let Stream::Tls(stream) = &mut self.stream else {
             return Poll::Pending;
@@ -271,7 +277,7 @@ impl Socket {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn write_tls<'b>(&mut self, pieces: impl Iterator<Item = &'b [u8]>) -> Poll<io::Result<usize>> {
         let Stream::Tls(stream) = &mut self.stream else {
             return Poll::Pending;

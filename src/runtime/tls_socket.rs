@@ -46,8 +46,10 @@ impl TlsSocket {
     pub fn read(&mut self, scratch: &mut [u8]) -> io::Result<Opened> {
         let (room, come) = scratch.split_at_mut(scratch.len() / 2);
         let kept = self.tls.kept();
-        let (before, free) = come.split_at_mut(kept.len().min(come.len()));
-        before.copy_from_slice(kept.get(..before.len()).unwrap_or_default());
+        let Some((before, free)) = come.split_at_mut_checked(kept.len()) else {
+            return Err(ErrorKind::InvalidData.into());
+        };
+        before.copy_from_slice(&kept);
         let size = free.len();
         let read = loop {
             match self.tcp.read(free) {

@@ -105,10 +105,11 @@ impl AsyncRead for TlsStream {
             let n = read.filled().len();
             come.truncate(kept + n);
             let opened = this.tls.open(&mut come, buf.initialize_unfilled());
-            buf.advance(opened.map_err(|error| told(&error))?);
+            let plaintext = opened.map_err(|error| told(&error))?;
+            buf.advance(plaintext);
             match outcome {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                _ if !buf.filled().is_empty() => return Poll::Ready(Ok(())),
+                _ if plaintext > 0 => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) if n == 0 => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => return Poll::Pending,

@@ -223,6 +223,7 @@ impl Worker {
         match Socket::open(client.socket, self.events.registry(), Token::Client(id)) {
             Ok(socket) => {
                 let _guard = client.guard;
+                self.read_if_due(&socket, Token::Client(id));
                 self.clients.insert(id, ClientConnection { socket, _guard });
             }
             Err(error) => {
@@ -237,6 +238,7 @@ impl Worker {
         match result {
             Ok(socket) if self.engine.survey().has_backend(id) => match socket.map(open) {
                 Ok(socket) => {
+                    self.read_if_due(&socket.transport, Token::Backend(id));
                     self.backends.insert(id, socket);
                     self.engine.dialled(id, now);
                 }
@@ -244,6 +246,13 @@ impl Worker {
             },
             Ok(socket) => self.links.tasks.close_backend(socket),
             Err(error) => self.engine.dial_failed(id, error, now),
+        }
+    }
+
+    /// Of what came before it was in the event loop there will be no news.
+    fn read_if_due(&mut self, socket: &Socket, token: Token) {
+        if socket.may_have_more() {
+            self.tokens.push(token);
         }
     }
 

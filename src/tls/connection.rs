@@ -227,7 +227,11 @@ impl TlsConnection {
         self.incoming = incoming;
         match next {
             NextStep::Traffic => Ok(()),
-            _ => Err(Error::HandshakeNotComplete),
+            _ => {
+                // Whoever cannot send what is to be sent does not go on as if it had been.
+                self.is_broken = true;
+                Err(Error::HandshakeNotComplete)
+            }
         }
     }
 
@@ -407,4 +411,4 @@ fn put_into(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

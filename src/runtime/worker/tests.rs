@@ -15,6 +15,7 @@ use crate::runtime::message::ClientCount;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 use crate::session::client_line::ClientAddress;
+use crate::tls::connection::tests::ends_with_kept;
 
 /// A worker of its own, which has no server.
 fn worker(inbox: &Arc<Inbox>) -> Worker {
@@ -95,6 +96,38 @@ async fn a_thousand_clients_that_come_at_once_and_say_nothing_are_all_taken() {
     run(&mut worker);
     assert_eq!(worker.engine.survey().clients_len(), clients.len());
     drop(clients);
+}
+
+/// What came with the handshake is told of by no readiness.
+#[tokio::test]
+async fn a_request_that_came_with_the_handshake_is_answered_without_further_news() {
+    let inbox = Inbox::new(&Arc::default());
+    let mut worker = worker(&inbox);
+    run(&mut worker);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut ends = ends_with_kept(b"QUIT\r\n");
+    let client = NewClient {
+        socket: DetachedSocket::Tls(ours, Box::new(ends.server)),
+        accepted: Accepted {
+            id: 1,
+            address: ClientAddress::Unix(Arc::new("test".into())),
+        },
+        guard: ClientCount::default().enter(usize::MAX).unwrap(),
+    };
+    inbox.permit().unwrap().bring(client);
+    run(&mut worker);
+    assert_eq!(
+        worker.engine.survey().clients_len(),
+        0,
+        "it has been served"
+    );
+    let (mut come, mut room) = (vec![0; 1000], [0; 1000]);
+    let n = theirs.read(&mut come).unwrap();
+    let opened = ends.client.open(&mut come[..n], &mut room).unwrap();
+    assert_eq!(&room[..opened], b"+OK\r\n");
 }
 
 /// How many queries of a worker that is not there it takes, of a thousand that come at once.

@@ -22,9 +22,9 @@ impl ResolvesServerCert for Presents {
     }
 }
 
-struct Ends {
-    client: TlsConnection,
-    server: TlsConnection,
+pub(crate) struct Ends {
+    pub(crate) client: TlsConnection,
+    pub(crate) server: TlsConnection,
     random: fastrand::Rng,
 }
 
@@ -58,6 +58,30 @@ fn ends(
         server: TlsConnection::server(Arc::new(config)).unwrap(),
         random: fastrand::Rng::with_seed(seed),
     }
+}
+
+/// Ends whose handshake is over. With its last part `bytes` have come to the server's.
+pub(crate) fn ends_with_kept(bytes: &[u8]) -> Ends {
+    let mut ends = ends(&TLS13, None, 5);
+    ends.client.shake_hands(&[]).unwrap();
+    let hello = all_of(&mut ends.client);
+    ends.server.shake_hands(&hello).unwrap();
+    let flight = all_of(&mut ends.server);
+    let done = ends.client.shake_hands(&flight);
+    assert_eq!(done, Ok(HandshakeProgress::Done));
+    ends.client.seal(bytes).unwrap();
+    let finished = all_of(&mut ends.client);
+    let done = ends.server.shake_hands(&finished);
+    assert_eq!(done, Ok(HandshakeProgress::Done));
+    let tickets = all_of(&mut ends.server);
+    assert!(opened(&mut ends.client, &tickets, 0).unwrap().is_empty());
+    ends
+}
+
+fn all_of(from: &mut TlsConnection) -> Vec<u8> {
+    let all = from.unsent().to_vec();
+    from.sent(all.len());
+    all
 }
 
 /// Takes a part of what one end has to send, of a length by chance.
