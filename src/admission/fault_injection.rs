@@ -12,6 +12,8 @@ pub enum Bug {
     LeaseMovedAsClient,
     /// A login that the server has refused is taken for accepted.
     LoginUnchecked,
+    /// Nobody asks as whom the server has logged a connection in by narrows' certificate.
+    CertificateIgnored,
     /// With a client its slots are forgotten, though the replies are still to come.
     OrphanDropped,
     /// What was in flight on a lost backend is expected of the next one.

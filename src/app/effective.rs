@@ -21,6 +21,9 @@ pub(super) fn effective(mut config: Config, server: Option<&Embedded>) -> Config
         config.runtime.database = 0;
         config.runtime.backend_tls = None;
     }
+    let runtime = &config.runtime;
+    config.engine.backend.presents_certificate =
+        runtime.backend_tls.is_some() && runtime.backend_tls_settings.cert_file.is_some();
     allow_descriptors(&mut config);
     config.engine.limits = config.engine.limits.authenticated();
     config

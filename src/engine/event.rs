@@ -17,6 +17,8 @@ pub enum EngineEvent {
     BackendMade(BackendId),
     /// A backend has nothing left to be asked before it is in its context.
     HandshakeOver(BackendId),
+    /// narrows' own connections are another user's at the server than those that this worker has.
+    OwnIsAnother,
     /// More is held for a client than before.
     HeldGrew(ClientId),
     /// A backend that nobody has taken is anybody's.

@@ -61,6 +61,7 @@ impl Engine {
                 EngineEvent::BackendFree(id) => self.pool.make_idle(&mut self.cx, id),
                 EngineEvent::BackendMade(id) => self.backend_made(id),
                 EngineEvent::HandshakeOver(id) => self.gate().handshake_over(id),
+                EngineEvent::OwnIsAnother => self.blocking().own_is_another(),
                 EngineEvent::HeldGrew(id) => self.memory().shed_memory(id),
                 EngineEvent::Answered(ticket, reply) => self.queries().one_more(ticket, reply),
             }
@@ -123,7 +124,10 @@ impl Engine {
             false if self.pool.may_not_select(&self.cx, context.credential) => Whose::WithoutSelect,
             false => Whose::Clients,
         };
-        let steps = handshake::opening(&self.identity, &login, context, whose);
+        let by_certificate = self
+            .pool
+            .by_certificate(&self.cx, context.credential, &login);
+        let steps = handshake::opening(&self.identity, &login, context, whose, by_certificate);
         self.traffic().begin_handshake(id, target, steps, true);
     }
 

@@ -34,6 +34,7 @@ mod request;
 mod rules;
 mod server_busy;
 mod server_role;
+mod server_user;
 pub mod settings;
 mod slot;
 mod stand_in;
@@ -70,6 +71,7 @@ pub use received::Received;
 pub use rules::{Rules, Setup, WorkerShared};
 pub use server_busy::ServerBusy;
 pub use server_role::{Role, ServerRole};
+pub use server_user::OwnUser;
 pub use stand_in::StandIns;
 pub use survey::census::Census;
 

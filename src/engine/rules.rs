@@ -13,6 +13,7 @@ use crate::telemetry::reject_counts::RejectCounts;
 use super::pool::handshake::Identity;
 use super::server_busy::ServerBusy;
 use super::server_role::ServerRole;
+use super::server_user::OwnUser;
 use super::settings::EngineSettings;
 use super::stand_in::StandIns;
 
@@ -57,6 +58,8 @@ pub struct WorkerShared {
     pub busy: Arc<ServerBusy>,
     /// Whether the server is a master.
     pub role: Arc<ServerRole>,
+    /// As whom the server logs narrows in by its certificate.
+    pub own_user: Arc<OwnUser>,
     /// As whom control may ask what needs a login.
     pub stand_ins: Arc<StandIns>,
 }
@@ -73,6 +76,7 @@ impl WorkerShared {
             pause: Arc::default(),
             busy: Arc::default(),
             role: Arc::default(),
+            own_user: Arc::default(),
             stand_ins: Arc::default(),
         }
     }

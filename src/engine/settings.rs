@@ -110,6 +110,9 @@ pub struct BackendSettings {
     pub backoff_min: Duration,
     /// Last ceiling of the pause after failed dials.
     pub backoff_max: Duration,
+    /// narrows presents a certificate to the server, which may log connections in by that: one that is not
+    /// logged in otherwise is asked who it is. No key of its own: it follows from others.
+    pub presents_certificate: bool,
 }
 
 impl Default for BackendSettings {
@@ -120,6 +123,7 @@ impl Default for BackendSettings {
             stall_timeout_answering: Duration::from_secs(60),
             backoff_min: Duration::from_millis(25),
             backoff_max: Duration::from_secs(1),
+            presents_certificate: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Budget;
-use crate::engine::WorkerShared;
+use crate::engine::{OwnUser, WorkerShared};
 use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
 use crate::telemetry::reject_counts::RejectCounts;
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
@@ -30,6 +30,7 @@ pub struct Observer {
     current: Arc<Current>,
     budget: Arc<Budget>,
     reject_counts: Arc<RejectCounts>,
+    own_user: Arc<OwnUser>,
     epoch: Instant,
     /// Cancelled when narrows begins to end.
     pub(super) ending: CancellationToken,
@@ -51,6 +52,7 @@ impl Observer {
             current: Arc::clone(current),
             budget: Arc::clone(&shared.budget),
             reject_counts: Arc::clone(&shared.reject_counts),
+            own_user: Arc::clone(&shared.own_user),
             epoch,
             ending: CancellationToken::new(),
             patience: PATIENCE,
@@ -146,7 +148,21 @@ impl Observer {
             }
             false => "",
         };
-        format!("logins: {logins}{unknown}")
+        let user = match self.own_user() {
+            Some(user) => {
+                format!("\nby its certificate narrows is this user of the server: {user}")
+            }
+            None => String::new(),
+        };
+        format!("logins: {logins}{user}{unknown}")
+    }
+
+    /// As whom the server logs narrows in by its certificate, where that matters.
+    fn own_user(&self) -> Option<String> {
+        let rules = self.current.rules();
+        let asks =
+            rules.settings.backend.presents_certificate && rules.access.own.password.is_none();
+        self.own_user.shown().filter(|_| asks)
     }
 
     /// Whether clients may be sent here: the server answers, and somebody serves them.

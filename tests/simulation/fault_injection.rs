@@ -92,6 +92,7 @@ fault_injection! {
     a_stall_that_is_missed_is_found: StallMissed, 400, Worlds::All;
     a_command_run_as_another_user_is_found: UserChanged, 50, Worlds::WithUsers;
     a_login_that_is_not_checked_is_found: LoginUnchecked, 50, Worlds::WithUsers;
+    a_login_by_certificate_that_is_not_asked_about_is_found: CertificateIgnored, 50, Worlds::WithUsers;
     a_lease_that_comes_back_dirty_is_found: LeaseDirty, 100, Worlds::Transacting;
     a_lease_that_is_taken_too_early_is_found: LeaseTooEarly, 100, Worlds::Transacting;
     a_watch_that_is_forgotten_is_found: WatchForgotten, 100, Worlds::Focused(Focus::Watching);

@@ -30,6 +30,7 @@ impl Drop for Engine {
                 | EngineEvent::BackendFree(_)
                 | EngineEvent::BackendMade(_)
                 | EngineEvent::HandshakeOver(_)
+                | EngineEvent::OwnIsAnother
                 | EngineEvent::HeldGrew(_)
                 | EngineEvent::Answered(..) => {}
             }

@@ -20,6 +20,12 @@ impl Blocking<'_> {
             // The login that was refused may be accepted now.
             self.pool.endpoint_mut().may_take_us_again(self.cx.now);
         }
+        if before.settings.backend.presents_certificate != backend.presents_certificate
+            && self.cx.rules.access.own.password.is_none()
+        {
+            // Who those are that there are nobody has asked.
+            self.own_is_another();
+        }
         self.access_changed();
         let looks = |rules: &Rules| {
             let clients = &rules.settings.clients;

@@ -75,9 +75,23 @@ impl Blocking<'_> {
             self.pool.retire_credential(self.cx, before);
         }
         self.pool.credentials_mut().forget_accounts();
+        self.judge_all_again(&rules);
+    }
+
+    /// narrows' own connections are another user's at the server from now on: those of before are closed
+    /// once they are empty.
+    pub fn own_is_another(&mut self) {
+        if let Some(before) = self.pool.credentials_mut().own_is_another() {
+            self.pool.retire_credential(self.cx, before);
+        }
+        let rules = Arc::clone(&self.cx.rules);
+        self.judge_all_again(&rules);
+    }
+
+    fn judge_all_again(&mut self, rules: &Rules) {
         let ids: Vec<ClientId> = self.clients.keys().collect();
         for id in ids {
-            self.judge_again(id, &rules);
+            self.judge_again(id, rules);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::event::EngineEvent;
 use crate::engine::fault_injection::{self, Bug};
-use crate::engine::key::{BackendId, ContextId, LoginId};
+use crate::engine::key::{BackendId, ContextId, CredentialId, LoginId};
 use crate::engine::pool::backend::{AcquireRequest, Phase};
 use crate::engine::pool::close_reason::CloseReason;
 use crate::engine::pool::handshake::{self, Failure, Handshake, HandshakeStep};
@@ -60,17 +60,11 @@ impl Gate<'_> {
                 self.traffic().wake_all(target);
                 self.pool.close_backend(self.cx, id, CloseReason::Handshake);
             }
+            Failure::AnotherUser(user) => self.is_another_user(id, checked, &user),
             Failure::Cluster => self.is_a_cluster(id),
             Failure::Login(reply) => self.login_not_taken(id, checked, &reply),
-            Failure::Credentials(text) if checked.is_some() => {
-                if let Some(check) = checked {
-                    self.login_refused(check, format!("-{text}\r\n").as_bytes());
-                }
-                self.pool
-                    .close_backend(self.cx, id, CloseReason::LoginRefused);
-            }
-            Failure::Credentials(text) if !self.pool.is_own(id) => {
-                self.traffic().user_refused(id, &text)
+            Failure::Credentials(text) if checked.is_some() || !self.pool.is_own(id) => {
+                self.credentials_refused(id, checked, &text);
             }
             Failure::Credentials(text) => {
                 if self.pool.endpoint_mut().refuses_credentials() {
@@ -94,6 +88,40 @@ impl Gate<'_> {
             self.login_refused(check, reply);
         }
         self.pool.make_idle(self.cx, id);
+    }
+
+    /// The server refuses a user that is not narrows' own.
+    fn credentials_refused(&mut self, id: BackendId, checked: Option<LoginId>, text: &str) {
+        let Some(check) = checked else {
+            return self.traffic().user_refused(id, text);
+        };
+        self.login_refused(check, format!("-{text}\r\n").as_bytes());
+        self.pool
+            .close_backend(self.cx, id, CloseReason::LoginRefused);
+    }
+
+    /// The server takes the connection for another user than the one that it is for.
+    fn is_another_user(&mut self, id: BackendId, checked: Option<LoginId>, user: &str) {
+        let of_backend = self.pool.backend(id).map(|backend| backend.credential());
+        if of_backend != Some(CredentialId::ANONYMOUS) {
+            if self.pool.is_own(id) {
+                tracing::warn!(
+                    user,
+                    "narrows is another user of the server than before: its connections are made anew"
+                );
+                self.cx.events.push_back(EngineEvent::OwnIsAnother);
+            }
+            let text = format!("narrows is another user of the server than before: {user}");
+            self.pool.dial_ended_badly(self.cx, text);
+            return self.pool.close_backend(self.cx, id, CloseReason::Handshake);
+        }
+        tracing::error!(
+            user,
+            "the server takes narrows' certificate for this user, and clients that have not logged in \
+             would be that: they are refused"
+        );
+        let text = format!("NOAUTH narrows is the user {user} here by its certificate");
+        self.credentials_refused(id, checked, &text);
     }
 
     fn is_a_cluster(&mut self, id: BackendId) {
@@ -157,6 +185,7 @@ impl Traffic<'_> {
             steps_left: steps.len(),
             failure: None,
             fresh,
+            was_reset: false,
         });
         let empty = steps.is_empty();
         for (step, request) in steps {

@@ -46,6 +46,8 @@ pub struct Credential {
     pub may_not_clean: bool,
     /// Whether the server lets it begin a transaction, if that is known.
     pub may_multi: Option<bool>,
+    /// Whom the server takes its connections for, where it is asked that.
+    pub said_to_be: Option<Box<[u8]>>,
 }
 
 /// A user that somebody is going to be: it is not forgotten meanwhile.
@@ -86,6 +88,7 @@ impl Credential {
             may_not_cancel: false,
             may_not_clean: false,
             may_multi: None,
+            said_to_be: None,
         }
     }
 
@@ -166,6 +169,7 @@ impl Credentials {
             known.blocks_stay_open = false;
             (known.may_not_cancel, known.may_not_clean) = (false, false);
             known.may_multi = None;
+            known.said_to_be = None;
         }
     }
 
@@ -213,6 +217,15 @@ impl Credentials {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// narrows' own login comes to another user of the server than before, though it is the same. What it
+    /// was before.
+    pub fn own_is_another(&mut self) -> Option<CredentialId> {
+        let before = self.own;
+        let login = self.login(before)?;
+        self.own = self.add(&login);
+        Some(before)
     }
 
     /// narrows' own login is this from now on. What it was before, if it is another user now.

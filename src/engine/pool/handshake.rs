@@ -6,12 +6,18 @@ use std::time::Duration;
 use crate::admission::fault_injection::{self, Bug};
 use crate::engine::context::Context;
 use crate::engine::key::ContextId;
+use crate::engine::server_user::is_unknown_command;
 use crate::resp::{Protocol, integer, write};
 use crate::session::access::BackendLogin;
 
 /// One command of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeStep {
+    /// `RESET`: the connection is the default user's, or nobody's, whatever the server has made of narrows'
+    /// certificate. It needs no right.
+    Reset,
+    /// `ACL WHOAMI`: whose it is that nothing has logged in.
+    WhoAmI,
     /// `AUTH`: the credential that the connection is for.
     Auth,
     /// `AUTH` of a client, to be checked on a connection that is logged in as the same user: success
@@ -76,6 +82,8 @@ pub struct Handshake {
     pub failure: Option<Failure>,
     /// Whether the connection has been used for this handshake alone: it was dialled for it.
     pub fresh: bool,
+    /// The server has said that it is as if nobody had logged in.
+    pub was_reset: bool,
 }
 
 /// Why a handshake did not reach its context.
@@ -87,6 +95,9 @@ pub enum Failure {
     Credentials(String),
     /// A client's login was refused: the server's error reply. The backend is as before.
     Login(Vec<u8>),
+    /// The server takes the connection for this user by narrows' certificate, and not for the one that it
+    /// is for.
+    AnotherUser(String),
     /// The server is a cluster node.
     Cluster,
     /// The server does not speak the protocol: its error reply, for the client that asked.
@@ -120,22 +131,41 @@ pub enum Whose {
     WithoutSelect,
 }
 
+/// What becomes of a login by narrows' certificate, if there can have been one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByCertificate {
+    /// There is none.
+    Impossible,
+    /// It is narrows' own.
+    Kept,
+    /// It is undone: the connection is for somebody else.
+    Reset,
+}
+
 /// The steps for a new connection to `target`, each with its request.
 pub fn opening(
     identity: &Identity,
     login: &BackendLogin,
     target: Context,
     whose: Whose,
+    by_certificate: ByCertificate,
 ) -> Vec<(HandshakeStep, Vec<u8>)> {
-    let mut steps = Vec::with_capacity(5);
+    let mut steps = Vec::with_capacity(6);
     let before = whose == Whose::WithoutSelect;
+    let asks = login.password.is_none();
+    if by_certificate == ByCertificate::Reset && (asks || before) {
+        steps.push(step(HandshakeStep::Reset, &[b"RESET"]));
+    }
     if target.db != 0 && before {
         steps.push(select(HandshakeStep::SelectBefore, target.db));
     }
     steps.extend(auth(HandshakeStep::Auth, login));
     let name = identity.name.as_bytes();
+    let who_am_i = (asks && by_certificate != ByCertificate::Impossible)
+        .then(|| step(HandshakeStep::WhoAmI, &[b"ACL", b"WHOAMI"]));
     if whose == Whose::Own {
         steps.push(hello(target.protocol));
+        steps.extend(who_am_i);
         steps.push(step(HandshakeStep::SetName, &[b"CLIENT", b"SETNAME", name]));
         steps.push(step(
             HandshakeStep::NoEvict,
@@ -145,6 +175,7 @@ pub fn opening(
         // What a client's user may not do would stand in the server's ACL LOG as if the client
         // had tried it. The name inside of HELLO needs no right.
         steps.push(hello_named(target.protocol, name));
+        steps.extend(who_am_i);
     }
     if target.db != 0 && !before {
         steps.push(select(HandshakeStep::Select, target.db));
@@ -214,7 +245,11 @@ pub fn verdict_of(step: HandshakeStep, reply: &[u8], target: Context) -> Handsha
         HandshakeStep::SelectBefore => Failure::DbBefore(reply.to_vec()),
         // Before all else: a server that asks for a login refuses every step with it.
         _ if error.starts_with("NOAUTH") => Failure::Credentials(error),
-        HandshakeStep::SetName | HandshakeStep::NoEvict | HandshakeStep::Check => {
+        HandshakeStep::SetName
+        | HandshakeStep::NoEvict
+        | HandshakeStep::Check
+        // Judged by whoever knows whose the connection is to be.
+        | HandshakeStep::WhoAmI => {
             return HandshakeVerdict::Fine;
         }
         _ if error.starts_with("ERR max number of clients") || error.starts_with("DENIED") => {
@@ -224,6 +259,11 @@ pub fn verdict_of(step: HandshakeStep, reply: &[u8], target: Context) -> Handsha
         HandshakeStep::Auth | HandshakeStep::Hello if error.starts_with("BUSY ") => {
             Failure::Refused(error)
         }
+        // No server without it logs anybody in by a certificate.
+        HandshakeStep::Reset if is_unknown_command(error.as_bytes()) => {
+            return HandshakeVerdict::Fine;
+        }
+        HandshakeStep::Reset => Failure::Refused(error),
         HandshakeStep::Auth => Failure::Credentials(error),
         HandshakeStep::Login => Failure::Login(reply.to_vec()),
         // A server before Redis 6 has no HELLO and speaks RESP2 anyway.
@@ -240,6 +280,8 @@ pub fn verdict_of(step: HandshakeStep, reply: &[u8], target: Context) -> Handsha
 /// A reply that is no error: the shape must be the one expected.
 fn verdict_of_answer(step: HandshakeStep, reply: &[u8]) -> HandshakeVerdict {
     match step {
+        HandshakeStep::WhoAmI => HandshakeVerdict::Fine,
+        HandshakeStep::Reset if reply == RESET => HandshakeVerdict::Fine,
         HandshakeStep::Hello if is_cluster(reply) => HandshakeVerdict::Failed(Failure::Cluster),
         HandshakeStep::Hello if matches!(reply.first(), Some(b'*' | b'%')) => {
             HandshakeVerdict::Fine
@@ -259,6 +301,9 @@ fn verdict_of_answer(step: HandshakeStep, reply: &[u8]) -> HandshakeVerdict {
         ))),
     }
 }
+
+/// What `RESET` is answered with.
+pub const RESET: &[u8] = b"+RESET\r\n";
 
 /// Whether a reply to `HELLO` says `mode: cluster`.
 fn is_cluster(hello: &[u8]) -> bool {
@@ -290,141 +335,4 @@ pub fn hello_for_client(reply: &[u8], id: u64) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resp3(db: u32) -> Context {
-        Context {
-            protocol: Protocol::Resp3,
-            db,
-            ..Context::default()
-        }
-    }
-
-    fn names(steps: &[(HandshakeStep, Vec<u8>)]) -> Vec<HandshakeStep> {
-        steps.iter().map(|(step, _)| *step).collect()
-    }
-
-    #[test]
-    fn an_opening_logs_in_first_and_selects_last() {
-        let identity = Identity {
-            name: "narrows:x:1".into(),
-        };
-        let login = BackendLogin {
-            user: Some(b"app"[..].into()),
-            password: Some(b"secret"[..].into()),
-        };
-        let steps = opening(&identity, &login, resp3(5), Whose::Own);
-        assert_eq!(
-            names(&steps),
-            [
-                HandshakeStep::Auth,
-                HandshakeStep::Hello,
-                HandshakeStep::SetName,
-                HandshakeStep::NoEvict,
-                HandshakeStep::Select
-            ]
-        );
-        assert_eq!(steps[1].1, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
-    }
-
-    #[test]
-    fn who_may_not_select_logs_in_where_it_was_or_not_at_all() {
-        let login = BackendLogin {
-            user: None,
-            password: Some(b"secret"[..].into()),
-        };
-        let steps = opening(&Identity::default(), &login, resp3(5), Whose::WithoutSelect);
-        assert_eq!(
-            names(&steps),
-            [
-                HandshakeStep::SelectBefore,
-                HandshakeStep::Auth,
-                HandshakeStep::Hello
-            ]
-        );
-        for refusal in ["-NOAUTH Authentication required.", "-NOPERM no", "-ERR no"] {
-            let refusal = format!("{refusal}\r\n");
-            assert!(matches!(
-                verdict_of(HandshakeStep::SelectBefore, refusal.as_bytes(), resp3(5)),
-                HandshakeVerdict::Failed(Failure::DbBefore(_))
-            ));
-        }
-    }
-
-    #[test]
-    fn a_switch_changes_only_what_differs() {
-        let from = resp3(0);
-        assert_eq!(names(&switch(from, resp3(5))), [HandshakeStep::Select]);
-        assert_eq!(
-            names(&switch(Context::default(), resp3(5))),
-            [HandshakeStep::Hello, HandshakeStep::Select]
-        );
-        assert!(switch(from, from).is_empty());
-    }
-
-    #[test]
-    fn a_refused_select_is_told_apart_from_a_refused_connection() {
-        let db = verdict_of(
-            HandshakeStep::Select,
-            b"-ERR DB index is out of range\r\n",
-            resp3(5),
-        );
-        assert!(matches!(db, HandshakeVerdict::Failed(Failure::Db(_))));
-        let busy = verdict_of(HandshakeStep::Select, b"-BUSY Redis is busy\r\n", resp3(5));
-        assert!(matches!(busy, HandshakeVerdict::Failed(Failure::Busy(_))));
-        let full = verdict_of(
-            HandshakeStep::Hello,
-            b"-ERR max number of clients reached\r\n",
-            resp3(5),
-        );
-        assert!(matches!(
-            full,
-            HandshakeVerdict::Failed(Failure::Refused(_))
-        ));
-        let auth = verdict_of(
-            HandshakeStep::Hello,
-            b"-NOAUTH HELLO must be called\r\n",
-            resp3(5),
-        );
-        assert!(matches!(
-            auth,
-            HandshakeVerdict::Failed(Failure::Credentials(_))
-        ));
-        assert_eq!(
-            verdict_of(HandshakeStep::NoEvict, b"-NOPERM no\r\n", resp3(5)),
-            HandshakeVerdict::Fine
-        );
-    }
-
-    #[test]
-    fn an_old_server_without_hello_serves_resp2_only() {
-        let reply = b"-ERR unknown command `HELLO`, with args beginning with: `2`, \r\n";
-        assert_eq!(
-            verdict_of(HandshakeStep::Hello, reply, Context::default()),
-            HandshakeVerdict::Fine
-        );
-        assert!(matches!(
-            verdict_of(HandshakeStep::Hello, reply, resp3(5)),
-            HandshakeVerdict::Failed(Failure::Protocol(_))
-        ));
-    }
-
-    #[test]
-    fn a_cluster_node_is_recognised() {
-        let hello = b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nmode\r\n$7\r\ncluster\r\n";
-        assert_eq!(
-            verdict_of(HandshakeStep::Hello, hello, resp3(5)),
-            HandshakeVerdict::Failed(Failure::Cluster)
-        );
-    }
-
-    #[test]
-    fn the_clients_id_takes_the_place_of_the_backends() {
-        let reply = b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:91\r\n";
-        assert_eq!(
-            hello_for_client(reply, 1234),
-            b"*4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:1234\r\n"
-        );
-    }
-}
+mod tests;

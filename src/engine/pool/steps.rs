@@ -7,7 +7,7 @@ use crate::engine::server_role::Role;
 use super::Pool;
 use super::backend::Phase;
 use super::close_reason::CloseReason;
-use super::handshake::{self, Failure, HandshakeStep, HandshakeVerdict};
+use super::handshake::{self, Failure, HandshakeStep, HandshakeVerdict, RESET};
 
 impl Pool {
     /// One reply of a handshake has come, whole. Whether the handshake is over by that.
@@ -35,9 +35,20 @@ impl Pool {
             return false;
         };
         handshake.steps_left = handshake.steps_left.saturating_sub(1);
+        handshake.was_reset |= step == HandshakeStep::Reset && reply == RESET;
         let verdict = match step {
             HandshakeStep::Check => HandshakeVerdict::Fine,
             _ => handshake::verdict_of(step, reply, target),
+        };
+        let verdict = match (step, verdict) {
+            (HandshakeStep::WhoAmI, HandshakeVerdict::Fine) => self.is_said_to_be(cx, id, reply),
+            (_, verdict) => verdict,
+        };
+        let Some(backend) = self.backends.get_mut(id) else {
+            return false;
+        };
+        let Phase::Handshake(handshake) = &mut backend.phase else {
+            return false;
         };
         match verdict {
             HandshakeVerdict::Failed(failure) => {

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use crate::engine::cx::Cx;
+use crate::engine::fault_injection::{self, Bug};
 use crate::engine::key::{BackendId, ContextId, CredentialId, PoolKey};
+use crate::engine::server_user::SaidUser;
 use crate::session::Account;
+use crate::session::access::BackendLogin;
 
 use super::Pool;
-use super::backend::{AcquireRequest, Backend};
+use super::backend::{AcquireRequest, Backend, Phase};
 use super::credential::{Credential, CredentialState};
+use super::handshake::{ByCertificate, Failure, HandshakeVerdict};
 
 /// How long it is believed that a user may not `SELECT`.
 pub const SELECT_REFUSED: Duration = Duration::from_secs(60);
@@ -86,6 +90,60 @@ impl Pool {
             .is_some_and(|at| cx.now.saturating_sub(at) < SELECT_REFUSED)
     }
 
+    /// What becomes of a login of a new connection by narrows' certificate.
+    pub fn by_certificate(
+        &self,
+        cx: &Cx,
+        credential: CredentialId,
+        login: &BackendLogin,
+    ) -> ByCertificate {
+        if !cx.rules.settings.backend.presents_certificate
+            || fault_injection::has(Bug::CertificateIgnored)
+        {
+            return ByCertificate::Impossible;
+        }
+        match credential == CredentialId::ANONYMOUS || login.password.is_some() {
+            true => ByCertificate::Reset,
+            false => ByCertificate::Kept,
+        }
+    }
+
+    /// The server was asked whom it takes a connection for that nothing has logged in, and has said this.
+    pub fn is_said_to_be(&mut self, cx: &Cx, id: BackendId, reply: &[u8]) -> HandshakeVerdict {
+        let Some(backend) = self.backends.get(id) else {
+            return HandshakeVerdict::Fine;
+        };
+        let said = SaidUser::in_reply(reply);
+        match (backend.credential(), said) {
+            (CredentialId::ANONYMOUS, said) => of_anonymous(backend, said, reply),
+            (own, SaidUser::Is(user)) => self.own_is_said_to_be(cx, own, &user),
+            // Whoever that is, it is narrows.
+            _ => HandshakeVerdict::Fine,
+        }
+    }
+
+    fn own_is_said_to_be(&mut self, cx: &Cx, own: CredentialId, user: &[u8]) -> HandshakeVerdict {
+        let shown = user.escape_ascii().to_string();
+        if cx.shared.own_user.heard(self.endpoint.id(), user) {
+            tracing::info!(user = shown, "narrows is this user of the server");
+        }
+        let known = self.credentials.get_mut(own);
+        let before = known.map(|known| &*known.said_to_be.get_or_insert_with(|| user.into()));
+        match before.is_none_or(|before| **before == *user) {
+            true => HandshakeVerdict::Fine,
+            false => HandshakeVerdict::Failed(Failure::AnotherUser(shown)),
+        }
+    }
+
+    /// Whether another worker has heard that narrows' own connections are another user's now than those that
+    /// this one has.
+    pub fn is_another_elsewhere(&self, cx: &Cx) -> bool {
+        let own = self.credentials.get(self.credentials.own());
+        let here = own.and_then(|own| own.said_to_be.as_ref());
+        let there = cx.shared.own_user.of(self.endpoint.id());
+        here.zip(there).is_some_and(|(here, there)| *here != there)
+    }
+
     /// Whether a backend can serve this pool: it leads there, and is of the same user, who may do that.
     pub fn can_become(&self, cx: &Cx, backend: &Backend, key: PoolKey) -> bool {
         let (from, to) = (backend.context(), key.context);
@@ -118,6 +176,26 @@ impl Pool {
         };
         let own = Some(own).filter(|_| has_own);
         own.into_iter().chain([of]).find(may)
+    }
+}
+
+/// Of a connection for clients that have not logged in: whether it is what theirs would be.
+fn of_anonymous(backend: &Backend, said: SaidUser, reply: &[u8]) -> HandshakeVerdict {
+    let was_reset = matches!(&backend.phase, Phase::Handshake(handshake) if handshake.was_reset);
+    let refused = |text: &str| HandshakeVerdict::Failed(Failure::Refused(text.to_owned()));
+    match said {
+        SaidUser::Is(user) if *user == *b"default" => HandshakeVerdict::Fine,
+        SaidUser::Is(user) => {
+            HandshakeVerdict::Failed(Failure::AnotherUser(user.escape_ascii().to_string()))
+        }
+        _ if was_reset => HandshakeVerdict::Fine,
+        // Every server has one of them that knows HELLO, which it has said its number by.
+        SaidUser::UnknownCommand if backend.server_id.is_some() => refused(
+            "the server does not say whom it takes narrows' certificate for: it knows neither RESET \
+             nor ACL WHOAMI",
+        ),
+        _ if reply.starts_with(b"-BUSY") => refused("BUSY the server is busy with a script"),
+        SaidUser::UnknownCommand | SaidUser::Nobody => HandshakeVerdict::Fine,
     }
 }
 

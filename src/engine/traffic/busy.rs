@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::clients::Client;
+use crate::engine::event::EngineEvent;
 use crate::engine::key::{BackendId, ClientId, EndpointId};
 use crate::engine::pool::backend::{Backend, PipeState};
 use crate::engine::reach::Traffic;
@@ -139,6 +140,9 @@ impl Traffic<'_> {
         self.pool.answers(self.cx, answering);
         if !answering {
             return;
+        }
+        if self.pool.is_another_elsewhere(self.cx) {
+            self.cx.events.push_back(EngineEvent::OwnIsAnother);
         }
         if self.cx.shared.budget.growth_stopped() {
             // Idle backends go back to a server that is short of room.

@@ -161,7 +161,7 @@ fn every_setting_can_be_changed_from_a_file() {
     ] but [contexts_new_max]);
     all_differ!(BackendSettings, engine.backend, of_default.backend, [
         handshake_timeout stall_timeout stall_timeout_answering backoff_min backoff_max
-    ]);
+    ] but [presents_certificate]);
     all_differ!(ClientSettings, engine.clients, of_default.clients, [
         max_clients max_per_address idle_timeout handshake_timeout in_flight_max output_bytes_max
         output_subscriber_bytes_max output_subscriber_soft_bytes output_subscriber_soft_time

@@ -6,4 +6,4 @@ pub(crate) mod catalog;
 mod exposition;
 mod figures;
 mod health;
-mod http;
+pub(crate) mod http;

@@ -1,5 +1,7 @@
 //! TLS towards the server: what goes over it, which certificates are accepted, and what is said of others.
 
+mod by_certificate;
+mod certificate_login;
 mod certificates;
 mod refused;
 mod work;

@@ -7,7 +7,7 @@ use narrows::admission::{Budget, DialRate, Permit};
 use narrows::command::{CommandTable, Policy, PolicySettings};
 use narrows::engine::settings::EngineSettings;
 use narrows::engine::{
-    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Output, Rules, Setup,
+    Accepted, BackendId, ClientId, Effect, Engine, Identity, Mail, Output, OwnUser, Rules, Setup,
     WorkerShared,
 };
 use narrows::session::access::BackendLogin;
@@ -24,6 +24,8 @@ pub struct Harness {
     pub now: Duration,
     clients: u64,
     topology: Arc<Topology>,
+    /// What all workers know of narrows' user.
+    pub own_user: Arc<OwnUser>,
     pub permits: Vec<(BackendId, Permit)>,
     /// Which server each dial was of, in order.
     pub dials: Vec<EndpointId>,
@@ -77,6 +79,7 @@ impl Harness {
         let budget = Budget::new(backends + 1, 1);
         let shared = WorkerShared::new(Arc::clone(&budget), DialRate::new(1000));
         let topology = Arc::new(Topology::default());
+        let own_user = Arc::clone(&shared.own_user);
         Self {
             engine: Engine::new(Setup {
                 worker: 0,
@@ -90,6 +93,7 @@ impl Harness {
                 counted: None,
             }),
             topology,
+            own_user,
             dials: Vec::new(),
             budget,
             settings: kept,

@@ -1,6 +1,7 @@
 //! Orderings that once went wrong in the engine, one by one and by name, where the simulation
 //! meets them too seldom to be relied upon. The engine is driven by hand: no socket, no clock.
 
+mod certificate;
 mod cleaning;
 mod exec_replies;
 mod figures;

@@ -182,6 +182,8 @@ impl World {
             rules.settings.clients.output_bytes_max = output_bytes_max;
         }
         rules.access = self.rules.access.clone();
+        rules.settings.backend.presents_certificate =
+            self.rules.settings.backend.presents_certificate;
         rules.settings.clients.handshake_timeout = self.rules.settings.clients.handshake_timeout;
         self.rules = std::sync::Arc::new(rules);
         for w in 0..self.workers.len() {

@@ -9,6 +9,7 @@ use narrows::engine::{Identity, Rules};
 use narrows::session::{Access, AuthMode};
 
 use super::rng::{Part, Rng};
+use super::server::Users;
 
 thread_local! {
     /// Made once: each costs as much as a short simulation.
@@ -106,13 +107,27 @@ fn for_waits(rules: &mut Rules, seed: u64) {
 }
 
 /// Clients log in as users of the server, and it judges their rights. None has to in time.
-pub fn for_users(rules: &mut Rules, rng: &mut Rng) {
+pub fn for_users(rules: &mut Rules, users: &mut Users, rng: &mut Rng) {
     rules.settings.clients.handshake_timeout = Duration::ZERO;
     rules.access = Access {
         mode: AuthMode::Passthrough,
         failures_max: rng.one_of(&[0, 2, 10]),
         ..Access::default()
     };
+    users.default_is_closed = rng.hits(40);
+}
+
+/// In some worlds where clients log in the server logs narrows in by its certificate, and in some of those
+/// nothing undoes that. By the seed and not by the generator.
+pub fn for_certificate(rules: &mut Rules, users: &mut Users, seed: u64) {
+    let mut apart = Rng::of(seed ^ 0x746c73, Part::Setup);
+    rules.settings.backend.presents_certificate = apart.hits(50);
+    if rules.settings.backend.presents_certificate {
+        users.by_certificate = apart.hits(70).then_some(1);
+        users.knows_no_reset = apart.hits(25);
+        // Then nobody is served who has not logged in.
+        users.default_is_closed |= users.by_certificate.is_some() && users.knows_no_reset;
+    }
 }
 
 /// What nobody needs is forgotten soon, or at once. Drawn apart, which leaves all other choices as they

@@ -106,8 +106,8 @@ impl Kind {
         }
         let users = is_any && !desyncs && rng.hits(25);
         if users {
-            rules::for_users(rules, rng);
-            server.users.default_is_closed = rng.hits(40);
+            rules::for_users(rules, &mut server.users, rng);
+            rules::for_certificate(rules, &mut server.users, plan.seed);
         }
         let reloads = match focus {
             Some(focus) => focus == Focus::Reloading,

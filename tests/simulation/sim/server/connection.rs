@@ -5,11 +5,15 @@ use narrows::resp::{Protocol, write};
 
 use super::DATABASES;
 use super::link::{Call, Link};
+use super::users::said;
 use crate::sim::history::History;
 
 /// Commands that a server answers while it loads its data.
 pub fn runs_while_loading(name: &str) -> bool {
-    ["AUTH", "HELLO", "SELECT", "CLIENT", "ECHO", "INFO"].contains(&name)
+    [
+        "ACL", "AUTH", "HELLO", "RESET", "SELECT", "CLIENT", "ECHO", "INFO",
+    ]
+    .contains(&name)
 }
 
 /// Commands that narrows sends by itself.
@@ -52,6 +56,7 @@ pub fn own_command(link: &mut Link, name: &str, args: &[&[u8]], history: &mut Hi
             }
             _ => write::error(&mut link.out, "ERR DB index is out of range"),
         },
+        ("ACL", _) => write::bulk(&mut link.out, said(link.setting.user).as_bytes()),
         ("CLIENT", _) => write::status(&mut link.out, "OK"),
         ("SCRIPT", _) => {
             write::error(&mut link.out, "NOTBUSY No scripts in execution right now.");

@@ -162,6 +162,7 @@ impl Link {
             match refusal {
                 Some(text) => write::error(&mut self.out, text),
                 None if name == "AUTH" => server.users.log_in(self, args),
+                None if name == "RESET" => server.users.reset(self),
                 None => connection::own_command(self, name, args, history),
             }
             let reply = self.out.split_off(before);

@@ -57,7 +57,9 @@ pub struct Server {
 impl Server {
     pub fn accept(&mut self) -> Link {
         self.connections += 1;
-        Link::new(self.connections)
+        let mut link = Link::new(self.connections);
+        self.users.greet(&mut link);
+        link
     }
 
     /// Whether it takes connections.

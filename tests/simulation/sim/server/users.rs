@@ -3,6 +3,7 @@
 use narrows::resp::write;
 
 use super::link::Link;
+use crate::sim::history::Setting;
 
 /// Users beside the default one, whose number is 0.
 pub const USERS: u8 = 3;
@@ -19,6 +20,10 @@ pub struct Users {
     pub default_is_closed: bool,
     /// How often any password has changed.
     pub changes: u32,
+    /// As whom connections are logged in by the certificate that narrows presents.
+    pub by_certificate: Option<u8>,
+    /// It has no `RESET`.
+    pub knows_no_reset: bool,
 }
 
 impl Users {
@@ -54,13 +59,39 @@ impl Users {
         }
     }
 
+    /// What a new connection is logged in as.
+    pub fn greet(&self, link: &mut Link) {
+        if let Some(user) = self.by_certificate {
+            link.setting.user = user;
+            link.logged_in = true;
+        }
+    }
+
+    /// `RESET` on a connection: it is as if nobody had logged in.
+    pub fn reset(&self, link: &mut Link) {
+        if self.knows_no_reset {
+            return write::error(&mut link.out, "ERR unknown command 'RESET'");
+        }
+        link.setting = Setting::default();
+        link.logged_in = false;
+        write::status(&mut link.out, "RESET");
+    }
+
     /// What a connection is told instead of an answer.
     pub fn refusal(&self, link: &Link, name: &str, args: &[&[u8]]) -> Option<&'static str> {
-        if self.default_is_closed && !link.logged_in && name != "AUTH" {
+        if self.default_is_closed && !link.logged_in && !["AUTH", "RESET"].contains(&name) {
             return Some("NOAUTH Authentication required.");
         }
         let is_id = name == "CLIENT" && args.get(1).is_some_and(|arg| *arg == b"ID");
         (is_id && link.setting.user == RESTRICTED).then_some(NOPERM)
+    }
+}
+
+/// What `ACL WHOAMI` says.
+pub fn said(number: u8) -> String {
+    match number {
+        0 => "default".to_owned(),
+        number => name(number),
     }
 }
 
