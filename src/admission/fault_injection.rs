@@ -22,6 +22,10 @@ pub enum Bug {
     SlotAfterWrite,
     /// A write that may have run is sent again.
     WriteRetried,
+    /// What TLS has sealed counts as not written while its socket has not taken it.
+    SealedUnwritten,
+    /// What TLS has sealed counts as not written when its socket breaks under it.
+    SealedForgotten,
     /// A read is asked again although a later write of its client may have run.
     ReadPastWrite,
     /// A push that nobody has asked for is taken for a reply.

@@ -242,6 +242,8 @@ impl Socket {
         }
         let sent = stream.send();
         self.full = sent.is_pending();
+        // What was said before it broke is still to be read.
+        self.readable |= matches!(sent, Poll::Ready(Err(_)));
         sent
     }
 

@@ -5,15 +5,16 @@ use std::task::Poll;
 
 use mio::net::TcpStream;
 
+use crate::admission::fault_injection::{self, Bug};
 use crate::tls::connection::TlsConnection;
 
 use super::tls_stream::{SEALED_BYTES_MAX, told};
 
 /// See the module.
 #[derive(Debug)]
-pub struct TlsSocket {
+pub struct TlsSocket<S = TcpStream> {
     /// The socket.
-    pub tcp: TcpStream,
+    pub tcp: S,
     /// What is known of its other end.
     pub tls: Box<TlsConnection>,
 }
@@ -40,7 +41,7 @@ pub enum Then {
     End,
 }
 
-impl TlsSocket {
+impl<S: Read + Write> TlsSocket<S> {
     /// Reads once. The first half of `scratch` is the room for plaintext: nothing that has come whole is left
     /// undecrypted.
     pub fn read(&mut self, scratch: &mut [u8]) -> io::Result<Opened> {
@@ -75,7 +76,8 @@ impl TlsSocket {
     }
 
     /// Takes what it can of these pieces and writes it, or as much of it as the socket takes. What is taken
-    /// counts as written: it can be sent no other way any more.
+    /// counts as written, whatever becomes of the socket: records of it may have left, and it can be sent no
+    /// other way any more. A socket that breaks meanwhile says so again when it is used next.
     pub fn write<'b>(
         &mut self,
         pieces: impl Iterator<Item = &'b [u8]>,
@@ -88,8 +90,11 @@ impl TlsSocket {
         let mut taken = 0;
         for piece in pieces {
             let part = piece.get(..SEALED_BYTES_MAX - taken).unwrap_or(piece);
-            if let Err(error) = self.tls.seal(part) {
-                return Poll::Ready(Err(told(&error)));
+            match self.tls.seal(part) {
+                Ok(()) => {}
+                Err(error) if taken == 0 => return Poll::Ready(Err(told(&error))),
+                // Nor is it the next time.
+                Err(_) => break,
             }
             taken += part.len();
             if taken >= SEALED_BYTES_MAX {
@@ -101,9 +106,12 @@ impl TlsSocket {
 
     fn send_of(&mut self, taken: usize) -> Poll<io::Result<TlsWritten>> {
         match self.send() {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(TlsWritten { taken, all: true })),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) if fault_injection::has(Bug::SealedForgotten) => {
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending if fault_injection::has(Bug::SealedUnwritten) => Poll::Pending,
             Poll::Pending => Poll::Ready(Ok(TlsWritten { taken, all: false })),
+            Poll::Ready(_) => Poll::Ready(Ok(TlsWritten { taken, all: true })),
         }
     }
 
@@ -127,6 +135,9 @@ impl TlsSocket {
 pub struct TlsWritten {
     /// So many bytes of plaintext were taken.
     pub taken: usize,
-    /// The socket took all that was made of them.
+    /// The socket did not say that it takes no more for now.
     pub all: bool,
 }
+
+#[cfg(test)]
+mod tests;

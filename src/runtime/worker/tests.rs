@@ -1,6 +1,7 @@
 //! A worker whose turns are called by hand: exactly as many as it asks for.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream as Socket;
 
 use tokio::sync::mpsc::channel;
@@ -15,7 +16,8 @@ use crate::runtime::message::ClientCount;
 use crate::runtime::settings::RuntimeSettings;
 use crate::session::Access;
 use crate::session::client_line::ClientAddress;
-use crate::tls::connection::tests::ends_with_kept;
+use crate::tls::connection::TlsConnection;
+use crate::tls::connection::tests::{ends_with_kept, opened};
 
 /// A worker of its own, which has no server.
 fn worker(inbox: &Arc<Inbox>) -> Worker {
@@ -98,17 +100,13 @@ async fn a_thousand_clients_that_come_at_once_and_say_nothing_are_all_taken() {
     drop(clients);
 }
 
-/// What came with the handshake is told of by no readiness.
-#[tokio::test]
-async fn a_request_that_came_with_the_handshake_is_answered_without_further_news() {
-    let inbox = Inbox::new(&Arc::default());
-    let mut worker = worker(&inbox);
-    run(&mut worker);
+/// A client that comes with TLS, of which `bytes` have come with its handshake: its socket and its end.
+fn bring_tls(inbox: &Arc<Inbox>, bytes: &[u8]) -> (TcpStream, TlsConnection) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = listener.accept().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let mut ends = ends_with_kept(b"QUIT\r\n");
+    let ends = ends_with_kept(bytes);
     let client = NewClient {
         socket: DetachedSocket::Tls(ours, Box::new(ends.server)),
         accepted: Accepted {
@@ -118,16 +116,63 @@ async fn a_request_that_came_with_the_handshake_is_answered_without_further_news
         guard: ClientCount::default().enter(usize::MAX).unwrap(),
     };
     inbox.permit().unwrap().bring(client);
+    (theirs, ends.client)
+}
+
+/// What came with the handshake is told of by no readiness.
+#[tokio::test]
+async fn a_request_that_came_with_the_handshake_is_answered_without_further_news() {
+    let inbox = Inbox::new(&Arc::default());
+    let mut worker = worker(&inbox);
+    run(&mut worker);
+    let (mut theirs, mut tls) = bring_tls(&inbox, b"QUIT\r\n");
     run(&mut worker);
     assert_eq!(
         worker.engine.survey().clients_len(),
         0,
         "it has been served"
     );
-    let (mut come, mut room) = (vec![0; 1000], [0; 1000]);
+    let mut come = vec![0; 1000];
     let n = theirs.read(&mut come).unwrap();
-    let opened = ends.client.open(&mut come[..n], &mut room).unwrap();
-    assert_eq!(&room[..opened], b"+OK\r\n");
+    assert_eq!(opened(&mut tls, &come[..n], 0).unwrap(), b"+OK\r\n");
+}
+
+/// Replies wait in narrows, in records and in the socket, and no readiness tells of what is in the first two.
+#[tokio::test]
+async fn all_that_a_client_asks_over_tls_is_answered_however_late_it_reads() {
+    let inbox = Inbox::new(&Arc::default());
+    let mut worker = worker(&inbox);
+    run(&mut worker);
+    let (mut theirs, mut tls) = bring_tls(&inbox, b"");
+    run(&mut worker);
+    theirs.set_nonblocking(true).unwrap();
+    let name = "n".repeat(9000);
+    let many = 2000;
+    tls.seal(format!("CLIENT SETNAME {name}\r\n").as_bytes())
+        .unwrap();
+    tls.seal("CLIENT GETNAME\r\n".repeat(many).as_bytes())
+        .unwrap();
+    let reply = format!("$9000\r\n{name}\r\n");
+    let expected = "+OK\r\n".len() + reply.len() * many;
+    let (mut all, mut come) = (Vec::new(), vec![0; 300_000]);
+    let mut idle = 0;
+    while all.len() < expected {
+        idle += 1;
+        assert!(idle < 100, "{} of {expected} bytes have come", all.len());
+        if let Ok(n) = theirs.write(tls.unsent()) {
+            tls.sent(n);
+        }
+        run(&mut worker);
+        if let Ok(n) = theirs.read(&mut come) {
+            all.extend(opened(&mut tls, &come[..n], 0).unwrap());
+            idle = 0;
+        }
+    }
+    assert!(
+        all[5..]
+            .chunks(reply.len())
+            .all(|one| one == reply.as_bytes())
+    );
 }
 
 /// How many queries of a worker that is not there it takes, of a thousand that come at once.

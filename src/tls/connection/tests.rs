@@ -78,7 +78,7 @@ pub(crate) fn ends_with_kept(bytes: &[u8]) -> Ends {
     ends
 }
 
-fn all_of(from: &mut TlsConnection) -> Vec<u8> {
+pub(crate) fn all_of(from: &mut TlsConnection) -> Vec<u8> {
     let all = from.unsent().to_vec();
     from.sent(all.len());
     all
@@ -131,7 +131,7 @@ impl Ends {
 }
 
 /// What comes out where this comes in, with so much room less than there could be.
-fn opened(end: &mut TlsConnection, come: &[u8], less: usize) -> Result<Vec<u8>, Error> {
+pub(crate) fn opened(end: &mut TlsConnection, come: &[u8], less: usize) -> Result<Vec<u8>, Error> {
     let mut all = [&end.kept()[..], come].concat();
     let mut room = vec![0; all.len().saturating_sub(less)];
     let n = end.open(&mut all, &mut room)?;

@@ -1,7 +1,10 @@
 //! What goes over TLS, and that it is all.
 
 use super::*;
-use crate::support::{Conn, PATIENCE, wait_for};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::{Conn, PATIENCE, Value, command, wait_for};
 
 /// Values of every length at which records begin and end, and some that take many.
 const LENGTHS: [usize; 9] = [
@@ -105,4 +108,92 @@ fn without_a_file_those_are_trusted_whom_the_machine_trusts() {
         &["--listen", "127.0.0.1:0", "--backend", &url],
     );
     narrows.connect().expect(&["SET", "k", "v"], "+OK\r\n");
+}
+
+/// What each client has pushed is there once if it was told so, and never twice.
+#[test]
+fn load_no_write_runs_twice_when_connections_with_tls_are_closed_under_load() {
+    const CLIENTS: usize = 8;
+    let server = TlsServer::start(&certificates::good(), &[]);
+    let toml = format!("[backend.tls]\n{}\n", server.trusted());
+    let url = format!("rediss://127.0.0.1:{}", server.port);
+    let narrows = crate::support::setup::narrows(&url, &toml, &[]);
+    let mut admin = server.server.connect();
+    let (ends, address) = (&AtomicBool::new(false), narrows.address());
+    let (known, unknown) = std::thread::scope(|scope| {
+        let client = |n: usize| scope.spawn(move || push_until(ends, address, n));
+        let clients: Vec<_> = (0..CLIENTS).map(client).collect();
+        let mut seen = 0;
+        for _ in 0..30 {
+            let pushed = wait_for("progress", PATIENCE, || {
+                let pushed = (0..CLIENTS).map(|n| admin.call(&["LLEN", &list(n)]).integer());
+                pushed.min().filter(|pushed| *pushed > seen)
+            });
+            seen = pushed;
+            admin.call(&["CLIENT", "KILL", "TYPE", "normal"]).integer();
+        }
+        ends.store(true, Ordering::Relaxed);
+        let told: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        told.into_iter().unzip::<_, _, Vec<_>, Vec<_>>()
+    });
+    let unknown_all: usize = unknown.iter().map(BTreeSet::len).sum();
+    println!("{} of unknown outcome", unknown_all);
+    assert!(unknown_all > 0, "no request was under way");
+    for n in 0..CLIENTS {
+        let there = admin.call(&["LRANGE", &list(n), "0", "-1"]).items();
+        let once: BTreeSet<usize> = there.iter().map(number).collect();
+        assert_eq!(once.len(), there.len(), "something has run twice");
+        assert!(known[n].is_subset(&once), "what was acknowledged is there");
+        let all: BTreeSet<usize> = known[n].union(&unknown[n]).copied().collect();
+        assert!(once.is_subset(&all), "nothing else is");
+    }
+}
+
+fn list(client: usize) -> String {
+    format!("list:{client}")
+}
+
+/// Each element begins with its number, and is long enough for records to be cut in it.
+fn element(number: usize) -> String {
+    format!("{number:08}{}", "x".repeat(700))
+}
+
+fn number(element: &Value) -> usize {
+    let Value::Bulk(element) = element else {
+        panic!("{element:?} was not pushed");
+    };
+    String::from_utf8_lossy(&element[..8]).parse().unwrap()
+}
+
+/// Pushes one element after the other: those that are acknowledged, and those that may be there.
+fn push_until(
+    ends: &AtomicBool,
+    address: &str,
+    client: usize,
+) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    const BATCH: usize = 20;
+    /// Far more than a test that goes well comes to.
+    const NUMBER_MAX: usize = 50_000;
+    let mut conn = Conn::connect(address);
+    let (mut known, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    let mut first = 0;
+    while !ends.load(Ordering::Relaxed) && first < NUMBER_MAX {
+        let batch: Vec<u8> = (first..first + BATCH)
+            .flat_map(|number| command(&["RPUSH", &list(client), &element(number)]))
+            .collect();
+        conn.send(batch);
+        for number in first..first + BATCH {
+            let reply = conn.reply();
+            match reply.is_error() {
+                true => {
+                    let text = reply.text();
+                    assert!(text.contains("the command may have run"), "{text}");
+                    unknown.insert(number)
+                }
+                false => known.insert(number),
+            };
+        }
+        first += BATCH;
+    }
+    (known, unknown)
 }
