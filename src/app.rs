@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::demo;
 use crate::embedded::Embedded;
 use crate::engine::Rules;
-use crate::runtime::settings::Listen;
+use crate::runtime::settings::{Listen, RuntimeSettings};
 use crate::runtime::socket_file;
 use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
@@ -81,7 +81,7 @@ fn run(
     runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
         let systemd = Arc::new(Systemd::of(|name| std::env::var_os(name)));
-        let backend = effective.runtime.backend.to_string();
+        let backend = backend_shown(&effective.runtime);
         let admin = open_admin(config.admin.listen)?;
         let narrows = runtime::start(effective.runtime, rules)?;
         let status = say_ready(&narrows, &config, &backend);
@@ -124,6 +124,15 @@ fn open_admin(listen: Option<SocketAddr>) -> anyhow::Result<Option<Admin>> {
         })
     };
     listen.map(open).transpose()
+}
+
+/// Where the server is, and whether it is spoken to with TLS.
+fn backend_shown(runtime: &RuntimeSettings) -> String {
+    let with_tls = match runtime.backend_tls {
+        Some(_) => "rediss://",
+        None => "",
+    };
+    format!("{with_tls}{}", runtime.backend)
 }
 
 /// Logs where narrows listens and in front of what; the same as one line.

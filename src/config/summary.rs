@@ -86,6 +86,13 @@ fn headlines(draft: &Draft) -> [(&'static str, String); 5] {
         Some(_) => format!("user {user}, password (set)"),
         None => "no password".to_owned(),
     };
+    let login = match (
+        &runtime.backend_tls,
+        &runtime.backend_tls_settings.cert_file,
+    ) {
+        (Some(_), Some(_)) => format!("{login}, and a certificate"),
+        _ => login,
+    };
     let workers = match runtime.workers {
         0 => "as many workers as the cores suggest".to_owned(),
         1 => "1 worker".to_owned(),

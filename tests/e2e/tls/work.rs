@@ -197,3 +197,21 @@ fn push_until(
     }
     (known, unknown)
 }
+
+#[test]
+fn the_log_and_the_check_of_a_configuration_say_that_tls_is_spoken() {
+    let server = TlsServer::start(&certificates::good(), &[]);
+    let narrows = server.narrows(&server.trusted());
+    let url = format!("rediss://127.0.0.1:{}", server.port);
+    narrows.expect_logged(&["narrows is ready", &url]);
+    let file = server.file(
+        "check.toml",
+        &format!(
+            "[backend]\nurl = {url:?}\n[backend.tls]\n{}\n",
+            server.trusted()
+        ),
+    );
+    let mut check = Narrows::spawn(&["check", file.to_str().unwrap()]);
+    assert!(check.wait(PATIENCE).success());
+    check.expect_logged(&["backend", &url]);
+}
