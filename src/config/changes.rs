@@ -114,12 +114,28 @@ fn server(old: &RuntimeSettings, new: &mut RuntimeSettings, changes: &mut Vec<Ch
             needs_restart: false,
         });
     }
+    clients_tls(old, new, changes);
     if old.credentials != new.credentials {
         let login = |settings: &RuntimeSettings| format!("{:?}", settings.credentials);
         changes.push(Change {
             key: LOGIN,
             from: login(old),
             to: login(new),
+            needs_restart: false,
+        });
+    }
+}
+
+/// Listeners stay, and so does what they need.
+fn clients_tls(old: &RuntimeSettings, new: &mut RuntimeSettings, changes: &mut Vec<Change>) {
+    if new.client_tls.is_none() {
+        new.client_tls = old.client_tls.clone();
+    }
+    if old.client_tls_settings == new.client_tls_settings && old.client_tls != new.client_tls {
+        changes.push(Change {
+            key: "tls",
+            from: "files as they were".to_owned(),
+            to: "files as they are".to_owned(),
             needs_restart: false,
         });
     }

@@ -17,6 +17,8 @@ use crate::session::access::AuthChoice;
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::LogFormat;
 use crate::tls::backend::{TlsVersion, check_server_name};
+use crate::tls::listener::ClientCertificates;
+use crate::tls::subject::CertificateUser;
 
 /// What zero means for a bound on what is lent.
 const BUDGET: &str = "what backend.max_connections leaves";
@@ -49,6 +51,7 @@ pub(super) fn visit(draft: &mut Draft, visitor: &mut impl Visitor) {
     listen(&mut draft.config, visitor);
     backend(draft, visitor);
     backend_tls(&mut draft.config, visitor);
+    tls(&mut draft.config, visitor);
     pool(&mut draft.config, visitor);
     clients(&mut draft.config, visitor);
     blocking(&mut draft.config, visitor);
@@ -108,6 +111,46 @@ fn backend_tls(config: &mut Config, v: &mut impl Visitor) {
         "backend.tls.min_version"   min_version     choice(&TLS_VERSIONS);
     }
 }
+
+fn tls(config: &mut Config, v: &mut impl Visitor) {
+    keys! { v, config.runtime.client_tls_settings;
+        "tls.cert_files"        cert_files      files();
+        "tls.key_files"         key_files       files();
+        "tls.clients"           clients         choice(&CLIENT_CERTIFICATES);
+        "tls.client_ca_file"    client_ca_file  path();
+        "tls.client_user"       client_user     choice(&CERTIFICATE_USERS);
+        "tls.min_version"       min_version     choice(&TLS_VERSIONS);
+    }
+    keys! { v, config.runtime.handshakes;
+        "tls.handshake_timeout"     timeout     duration(10, 5 * MINUTE);
+        "tls.handshakes_max"        max         count(1, 65_535);
+        "tls.handshake_cpu_max"     cpu_max     ratio(0.01, 1.0);
+    }
+}
+
+/// The kind of lists of files.
+fn files() -> impl Kind<Value = Vec<String>> {
+    list(text("a path", check_path), 0, 64)
+}
+
+fn check_path(text: &str) -> Result<(), String> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err("is no path".to_owned()),
+        false => Ok(()),
+    }
+}
+
+const CLIENT_CERTIFICATES: [(&str, ClientCertificates); 3] = [
+    ("off", ClientCertificates::Off),
+    ("optional", ClientCertificates::Optional),
+    ("required", ClientCertificates::Required),
+];
+const CERTIFICATE_USERS: [(&str, CertificateUser); 4] = [
+    ("none", CertificateUser::None),
+    ("cn", CertificateUser::Cn),
+    ("san_dns", CertificateUser::SanDns),
+    ("san_uri", CertificateUser::SanUri),
+];
 
 const VERIFY: &str = "\"full\", \"ca\" or \"pin:\" with the certificate's SHA-256 in 64 digits";
 

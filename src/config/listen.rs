@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::kind::quoted;
 use crate::runtime::settings::Listen;
 
-/// Reads `127.0.0.1:6380`, `[::1]:6380`, `unix:/path` or `unix:///path`.
+/// Reads `127.0.0.1:6380`, `[::1]:6380`, `tls:127.0.0.1:6380`, `unix:/path` or `unix:///path`.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -17,8 +17,16 @@ pub(super) fn parse(text: &str) -> Result<Listen, String> {
         let path = path.strip_prefix("//").unwrap_or(path);
         return socket_path(path).map(Listen::Unix);
     }
+    if let Some(address) = text.strip_prefix("tls:") {
+        let address = address.strip_prefix("//").unwrap_or(address);
+        return tcp(address).map(Listen::Tls);
+    }
+    tcp(text).map(Listen::Tcp)
+}
+
+fn tcp(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(Listen::Tcp(address));
+        return Ok(address);
     }
     let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
     let said = quoted(text);
@@ -43,6 +51,7 @@ pub(super) fn parse(text: &str) -> Result<Listen, String> {
 pub(super) fn show(listen: &Listen) -> String {
     match listen {
         Listen::Tcp(address) => address.to_string(),
+        Listen::Tls(address) => format!("tls:{address}"),
         Listen::Unix(path) => format!("unix:{}", path.display()),
     }
 }
@@ -50,7 +59,7 @@ pub(super) fn show(listen: &Listen) -> String {
 /// Whether only programs of this machine can reach it.
 pub(super) fn is_local(listen: &Listen) -> bool {
     match listen {
-        Listen::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        Listen::Tcp(address) | Listen::Tls(address) => address.ip().to_canonical().is_loopback(),
         Listen::Unix(_) => true,
     }
 }
@@ -77,10 +86,13 @@ mod tests {
             "[::1]:0",
             "0.0.0.0:65535",
             "unix:/run/n.sock",
+            "tls:127.0.0.1:6380",
+            "tls:[::]:6380",
         ] {
             assert_eq!(show(&parse(text).unwrap()), text);
         }
         assert_eq!(parse("unix:///run/n.sock"), parse("unix:/run/n.sock"));
+        assert_eq!(parse("tls://[::]:1"), parse("tls:[::]:1"));
     }
 
     #[test]
@@ -94,6 +106,8 @@ mod tests {
             ("::1:6380", "brackets"),
             ("127.0.0.1", "no port"),
             ("127.0.0.1:65536", "no port"),
+            ("tls:6380", "write 127.0.0.1:6380"),
+            ("tls:unix:/x", "no port"),
             ("unix:", "needs a path"),
             ("", "no port"),
         ] {
@@ -112,6 +126,8 @@ mod tests {
             ("[::ffff:127.0.0.1]:1", true),
             ("unix:/x", true),
             ("0.0.0.0:1", false),
+            ("tls:127.0.0.1:1", true),
+            ("tls:0.0.0.0:1", false),
             ("[::]:1", false),
             ("10.0.0.1:1", false),
         ] {

@@ -14,8 +14,10 @@ use super::kind::{Kind, Raw, Wrong};
 use super::mistake::{Mistake, Mistakes, Origin, Origins, one_line};
 use super::resolve::Resolving;
 use super::sources::Sources;
+use super::users::UserContext;
 use super::{Config, summary, users};
 use crate::session::AuthMode;
+use crate::tls::subject::CertificateUser;
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
@@ -60,8 +62,12 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
     };
     draft.config.auth.users = users::read(
         &reading.document,
-        mode,
-        draft.config.commands.scripts,
+        UserContext {
+            mode,
+            has_certificates: draft.config.runtime.client_tls_settings.client_user
+                != CertificateUser::None,
+            scripts: draft.config.commands.scripts,
+        },
         &mut reading.mistakes,
         &mut warnings,
     );

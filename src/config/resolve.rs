@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -18,8 +17,10 @@ use super::{listen, secret};
 use crate::command::{Policy, Renames};
 use crate::runtime::settings::{BackendCredentials, Listen};
 use crate::session::access::AuthChoice;
-use crate::tls::backend::{BackendTls, BackendTlsSettings};
+use crate::tls::listener::ClientCertificates;
 use crate::topology::ServerAddress;
+
+mod tls;
 
 /// What has been read so far, and what is found on the way.
 pub(super) struct Resolving<'a> {
@@ -50,13 +51,14 @@ impl Resolving<'_> {
         match backend {
             BackendUse::Configured => {
                 self.address();
-                self.tls();
+                self.backend_tls();
                 self.credentials(password);
                 self.loops();
             }
             BackendUse::Embedded => {}
         }
         self.logins();
+        self.client_tls();
         self.listening();
         self.admin();
         self.connections();
@@ -117,28 +119,6 @@ impl Resolving<'_> {
         let runtime = &mut self.draft.config.runtime;
         runtime.backend = self.draft.url.address.clone();
         runtime.database = self.draft.url.database;
-    }
-
-    /// What TLS towards the server needs, if the URL has it spoken.
-    fn tls(&mut self) {
-        let runtime = &mut self.draft.config.runtime;
-        let settings = &runtime.backend_tls_settings;
-        if !self.draft.url.tls {
-            if *settings != BackendTlsSettings::default() {
-                let text =
-                    "backend.tls means nothing for a server without TLS: is rediss:// meant?";
-                let at = self.origins.of("backend.url");
-                self.warnings.push(format!("{at}: {text}"));
-            }
-            return;
-        }
-        match BackendTls::load(settings) {
-            Ok(tls) => runtime.backend_tls = Some(Arc::new(tls)),
-            Err(error) => {
-                let mistake = Mistake::about(self.origins.of(error.key), error.key, error.why);
-                self.mistakes.push(mistake);
-            }
-        }
     }
 
     /// The password of the strongest source; two of the same source contradict each other.
@@ -230,13 +210,15 @@ impl Resolving<'_> {
         let listens = self.draft.config.runtime.listen.clone();
         for own in &listens {
             let shown = listen::show(own);
-            let fixed = !matches!(own, Listen::Tcp(address) if address.port() == 0);
-            if fixed && !seen.insert(shown.clone()) {
+            let address = shown.strip_prefix("tls:").unwrap_or(&shown).to_owned();
+            let fixed = !address.ends_with(":0") || matches!(own, Listen::Unix(_));
+            if fixed && !seen.insert(address) {
                 let text = format!("{shown} stands in the list twice");
                 self.contradiction(&["listen.addresses"], text);
             }
             let config = &self.draft.config;
-            if listen::is_local(own) {
+            let proven = config.runtime.client_tls_settings.clients == ClientCertificates::Required;
+            if listen::is_local(own) || proven && matches!(own, Listen::Tls(_)) {
                 continue;
             }
             if config.auth.asks_for_login() {
@@ -266,7 +248,11 @@ impl Resolving<'_> {
         let Some(address) = config.admin.listen.filter(|address| address.port() != 0) else {
             return;
         };
-        if config.runtime.listen.contains(&Listen::Tcp(address)) {
+        let of_clients = [Listen::Tcp(address), Listen::Tls(address)];
+        if of_clients
+            .iter()
+            .any(|own| config.runtime.listen.contains(own))
+        {
             let text = format!("{address} is an address for clients already");
             self.contradiction(&["admin.listen", "listen.addresses"], text);
         } else if !listen::is_local(&Listen::Tcp(address)) {
@@ -419,7 +405,9 @@ fn warning_of_open_server(shown: &str, allow_open: bool) -> String {
 fn is_same(own: &Listen, backend: &ServerAddress) -> bool {
     match (own, backend) {
         (Listen::Unix(own), ServerAddress::Unix(path)) => own == path,
-        (Listen::Tcp(own), ServerAddress::Tcp { host, port }) if own.port() == *port => {
+        (Listen::Tcp(own) | Listen::Tls(own), ServerAddress::Tcp { host, port })
+            if own.port() == *port =>
+        {
             let named = host.eq_ignore_ascii_case("localhost");
             let address = host.parse::<IpAddr>().ok();
             let here = named || address.is_some_and(|ip| ip.is_loopback());

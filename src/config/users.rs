@@ -41,11 +41,21 @@ const LOCAL_ONLY: [&str; 6] = [
     "backend_password_file",
 ];
 
-/// Reads all users. What they contradict is for `mode` to say.
+/// What of the rest of the configuration says what users may say.
+#[derive(Clone, Copy)]
+pub(super) struct UserContext {
+    /// How clients log in.
+    pub(super) mode: AuthMode,
+    /// They may do so by their certificates.
+    pub(super) has_certificates: bool,
+    /// Whether everybody may use scripts that get round what is denied.
+    pub(super) scripts: Scripts,
+}
+
+/// Reads all users. What they contradict is for `context` to say.
 pub(super) fn read(
     document: &Document<'_>,
-    mode: AuthMode,
-    scripts: Scripts,
+    context: UserContext,
     mistakes: &mut Vec<Mistake>,
     warnings: &mut Vec<String>,
 ) -> Vec<UserSettings> {
@@ -63,8 +73,8 @@ pub(super) fn read(
         }
         match value.get_ref() {
             DeValue::Table(table) => {
-                let user = reading.read(name.get_ref(), here, table, mode);
-                reading.rules_in_scripts(table, &user, scripts);
+                let user = reading.read(name.get_ref(), here, table, context);
+                reading.rules_in_scripts(table, &user, context.scripts);
                 users.push(user);
             }
             _ => reading.mistake(here, "is a section with the keys of one user, not a value"),
@@ -92,10 +102,10 @@ impl User<'_, '_> {
         name: &str,
         here: Origin,
         table: &DeTable<'_>,
-        mode: AuthMode,
+        context: UserContext,
     ) -> UserSettings {
         self.unknown_keys(table);
-        self.useless_keys(table, mode, &here);
+        self.useless_keys(table, context.mode, &here);
         let mut user = UserSettings::new(name);
         let (mut file, mut backend_file): (Option<PathBuf>, Option<PathBuf>) = (None, None);
         let (mut hashes, mut backend_user): (Vec<String>, String) = Default::default();
@@ -145,8 +155,9 @@ impl User<'_, '_> {
             password,
             backend_file.is_some(),
         );
-        let has_password = file.is_some() || !hashes.is_empty();
-        if mode == AuthMode::Local && !has_password && !user.nopass {
+        let may_enter =
+            file.is_some() || !hashes.is_empty() || user.nopass || context.has_certificates;
+        if context.mode == AuthMode::Local && !may_enter {
             self.mistake(here.clone(), NO_PASSWORD);
         }
         if user.nopass && name != "default" {
@@ -323,5 +334,6 @@ fn backend_name(text: &str) -> Result<(), String> {
 
 const HASH: &str = "64 hexadecimal digits: printf %s 'the password' | sha256sum";
 const NAME: &str = "the name of a user of the server, without blanks";
-const NO_PASSWORD: &str = "the user has no password: password_file or password_sha256 is needed";
+const NO_PASSWORD: &str = "the user has no password: password_file or password_sha256 is needed, or \
+                           tls.client_user";
 const NOT_OURS: &str = "means nothing with auth.mode = \"passthrough\": the server has the users";

@@ -44,6 +44,8 @@ pub struct Cx {
     pub counters: Counters,
     /// The one source of chance.
     pub jitter: Jitter,
+    /// When it was last told that somebody speaks TLS where it is not spoken.
+    pub told_of_tls: Option<Duration>,
     /// Steps taken of loops over what waits or merely exists.
     pub steps: u64,
     alarm: Option<Duration>,
@@ -59,6 +61,7 @@ impl Cx {
             worker: setup.worker,
             workers: setup.workers,
             draining: false,
+            told_of_tls: None,
             effects: Vec::new(),
             events: VecDeque::new(),
             counters,

@@ -386,6 +386,9 @@ impl RequestScanner {
         if self.head.extend_word(line) {
             return Err(ProtocolError::Http);
         }
+        if self.head.is_tls() {
+            return Err(ProtocolError::Tls);
+        }
         if newline.is_none() {
             if window.len() > room {
                 return Err(ProtocolError::TooBigInline);

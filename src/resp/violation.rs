@@ -38,6 +38,9 @@ pub enum ProtocolError {
     /// The first word is `POST` or `Host:`: closed without an answer.
     #[error("an HTTP request")]
     Http,
+    /// The beginning of a TLS connection: closed without an answer, which could not be read.
+    #[error("a TLS connection")]
+    Tls,
 }
 
 impl ProtocolError {
@@ -57,7 +60,7 @@ impl ProtocolError {
             }
             Self::InvalidBulkLength => b"invalid bulk length",
             Self::UnauthenticatedBulkLength => b"unauthenticated bulk length",
-            Self::Http => return None,
+            Self::Http | Self::Tls => return None,
         }))
     }
 
@@ -73,6 +76,7 @@ impl ProtocolError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Tls => "tls",
             Self::UnauthenticatedMultibulkLength | Self::UnauthenticatedBulkLength => {
                 "protocol_unauthenticated"
             }

@@ -26,6 +26,8 @@ pub struct AcceptPolicy {
     pub current: Arc<Current>,
     /// Inbox of each worker, and how many clients it has.
     pub workers: Vec<(Arc<Inbox>, ClientCount)>,
+    /// Those that have no worker yet.
+    pub entering: ClientCount,
     /// Told when an inbox has room again.
     pub room: Arc<Notify>,
     /// How many clients come from where.
@@ -34,6 +36,8 @@ pub struct AcceptPolicy {
     pub counts: Arc<RejectCounts>,
     /// When each reason was last told.
     pub told: Mutex<[Option<Instant>; REASONS.len()]>,
+    /// When a certificate of nobody was last told of.
+    pub told_unknown_user: Mutex<Option<Instant>>,
 }
 
 /// A client that may come in.
@@ -46,19 +50,22 @@ pub struct Admitted {
 }
 
 impl AcceptPolicy {
-    /// Whether a client from `peer` may come in; `None` for one of a unix socket. Waits while no
-    /// worker takes the clients that it has been given.
+    /// Whether a connection from `peer` may become a client; `None` for one of a unix socket. What it gets
+    /// counts it from now on. `is_proven`: it will have shown who it is before it does.
     ///
     /// # Errors
     /// Why not, which has been counted and told.
-    pub async fn admit(&self, peer: Option<SocketAddr>) -> Result<Admitted, RejectReason> {
+    pub fn enter(
+        &self,
+        peer: Option<SocketAddr>,
+        is_proven: bool,
+    ) -> Result<ConnectionGuard, RejectReason> {
         let rules = self.current.rules();
         let (max, per_address) = {
             let clients = &rules.settings.clients;
             (clients.max_clients, clients.max_per_address)
         };
-        let (permit, count) = self.permit().await;
-        let Some(mut guard) = count.enter(max) else {
+        let Some(mut guard) = self.entering.enter(max) else {
             let peer = shown(peer);
             return Err(self.reject(RejectReason::MaxClients, |turned_away| {
                 let key = "clients.max_clients";
@@ -66,9 +73,9 @@ impl AcceptPolicy {
             }));
         };
         let Some(peer) = peer else {
-            return Ok(Admitted { permit, guard });
+            return Ok(guard);
         };
-        if self.is_protected_from(peer) {
+        if !is_proven && self.is_protected_from(peer) {
             return Err(self.reject(RejectReason::Protected, |turned_away| {
                 let key = "listen.allow_open";
                 tracing::warn!(%peer, key, turned_away, "a client of another machine is turned away");
@@ -78,7 +85,7 @@ impl AcceptPolicy {
         match self.address_quotas.enter(source, per_address) {
             Ok(quota) => {
                 guard.address_quota = Some(quota);
-                Ok(Admitted { permit, guard })
+                Ok(guard)
             }
             Err(clients) => Err(self.reject(RejectReason::MaxPerAddress, |turned_away| {
                 let key = "clients.max_per_address";
@@ -88,6 +95,13 @@ impl AcceptPolicy {
                 );
             })),
         }
+    }
+
+    /// The way in for one that may come in. Waits while no worker takes the clients that it has been given.
+    pub async fn admit(&self, mut guard: ConnectionGuard) -> Admitted {
+        let (permit, count) = self.permit().await;
+        guard.moves_to(count);
+        Admitted { permit, guard }
     }
 
     /// The permit of the worker that has the fewest clients of those that have any.
@@ -119,6 +133,20 @@ impl AcceptPolicy {
             && !self.current.rules().access.asks_for_login()
     }
 
+    /// Tells now and then that a certificate names somebody who is no user, who is not logged in by it.
+    pub fn tell_unknown_user(&self, peer: SocketAddr, names: &[Vec<u8>]) {
+        let mut told = self.told_unknown_user.lock();
+        if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+            *told = Some(Instant::now());
+            let names: Vec<_> = names
+                .iter()
+                .map(|name| name.escape_ascii().to_string())
+                .collect();
+            let (names, key) = (names.join(", "), "tls.client_user");
+            tracing::info!(%peer, key, names, "a client's certificate names no user: it is not logged in by it");
+        }
+    }
+
     /// Counts one that is rejected. `tell` logs it, given how many there have been, unless
     /// another of that reason was told a short while ago.
     pub fn reject(&self, reason: RejectReason, tell: impl FnOnce(u64)) -> RejectReason {
@@ -147,7 +175,10 @@ pub fn last_words(reason: RejectReason) -> Vec<u8> {
             Refusal::MaxClients.write(&mut words)
         }
         RejectReason::Protected => Refusal::Protected.write(&mut words),
-        RejectReason::ProxyHeader => {}
+        RejectReason::ProxyHeader
+        | RejectReason::TlsHandshake
+        | RejectReason::TlsTimeout
+        | RejectReason::TlsOverload => {}
     }
     words
 }

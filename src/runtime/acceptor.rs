@@ -24,18 +24,23 @@ use super::accept_policy::{self, AcceptPolicy, Admitted};
 use super::current::Current;
 use super::detached::DetachedSocket;
 use super::dial;
-use super::message::NewClient;
+use super::handshakes::Handshakes;
+use super::message::{ConnectionGuard, NewClient};
 use super::proxy_protocol;
 use super::settings::{Listen, RuntimeSettings};
 use super::socket_file;
 
-/// An open listener.
+mod tls;
+
+/// An open listener, in no event loop yet.
 #[derive(Debug)]
 pub enum Listener {
     /// TCP.
-    Tcp(TcpListener),
+    Tcp(std::net::TcpListener),
+    /// TCP, with TLS.
+    Tls(std::net::TcpListener),
     /// unix, with its path.
-    Unix(UnixListener, Box<Path>),
+    Unix(std::os::unix::net::UnixListener, Box<Path>),
 }
 
 /// Hands accepted clients to workers.
@@ -49,6 +54,8 @@ pub struct Acceptor {
     pub next_id: Arc<AtomicU64>,
     /// Our end of the connection that came last: those that come to one address share it.
     pub local: Arc<Mutex<Option<Arc<SocketAddr>>>>,
+    /// Those with clients that speak TLS, which all do that come this way; `None`: none does.
+    pub handshakes: Option<Arc<Handshakes>>,
     /// Places for connections whose PROXY protocol header has not come.
     pub headers: Arc<Semaphore>,
     /// Counts the tasks of listeners, and those that wait for a header.
@@ -66,33 +73,39 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Opens a listener.
 pub fn open(listen: &Listen, settings: &RuntimeSettings) -> io::Result<Listener> {
     match listen {
-        Listen::Tcp(address) => {
-            let domain = Domain::for_address(*address);
-            let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_reuse_address(true)?;
-            socket.set_nonblocking(true)?;
-            if address.is_ipv6() {
-                socket.set_only_v6(true)?;
-            }
-            socket.bind(&(*address).into())?;
-            let backlog = i32::try_from(settings.listen_backlog).unwrap_or(i32::MAX);
-            socket.listen(backlog)?;
-            Ok(Listener::Tcp(TcpListener::from_std(socket.into())?))
-        }
+        Listen::Tcp(address) => Ok(Listener::Tcp(open_tcp(*address, settings)?)),
+        Listen::Tls(address) => Ok(Listener::Tls(open_tcp(*address, settings)?)),
         Listen::Unix(path) => {
-            let listener = UnixListener::from_std(socket_file::bind(path, settings)?)?;
+            let listener = socket_file::bind(path, settings)?;
             Ok(Listener::Unix(listener, path.clone().into()))
         }
     }
 }
 
+fn open_tcp(address: SocketAddr, settings: &RuntimeSettings) -> io::Result<std::net::TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    let backlog = i32::try_from(settings.listen_backlog).unwrap_or(i32::MAX);
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
 impl Listener {
     /// Where it listens, as a client would name it.
     pub fn name(&self) -> String {
+        let address = |listener: &std::net::TcpListener| match listener.local_addr() {
+            Ok(address) => address.to_string(),
+            Err(_) => "?".to_owned(),
+        };
         match self {
-            Self::Tcp(listener) => listener
-                .local_addr()
-                .map_or_else(|_| "?".to_owned(), |a| a.to_string()),
+            Self::Tcp(listener) => address(listener),
+            Self::Tls(listener) => format!("tls:{}", address(listener)),
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
@@ -100,12 +113,23 @@ impl Listener {
 
 impl Acceptor {
     /// Accepts, in a task of its own, until narrows ends.
-    pub fn begin(&self, listener: Listener) {
+    pub fn begin(&self, listener: Listener) -> io::Result<()> {
         let of_listener = Self {
             local: Arc::default(),
             ..self.clone()
         };
-        self.spawn(of_listener.run(listener));
+        match listener {
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
+                let listener = TcpListener::from_std(listener)?;
+                self.spawn(of_listener.run_tcp(listener));
+            }
+            Listener::Unix(listener, path) => {
+                let listener = UnixListener::from_std(listener)?;
+                let path = Arc::new(path.display().to_string().into_boxed_str());
+                self.spawn(of_listener.run_unix(listener, path));
+            }
+        }
+        Ok(())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -113,23 +137,17 @@ impl Acceptor {
         self.tasks.spawn(ending.run_until_cancelled_owned(task));
     }
 
-    async fn run(self, listener: Listener) {
-        let path = match &listener {
-            Listener::Tcp(_) => String::new(),
-            Listener::Unix(_, path) => path.display().to_string(),
-        };
-        let path = Arc::new(path.into_boxed_str());
+    async fn run_tcp(self, listener: TcpListener) {
         loop {
-            let accepted = match &listener {
-                Listener::Tcp(listener) => self.accept_tcp(listener).await,
-                Listener::Unix(listener, _) => self.accept_unix(listener, &path).await,
-            };
-            if let Err(error) = accepted {
-                // Out of descriptors or memory: the client waits in the kernel's queue,
-                // and trying again at once would only spin.
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            let accepted = self.accept_tcp(&listener).await;
+            pause_after(accepted).await;
+        }
+    }
+
+    async fn run_unix(self, listener: UnixListener, path: Arc<Box<str>>) {
+        loop {
+            let accepted = self.accept_unix(&listener, &path).await;
+            pause_after(accepted).await;
         }
     }
 
@@ -176,45 +194,52 @@ impl Acceptor {
     }
 
     async fn take(&self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let Admitted { permit, guard } = match self.policy.admit(Some(peer)).await {
-            Ok(admitted) => admitted,
+        if let Some(handshakes) = &self.handshakes {
+            self.take_tls(Arc::clone(handshakes), stream, peer).await;
+            return Ok(());
+        }
+        let guard = match self.policy.enter(Some(peer), false) {
+            Ok(guard) => guard,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
                 return Ok(());
             }
         };
+        let accepted = self.accepted(&stream, peer);
+        let socket = DetachedSocket::Tcp(stream.into_std()?);
+        self.bring(socket, accepted, guard).await;
+        Ok(())
+    }
+
+    /// What is known of a client that has come by TCP, whose socket is tuned.
+    fn accepted(&self, stream: &TcpStream, peer: SocketAddr) -> Accepted {
         // A client that has gone already is noticed when it is read.
-        let _ = dial::tune(&stream, self.current.settings().tcp_keepalive);
+        let _ = dial::tune(stream, self.current.settings().tcp_keepalive);
         let local = stream.local_addr().unwrap_or(SocketAddr::from(([0; 4], 0)));
-        let accepted = Accepted::tcp(self.id(), peer, self.shared(local));
-        let client = NewClient {
-            socket: DetachedSocket::Tcp(stream.into_std()?),
+        Accepted::tcp(self.id(), peer, self.shared(local))
+    }
+
+    async fn bring(&self, socket: DetachedSocket, accepted: Accepted, guard: ConnectionGuard) {
+        let Admitted { permit, guard } = self.policy.admit(guard).await;
+        permit.bring(NewClient {
+            socket,
             accepted,
             guard,
-        };
-        permit.bring(client);
-        Ok(())
+        });
     }
 
     async fn accept_unix(&self, listener: &UnixListener, path: &Arc<Box<str>>) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
-        let Admitted { permit, guard } = match self.policy.admit(None).await {
-            Ok(admitted) => admitted,
+        let guard = match self.policy.enter(None, false) {
+            Ok(guard) => guard,
             Err(reason) => {
                 say_last_words(&mut stream, reason).await;
                 return Ok(());
             }
         };
-        let accepted = Accepted {
-            id: self.id(),
-            address: ClientAddress::Unix(Arc::clone(path)),
-        };
-        let client = NewClient {
-            socket: DetachedSocket::Unix(stream.into_std()?),
-            accepted,
-            guard,
-        };
-        permit.bring(client);
+        let accepted = Accepted::of(self.id(), ClientAddress::Unix(Arc::clone(path)));
+        let socket = DetachedSocket::Unix(stream.into_std()?);
+        self.bring(socket, accepted, guard).await;
         Ok(())
     }
 
@@ -228,6 +253,16 @@ impl Acceptor {
 
     fn id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What follows an attempt to accept.
+async fn pause_after(accepted: io::Result<()>) {
+    if let Err(error) = accepted {
+        // Out of descriptors or memory: the client waits in the kernel's queue,
+        // and trying again at once would only spin.
+        tracing::warn!(%error, "cannot accept");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

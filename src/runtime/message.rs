@@ -124,6 +124,15 @@ pub struct ConnectionGuard {
     pub address_quota: Option<AddressQuota>,
 }
 
+impl ConnectionGuard {
+    /// The client is one of this worker's from now on.
+    pub fn moves_to(&mut self, count: &ClientCount) {
+        count.0.worker.fetch_add(1, Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.count, count.clone());
+        before.0.worker.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl ClientCount {
     /// None of a worker's yet; `total` counts those of all workers.
     pub fn new(total: &Arc<AtomicUsize>) -> Self {
@@ -176,5 +185,17 @@ mod tests {
         drop(first);
         assert!(count.enter(1).is_some());
         assert_eq!(count.0.total.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_client_that_has_found_its_worker_counts_once() {
+        let total = Arc::default();
+        let (before, worker) = (ClientCount::new(&total), ClientCount::new(&total));
+        let mut guard = before.enter(1).unwrap();
+        guard.moves_to(&worker);
+        assert_eq!((before.of_worker(), worker.of_worker()), (0, 1));
+        assert_eq!(total.load(Ordering::Relaxed), 1);
+        drop(guard);
+        assert_eq!((worker.of_worker(), total.load(Ordering::Relaxed)), (0, 0));
     }
 }

@@ -14,6 +14,7 @@ mod event_loop;
 mod exchange;
 mod fault_injection;
 mod figures;
+mod handshakes;
 mod heartbeat;
 mod inbox;
 mod linger;

@@ -23,6 +23,7 @@ use super::asking::Asking;
 use super::control::{Control, ControlOrder, ORDERS_MAX};
 use super::current::{Current, connection_name};
 use super::drain;
+use super::handshakes::Handshakes;
 use super::inbox::Inbox;
 use super::message::ClientCount;
 use super::observer::Observer;
@@ -142,8 +143,14 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
     let clients = Arc::new(AtomicUsize::new(0));
     let acceptor = acceptor_for(&observer, &inboxes, room, &clients, &current, &shared);
     let addresses = listeners.iter().map(Listener::name).collect();
-    for listener in listeners {
-        acceptor.begin(listener);
+    let (with_tls, without): (Vec<_>, Vec<_>) = listeners
+        .into_iter()
+        .partition(|listener| matches!(listener, Listener::Tls(_)));
+    for listener in without {
+        acceptor.begin(listener)?;
+    }
+    if !with_tls.is_empty() {
+        accept_tls(acceptor.clone(), with_tls)?;
     }
     Ok(Narrows {
         accepting: acceptor.tasks,
@@ -170,6 +177,29 @@ fn open_all(settings: &RuntimeSettings) -> Result<Vec<Listener>, RunError> {
     settings.listen.iter().map(open).collect()
 }
 
+/// Accepts clients that speak TLS, on a thread of its own: whatever their handshakes cost, nobody else waits.
+fn accept_tls(acceptor: Acceptor, listeners: Vec<Listener>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new().name("handshakes".to_owned());
+    thread.spawn(move || {
+        let acceptor = Acceptor {
+            handshakes: Some(Arc::new(Handshakes::new())),
+            ..acceptor
+        };
+        runtime.block_on(async {
+            for listener in listeners {
+                if let Err(error) = acceptor.begin(listener) {
+                    tracing::error!(%error, "cannot accept clients that speak TLS");
+                }
+            }
+            acceptor.tasks.wait().await;
+        });
+    })?;
+    Ok(())
+}
+
 /// Hands clients to the workers behind `inboxes`, as far as they may come in.
 fn acceptor_for(
     observer: &Observer,
@@ -186,16 +216,19 @@ fn acceptor_for(
     let policy = AcceptPolicy {
         current: Arc::clone(current),
         workers: inboxes.iter().map(worker).collect(),
+        entering: ClientCount::new(clients),
         room,
         address_quotas: Arc::default(),
         counts: Arc::clone(&shared.reject_counts),
         told: Mutex::default(),
+        told_unknown_user: Mutex::default(),
     };
     Acceptor {
         current: Arc::clone(current),
         policy: Arc::new(policy),
         next_id: Arc::new(AtomicU64::new(1)),
         local: Arc::default(),
+        handshakes: None,
         headers: Arc::new(Semaphore::new(HEADERS_PENDING_MAX)),
         tasks: TaskTracker::new(),
         ending: observer.ending.clone(),

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::network::Network;
 use crate::tls::backend::{BackendTls, BackendTlsSettings};
+use crate::tls::listener::{ListenTls, ListenTlsSettings};
 use crate::topology::ServerAddress;
 
 /// Where narrows listens for clients.
@@ -16,6 +17,8 @@ use crate::topology::ServerAddress;
 pub enum Listen {
     /// A TCP address; port 0 picks a free one.
     Tcp(SocketAddr),
+    /// The same, where clients speak TLS.
+    Tls(SocketAddr),
     /// A unix socket at this path.
     Unix(PathBuf),
 }
@@ -24,6 +27,7 @@ impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Tls(address) => write!(f, "tls:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -64,6 +68,27 @@ impl std::fmt::Debug for BackendCredentials {
     }
 }
 
+/// The bounds of TLS handshakes with clients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HandshakeLimits {
+    /// Handshakes at once.
+    pub max: usize,
+    /// Longest time for one.
+    pub timeout: Duration,
+    /// Part of one processor for all of them, above 0 and up to 1.
+    pub cpu_max: f64,
+}
+
+impl Default for HandshakeLimits {
+    fn default() -> Self {
+        Self {
+            max: 256,
+            timeout: Duration::from_secs(5),
+            cpu_max: 0.5,
+        }
+    }
+}
+
 /// All settings of the runtime.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuntimeSettings {
@@ -77,6 +102,12 @@ pub struct RuntimeSettings {
     pub allow_open: bool,
     /// Peers whose connections begin with a PROXY protocol header.
     pub proxy_protocol_from: Vec<Network>,
+    /// How TLS is spoken with clients; `None`: it is not.
+    pub client_tls: Option<Arc<ListenTls>>,
+    /// What that is made of.
+    pub client_tls_settings: ListenTlsSettings,
+    /// TLS handshakes with clients, as far as they are bounded.
+    pub handshakes: HandshakeLimits,
     /// The server.
     pub backend: ServerAddress,
     /// How TLS is spoken with the server; `None`: it is not.
@@ -117,6 +148,9 @@ impl Default for RuntimeSettings {
             listen_backlog: 1024,
             allow_open: false,
             proxy_protocol_from: Vec::new(),
+            client_tls: None,
+            client_tls_settings: ListenTlsSettings::default(),
+            handshakes: HandshakeLimits::default(),
             backend: ServerAddress::default(),
             backend_tls: None,
             backend_tls_settings: BackendTlsSettings::default(),

@@ -232,6 +232,14 @@ impl Socket {
         }
     }
 
+    /// Tells the other end that nothing more comes, as far as its kind has words for that and it takes them at
+    /// once. The socket is to be closed next.
+    pub fn say_goodbye(&mut self) {
+        if let Stream::Tls(stream) = &mut self.stream {
+            stream.say_goodbye();
+        }
+    }
+
     #[inline(never)]
     fn flush_tls(&mut self) -> Poll<io::Result<()>> {
         let Stream::Tls(stream) = &mut self.stream else {

@@ -104,6 +104,13 @@ impl<S: Read + Write> TlsSocket<S> {
         self.send_of(taken)
     }
 
+    /// Says that nothing more comes.
+    pub fn say_goodbye(&mut self) {
+        // One that can carry no more, or takes no more, is closed all the same.
+        let _ = self.tls.close();
+        let _ = self.send();
+    }
+
     fn send_of(&mut self, taken: usize) -> Poll<io::Result<TlsWritten>> {
         match self.send() {
             Poll::Ready(Err(error)) if fault_injection::has(Bug::SealedForgotten) => {

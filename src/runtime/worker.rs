@@ -258,12 +258,12 @@ impl Worker {
 
     /// Ends a client's connection. One that has not ended may still be sending.
     fn close_client(&mut self, id: ClientId) {
-        let Some(client) = self.clients.remove(id) else {
+        let Some(mut client) = self.clients.remove(id) else {
             return;
         };
-        if client.socket.end().is_none()
-            && let Ok(socket) = client.socket.detach(self.events.registry())
-        {
+        if client.socket.end().is_some() {
+            client.socket.say_goodbye();
+        } else if let Ok(socket) = client.socket.detach(self.events.registry()) {
             self.links.tasks.close_client(socket);
         }
     }

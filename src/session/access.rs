@@ -341,6 +341,15 @@ impl Access {
         }
     }
 
+    /// The user of this name, as which a client is known by its certificate. Elsewhere than here only a
+    /// password makes somebody a user.
+    pub fn of_certificate(&self, name: &[u8]) -> Option<Arc<Account>> {
+        match self.mode {
+            AuthMode::Local => self.users.get(name).cloned(),
+            AuthMode::None | AuthMode::Passthrough => None,
+        }
+    }
+
     /// Whether narrows has a login of its own, or needs none beside those of its clients.
     pub fn has_own_login(&self) -> bool {
         self.mode != AuthMode::Passthrough || self.own.password.is_some()

@@ -43,7 +43,7 @@ pub struct ClientFigures {
     /// Clients closed by a limit, by reason.
     pub closed: ClosedClients,
     /// Connections that were closed before they became clients, by reason.
-    pub turned_away: [(&'static str, u64); 4],
+    pub turned_away: [(&'static str, u64); 7],
     /// What the server last said of itself: clients connected to it, and its `maxclients`.
     pub server: Option<(u64, u64)>,
 }
@@ -208,7 +208,15 @@ mod tests {
             idle: 4,
             login: 0,
         },
-        turned_away: [("a", 0), ("b", 1), ("c", 2), ("d", 3)],
+        turned_away: [
+            ("a", 0),
+            ("b", 1),
+            ("c", 2),
+            ("d", 3),
+            ("e", 4),
+            ("f", 5),
+            ("g", 6),
+        ],
     };
 
     #[test]

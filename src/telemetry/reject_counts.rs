@@ -1,5 +1,5 @@
-//! How many connections were closed before they became clients, by reason. Written by the control
-//! thread only; read by whoever tells figures.
+//! How many connections were closed before they became clients, by reason. Written by those who
+//! accept; read by whoever tells figures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,14 +16,23 @@ pub enum RejectReason {
     /// It comes from a peer of `listen.proxy_protocol_from` and does not begin with a valid
     /// PROXY protocol header.
     ProxyHeader,
+    /// Its TLS handshake has failed, or it began with something else.
+    TlsHandshake,
+    /// Its TLS handshake was not over in time.
+    TlsTimeout,
+    /// It kept narrows waiting for its TLS handshake while others wanted its place.
+    TlsOverload,
 }
 
 /// All reasons, in the order of their counts.
-pub const REASONS: [RejectReason; 4] = [
+pub const REASONS: [RejectReason; 7] = [
     RejectReason::MaxClients,
     RejectReason::MaxPerAddress,
     RejectReason::Protected,
     RejectReason::ProxyHeader,
+    RejectReason::TlsHandshake,
+    RejectReason::TlsTimeout,
+    RejectReason::TlsOverload,
 ];
 
 impl RejectReason {
@@ -34,6 +43,9 @@ impl RejectReason {
             Self::MaxPerAddress => "max_per_address",
             Self::Protected => "protected",
             Self::ProxyHeader => "proxy_header",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsOverload => "tls_overload",
         }
     }
 }
@@ -74,6 +86,9 @@ mod tests {
         rejects.rejected(RejectReason::Protected);
         rejects.rejected(RejectReason::Protected);
         rejects.rejected(RejectReason::MaxClients);
-        assert_eq!(rejects.counts().map(|(_, count)| count), [1, 0, 2, 0]);
+        assert_eq!(
+            rejects.counts().map(|(_, count)| count),
+            [1, 0, 2, 0, 0, 0, 0]
+        );
     }
 }

@@ -1,20 +1,16 @@
 //! TLS towards the server, as it is configured: read once, used by every connection.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, version};
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-use zeroize::Zeroizing;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 
 use super::connection::TlsConnection;
+use super::files::{KeyedFile, TlsError, TlsFiles};
 use super::verify::{ServerVerifier, Verify};
 
 /// What is configured.
@@ -44,14 +40,16 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// Why TLS towards the server cannot be spoken.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{why}")]
-pub struct TlsError {
-    /// The key that it is about.
-    pub key: &'static str,
-    /// A sentence for people.
-    pub why: String,
+impl TlsVersion {
+    /// This one and those that came after it.
+    pub fn and_above(self) -> &'static [&'static SupportedProtocolVersion] {
+        static FROM_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+        static FROM_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+        match self {
+            Self::V1_2 => &FROM_1_2,
+            Self::V1_3 => &FROM_1_3,
+        }
+    }
 }
 
 /// See the module.
@@ -89,12 +87,12 @@ impl BackendTls {
     /// What is wrong with one of them.
     pub fn load(settings: &BackendTlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut digest = Sha256::new();
+        let mut files = TlsFiles::default();
         let authorities = match settings.verify {
             Verify::Pin(_) => None,
             Verify::Full | Verify::Ca => {
                 let roots = match &settings.ca_file {
-                    Some(path) => roots_in(path, &mut digest)?,
+                    Some(path) => files.roots(KeyedFile { key: CA_FILE, path })?,
                     None => roots_of_the_system()?,
                 };
                 Some(of_roots(roots, &provider)?)
@@ -105,30 +103,37 @@ impl BackendTls {
             verify: settings.verify,
             algorithms: provider.signature_verification_algorithms,
         };
-        let versions: &[_] = match settings.min_version {
-            TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12],
-            TlsVersion::V1_3 => &[&version::TLS13],
-        };
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(|error| wrong("backend.tls.min_version", error.to_string()))?
+            .with_protocol_versions(settings.min_version.and_above())
+            .map_err(|error| TlsError::new("backend.tls.min_version", error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match (&settings.cert_file, &settings.key_file) {
             (None, None) => builder.with_no_client_auth(),
             (Some(chain), Some(key)) => {
-                let own = chain_in(chain, &mut digest)?;
-                let key = key_in(key, &mut digest)?;
-                let both = |error| wrong(KEY_FILE, format!("is not of {CERT_FILE}: {error}"));
+                let own = files.certificates(KeyedFile {
+                    key: CERT_FILE,
+                    path: chain,
+                })?;
+                let key = files.private_key(KeyedFile {
+                    key: KEY_FILE,
+                    path: key,
+                })?;
+                let both =
+                    |error| TlsError::new(KEY_FILE, format!("is not of {CERT_FILE}: {error}"));
                 builder.with_client_auth_cert(own, key).map_err(both)?
             }
-            (Some(_), None) => return Err(wrong(CERT_FILE, format!("needs {KEY_FILE} too"))),
-            (None, Some(_)) => return Err(wrong(KEY_FILE, format!("needs {CERT_FILE} too"))),
+            (Some(_), None) => {
+                return Err(TlsError::new(CERT_FILE, format!("needs {KEY_FILE} too")));
+            }
+            (None, Some(_)) => {
+                return Err(TlsError::new(KEY_FILE, format!("needs {CERT_FILE} too")));
+            }
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         Ok(Self {
             settings: settings.clone(),
-            digest: digest.finalize().into(),
+            digest: files.digest(),
             config: Arc::new(config),
         })
     }
@@ -147,11 +152,6 @@ impl BackendTls {
     }
 }
 
-fn wrong(key: &'static str, why: impl Into<String>) -> TlsError {
-    let why = why.into();
-    TlsError { key, why }
-}
-
 /// Whether a name can stand in [`BackendTlsSettings::server_name`].
 ///
 /// # Errors
@@ -167,7 +167,7 @@ const NO_NAME: &str = "is neither the name of a host nor a numeric address";
 
 fn name_of(name: &str) -> Result<ServerName<'static>, TlsError> {
     let parsed = ServerName::try_from(name.to_owned());
-    parsed.map_err(|_| wrong(SERVER_NAME, format!("{name:?} {NO_NAME}")))
+    parsed.map_err(|_| TlsError::new(SERVER_NAME, format!("{name:?} {NO_NAME}")))
 }
 
 fn of_roots(
@@ -176,22 +176,7 @@ fn of_roots(
 ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| wrong(CA_FILE, error.to_string()))
-}
-
-fn roots_in(path: &Path, digest: &mut Sha256) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates_in(CA_FILE, path, digest)? {
-        let added = roots.add(certificate);
-        added.map_err(|error| {
-            let why = format!(
-                "{}: holds a certificate that nobody can be trusted by: {error}",
-                path.display()
-            );
-            wrong(CA_FILE, why)
-        })?;
-    }
-    Ok(roots)
+        .map_err(|error| TlsError::new(CA_FILE, error.to_string()))
 }
 
 /// Those that this machine trusts, as OpenSSL finds them (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
@@ -200,51 +185,11 @@ fn roots_of_the_system() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
     match added {
-        0 => Err(wrong(
+        0 => Err(TlsError::new(
             CA_FILE,
             "is not set, and this machine names nobody whose signatures it trusts: install \
              ca-certificates, or name a file",
         )),
         _ => Ok(roots),
     }
-}
-
-fn chain_in(path: &Path, digest: &mut Sha256) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    certificates_in(CERT_FILE, path, digest)
-}
-
-fn certificates_in(
-    key: &'static str,
-    path: &Path,
-    digest: &mut Sha256,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(key, path)?;
-    digest.update(&text);
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(wrong(
-            key,
-            format!("{}: holds no certificate in PEM form", path.display()),
-        )),
-        Err(error) => Err(wrong(key, format!("{}: {error}", path.display()))),
-    }
-}
-
-fn key_in(path: &Path, digest: &mut Sha256) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = read(KEY_FILE, path)?;
-    digest.update(&text);
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        let why = format!(
-            "{}: holds no private key in PEM form, or one that is encrypted",
-            path.display()
-        );
-        wrong(KEY_FILE, why)
-    })
-}
-
-fn read(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let text: io::Result<Vec<u8>> = std::fs::read(path);
-    let text = text.map_err(|error| wrong(key, format!("{}: {error}", path.display())))?;
-    Ok(Zeroizing::new(text))
 }

@@ -150,6 +150,15 @@ impl TlsConnection {
         }
     }
 
+    /// The other end's own certificate, if it has shown one.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let shown = match &self.side {
+            Side::Client(side) => side.peer_certificates(),
+            Side::Server(side) => side.peer_certificates(),
+        };
+        shown.and_then(<[_]>::first).map(AsRef::as_ref)
+    }
+
     /// Whether there is plaintext that there was no room for.
     pub fn has_plaintext(&self) -> bool {
         !self.plain.is_empty()

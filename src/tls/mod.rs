@@ -3,4 +3,7 @@
 
 pub mod backend;
 pub mod connection;
+pub mod files;
+pub mod listener;
+pub mod subject;
 pub mod verify;

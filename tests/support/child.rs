@@ -1,7 +1,7 @@
 //! A child process of a test: its output collected by a thread, signals by its own pid, killed and
 //! reaped on drop. It knows nothing of what program it is.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -53,6 +53,13 @@ impl Child {
 
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Gives it `text` to read.
+    #[track_caller]
+    pub fn input(&mut self, text: &str) {
+        let input = self.process.stdin.as_mut().unwrap();
+        input.write_all(text.as_bytes()).unwrap();
     }
 
     /// Ends its input.

@@ -28,7 +28,11 @@ pub struct Arrived {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
+
+/// A client's end of a TLS connection.
+pub type TlsStream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
 
 impl Conn {
     /// How long a reply may take before the test fails.
@@ -71,6 +75,18 @@ impl Conn {
         }
     }
 
+    /// Over a TLS connection that there is.
+    pub fn over_tls(stream: TlsStream) -> Self {
+        stream
+            .sock
+            .set_read_timeout(Some(Self::READ_PATIENCE))
+            .unwrap();
+        Self {
+            stream: Stream::Tls(Box::new(stream)),
+            pending: Vec::new(),
+        }
+    }
+
     /// Is gone at once, as with its machine: the peer may send it nothing more.
     pub fn reset(self) {
         if let Stream::Tcp(stream) = &self.stream {
@@ -101,6 +117,7 @@ impl Conn {
         match &mut self.stream {
             Stream::Tcp(stream) => stream.write_all(bytes.as_ref()),
             Stream::Unix(stream) => stream.write_all(bytes.as_ref()),
+            Stream::Tls(stream) => stream.write_all(bytes.as_ref()),
         }
     }
 
@@ -113,6 +130,7 @@ impl Conn {
             let sent = match &self.stream {
                 Stream::Tcp(stream) => rustix::net::send(stream, rest, more),
                 Stream::Unix(stream) => rustix::net::send(stream, rest, more),
+                Stream::Tls(_) => panic!("TLS decides on its segments itself"),
             };
             rest = rest.get(sent?..).unwrap_or_default();
         }
@@ -208,12 +226,16 @@ impl Conn {
 
     /// Reads until there is nothing left to read at present; whether the peer has closed.
     fn receive_all_now(&mut self) -> bool {
+        if let Stream::Tls(_) = &self.stream {
+            panic!("what has come by TLS is known when it has been read");
+        }
         loop {
             let mut chunk = [0; 16 * 1024];
             let flags = rustix::net::RecvFlags::DONTWAIT;
             let outcome = match &self.stream {
                 Stream::Tcp(stream) => rustix::net::recv(stream, &mut chunk, flags),
                 Stream::Unix(stream) => rustix::net::recv(stream, &mut chunk, flags),
+                Stream::Tls(_) => return false,
             };
             match outcome {
                 Ok((0, _)) => return true,
@@ -274,9 +296,14 @@ impl Conn {
 
     /// The same, of a peer that may have closed already.
     pub fn try_finish_sending(&mut self) -> io::Result<()> {
-        match &self.stream {
+        match &mut self.stream {
             Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Stream::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()?;
+                stream.sock.shutdown(std::net::Shutdown::Write)
+            }
         }
     }
 
@@ -286,6 +313,7 @@ impl Conn {
         let bytes = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(&mut chunk)?,
             Stream::Unix(stream) => stream.read(&mut chunk)?,
+            Stream::Tls(stream) => stream.read(&mut chunk)?,
         };
         self.pending.extend_from_slice(&chunk[..bytes]);
         Ok(bytes)
@@ -295,6 +323,7 @@ impl Conn {
         match &self.stream {
             Stream::Tcp(stream) => stream.set_read_timeout(Some(span)).unwrap(),
             Stream::Unix(stream) => stream.set_read_timeout(Some(span)).unwrap(),
+            Stream::Tls(stream) => stream.sock.set_read_timeout(Some(span)).unwrap(),
         }
     }
 }

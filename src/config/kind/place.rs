@@ -55,7 +55,7 @@ impl Kind for ListenAddress {
     }
 
     fn allowed(&self) -> String {
-        "address:port, [address]:port or unix:/path".to_owned()
+        "address:port, [address]:port, tls:address:port or unix:/path".to_owned()
     }
 
     fn show(&self, value: &Listen) -> String {
@@ -76,6 +76,7 @@ impl Kind for OptionalTcpAddress {
         }
         match listen::parse(text) {
             Ok(Listen::Tcp(address)) => Ok(Some(address)),
+            Ok(Listen::Tls(_)) => Err(vec![Wrong::new("TLS cannot be spoken here")]),
             Ok(Listen::Unix(_)) => Err(vec![Wrong::new("a unix socket cannot be used here")]),
             Err(why) => Err(vec![Wrong::new(why)]),
         }

@@ -62,6 +62,10 @@ pub struct Client {
     pub hung_up: bool,
     /// When it connected.
     pub connected_at: Duration,
+    /// It has shown a certificate that somebody who is trusted has signed.
+    pub is_proven: bool,
+    /// Whom it begins as, by that, and is again after `RESET`.
+    pub certificate_user: Option<Arc<Box<[u8]>>>,
     /// Since when it has been expected to log in, where it has to.
     pub asked_since: Duration,
     /// When it last sent something, or took something that was sent to it.
@@ -109,14 +113,25 @@ pub struct Accepted {
     pub id: u64,
     /// Both ends.
     pub address: ClientAddress,
+    /// It has shown a certificate that somebody who is trusted has signed.
+    pub is_proven: bool,
+    /// The user that it is by that.
+    pub certificate_user: Option<Arc<Box<[u8]>>>,
 }
 
 impl Accepted {
     /// A TCP client.
     pub fn tcp(id: u64, peer: SocketAddr, local: impl Into<Arc<SocketAddr>>) -> Self {
+        Self::of(id, ClientAddress::tcp(peer, local.into()))
+    }
+
+    /// A client of whom only that is known.
+    pub fn of(id: u64, address: ClientAddress) -> Self {
         Self {
             id,
-            address: ClientAddress::tcp(peer, local.into()),
+            address,
+            is_proven: false,
+            certificate_user: None,
         }
     }
 }
@@ -141,6 +156,8 @@ impl Client {
             credential: CredentialId::default(),
             user_quota: None,
             address: accepted.address,
+            is_proven: accepted.is_proven,
+            certificate_user: accepted.certificate_user,
             input: Input::default(),
             out: Outbox::default(),
             in_flight: 0,

@@ -22,6 +22,9 @@ use super::{Client, Clients};
 /// waits for its turn, in bytes.
 const AHEAD_BYTES: usize = 64 << 10;
 
+/// Clients that speak another protocol are told of at most this often.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
 impl Clients {
     /// Whether the runtime may read this client now. When not, it watches for the client's
     /// end (`client_hung_up`), and an
@@ -93,6 +96,20 @@ impl Clients {
             error = error.label(),
             "protocol error"
         );
+        if error == ProtocolError::Tls
+            && cx
+                .told_of_tls
+                .is_none_or(|at| cx.now.saturating_sub(at) >= TOLD_EVERY)
+        {
+            cx.told_of_tls = Some(cx.now);
+            let addr = client.address.peer();
+            tracing::warn!(
+                addr,
+                key = "listen.addresses",
+                "client closed: it speaks TLS, which is not spoken at this address; is \"tls:\" in front of \
+                 the address meant, or redis:// in place of rediss:// at the client?"
+            );
+        }
         let mut last_words = Vec::new();
         if !client.session.reply_mode.begin_command() {
             Refusal::Protocol(error).write(&mut last_words);

@@ -43,7 +43,8 @@ impl Clients {
     /// Whether a client that need not log in, as the server says, comes from another machine where
     /// that is not meant: towards the server it would come from this one, and be served.
     pub fn is_protected_from(&self, cx: &Cx, id: ClientId) -> bool {
-        let ip = self.get(id).and_then(|client| client.address.ip());
+        let unproven = self.get(id).filter(|client| !client.is_proven);
+        let ip = unproven.and_then(|client| client.address.ip());
         !cx.rules.access.allow_open && ip.is_some_and(|ip| !ip.to_canonical().is_loopback())
     }
 

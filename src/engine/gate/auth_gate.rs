@@ -135,11 +135,20 @@ impl Blocking<'_> {
 }
 
 impl Traffic<'_> {
-    /// A client that has just connected, or that has said `RESET`, is whoever clients are that have
-    /// not logged in.
+    /// A client that has just connected, or that has said `RESET`, is the user of its certificate, or
+    /// whoever clients are that have not logged in.
     pub fn begin_unauthenticated(&mut self, id: ClientId) {
         let rules = Arc::clone(&self.cx.rules);
-        let (auth_state, account, credential) = match rules.access.of_unauthenticated() {
+        let proven = self
+            .clients
+            .get(id)
+            .and_then(|client| client.certificate_user.as_deref());
+        let proven = proven.and_then(|name| rules.access.of_certificate(name));
+        let begins_as = match proven {
+            Some(account) => Some(Some(account)),
+            None => rules.access.of_unauthenticated(),
+        };
+        let (auth_state, account, credential) = match begins_as {
             Some(account) => {
                 let credential = self.pool.credential_of(account.as_deref());
                 (AuthState::Authenticated, account, credential)

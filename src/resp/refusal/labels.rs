@@ -37,6 +37,7 @@ impl Refusal<'_> {
         "request_timeout",
         "scripts",
         "subscribed",
+        "tls",
         "too_large",
         "too_many_failures",
         "tracking_redirect",

@@ -19,6 +19,11 @@ impl Head {
         self.bytes.get(..usize::from(self.len)).is_some_and(is_http)
     }
 
+    /// Whether it begins as a TLS connection does: a record with a handshake (RFC 8446, 5.1).
+    pub(super) fn is_tls(&self) -> bool {
+        self.len >= 2 && self.bytes.starts_with(&[0x16, 0x03])
+    }
+
     pub(super) fn extend(&mut self, data: &[u8]) {
         for &byte in data {
             let Some(place) = self.bytes.get_mut(usize::from(self.len)) else {

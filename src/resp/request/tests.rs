@@ -373,6 +373,17 @@ fn http_is_recognised_before_anything_else() {
 }
 
 #[test]
+fn tls_is_recognised_by_its_first_two_bytes() {
+    for input in [&b"\x16\x03"[..], b"\x16\x03\x01\x02\0", b"\x16\x03\n"] {
+        let found = error_of(input, &open_limits());
+        assert_eq!(found, Some(ProtocolError::Tls), "{input:?}");
+    }
+    for input in [&b"\x16"[..], b"\x16\n", b"\x16 \x03\n", b"\x03\x16\n"] {
+        assert_eq!(error_of(input, &open_limits()), None, "{input:?}");
+    }
+}
+
+#[test]
 fn words_that_resemble_http_are_commands() {
     for input in [
         &b"POSTS x\n"[..],

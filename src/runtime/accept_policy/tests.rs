@@ -25,10 +25,12 @@ fn policy(workers: usize) -> AcceptPolicy {
     AcceptPolicy {
         current: Arc::new(Current::new(RuntimeSettings::default(), rules)),
         workers: (0..workers).map(worker).collect(),
+        entering: ClientCount::new(&total),
         room: Arc::clone(&room),
         address_quotas: Arc::default(),
         counts: Arc::default(),
         told: Mutex::default(),
+        told_unknown_user: Mutex::default(),
     }
 }
 
@@ -41,14 +43,14 @@ async fn clients_go_to_whoever_takes_them_and_wait_while_nobody_does() {
     let mut halted: Vec<InboxPermit> = std::iter::from_fn(|| inbox(0).permit()).collect();
     let mut admitted = Vec::new();
     while inbox(1).has_room() {
-        admitted.push(policy.admit(None).await.unwrap());
+        admitted.push(policy.admit(policy.enter(None, false).unwrap()).await);
     }
     assert_eq!((load(0), load(1)), (0, admitted.len()));
-    let mut waits = std::pin::pin!(policy.admit(None));
+    let mut waits = std::pin::pin!(policy.admit(policy.enter(None, false).unwrap()));
     let now = std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx)));
     assert!(now.await.is_pending(), "the kernel's queue holds it");
     halted.pop();
-    let last = waits.await.unwrap();
+    let last = waits.await;
     assert_eq!(load(0), 1);
     drop(last);
 }

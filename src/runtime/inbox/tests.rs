@@ -72,10 +72,7 @@ fn client() -> NewClient {
     let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
     NewClient {
         socket: DetachedSocket::Unix(socket),
-        accepted: Accepted {
-            id: 1,
-            address: ClientAddress::Unix(Arc::new("test".into())),
-        },
+        accepted: Accepted::of(1, ClientAddress::Unix(Arc::new("test".into()))),
         guard: ClientCount::default().enter(usize::MAX).unwrap(),
     }
 }

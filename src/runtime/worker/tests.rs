@@ -77,10 +77,7 @@ fn bring(inbox: &Arc<Inbox>, count: usize) -> Vec<Socket> {
         theirs.set_nonblocking(true).unwrap();
         let client = NewClient {
             socket: DetachedSocket::Unix(theirs),
-            accepted: Accepted {
-                id,
-                address: ClientAddress::Unix(Arc::new("test".into())),
-            },
+            accepted: Accepted::of(id, ClientAddress::Unix(Arc::new("test".into()))),
             guard: ClientCount::default().enter(usize::MAX).unwrap(),
         };
         inbox.permit().unwrap().bring(client);
@@ -109,10 +106,7 @@ fn bring_tls(inbox: &Arc<Inbox>, bytes: &[u8]) -> (TcpStream, TlsConnection) {
     let ends = ends_with_kept(bytes);
     let client = NewClient {
         socket: DetachedSocket::Tls(ours, Box::new(ends.server)),
-        accepted: Accepted {
-            id: 1,
-            address: ClientAddress::Unix(Arc::new("test".into())),
-        },
+        accepted: Accepted::of(1, ClientAddress::Unix(Arc::new("test".into()))),
         guard: ClientCount::default().enter(usize::MAX).unwrap(),
     };
     inbox.permit().unwrap().bring(client);

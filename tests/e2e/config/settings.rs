@@ -72,6 +72,16 @@ ca_file = "/etc/ca.pem"
 server_name = "redis.internal"
 verify = "pin:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 min_version = "1.3"
+[tls]
+cert_files = ["/etc/narrows.pem"]
+key_files = ["/etc/narrows.key"]
+clients = "optional"
+client_ca_file = "/etc/ca.pem"
+client_user = "cn"
+min_version = "1.3"
+handshake_timeout = "1s"
+handshakes_max = 5
+handshake_cpu_max = 0.25
 [pool]
 queue_timeout = "1s"
 queue_clients_max = 5
@@ -146,10 +156,10 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(AuthSettings, set.auth, default.auth, [choice mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::RuntimeSettings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
-        backend_tls backend_tls_settings
+        backend_tls backend_tls_settings client_tls_settings handshakes
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers coalescing_pause drain_timeout instance
-    ]);
+    ] but [client_tls]);
     let (engine, of_default) = (set.engine, default.engine);
     all_differ!(narrows::engine::settings::EngineSettings, engine, of_default,
         [pool backend clients blocking limits]);

@@ -1,9 +1,14 @@
-//! TLS towards the server: what goes over it, which certificates are accepted, and what is said of others.
+//! TLS towards the server and towards clients: what goes over it, which certificates are accepted, and what is said
+//! of others.
 
 mod by_certificate;
 mod certificate_login;
 mod certificates;
+mod clients;
+mod handshakes;
+mod proven;
 mod refused;
+mod tls_client;
 mod work;
 
 use std::net::TcpListener;
