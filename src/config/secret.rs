@@ -45,13 +45,20 @@ pub(super) fn read(path: &Path) -> Result<Secret, String> {
 /// What is to be said of a file with a secret that others than its owner may read. Not a
 /// mistake: platforms that mount secrets give them mode 0644 in a directory of their own.
 pub(super) fn warning_about(path: &Path, mode: u32) -> Option<String> {
+    warning(path, "a password", mode)
+}
+
+/// The same of a file with a private key.
+pub(super) fn warning_about_key(path: &Path) -> Option<String> {
+    warning(path, "a private key", mode_of(path))
+}
+
+fn warning(path: &Path, what: &str, mode: u32) -> Option<String> {
     let open = mode & 0o077 != 0;
     open.then(|| {
         let shown = path.display();
         let mode = mode & 0o777;
-        format!(
-            "{shown} holds a password and can be read by others (mode {mode:04o}); 0600 is enough"
-        )
+        format!("{shown} holds {what} and can be read by others (mode {mode:04o}); 0600 is enough")
     })
 }
 

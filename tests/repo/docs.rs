@@ -158,11 +158,13 @@ fn examples(text: &str) -> Vec<String> {
 /// `example` with the files that it names in `folder`, where they are.
 fn with_files(example: &str, folder: &Path) -> String {
     const NAMED: &str = "\"/etc/narrows/";
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     for rest in example.split(NAMED).skip(1) {
         let file = folder.join(rest.split('"').next().unwrap());
-        let text = match file.extension() {
-            Some(ending) if ending == "pem" => include_str!("../e2e/tls/version1.pem"),
-            _ => "a password\n",
+        let text = match file.extension().and_then(|ending| ending.to_str()) {
+            Some("pem") => pair.cert.pem(),
+            Some("key") => pair.signing_key.serialize_pem(),
+            _ => "a password\n".to_owned(),
         };
         std::fs::write(&file, text).unwrap();
     }

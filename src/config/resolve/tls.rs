@@ -1,8 +1,9 @@
 //! What TLS needs, towards the server and towards clients: files are read, and what contradicts each other is told.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::{Listen, Mistake, Resolving};
+use super::{Listen, Mistake, Resolving, secret};
 use crate::session::AuthMode;
 use crate::tls::backend::{BackendTls, BackendTlsSettings};
 use crate::tls::listener::{ListenTls, ListenTlsSettings};
@@ -22,6 +23,9 @@ impl Resolving<'_> {
             }
             return;
         }
+        let key = settings.key_file.as_deref();
+        self.warnings
+            .extend(key.and_then(secret::warning_about_key));
         match BackendTls::load(settings) {
             Ok(tls) => runtime.backend_tls = Some(Arc::new(tls)),
             Err(error) => {
@@ -50,6 +54,9 @@ impl Resolving<'_> {
             self.contradiction(&["tls.client_user", "auth.mode"], text.to_owned());
             return;
         }
+        let keys = settings.key_files.iter().map(Path::new);
+        self.warnings
+            .extend(keys.filter_map(secret::warning_about_key));
         match ListenTls::load(settings) {
             Ok(tls) => config.runtime.client_tls = Some(Arc::new(tls)),
             Err(error) => {

@@ -171,3 +171,78 @@ proptest! {
         prop_assert!(!secret || !said.contains("HUNTER2"), "{}", said);
     }
 }
+
+/// Keys are secrets as passwords are: told of where others can read them, and shown nowhere.
+#[test]
+fn a_private_key_is_never_shown_and_one_that_others_can_read_is_warned_about() {
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = pair.signing_key.serialize_pem();
+    let secret = key.lines().nth(1).unwrap();
+    for (mode, warned) in [(0o600, false), (0o640, true)] {
+        let setup = Setup::new();
+        let cert = setup.write("shown.pem", &pair.cert.pem(), 0o644);
+        let key = setup.write("shown.key", &key, mode);
+        let backend = format!(
+            "cert_file = {cert:?}\nkey_file = {key:?}\nverify = \"pin:{}\"\n",
+            "0".repeat(64)
+        );
+        let file = format!(
+            "[listen]\naddresses = [\"tls:127.0.0.1:0\"]\n[backend]\nurl = \"rediss://h\"\n\
+             [backend.tls]\n{backend}[tls]\ncert_files = [{cert:?}]\nkey_files = [{key:?}]\n"
+        );
+        let loaded = setup.file(&file).load().unwrap();
+        let of_keys = |warning: &&String| warning.contains("shown.key holds a private key");
+        let found = loaded.warnings.iter().filter(of_keys).count();
+        assert_eq!(found, if warned { 2 } else { 0 }, "{:?}", loaded.warnings);
+        let shown = format!(
+            "{:?} {:?} {}",
+            loaded.config, loaded.warnings, loaded.summary
+        );
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+/// What is wrong with a file of keys is said without what is in it.
+#[test]
+fn a_key_that_fits_no_certificate_is_named_by_its_file_alone() {
+    let [one, other] =
+        [1, 2].map(|_| rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap());
+    let setup = Setup::new();
+    let cert = setup.write("shown.pem", &one.cert.pem(), 0o644);
+    let text = other.signing_key.serialize_pem();
+    let key = setup.write("shown.key", &text, 0o600);
+    let listen = "[listen]\naddresses = [\"tls:127.0.0.1:0\"]\n";
+    let file = format!("{listen}[tls]\ncert_files = [{cert:?}]\nkey_files = [{key:?}]\n");
+    let mistakes = setup.file(&file).mistakes().concat();
+    assert!(
+        mistakes.contains("none of the keys in tls.key_files"),
+        "{mistakes}"
+    );
+    assert!(
+        !mistakes.contains(text.lines().nth(1).unwrap()),
+        "{mistakes}"
+    );
+    for (tls, said) in [
+        (
+            String::new(),
+            "tls.cert_files: is needed for an address with tls:",
+        ),
+        ("cert_files = [KEY]\n".to_owned(), "holds no certificate"),
+        (
+            "cert_files = [CERT]\nkey_files = [CERT]\n".to_owned(),
+            "holds no private key",
+        ),
+    ] {
+        let setup = Setup::new();
+        let cert = setup.write("shown.pem", &one.cert.pem(), 0o644);
+        let key = setup.write("shown.key", &text, 0o600);
+        let tls = tls
+            .replace("CERT", &format!("{cert:?}"))
+            .replace("KEY", &format!("{key:?}"));
+        let mistakes = setup
+            .file(&format!("{listen}[tls]\n{tls}"))
+            .mistakes()
+            .concat();
+        assert!(mistakes.contains(said), "{mistakes}");
+    }
+}
