@@ -61,6 +61,16 @@ impl Narrows {
         &self.address
     }
 
+    /// Where it speaks TLS, if it does: `127.0.0.1:PORT`.
+    pub fn tls_address(&self) -> String {
+        wait_for("the listener for TLS", PATIENCE, || {
+            let log = self.log();
+            let (_, address) = log.split_once("addr=tls:")?;
+            let (address, _) = address.split_once('\n')?;
+            Some(address.trim().to_owned())
+        })
+    }
+
     pub fn port(&self) -> u16 {
         self.address.rsplit(':').next().unwrap().parse().unwrap()
     }

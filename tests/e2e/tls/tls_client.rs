@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
 use super::certificates::{Authority, Identity};
-use crate::support::{Conn, Narrows, PATIENCE, RedisServer, wait_for};
+use crate::support::{Conn, Narrows, RedisServer};
 
 /// narrows with a listener for TLS beside the one without.
 pub(crate) struct TlsListener {
@@ -60,12 +60,7 @@ impl TlsListener {
 
     /// Where TLS is spoken.
     pub(crate) fn address(&self) -> String {
-        wait_for("the listener for TLS", PATIENCE, || {
-            let log = self.narrows.log();
-            let (_, address) = log.split_once("addr=tls:")?;
-            let (address, _) = address.split_once('\n')?;
-            Some(address.trim().to_owned())
-        })
+        self.narrows.tls_address()
     }
 
     /// A client of its authority's, without a certificate of its own.

@@ -13,5 +13,6 @@ pub(crate) mod nemesis;
 pub(crate) mod proxy;
 pub(crate) mod runner;
 pub(crate) mod schedule;
+pub(crate) mod storm;
 pub(crate) mod system;
 pub(crate) mod traffic;

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use crate::chaos::checkers;
 use crate::chaos::proxy::FaultProxy;
+use crate::chaos::storm::{HandshakeStorm, Shown, StormReport};
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, wait_for};
 
 /// Deadlines that can be waited for, and idle backends that go soon, so that what is left is seen.
@@ -44,6 +45,11 @@ pub(crate) struct System {
     pub(crate) random: fastrand::Rng,
     /// Held by a fault while it lasts.
     pub(crate) admin: Option<Conn>,
+    /// Handshakes with narrows, while they are many.
+    pub(crate) storm: Option<HandshakeStorm>,
+    /// What storms have come to.
+    pub(crate) storms: Vec<StormReport>,
+    shown: Shown,
     narrows: Option<Narrows>,
     /// What narrows' earlier processes have logged.
     past_log: String,
@@ -96,6 +102,8 @@ impl System {
         // Half of all seeds try what is off unless asked for.
         let pause = format!("[runtime]\ncoalescing_pause = {}\n", seed % 2 == 1);
         let configuration = configuration.replace("[runtime]\n", &pause);
+        let shown = Shown::in_folder(folder.path());
+        let configuration = format!("{configuration}{}", shown.configuration());
         std::fs::write(password, checkers::PASSWORD).unwrap();
         std::fs::write(folder.path().join("narrows.toml"), configuration).unwrap();
         let mut system = Self {
@@ -103,6 +111,9 @@ impl System {
             proxy,
             random: fastrand::Rng::with_seed(seed),
             admin: None,
+            storm: None,
+            storms: Vec::new(),
+            shown,
             narrows: None,
             past_log: String::new(),
             address: "127.0.0.1:0".to_owned(),
@@ -160,6 +171,8 @@ impl System {
             file.to_str().unwrap(),
             "--listen",
             &self.address,
+            "--listen",
+            "tls:127.0.0.1:0",
             "--backend",
             &backend,
             "--max-backend-connections",
@@ -184,6 +197,20 @@ impl System {
             assert_eq!(status.code(), Some(0), "narrows ended badly:\n{log}");
         }
         self.past_log.push_str(&log);
+    }
+
+    /// As many handshakes as narrows takes, and more.
+    pub(crate) fn begin_storm(&mut self) {
+        let tls = self.narrows().tls_address();
+        self.storm = Some(HandshakeStorm::begin(&self.address, &tls, &self.shown));
+    }
+
+    pub(crate) fn end_storm(&mut self) {
+        let report = self.storm.take().map(HandshakeStorm::end);
+        if let Some(report) = &report {
+            eprintln!("  {report:?}");
+        }
+        self.storms.extend(report);
     }
 
     fn configuration(&self) -> PathBuf {

@@ -5,6 +5,7 @@
 mod bystander;
 mod duplex;
 mod garbage;
+mod handshakes;
 mod memory;
 mod other_memory;
 mod pipelines;

@@ -47,6 +47,7 @@ use crate::chaos::monitor::Monitor;
 use crate::chaos::nemesis::Nemesis;
 use crate::chaos::runner::Runner;
 use crate::chaos::schedule;
+use crate::chaos::storm::StormReport;
 use crate::chaos::system::System;
 use crate::chaos::traffic::{Traffic, Volume};
 use crate::record::Record;
@@ -132,6 +133,10 @@ fn soak(arguments: &Arguments, seed: u64) -> Record {
     let mut record = Record::new(seed, arguments.minutes, account, timeline, outcome, hangs);
     record.watched(&monitor, system.narrows().pid());
     record.offences.extend(testimony);
+    let storms = system.storms.iter();
+    record
+        .offences
+        .extend(storms.filter_map(StormReport::offence));
     record.offences.extend(at_rest.compare(&system, &monitor));
     record.judge_volume(arguments.replies_per_minute, arguments.rate);
     record

@@ -1,5 +1,5 @@
 //! What happens to narrows itself: it is drained or killed, and a new process takes its place on
-//! the same port.
+//! the same port; and what is done to its listener for TLS.
 
 use rustix::process::Signal;
 
@@ -16,4 +16,6 @@ pub(super) const ALL: &[Nemesis] = &[
     })
     .ending(|system| system.start_narrows())
     .ending_narrows(),
+    Nemesis::new("handshake-storm", 4500, |system| system.begin_storm())
+        .ending(|system| system.end_storm()),
 ];
