@@ -4,6 +4,7 @@
 
 mod crowd;
 mod local;
+mod own_rights;
 mod passthrough;
 mod rights;
 mod unconfigured;
