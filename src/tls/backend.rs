@@ -10,7 +10,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 
 use super::connection::TlsConnection;
-use super::files::{KeyedFile, TlsError, TlsFiles};
+use super::expiry::CertificateUse;
+use super::files::{FilesRead, KeyedFile, TlsError, TlsFiles};
 use super::verify::{ServerVerifier, Verify};
 
 /// What is configured.
@@ -55,8 +56,7 @@ impl TlsVersion {
 /// See the module.
 pub struct BackendTls {
     settings: BackendTlsSettings,
-    /// Of all that was read.
-    digest: [u8; 32],
+    files: FilesRead,
     config: Arc<ClientConfig>,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for BackendTls {
 
 impl PartialEq for BackendTls {
     fn eq(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.digest == other.digest
+        self.settings == other.settings && self.files == other.files
     }
 }
 
@@ -87,7 +87,7 @@ impl BackendTls {
     /// What is wrong with one of them.
     pub fn load(settings: &BackendTlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut files = TlsFiles::default();
+        let mut files = TlsFiles::new(CertificateUse::Backend);
         let authorities = match settings.verify {
             Verify::Pin(_) => None,
             Verify::Full | Verify::Ca => {
@@ -133,9 +133,22 @@ impl BackendTls {
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         Ok(Self {
             settings: settings.clone(),
-            digest: files.digest(),
+            files: files.done(),
             config: Arc::new(config),
         })
+    }
+
+    /// The same from the files as they are now.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn load_again(&self) -> Result<Self, TlsError> {
+        Self::load(&self.settings)
+    }
+
+    /// What was read.
+    pub fn files(&self) -> &FilesRead {
+        &self.files
     }
 
     /// The beginning of a connection to `host`.

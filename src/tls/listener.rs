@@ -14,7 +14,8 @@ use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use super::backend::TlsVersion;
 use super::connection::TlsConnection;
-use super::files::{KeyedFile, TlsError, TlsFiles};
+use super::expiry::CertificateUse;
+use super::files::{FilesRead, KeyedFile, TlsError, TlsFiles};
 use super::subject::{self, CertificateUser};
 
 /// What is configured.
@@ -50,8 +51,7 @@ pub enum ClientCertificates {
 /// See the module.
 pub struct ListenTls {
     settings: ListenTlsSettings,
-    /// Of all that was read.
-    digest: [u8; 32],
+    files: FilesRead,
     config: Arc<ServerConfig>,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Debug for ListenTls {
 
 impl PartialEq for ListenTls {
     fn eq(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.digest == other.digest
+        self.settings == other.settings && self.files == other.files
     }
 }
 
@@ -84,7 +84,7 @@ impl ListenTls {
     /// What is wrong with one of them, or with the settings.
     pub fn load(settings: &ListenTlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut files = TlsFiles::default();
+        let mut files = TlsFiles::new(CertificateUse::Listen);
         let certificates = CertificatesByName::load(settings, &provider, &mut files)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(settings.min_version.and_above())
@@ -101,9 +101,22 @@ impl ListenTls {
             .map_err(|error| TlsError::new(CERT_FILES, error.to_string()))?;
         Ok(Self {
             settings: settings.clone(),
-            digest: files.digest(),
+            files: files.done(),
             config: Arc::new(config),
         })
+    }
+
+    /// The same from the files as they are now.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn load_again(&self) -> Result<Self, TlsError> {
+        Self::load(&self.settings)
+    }
+
+    /// What was read.
+    pub fn files(&self) -> &FilesRead {
+        &self.files
     }
 
     /// The beginning of a connection with a client.

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod connection;
+pub mod expiry;
 pub mod files;
 pub mod listener;
 pub mod subject;
