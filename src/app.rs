@@ -21,9 +21,11 @@ use crate::runtime::systemd::Systemd;
 use crate::runtime::{self, Narrows};
 use crate::telemetry;
 
+mod certificates;
 mod effective;
 mod reload;
 
+use certificates::Certificates;
 use effective::{admission_of, effective};
 use reload::Reload;
 
@@ -102,8 +104,9 @@ fn run(
             level,
             status,
             in_force: config,
+            certificates: Certificates::new(),
         };
-        while let Wish::Reload = signals.recv().await {
+        while let Wish::Reload = next_wish(&mut signals, &mut reload, &narrows).await {
             reload.run(&narrows, server.as_ref(), &systemd);
         }
         systemd.stopping("draining: requests in flight are finished");
@@ -205,6 +208,14 @@ fn remove_sockets(listen: &[Listen]) {
             // It may be gone already, or somebody else's by now.
             let _ = socket_file::remove_stale(path);
         }
+    }
+}
+
+/// What the next signal asks for. Until it comes certificates are watched.
+async fn next_wish(signals: &mut Signals, reload: &mut Reload, narrows: &Narrows) -> Wish {
+    tokio::select! {
+        wish = signals.recv() => wish,
+        never = reload.watch(narrows) => match never {},
     }
 }
 

@@ -1,14 +1,20 @@
 //! SIGHUP: the configuration is read again from the same sources, and what may change while
-//! narrows runs is put into force, all of it or nothing. What was learned of the server stays.
+//! narrows runs is put into force, all of it or nothing. What was learned of the server stays. Between two
+//! such signals the files of certificates and keys are watched.
+
+use std::convert::Infallible;
 
 use crate::cli::Given;
-use crate::config::{Change, Config, changes};
+use crate::config::{Change, Config, Mistake, changes};
 use crate::embedded::Embedded;
 use crate::engine::Rules;
 use crate::runtime::Narrows;
 use crate::runtime::systemd::Systemd;
+use crate::runtime::tls_in_use::TlsInUse;
 use crate::telemetry::log::Level;
+use crate::tls::expiry::UnixSeconds;
 
+use super::certificates::Certificates;
 use super::effective::{admission_of, effective};
 
 /// What a reload begins from.
@@ -21,6 +27,8 @@ pub(super) struct Reload {
     pub(super) status: String,
     /// As it was read, but for what needs a restart.
     pub(super) in_force: Config,
+    /// Those that it names.
+    pub(super) certificates: Certificates,
 }
 
 impl Reload {
@@ -28,7 +36,18 @@ impl Reload {
     pub(super) fn run(&mut self, narrows: &Narrows, server: Option<&Embedded>, systemd: &Systemd) {
         systemd.reloading();
         let outcome = self.load(narrows, server);
+        self.certificates.reloaded(&self.tls_in_use());
         systemd.ready(&format!("{}; {outcome}", self.status));
+    }
+
+    /// Watches the files of certificates and keys until it is dropped.
+    pub(super) async fn watch(&mut self, narrows: &Narrows) -> Infallible {
+        let settings = &mut self.in_force.runtime;
+        self.certificates.watch(settings, narrows).await
+    }
+
+    fn tls_in_use(&self) -> TlsInUse {
+        TlsInUse::of(&self.in_force.runtime)
     }
 
     /// What has come of it, in a few words.
@@ -39,6 +58,9 @@ impl Reload {
             Err(mistakes) => {
                 for mistake in mistakes.list() {
                     tracing::error!("{mistake}");
+                }
+                if mistakes.list().iter().any(Mistake::is_of_tls_files) {
+                    self.certificates.refused(&self.tls_in_use(), narrows);
                 }
                 let count = mistakes.list().len();
                 tracing::error!(
@@ -53,6 +75,13 @@ impl Reload {
         }
         let mut config = loaded.config;
         let found = changes(&self.in_force, &mut config);
+        let tls = TlsInUse::of(&config.runtime);
+        if let Err(error) = tls.check(&self.tls_in_use(), UnixSeconds::now()) {
+            self.certificates.refused(&self.tls_in_use(), narrows);
+            let key = error.key;
+            tracing::error!(key, %error, "configuration not reloaded: the old one stays in force");
+            return "configuration not reloaded".to_owned();
+        }
         if let Err(error) = self.put_into_force(&config, narrows, server) {
             tracing::error!(%error, "configuration not reloaded: the old one stays in force");
             return "configuration not reloaded".to_owned();

@@ -126,6 +126,9 @@ fn tls(config: &mut Config, v: &mut impl Visitor) {
         "tls.handshakes_max"        max         count(1, 65_535);
         "tls.handshake_cpu_max"     cpu_max     ratio(0.01, 1.0);
     }
+    keys! { v, config.runtime;
+        "tls.reload_interval"   tls_reload_interval     duration(100, DAY).or_zero("only by a reload");
+    }
 }
 
 /// The kind of lists of files.

@@ -83,6 +83,12 @@ impl Mistake {
         }
     }
 
+    /// Whether it is about a file that TLS needs.
+    pub fn is_of_tls_files(&self) -> bool {
+        let key = self.key.as_deref().unwrap_or_default();
+        key.contains("tls.") && key.contains("_file")
+    }
+
     /// A mistake that is not about one key.
     pub(super) fn at(origin: Origin, text: impl Into<String>) -> Self {
         Self {

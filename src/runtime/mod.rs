@@ -29,6 +29,7 @@ mod socket;
 pub mod socket_file;
 pub mod systemd;
 mod tasks;
+pub mod tls_in_use;
 mod tls_socket;
 mod tls_stream;
 mod transport;

@@ -4,18 +4,21 @@
 //! a worker publishes between two of its turns, and only when it is asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Budget;
 use crate::engine::{OwnUser, WorkerShared};
-use crate::telemetry::export::{BudgetPicture, Picture, WorkerPicture};
+use crate::telemetry::export::{BudgetPicture, CertificatePicture, Picture, WorkerPicture};
 use crate::telemetry::reject_counts::RejectCounts;
 use crate::telemetry::{Cell, Health, ProcessFigures, Server};
+use crate::tls::expiry::{CertificateFile, UnixSeconds};
 
 use super::current::Current;
 use super::inbox::Inbox;
+use super::tls_in_use::TlsInUse;
 
 /// Longest wait for all workers.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,6 +34,8 @@ pub struct Observer {
     budget: Arc<Budget>,
     reject_counts: Arc<RejectCounts>,
     own_user: Arc<OwnUser>,
+    /// How often files of certificates and keys were found that cannot be used.
+    tls_refused: AtomicU64,
     epoch: Instant,
     /// Cancelled when narrows begins to end.
     pub(super) ending: CancellationToken,
@@ -53,6 +58,7 @@ impl Observer {
             budget: Arc::clone(&shared.budget),
             reject_counts: Arc::clone(&shared.reject_counts),
             own_user: Arc::clone(&shared.own_user),
+            tls_refused: AtomicU64::new(0),
             epoch,
             ending: CancellationToken::new(),
             patience: PATIENCE,
@@ -68,6 +74,16 @@ impl Observer {
     /// Where control says what it knows of the server.
     pub(super) fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
+    }
+
+    /// Files of certificates and keys cannot be used as they are.
+    pub(super) fn tls_is_refused(&self) {
+        self.tls_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The certificates in use.
+    fn certificates(&self) -> Vec<CertificateFile> {
+        TlsInUse::of(&self.current.settings()).certificates()
     }
 
     /// Asks all workers how things stand, without waiting for them. To be called now and then, so
@@ -112,6 +128,8 @@ impl Observer {
                 ceiling: self.budget.ceiling(),
             },
             clients_refused: rejected.map(|(why, count)| (why.label(), count)).into(),
+            certificates: self.certificates().into_iter().map(picture_of).collect(),
+            tls_reload_failures: self.tls_refused.load(Ordering::Relaxed),
             is_ready: self.readiness().is_ok(),
             health,
             server,
@@ -138,7 +156,8 @@ impl Observer {
         }
     }
 
-    /// What whoever is ready cannot be seen to be: how clients log in, and what only a login shows.
+    /// What whoever is ready cannot be seen to be: how clients log in, what only a login shows, and
+    /// which certificates expire soon.
     pub fn standing(&self) -> String {
         let logins = self.current.rules().access.mode.shown();
         let unknown = match self.server.is_login_needed() {
@@ -154,7 +173,11 @@ impl Observer {
             }
             None => String::new(),
         };
-        format!("logins: {logins}{user}{unknown}")
+        let now = UnixSeconds::now();
+        let expiring = self.certificates().into_iter();
+        let expiring = expiring.filter_map(|file| Some(format!("\n{}", file.warning(now)?)));
+        let expiring: String = expiring.collect();
+        format!("logins: {logins}{user}{unknown}{expiring}")
     }
 
     /// As whom the server logs narrows in by its certificate, where that matters.
@@ -188,6 +211,14 @@ impl Observer {
                 Err(format!("{text}: {error}"))
             }
         }
+    }
+}
+
+fn picture_of(file: CertificateFile) -> CertificatePicture {
+    CertificatePicture {
+        used_for: file.used_for.label(),
+        file: file.path.display().to_string(),
+        not_after: file.not_after.0,
     }
 }
 

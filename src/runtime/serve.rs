@@ -30,6 +30,7 @@ use super::observer::Observer;
 use super::settings::{Listen, RuntimeSettings};
 use super::systemd::Systemd;
 use super::tasks::ControlTasks;
+use super::tls_in_use::TlsInUse;
 use super::watchdog::Watchdog;
 use super::worker::{Links, Worker};
 
@@ -258,6 +259,20 @@ impl Narrows {
         }
         let _ = self.orders.try_send(ControlOrder::Reloaded);
         bound
+    }
+
+    /// Connections that are made from now on use `tls`.
+    pub fn use_tls(&self, tls: &TlsInUse) {
+        let mut settings = RuntimeSettings::clone(&self.current.settings());
+        tls.put_into(&mut settings);
+        self.current.set_settings(settings);
+        // Perhaps it is what the server was waiting for.
+        let _ = self.orders.try_send(ControlOrder::Reloaded);
+    }
+
+    /// Counts files of certificates and keys that cannot be used as they are.
+    pub fn count_refused_tls(&self) {
+        self.observer.tls_is_refused();
     }
 
     /// Gives signs of life as long as all threads do, if the service manager wants them.

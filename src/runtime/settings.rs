@@ -114,6 +114,8 @@ pub struct RuntimeSettings {
     pub backend_tls: Option<Arc<BackendTls>>,
     /// What that is made of.
     pub backend_tls_settings: BackendTlsSettings,
+    /// How often files of certificates and keys are looked at. Zero: never.
+    pub tls_reload_interval: Duration,
     /// Database a new client starts in (the path of the backend URL).
     pub database: u32,
     /// narrows' own credentials.
@@ -154,6 +156,7 @@ impl Default for RuntimeSettings {
             backend: ServerAddress::default(),
             backend_tls: None,
             backend_tls_settings: BackendTlsSettings::default(),
+            tls_reload_interval: Duration::from_secs(10),
             database: 0,
             credentials: BackendCredentials::default(),
             backend_connections_max: 16,

@@ -21,7 +21,7 @@ pub struct Metric {
     pub name: &'static str,
     /// See [`MetricKind`].
     pub kind: MetricKind,
-    /// The name of its one label; `""` for none.
+    /// The names of its labels, by commas; `""` for none.
     pub label: &'static str,
     /// One sentence.
     pub help: &'static str,
@@ -74,6 +74,12 @@ catalog! {
     WORKERS = gauge("narrows_workers", "", "Worker threads.");
     WORKER_UP = gauge("narrows_worker_up", "worker",
         "1 if the worker has answered within a second; otherwise its figures here are its last ones.");
+
+    TLS_NOT_AFTER = gauge("narrows_tls_certificate_not_after_seconds", "use,file",
+        "When the first certificate of a file that is in use expires, since the epoch; absent \
+         without any.");
+    TLS_RELOADS_FAILED = counter("narrows_tls_reload_failures_total", "",
+        "Changes of files of certificates and keys that could not be used: the old are in use.");
 
     CLIENTS = gauge("narrows_clients_connected", "worker", "Clients connected, by worker.");
     CLIENTS_MAX = gauge("narrows_clients_max", "", "Most clients at once (clients.max_clients).");

@@ -36,6 +36,17 @@ pub struct BudgetPicture {
     pub ceiling: Option<u32>,
 }
 
+/// A file of certificates that is in use.
+#[derive(Debug, Clone, Default)]
+pub struct CertificatePicture {
+    /// The label that says what for.
+    pub used_for: &'static str,
+    /// Where it is.
+    pub file: String,
+    /// When the first of its certificates expires, in seconds since 1970.
+    pub not_after: i64,
+}
+
 /// All figures at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
@@ -45,6 +56,10 @@ pub struct Picture {
     pub budget: BudgetPicture,
     /// Clients turned away, by reason.
     pub clients_refused: Labelled,
+    /// See [`CertificatePicture`].
+    pub certificates: Vec<CertificatePicture>,
+    /// How often changed files could not be used.
+    pub tls_reload_failures: u64,
     /// Whether clients may be sent here.
     pub is_ready: bool,
     /// Whether the server answers.
@@ -73,6 +88,7 @@ fn families(picture: &Picture) -> Vec<MetricFamily> {
     }
     let mut page = Page::default();
     page.narrows(picture);
+    page.tls(picture);
     page.clients(picture, &all);
     page.requests(&all);
     page.pools(picture, &all);
@@ -94,6 +110,17 @@ impl Page {
         self.one(&catalog::WORKERS, picture.workers.len() as u64);
         let up = |worker: &WorkerPicture| u64::from(worker.is_up);
         self.by_worker(&catalog::WORKER_UP, picture, up);
+    }
+
+    fn tls(&mut self, picture: &Picture) {
+        let metric = &catalog::TLS_NOT_AFTER;
+        let certificates = picture.certificates.iter();
+        let samples = certificates.map(|certificate| {
+            let labels = [certificate.used_for, &certificate.file];
+            sample(metric, &labels, certificate.not_after as f64)
+        });
+        self.family(metric, samples.collect());
+        self.one(&catalog::TLS_RELOADS_FAILED, picture.tls_reload_failures);
     }
 
     fn clients(&mut self, picture: &Picture, all: &Snapshot) {
@@ -190,17 +217,17 @@ impl Page {
     }
 
     fn one(&mut self, metric: &Metric, value: u64) {
-        self.family(metric, vec![sample(metric, "", value as f64)]);
+        self.family(metric, vec![sample(metric, &[], value as f64)]);
     }
 
     fn maybe(&mut self, metric: &Metric, value: Option<f64>) {
-        let samples = value.map(|value| sample(metric, "", value));
+        let samples = value.map(|value| sample(metric, &[], value));
         self.family(metric, samples.into_iter().collect());
     }
 
     fn labelled<'l>(&mut self, metric: &Metric, values: impl IntoIterator<Item = (&'l str, u64)>) {
         let values = values.into_iter();
-        let samples = values.map(|(label, value)| sample(metric, label, value as f64));
+        let samples = values.map(|(label, value)| sample(metric, &[label], value as f64));
         self.family(metric, samples.collect());
     }
 
@@ -216,7 +243,7 @@ impl Page {
     ) {
         let workers = picture.workers.iter().enumerate();
         let samples = workers
-            .map(|(number, worker)| sample(metric, &number.to_string(), figure(worker) as f64));
+            .map(|(number, worker)| sample(metric, &[&number.to_string()], figure(worker) as f64));
         self.family(metric, samples.collect());
     }
 
@@ -265,7 +292,8 @@ impl Page {
     }
 }
 
-fn sample(metric: &Metric, label: &str, value: f64) -> Sample {
+/// One value, with the labels of `metric` in their order.
+fn sample(metric: &Metric, labels: &[&str], value: f64) -> Sample {
     let mut sample = Sample::default();
     match metric.kind {
         MetricKind::Counter => {
@@ -279,12 +307,13 @@ fn sample(metric: &Metric, label: &str, value: f64) -> Sample {
             sample.set_gauge(gauge);
         }
     }
-    if !metric.label.is_empty() {
+    let pairs = metric.label.split(',').zip(labels).map(|(name, value)| {
         let mut pair = LabelPair::default();
-        pair.set_name(metric.label.to_owned());
-        pair.set_value(label.to_owned());
-        sample.set_label(vec![pair]);
-    }
+        pair.set_name(name.to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    });
+    sample.set_label(pairs.collect());
     sample
 }
 

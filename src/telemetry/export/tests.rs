@@ -90,3 +90,19 @@ fn what_is_not_known_is_absent_and_whether_the_server_answers_is_always_there() 
         "redis_client_pool_connections_in_use{pool=\"control\"} 1",
     );
 }
+
+#[test]
+fn a_certificate_is_shown_with_its_use_and_its_file() {
+    let mut picture = picture();
+    let metric = "narrows_tls_certificate_not_after_seconds";
+    assert!(!text(&picture).unwrap().contains(metric));
+    picture.certificates.push(CertificatePicture {
+        used_for: "backend",
+        file: "/etc/a.pem".to_owned(),
+        not_after: 1_800_000_000,
+    });
+    let text = text(&picture).unwrap();
+    let labels = "use=\"backend\",file=\"/etc/a.pem\"";
+    has(&text, &format!("{metric}{{{labels}}} 1800000000"));
+    has(&text, "narrows_tls_reload_failures_total 0");
+}

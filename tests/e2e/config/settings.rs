@@ -82,6 +82,7 @@ min_version = "1.3"
 handshake_timeout = "1s"
 handshakes_max = 5
 handshake_cpu_max = 0.25
+reload_interval = "1m"
 [pool]
 queue_timeout = "1s"
 queue_clients_max = 5
@@ -156,7 +157,7 @@ fn every_setting_can_be_changed_from_a_file() {
     all_differ!(AuthSettings, set.auth, default.auth, [choice mode user_clients_max failures_max users]);
     all_differ!(narrows::runtime::settings::RuntimeSettings, set.runtime, default.runtime, [
         listen unix_socket_mode listen_backlog allow_open proxy_protocol_from backend database credentials
-        backend_tls backend_tls_settings client_tls_settings handshakes
+        backend_tls backend_tls_settings client_tls_settings handshakes tls_reload_interval
         backend_connections_max connect_timeout dials_per_second_max tcp_keepalive
         health_interval maxclients_high_water workers coalescing_pause drain_timeout instance
     ] but [client_tls]);

@@ -3,7 +3,7 @@
 //! hold up anything else.
 
 pub(crate) mod catalog;
-mod exposition;
+pub(crate) mod exposition;
 mod figures;
 mod health;
 pub(crate) mod http;

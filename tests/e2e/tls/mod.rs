@@ -1,5 +1,5 @@
-//! TLS towards the server and towards clients: what goes over it, which certificates are accepted, and what is said
-//! of others.
+//! TLS towards the server and towards clients: what goes over it, which certificates are accepted, what is said of
+//! others, and how they are replaced.
 
 mod by_certificate;
 mod certificate_login;
@@ -8,6 +8,7 @@ mod clients;
 mod handshakes;
 mod proven;
 mod refused;
+mod renewal;
 mod tls_client;
 mod work;
 
