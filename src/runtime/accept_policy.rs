@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -34,6 +35,8 @@ pub struct AcceptPolicy {
     pub address_quotas: Arc<AddressQuotas>,
     /// How many were rejected.
     pub counts: Arc<RejectCounts>,
+    /// TLS handshakes that there have been.
+    pub handshakes: Arc<AtomicU64>,
     /// When each reason was last told.
     pub told: Mutex<[Option<Instant>; REASONS.len()]>,
     /// When a certificate of nobody was last told of.

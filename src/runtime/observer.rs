@@ -34,6 +34,8 @@ pub struct Observer {
     budget: Arc<Budget>,
     reject_counts: Arc<RejectCounts>,
     own_user: Arc<OwnUser>,
+    /// TLS handshakes with clients that there have been.
+    handshakes: Arc<AtomicU64>,
     /// How often files of certificates and keys were found that cannot be used.
     tls_refused: AtomicU64,
     epoch: Instant,
@@ -58,6 +60,7 @@ impl Observer {
             budget: Arc::clone(&shared.budget),
             reject_counts: Arc::clone(&shared.reject_counts),
             own_user: Arc::clone(&shared.own_user),
+            handshakes: Arc::default(),
             tls_refused: AtomicU64::new(0),
             epoch,
             ending: CancellationToken::new(),
@@ -74,6 +77,11 @@ impl Observer {
     /// Where control says what it knows of the server.
     pub(super) fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
+    }
+
+    /// Where TLS handshakes with clients are counted.
+    pub(super) fn handshakes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.handshakes)
     }
 
     /// Files of certificates and keys cannot be used as they are.
@@ -129,6 +137,7 @@ impl Observer {
             },
             clients_refused: rejected.map(|(why, count)| (why.label(), count)).into(),
             certificates: self.certificates().into_iter().map(picture_of).collect(),
+            tls_handshakes: self.handshakes.load(Ordering::Relaxed),
             tls_reload_failures: self.tls_refused.load(Ordering::Relaxed),
             is_ready: self.readiness().is_ok(),
             health,

@@ -221,6 +221,7 @@ fn acceptor_for(
         room,
         address_quotas: Arc::default(),
         counts: Arc::clone(&shared.reject_counts),
+        handshakes: observer.handshakes(),
         told: Mutex::default(),
         told_unknown_user: Mutex::default(),
     };

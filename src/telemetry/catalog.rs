@@ -80,6 +80,8 @@ catalog! {
          without any.");
     TLS_RELOADS_FAILED = counter("narrows_tls_reload_failures_total", "",
         "Changes of files of certificates and keys that could not be used: the old are in use.");
+    TLS_HANDSHAKES = counter("narrows_tls_handshakes_total", "",
+        "TLS handshakes with clients that have come to a connection.");
 
     CLIENTS = gauge("narrows_clients_connected", "worker", "Clients connected, by worker.");
     CLIENTS_MAX = gauge("narrows_clients_max", "", "Most clients at once (clients.max_clients).");

@@ -58,6 +58,8 @@ pub struct Picture {
     pub clients_refused: Labelled,
     /// See [`CertificatePicture`].
     pub certificates: Vec<CertificatePicture>,
+    /// TLS handshakes with clients.
+    pub tls_handshakes: u64,
     /// How often changed files could not be used.
     pub tls_reload_failures: u64,
     /// Whether clients may be sent here.
@@ -121,6 +123,7 @@ impl Page {
         });
         self.family(metric, samples.collect());
         self.one(&catalog::TLS_RELOADS_FAILED, picture.tls_reload_failures);
+        self.one(&catalog::TLS_HANDSHAKES, picture.tls_handshakes);
     }
 
     fn clients(&mut self, picture: &Picture, all: &Snapshot) {

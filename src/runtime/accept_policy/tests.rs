@@ -29,6 +29,7 @@ fn policy(workers: usize) -> AcceptPolicy {
         room: Arc::clone(&room),
         address_quotas: Arc::default(),
         counts: Arc::default(),
+        handshakes: Arc::default(),
         told: Mutex::default(),
         told_unknown_user: Mutex::default(),
     }

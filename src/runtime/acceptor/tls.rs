@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::TcpStream;
 
@@ -81,6 +82,7 @@ impl Acceptor {
         drop(place);
         match outcome {
             Ok(user) => {
+                self.policy.handshakes.fetch_add(1, Ordering::Relaxed);
                 accepted.certificate_user = user;
                 accepted.is_proven = connection.peer_certificate().is_some();
                 if let Ok(stream) = stream.into_std() {

@@ -9,6 +9,7 @@ mod handshakes;
 mod proven;
 mod refused;
 mod renewal;
+mod renewal_for_clients;
 mod tls_client;
 mod work;
 
