@@ -52,6 +52,13 @@ pub(super) struct UserContext {
     pub(super) scripts: Scripts,
 }
 
+impl UserContext {
+    /// Whether somebody without a password could never log in.
+    fn asks_for_password(self) -> bool {
+        self.mode == AuthMode::Local && !self.has_certificates
+    }
+}
+
 /// Reads all users. What they contradict is for `context` to say.
 pub(super) fn read(
     document: &Document<'_>,
@@ -155,9 +162,8 @@ impl User<'_, '_> {
             password,
             backend_file.is_some(),
         );
-        let may_enter =
-            file.is_some() || !hashes.is_empty() || user.nopass || context.has_certificates;
-        if context.mode == AuthMode::Local && !may_enter {
+        let has_password = file.is_some() || !hashes.is_empty() || user.nopass;
+        if context.asks_for_password() && !has_password {
             self.mistake(here.clone(), NO_PASSWORD);
         }
         if user.nopass && name != "default" {

@@ -144,15 +144,7 @@ pub fn start(settings: RuntimeSettings, rules: Rules) -> Result<Narrows, RunErro
     let clients = Arc::new(AtomicUsize::new(0));
     let acceptor = acceptor_for(&observer, &inboxes, room, &clients, &current, &shared);
     let addresses = listeners.iter().map(Listener::name).collect();
-    let (with_tls, without): (Vec<_>, Vec<_>) = listeners
-        .into_iter()
-        .partition(|listener| matches!(listener, Listener::Tls(_)));
-    for listener in without {
-        acceptor.begin(listener)?;
-    }
-    if !with_tls.is_empty() {
-        accept_tls(acceptor.clone(), with_tls)?;
-    }
+    accept(&acceptor, listeners)?;
     Ok(Narrows {
         accepting: acceptor.tasks,
         control,
@@ -176,6 +168,19 @@ fn open_all(settings: &RuntimeSettings) -> Result<Vec<Listener>, RunError> {
         })
     };
     settings.listen.iter().map(open).collect()
+}
+
+/// Accepts clients: here those that do not speak TLS.
+fn accept(acceptor: &Acceptor, listeners: Vec<Listener>) -> std::io::Result<()> {
+    let speaks_tls = |listener: &Listener| matches!(listener, Listener::Tls(_));
+    let (with_tls, without): (Vec<_>, Vec<_>) = listeners.into_iter().partition(speaks_tls);
+    for listener in without {
+        acceptor.begin(listener)?;
+    }
+    match with_tls.is_empty() {
+        true => Ok(()),
+        false => accept_tls(acceptor.clone(), with_tls),
+    }
 }
 
 /// Accepts clients that speak TLS, on a thread of its own: whatever their handshakes cost, nobody else waits.

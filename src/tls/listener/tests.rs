@@ -1,3 +1,5 @@
+//! For whom a certificate is.
+
 use super::*;
 
 #[test]
