@@ -151,3 +151,22 @@ fn both_sides_may_speak_tls() {
     client.expect(&["SET", "k", &value], "+OK\r\n");
     client.expect(&["GET", "k"], format!("$1000000\r\n{value}\r\n"));
 }
+
+/// A balancer says whose the connection is before the client speaks TLS over it.
+#[test]
+fn a_header_of_a_balancer_comes_before_the_handshake() {
+    let server = RedisServer::start();
+    let listed = "[listen]\nproxy_protocol_from = [\"127.0.0.1\"]\n";
+    let listener = TlsListener::start(&server, "", listed);
+    let mut head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    head.extend([203, 0, 113, 9, 127, 0, 0, 1, 0x12, 0x34, 0x18, 0xf6]);
+    let client = TlsClient {
+        head: &head,
+        ..listener.client()
+    };
+    let mut client = client.connect().unwrap();
+    let line = client.call(&["CLIENT", "INFO"]).text();
+    assert!(line.contains(" addr=203.0.113.9:4660 "), "{line}");
+    // Without one a connection from there is nobody's.
+    assert!(listener.client().connect().is_err());
+}

@@ -1,6 +1,6 @@
 //! A client that speaks TLS, and narrows where it is listened to.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -68,6 +68,7 @@ impl TlsListener {
         TlsClient {
             address: self.address(),
             roots: &self.authority.pem,
+            head: b"",
             name: "127.0.0.1",
             identity: None,
             versions: rustls::ALL_VERSIONS,
@@ -90,6 +91,8 @@ pub(crate) static ONLY_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
 pub(crate) struct TlsClient<'a> {
     pub(crate) address: String,
     pub(crate) roots: &'a str,
+    /// What comes before its handshake.
+    pub(crate) head: &'a [u8],
     /// Whom it wants.
     pub(crate) name: &'static str,
     /// What it shows.
@@ -122,6 +125,7 @@ impl TlsClient<'_> {
         let mut tcp = TcpStream::connect(&self.address)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(Conn::READ_PATIENCE))?;
+        tcp.write_all(self.head)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut tcp)?;
         }
