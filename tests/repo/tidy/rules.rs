@@ -68,6 +68,26 @@ fn check_words(source: &Source, offences: &mut Vec<String>) {
         "a test runs or does not exist",
         offences,
     );
+    check_examples(source, offences);
+}
+
+/// Code in a comment would be a test that rustdoc alone runs, and nobody runs it here.
+fn check_examples(source: &Source, offences: &mut Vec<String>) {
+    let mut inside = false;
+    for (index, line) in source.raw.lines().enumerate() {
+        let line = line.trim_start();
+        let comment = line.strip_prefix("///").or(line.strip_prefix("//!"));
+        let Some(fence) = comment.and_then(|text| text.trim_start().strip_prefix("```")) else {
+            continue;
+        };
+        inside = !inside;
+        if inside && fence != "text" {
+            let (path, line) = (&source.path, index + 1);
+            offences.push(format!(
+                "{path}:{line}: a comment holds what rustdoc would run: ```text"
+            ));
+        }
+    }
 }
 
 fn check_purity(source: &Source, offences: &mut Vec<String>) {
@@ -382,6 +402,8 @@ fn unfinished_work_is_caught() {
         "const X: N = N::new(3).unwrap();\nfn f() { const { x.unwrap() } }",
     );
     assert_clean("src/cli/tests.rs", "fn f() { x.unwrap() }");
+    assert_caught("src/cli.rs", "/// ```\n/// f();\n/// ```\nfn f() {}", ":2:");
+    assert_clean("src/cli.rs", "/// ```text\n/// f\n/// ```\nfn f() {}");
 }
 
 #[test]
