@@ -44,6 +44,10 @@ test-servers: test-tools ## What concerns servers, with each that can be had: SE
 test-clients: client-tools ## Every client library of docs/clients.md, direct beside through narrows
 	@scripts/test-clients
 
+.PHONY: test-tls
+test-tls: client-tools ## Conformance, sessions, chaos and client libraries with TLS on both sides: SESSIONS=2000 SEED=
+	@SESSIONS="$(SESSIONS)" SEED="$(SEED)" scripts/test-tls $(ARGS)
+
 # Minutes of the soak, the seed of its schedule where one is to be played again, and whether it is
 # played on a build with debug assertions.
 MINUTES ?= 20

@@ -112,6 +112,21 @@ fn is_the_pages_distribution() -> bool {
 }
 
 #[test]
+fn every_library_with_tls_is_named() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once("## With TLS\n").unwrap();
+    let (_, list) = rest.split_once("the same:").unwrap();
+    let (list, _) = list.split_once('.').unwrap();
+    let mut named: Vec<&str> = list.split(',').map(str::trim).collect();
+    let with_tls = LIBRARIES.iter().filter(|library| library.has_tls);
+    let mut expected: Vec<&str> = with_tls.map(|library| library.name).collect();
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+}
+
+#[test]
 fn every_library_has_its_row() {
     let mut page = page();
     for library in LIBRARIES {

@@ -13,6 +13,8 @@ pub struct Library {
     /// As docs/clients.md names it.
     pub name: &'static str,
     pub language: Language,
+    /// Whether its program speaks TLS where it is told whom to trust.
+    pub has_tls: bool,
     /// The program within the folder of its language, and its arguments behind the port.
     program: &'static [&'static str],
 }
@@ -33,10 +35,10 @@ use Language::{C, Go, Node, Perl, Php, Python, Ruby, Rust};
 
 pub const LIBRARIES: &[Library] = &[
     library("hiredis", C, &["hiredis"]),
-    library("go-redis", Go, &["goredis"]),
-    library("redigo", Go, &["redigo"]),
-    library("ioredis", Node, &["ioredis_jobs.js"]),
-    library("node-redis", Node, &["node_redis_jobs.js"]),
+    with_tls(library("go-redis", Go, &["goredis"])),
+    with_tls(library("redigo", Go, &["redigo"])),
+    with_tls(library("ioredis", Node, &["ioredis_jobs.js"])),
+    with_tls(library("node-redis", Node, &["node_redis_jobs.js"])),
     library("Bull", Node, &["bull_jobs.js"]),
     library(
         "@socket.io/redis-adapter",
@@ -51,14 +53,14 @@ pub const LIBRARIES: &[Library] = &[
     library("Redis", Perl, &["blocking.pl", "Redis"]),
     library("Redis::Fast", Perl, &["blocking.pl", "Redis::Fast"]),
     library("AnyEvent::Redis", Perl, &["anyevent.pl"]),
-    library("phpredis", Php, &["phpredis.php"]),
-    library("Predis", Php, &["predis.php"]),
-    library("redis-py", Python, &["redis_py.py"]),
+    with_tls(library("phpredis", Php, &["phpredis.php"])),
+    with_tls(library("Predis", Php, &["predis.php"])),
+    with_tls(library("redis-py", Python, &["redis_py.py"])),
     library("channels_redis", Python, &["channels_layers.py"]),
     library("huey", Python, &["huey_jobs.py"]),
     library("dramatiq", Python, &["dramatiq_jobs.py"]),
-    library("valkey-glide", Python, &["glide_client.py"]),
-    library("redis-rb", Ruby, &["redis_rb.rb"]),
+    with_tls(library("valkey-glide", Python, &["glide_client.py"])),
+    with_tls(library("redis-rb", Ruby, &["redis_rb.rb"])),
     library("Sidekiq", Ruby, &["sidekiq_jobs.rb"]),
     library("redis-rs", Rust, &["redis_rs"]),
     library("fred", Rust, &["fred"]),
@@ -72,11 +74,26 @@ const fn library(
     Library {
         name,
         language,
+        has_tls: false,
         program,
     }
 }
 
+const fn with_tls(library: Library) -> Library {
+    Library {
+        has_tls: true,
+        ..library
+    }
+}
+
 impl Library {
+    /// [`Library::command`] for a port with TLS, whose certificate is signed by that of the file `authority`.
+    pub fn command_over_tls(&self, port: u16, authority: &Path) -> Result<Command, String> {
+        let mut command = self.command(port)?;
+        command.env("TEST_TLS_AUTHORITY", authority);
+        Ok(command)
+    }
+
     /// `program PORT arguments`, or why it cannot be run here.
     pub fn command(&self, port: u16) -> Result<Command, String> {
         let (program, arguments) = self.program.split_first().unwrap();

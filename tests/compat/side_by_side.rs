@@ -1,8 +1,10 @@
 //! Each client library does its jobs direct beside through narrows: what came of them is the same, and
 //! the server counts its connections while the program holds all of its own. `make test` runs a
 //! few, chosen by a seed that it prints, of the languages that are prepared; `make test-clients` runs
-//! all on each server. What was found stands in docs/clients.md, and is compared with it.
+//! all on each server. What was found stands in docs/clients.md, and is compared with it. Those that can are run
+//! over TLS too: direct, and through narrows with TLS on both sides.
 
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,8 +12,8 @@ use serde_json::Value;
 
 use crate::clients_page::{self, Row};
 use crate::libraries::{LIBRARIES, Library};
-use crate::support::setup;
 use crate::support::{Child, Flavor, PATIENCE, RedisServer, wait_for};
+use crate::support::{setup, tls};
 
 /// The slowest waits for its second jobs, and for those that are tried again.
 const JOBS_PATIENCE: Duration = Duration::from_secs(50);
@@ -48,21 +50,28 @@ fn libraries_get_the_same_direct_and_through() {
         Some(_) => Plan::all(),
         None => Plan::drawn(seed()),
     };
-    let queue = Mutex::new(plan.libraries.iter());
-    let next = || queue.lock().unwrap().next();
     let rows = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(library) = next() {
-                    let row = compare(library, &plan.flavors);
-                    println!("{row}");
-                    rows.lock().unwrap().push(row);
-                }
-            });
-        }
+    plan.run(|library, flavors| {
+        let row = compare(library, flavors);
+        println!("{row}");
+        rows.lock().unwrap().push(row);
     });
     clients_page::compare(&rows.into_inner().unwrap());
+}
+
+/// The library's own TLS, and the server's or narrows'.
+#[test]
+fn libraries_get_the_same_over_tls_direct_and_through() {
+    let plan = match std::env::var_os("TEST_EVERY_CLIENT") {
+        Some(_) => Plan::all_over_tls(),
+        None => Plan::drawn_over_tls(seed()),
+    };
+    plan.run(|library, flavors| {
+        for flavor in flavors {
+            tls::on_both_sides(|| compare_over_tls(library, *flavor));
+            println!("{} over TLS on {flavor:?}: the same", library.name);
+        }
+    });
 }
 
 /// That of a run that is to be seen again, or the time.
@@ -81,6 +90,44 @@ impl Plan {
             libraries: LIBRARIES.iter().collect(),
             flavors: Flavor::matrix(),
         }
+    }
+
+    /// Each that has TLS, with the servers that do.
+    fn all_over_tls() -> Self {
+        let mut plan = Self::all();
+        plan.libraries.retain(|library| library.has_tls);
+        plan.flavors = Flavor::chosen_or(&[Flavor::Redis, Flavor::Valkey]);
+        plan.flavors.retain(|flavor| flavor.has_tls());
+        plan
+    }
+
+    /// One that has TLS, of those that are prepared.
+    fn drawn_over_tls(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut libraries: Vec<_> = LIBRARIES.iter().collect();
+        libraries.retain(|library| library.has_tls && library.language.is_ready());
+        random.shuffle(&mut libraries);
+        libraries.truncate(1);
+        println!("SEED={seed}: {} over TLS", names(&libraries));
+        Self {
+            libraries,
+            flavors: vec![Flavor::Redis],
+        }
+    }
+
+    /// Some of the libraries at a time.
+    fn run(&self, compare: impl Fn(&'static Library, &[Flavor]) + Sync) {
+        let queue = Mutex::new(self.libraries.iter());
+        let next = || queue.lock().unwrap().next();
+        std::thread::scope(|scope| {
+            for _ in 0..AT_A_TIME {
+                scope.spawn(|| {
+                    while let Some(library) = next() {
+                        compare(library, &self.flavors);
+                    }
+                });
+            }
+        });
     }
 
     /// As many libraries as a rotation has, of those that are prepared, and one server.
@@ -123,11 +170,11 @@ fn compare(library: &Library, flavors: &[Flavor]) -> Row {
 
 fn compare_on(library: &Library, flavor: Flavor) -> Row {
     let server = RedisServer::start_flavor(flavor, &[]);
-    let direct = run(library, &server, server.port());
+    let direct = run(library, &server, library.command(server.port()));
     // A server of its own: nothing of the first run is left there.
     let server = RedisServer::start_flavor(flavor, &[]);
     let narrows = setup::narrows(&server.url(), SETTLES_SOON, &["--workers", "2"]);
-    let through = run(library, &server, narrows.port());
+    let through = run(library, &server, library.command(narrows.port()));
     expect_same(library, &direct.jobs, &through.jobs);
     let jobs = direct.jobs.as_object().unwrap();
     Row {
@@ -140,10 +187,21 @@ fn compare_on(library: &Library, flavor: Flavor) -> Row {
     }
 }
 
-fn run(library: &Library, server: &RedisServer, port: u16) -> Outcome {
-    let mut command = library
-        .command(port)
-        .unwrap_or_else(|reason| panic!("{} cannot be run: {reason}", library.name));
+fn compare_over_tls(library: &Library, flavor: Flavor) {
+    let server = RedisServer::start_flavor(flavor, &[]);
+    let authority = server.tls_authority();
+    let direct = library.command_over_tls(server.tls_port(), &authority);
+    let direct = run(library, &server, direct);
+    let other = RedisServer::start_flavor(flavor, &[]);
+    let narrows = setup::narrows(&other.url(), SETTLES_SOON, &["--workers", "2"]);
+    let through = library.command_over_tls(narrows.tls_port(), &authority);
+    let through = run(library, &other, through);
+    expect_same(library, &direct.jobs, &through.jobs);
+}
+
+fn run(library: &Library, server: &RedisServer, command: Result<Command, String>) -> Outcome {
+    let mut command =
+        command.unwrap_or_else(|reason| panic!("{} cannot be run: {reason}", library.name));
     let mut child = Child::spawn_with_input(&mut command);
     let line = child.wait_for_line(JOBS_PATIENCE, |line| {
         let line: Value = serde_json::from_str(line).ok()?;

@@ -14,7 +14,7 @@ use crate::chaos::runner::{NoObserver, Runner};
 use crate::chaos::schedule::each_once;
 use crate::chaos::system::System;
 use crate::chaos::traffic::{Traffic, Volume};
-use crate::support::Flavor;
+use crate::support::{Flavor, tls};
 
 /// Moderate: an unoptimised narrows carries it on a busy machine, and every fault meets requests
 /// under way.
@@ -171,6 +171,22 @@ fn load_the_server_comes_back_empty() {
         let names = ["redis-kill-9", "redis-stopped-briefly", "client-kill-one"];
         run(system, Data::MayVanish, 6, &names);
     }
+}
+
+/// Records are cut at any byte and connections reset in handshakes too, and all come back.
+#[test]
+fn load_over_tls_on_both_sides_the_wire_breaks_and_processes_end() {
+    let names = [
+        "replies-cut-at-a-byte",
+        "requests-cut-at-a-byte",
+        "trickle",
+        "redis-kill-9",
+        "narrows-kill-9",
+    ];
+    tls::on_both_sides(|| {
+        let system = System::new(Flavor::Redis, 2, 9);
+        run(system, Data::Kept, 9, &names);
+    });
 }
 
 /// Transactions, waits, subscriptions and users: their accounts come out exactly.

@@ -80,6 +80,11 @@ impl Flavor {
         matches!(self, Self::Valkey | Self::Valkey81 | Self::Valkey91)
     }
 
+    /// Whether its program was built with TLS.
+    pub fn has_tls(self) -> bool {
+        matches!(self, Self::Redis | Self::Valkey)
+    }
+
     /// The program that serves.
     #[track_caller]
     pub fn program(self) -> PathBuf {

@@ -17,7 +17,9 @@
     clippy::panic
 )]
 
+pub mod bridge;
 pub mod census;
+pub mod certificates;
 mod child;
 mod conn;
 mod flavor;
@@ -25,6 +27,7 @@ mod narrows;
 mod redis_server;
 mod reply;
 pub mod setup;
+pub mod tls;
 
 pub use child::{Child, process_exists};
 pub use conn::{Arrived, Conn, command};

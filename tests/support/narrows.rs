@@ -1,18 +1,24 @@
 //! narrows itself as a child process: started with flags, its address read from its own log, asked
-//! to end with SIGTERM on drop.
+//! to end with SIGTERM on drop. Where `tls` says so it listens with TLS, and its address is that of a bridge.
 
 use std::fs;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
+use super::bridge::Bridge;
+use super::tls::{self, Files, Sides};
 use super::{Child, Conn, PATIENCE, RedisServer, wait_for};
 
 /// A running narrows.
 pub struct Narrows {
     child: Child,
+    /// Where clients without TLS connect.
     address: String,
+    bridge: Option<Bridge>,
+    tls_folder: Option<TempDir>,
 }
 
 impl Narrows {
@@ -32,9 +38,46 @@ impl Narrows {
 
     /// The same with further variables in its environment.
     pub fn start_in(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let sides = tls::sides();
+        if sides == Sides::None {
+            return Self::start_as_told(variables, arguments);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::write(folder.path());
+        // Whom the machine trusts, so that the configuration needs no section for it.
+        let trusted = ("SSL_CERT_FILE", files.authority.to_str().unwrap());
+        let variables = [&[trusted], variables].concat();
+        let mut narrows = match sides {
+            Sides::Both => Self::start_with_bridge(&variables, arguments, &files),
+            Sides::Server | Sides::None => Self::start_as_told(&variables, arguments),
+        };
+        narrows.tls_folder = Some(folder);
+        narrows
+    }
+
+    fn start_as_told(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut child = Self::spawn_in(variables, arguments);
         let address = child.wait_for_line(PATIENCE, listening_address);
-        Self { child, address }
+        Self {
+            child,
+            address,
+            bridge: None,
+            tls_folder: None,
+        }
+    }
+
+    /// The bridge listens where narrows was told to.
+    fn start_with_bridge(variables: &[(&str, &str)], arguments: &[&str], files: &Files) -> Self {
+        let Some(listening) = files.listening(arguments) else {
+            return Self::start_as_told(variables, arguments);
+        };
+        let arguments: Vec<&str> = listening.arguments.iter().map(String::as_str).collect();
+        let mut narrows = Self::start_as_told(variables, &arguments);
+        let to = narrows.address.parse().unwrap();
+        let bridge = Bridge::start(listening.address, to, tls::authority());
+        narrows.address = bridge.address().to_string();
+        narrows.bridge = Some(bridge);
+        narrows
     }
 
     /// The bare process, for tests of what ends at once: `check`, mistakes, `--help`.
@@ -71,8 +114,14 @@ impl Narrows {
         })
     }
 
+    /// The port of that.
+    #[track_caller]
+    pub fn tls_port(&self) -> u16 {
+        port_of(&self.tls_address())
+    }
+
     pub fn port(&self) -> u16 {
-        self.address.rsplit(':').next().unwrap().parse().unwrap()
+        port_of(&self.address)
     }
 
     /// Where its admin endpoints are: `127.0.0.1:PORT`.
@@ -151,11 +200,16 @@ impl Drop for Narrows {
     }
 }
 
-/// The address of a line such as `... listening addr=127.0.0.1:43210 ...`.
+fn port_of(address: &str) -> u16 {
+    address.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// The address of a line such as `... listening addr=127.0.0.1:43210 ...`, `tls:` before it left out.
 fn listening_address(line: &str) -> Option<String> {
     let (_, fields) = line.split_once("listening")?;
     let address = fields
         .split_whitespace()
         .find_map(|field| field.strip_prefix("addr="))?;
+    let address = address.strip_prefix("tls:").unwrap_or(address);
     address.contains(':').then(|| address.to_owned())
 }

@@ -1,5 +1,5 @@
 //! A real server for one test, on a free loopback port and a unix socket, in a folder of its own,
-//! without persistence.
+//! without persistence; where `tls` says so, on a port with TLS too, which is narrows' then.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -7,12 +7,14 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{Child, Conn, Flavor, PATIENCE, wait_for};
+use super::{Child, Conn, Flavor, PATIENCE, tls, wait_for};
 
 /// A running server. Killed by its own pid on drop.
 pub struct RedisServer {
     flavor: Flavor,
     port: u16,
+    /// With TLS.
+    tls_port: Option<u16>,
     arguments: Vec<String>,
     folder: tempfile::TempDir,
     child: Child,
@@ -41,11 +43,17 @@ impl RedisServer {
                 .tempdir()
                 .unwrap();
             let port = free_port();
+            let tls_port = tls::is_for(flavor).then(free_port);
+            let mut arguments = arguments.clone();
+            if let Some(port) = tls_port {
+                arguments.extend(tls::options_of_server(folder.path(), port));
+            }
             let child = launch(flavor, port, folder.path(), &arguments);
             let mut server = Self {
                 flavor,
                 port,
-                arguments: arguments.clone(),
+                tls_port,
+                arguments,
                 folder,
                 child,
             };
@@ -70,14 +78,41 @@ impl RedisServer {
         self.port
     }
 
-    /// `127.0.0.1:PORT`
+    /// `127.0.0.1:PORT`, without TLS.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// `redis://127.0.0.1:PORT`
+    /// `127.0.0.1:PORT` as narrows connects to it: see [`RedisServer::url_at`].
+    pub fn backend_address(&self) -> String {
+        format!("127.0.0.1:{}", self.tls_port.unwrap_or(self.port))
+    }
+
+    /// Where it speaks TLS.
+    #[track_caller]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.unwrap()
+    }
+
+    /// The file of whoever has signed its certificate.
+    pub fn tls_authority(&self) -> PathBuf {
+        tls::authority_in(self.folder.path())
+    }
+
+    /// For narrows: `redis://127.0.0.1:PORT`, or `rediss://` where the server has TLS.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address())
+        self.url_at(&self.backend_address())
+    }
+
+    /// The same with what stands before the address there: `user:password`.
+    pub fn url_of_user(&self, login: &str) -> String {
+        self.url_at(&format!("{login}@{}", self.backend_address()))
+    }
+
+    /// The same of somebody who passes bytes on to [`RedisServer::backend_address`].
+    pub fn url_at(&self, place: &str) -> String {
+        let scheme = self.tls_port.map_or("redis", |_| "rediss");
+        format!("{scheme}://{place}")
     }
 
     /// `unix:///PATH`

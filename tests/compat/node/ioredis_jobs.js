@@ -3,10 +3,10 @@
 
 const { once } = require("node:events");
 const Redis = require("ioredis");
-const { CLIENTS, PORT, eventually, report, run, said } = require("./report.js");
+const { CLIENTS, PORT, TLS, eventually, report, run, said } = require("./report.js");
 
 async function client(options = {}) {
-  const redis = new Redis({ host: "127.0.0.1", port: PORT, ...options });
+  const redis = new Redis({ host: "127.0.0.1", port: PORT, tls: TLS, ...options });
   await once(redis, "ready");
   return redis;
 }

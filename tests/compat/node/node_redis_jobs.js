@@ -2,7 +2,7 @@
 "use strict";
 
 const { createClient, createClientPool, defineScript } = require("redis");
-const { CLIENTS, PORT, eventually, report, run, said } = require("./report.js");
+const { CLIENTS, PORT, TLS, eventually, report, run, said } = require("./report.js");
 
 const counted = defineScript({
   SCRIPT: 'return {KEYS[1], ARGV[1], redis.call("INCR", KEYS[1])}',
@@ -13,7 +13,8 @@ const counted = defineScript({
   },
   transformReply: undefined,
 });
-const OPTIONS = { socket: { host: "127.0.0.1", port: PORT }, scripts: { counted } };
+const SOCKET = { host: "127.0.0.1", port: PORT, ...(TLS && { tls: true, ...TLS }) };
+const OPTIONS = { socket: SOCKET, scripts: { counted } };
 
 async function client(options = {}) {
   const redis = createClient({ ...OPTIONS, ...options });

@@ -4,6 +4,9 @@
 
 const PORT = Number(process.argv[2]);
 const CLIENTS = 20;
+// What a socket needs where PORT speaks TLS: who has signed its certificate.
+const AUTHORITY = process.env.TEST_TLS_AUTHORITY;
+const TLS = AUTHORITY && { ca: require("node:fs").readFileSync(AUTHORITY) };
 
 // Polls until `probe` is true.
 async function eventually(probe) {
@@ -44,4 +47,4 @@ function run(main) {
   });
 }
 
-module.exports = { CLIENTS, PORT, eventually, report, run, said };
+module.exports = { CLIENTS, PORT, TLS, eventually, report, run, said };

@@ -4,6 +4,13 @@
 
 const CLIENTS = 20;
 
+/** Who has signed the certificate of the port, where that speaks TLS, as options of a socket. */
+function tls(): ?array
+{
+    $authority = getenv('TEST_TLS_AUTHORITY');
+    return $authority ? ['cafile' => $authority] : null;
+}
+
 /** Runs $act in a process of its own, which is over when this returns. */
 function beside(callable $act, callable $wait): mixed
 {

@@ -4,12 +4,14 @@
 require __DIR__ . '/jobs.php';
 
 $port = (int) $argv[1];
+define('HOST', tls() ? 'tls://127.0.0.1' : '127.0.0.1');
+define('CONTEXT', tls() ? ['stream' => tls()] : []);
 
 function client(): Redis
 {
     global $port;
     $redis = new Redis();
-    $redis->connect('127.0.0.1', $port, 5);
+    $redis->connect(HOST, $port, 5, null, 0, 0, CONTEXT);
     $redis->setOption(Redis::OPT_READ_TIMEOUT, 20);
     return $redis;
 }
@@ -109,7 +111,7 @@ $jobs['pub/sub'] = beside(function () {
 $pool = [];
 for ($number = 0; $number < CLIENTS; $number++) {
     $pool[$number] = new Redis();
-    $pool[$number]->pconnect('127.0.0.1', $port, 5, "pool:$number");
+    $pool[$number]->pconnect(HOST, $port, 5, "pool:$number", 0, 0, CONTEXT);
 }
 foreach (range(1, 10) as $round) {
     foreach ($pool as $client) {

@@ -5,12 +5,13 @@ require __DIR__ . '/jobs.php';
 require getenv('TEST_CLIENTS') . '/debian/usr/share/php/Predis/autoload.php';
 
 $port = (int) $argv[1];
+define('TLS', tls() ? ['scheme' => 'tls', 'ssl' => tls()] : []);
 
 function client(array $options = []): Predis\Client
 {
     global $port;
     return new Predis\Client(
-        ['host' => '127.0.0.1', 'port' => $port, 'read_write_timeout' => 20] + $options
+        $options + TLS + ['host' => '127.0.0.1', 'port' => $port, 'read_write_timeout' => 20]
     );
 }
 

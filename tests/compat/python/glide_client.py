@@ -6,6 +6,7 @@ import asyncio
 from importlib.metadata import version
 
 from glide import (
+    AdvancedGlideClientConfiguration,
     Batch,
     GlideClient,
     GlideClientConfiguration,
@@ -13,11 +14,18 @@ from glide import (
     ProtocolVersion,
     RequestError,
     Script,
+    TlsAdvancedConfiguration,
 )
 
-from report import CLIENTS, PORT, awaited, report
+from report import AUTHORITY, CLIENTS, PORT, awaited, report
 
 Modes = GlideClientConfiguration.PubSubChannelModes
+
+TLS = {}
+if AUTHORITY:
+    with open(AUTHORITY, "rb") as file:
+        trusted = TlsAdvancedConfiguration(root_pem_cacerts=file.read())
+    TLS = {"use_tls": True, "advanced_config": AdvancedGlideClientConfiguration(tls_config=trusted)}
 
 
 async def client(protocol=ProtocolVersion.RESP3, **options):
@@ -26,6 +34,7 @@ async def client(protocol=ProtocolVersion.RESP3, **options):
             [NodeAddress("127.0.0.1", PORT)],
             request_timeout=20000,
             protocol=protocol,
+            **TLS,
             **options,
         )
     )

@@ -9,11 +9,15 @@ import threading
 import redis
 import redis.asyncio
 
-from report import CLIENTS, PORT, awaited, eventually, failure, report
+from report import AUTHORITY, CLIENTS, PORT, awaited, eventually, failure, report
+
+PLACE = {"host": "127.0.0.1", "port": PORT}
+if AUTHORITY:
+    PLACE |= {"ssl": True, "ssl_ca_certs": AUTHORITY}
 
 
 def client(**options):
-    return redis.Redis(host="127.0.0.1", port=PORT, **options)
+    return redis.Redis(**PLACE, **options)
 
 
 def data(r, jobs):
@@ -89,7 +93,7 @@ def waits(r, other, jobs):
 
 
 async def asynchronous():
-    async with redis.asyncio.Redis(host="127.0.0.1", port=PORT, protocol=3) as r:
+    async with redis.asyncio.Redis(**PLACE, protocol=3) as r:
         async def one(number):
             await r.set(f"async:{number}", number)
             return await r.get(f"async:{number}")

@@ -3,10 +3,13 @@ what came of the jobs. It knows no library."""
 
 import asyncio
 import json
+import os
 import sys
 import time
 
 PORT = int(sys.argv[1])
+# The file of whoever has signed the certificate of PORT, where that speaks TLS.
+AUTHORITY = os.environ.get("TEST_TLS_AUTHORITY")
 CLIENTS = 20
 
 

@@ -9,6 +9,10 @@ require "digest"
 
 CLIENTS = 20
 
+# What a client needs where the port speaks TLS: who has signed its certificate.
+authority = ENV["TEST_TLS_AUTHORITY"]
+TLS = authority ? { ssl: true, ssl_params: { ca_file: authority } } : {}
+
 # Polls until the block is true.
 def eventually
   deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 20
@@ -29,5 +33,5 @@ def failure
   yield
 rescue StandardError => error
   # Behind it the library says where it was connected to.
-  "#{error.class}: #{error.message.sub(/ \(redis:.*\)\z/, "")}"
+  "#{error.class}: #{error.message.sub(/ \(rediss?:.*\)\z/, "")}"
 end

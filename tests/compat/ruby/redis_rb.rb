@@ -7,7 +7,7 @@ require "connection_pool"
 PORT = Integer(ARGV[0])
 
 def client(**options)
-  Redis.new(host: "127.0.0.1", port: PORT, timeout: 20, **options)
+  Redis.new(host: "127.0.0.1", port: PORT, timeout: 20, **TLS, **options)
 end
 
 redis = client

@@ -8,6 +8,7 @@ mod data;
 mod fixture;
 mod inside;
 mod newest;
+mod over_tls;
 mod random;
 mod scripts;
 mod server;

@@ -34,6 +34,11 @@ fn sessions_with_the_default_settings_are_answered_as_directly() {
 }
 
 #[test]
+fn sessions_over_tls_on_both_sides_are_answered_as_directly() {
+    run::sessions(&setting::OVER_TLS);
+}
+
+#[test]
 fn sessions_over_two_backends_are_answered_as_directly() {
     run::sessions(&setting::TWO_BACKENDS);
 }

@@ -67,7 +67,7 @@ pub(crate) fn sessions(setting: &Setting) {
     let threads = number("NARROWS_SIDE_BY_SIDE").unwrap_or(1);
     let goes_on = std::env::var_os("NARROWS_GO_ON").is_some();
     let mut found = Vec::new();
-    for flavor in Flavor::matrix() {
+    for flavor in setting.flavors() {
         let work = Work {
             setting,
             flavor,

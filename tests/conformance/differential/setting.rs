@@ -1,7 +1,7 @@
 //! The settings in which sessions are compared.
 
-use crate::support::setup;
 use crate::support::{Flavor, Narrows, RedisServer};
+use crate::support::{setup, tls};
 
 /// How narrows is set up, and what clients may hold at once there without having to wait for it.
 pub(crate) struct Setting {
@@ -16,6 +16,8 @@ pub(crate) struct Setting {
     pub(crate) collects_little: bool,
     /// Whether the server has users, and clients log in.
     pub(crate) users: Users,
+    /// Whether narrows has TLS on both sides, whatever else the tests are told.
+    pub(crate) over_tls: bool,
 }
 
 /// See [`Setting::users`].
@@ -41,9 +43,16 @@ const PLENTY: Setting = Setting {
     waits: 3,
     collects_little: false,
     users: Users::Nobody,
+    over_tls: false,
 };
 
 pub(crate) const DEFAULT: Setting = PLENTY;
+
+pub(crate) const OVER_TLS: Setting = Setting {
+    name: "TLS on both sides",
+    over_tls: true,
+    ..PLENTY
+};
 
 /// One connection carries everybody.
 pub(crate) const TWO_BACKENDS: Setting = Setting {
@@ -147,8 +156,17 @@ impl Setting {
         self.waits > 0
     }
 
+    /// The servers that sessions are held with.
+    pub(crate) fn flavors(&self) -> Vec<Flavor> {
+        match self.over_tls {
+            true => vec![Flavor::Redis],
+            false => Flavor::matrix(),
+        }
+    }
+
     pub(crate) fn server(&self, flavor: Flavor) -> RedisServer {
-        let server = RedisServer::start_flavor(flavor, &["--enable-debug-command", "yes"]);
+        let options = &["--enable-debug-command", "yes"];
+        let server = self.where_it_has_tls(|| RedisServer::start_flavor(flavor, options));
         if self.users == Users::OfTheServer {
             let mut conn = server.connect();
             for rules in USERS {
@@ -162,8 +180,15 @@ impl Setting {
     pub(crate) fn narrows(&self, server: &RedisServer) -> Narrows {
         let url = match self.users {
             Users::Nobody => server.url(),
-            Users::OfTheServer => format!("redis://narrows:narrowspw@{}", server.address()),
+            Users::OfTheServer => server.url_of_user("narrows:narrowspw"),
         };
-        setup::narrows(&url, self.configuration, self.flags)
+        self.where_it_has_tls(|| setup::narrows(&url, self.configuration, self.flags))
+    }
+
+    fn where_it_has_tls<T>(&self, start: impl FnOnce() -> T) -> T {
+        match self.over_tls {
+            true => tls::on_both_sides(start),
+            false => start(),
+        }
     }
 }

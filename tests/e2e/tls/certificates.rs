@@ -1,76 +1,9 @@
-//! Certificates for tests: good ones, and those that people have.
+//! Certificates for these tests, beside those that are as they should be: the ones that people have.
 
-use std::path::{Path, PathBuf};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use sha2::{Digest, Sha256};
-
-/// What somebody presents.
-pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-    /// Who signed it.
-    pub(crate) authority: String,
-    pub(crate) fingerprint: String,
-}
-
-impl Identity {
-    /// Writes its two files.
-    pub(crate) fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
-        let cert = folder.join(format!("{name}.pem"));
-        let key = folder.join(format!("{name}.key"));
-        std::fs::write(&cert, &self.certificate).unwrap();
-        std::fs::write(&key, &self.key).unwrap();
-        (cert, key)
-    }
-}
-
-/// Somebody who signs.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "test authority");
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    /// What it signs for these names, changed by `change` before.
-    pub(crate) fn signs(
-        &self,
-        names: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> Identity {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "redis");
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Identity {
-            fingerprint: fingerprint(certificate.der()),
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-            authority: self.pem.clone(),
-        }
-    }
-}
-
-/// As it should be: for this machine.
-pub(crate) fn good() -> Identity {
-    Authority::new().signs(&["127.0.0.1"], |_| {})
-}
+use crate::support::certificates::fingerprint;
+pub(crate) use crate::support::certificates::{Authority, Identity, good};
 
 pub(crate) fn expired() -> Identity {
     Authority::new().signs(&["127.0.0.1"], |params| {
@@ -105,11 +38,6 @@ pub(crate) fn version_1() -> Identity {
         key: include_str!("version1.key").to_owned(),
         authority: certificate.to_owned(),
     }
-}
-
-fn fingerprint(der: &[u8]) -> String {
-    let digest = Sha256::digest(der);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn base64(text: &str) -> Vec<u8> {

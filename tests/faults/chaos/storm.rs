@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::support::Conn;
+use crate::support::tls::Files;
 
 /// Connections a second that never finish their handshake.
 const IDLE_PER_SECOND: u64 = 2000;
@@ -25,33 +26,6 @@ const IDLE_OPEN_MAX: usize = 512;
 
 /// The beginning of a ClientHello.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-
-/// What narrows shows its clients: a certificate for 127.0.0.1, signed by itself.
-pub(crate) struct Shown {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Shown {
-    pub(crate) fn in_folder(folder: &Path) -> Self {
-        let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let shown = Self {
-            certificate: folder.join("shown.pem"),
-            key: folder.join("shown.key"),
-        };
-        std::fs::write(&shown.certificate, pair.cert.pem()).unwrap();
-        std::fs::write(&shown.key, pair.signing_key.serialize_pem()).unwrap();
-        shown
-    }
-
-    /// The lines of narrows' configuration.
-    pub(crate) fn configuration(&self) -> String {
-        let Self { certificate, key } = self;
-        format!(
-            "[tls]\ncert_files = [{certificate:?}]\nkey_files = [{key:?}]\nhandshake_timeout = \"1s\"\n"
-        )
-    }
-}
 
 /// A storm that goes on until it is [ended](HandshakeStorm::end).
 pub(crate) struct HandshakeStorm {
@@ -85,15 +59,15 @@ impl StormReport {
 }
 
 impl HandshakeStorm {
-    /// Begins one at `tls`; whoever is connected is so at `plain`.
-    pub(crate) fn begin(plain: &str, tls: &str, shown: &Shown) -> Self {
+    /// Begins one at `tls`, where these files are shown; whoever is connected is so at `plain`.
+    pub(crate) fn begin(plain: &str, tls: &str, shown: &Files) -> Self {
         let calm = Probe::begin(plain);
         std::thread::sleep(Duration::from_millis(1500));
         let before = calm.end();
         let stop = Arc::new(AtomicBool::new(false));
         let whole = Arc::new(AtomicU64::new(0));
         let address: SocketAddr = tls.parse().unwrap();
-        let config = Arc::new(trusting(&shown.certificate));
+        let config = Arc::new(trusting(&shown.authority));
         let idle = {
             let stop = Arc::clone(&stop);
             std::thread::spawn(move || open_idle(address, &stop))
@@ -130,10 +104,10 @@ impl HandshakeStorm {
     }
 }
 
-fn trusting(certificate: &Path) -> ClientConfig {
+fn trusting(authority: &Path) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_file(certificate).unwrap())
+        .add(CertificateDer::from_pem_file(authority).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)

@@ -12,7 +12,8 @@ use rustix::process::Signal;
 
 use crate::chaos::checkers;
 use crate::chaos::proxy::FaultProxy;
-use crate::chaos::storm::{HandshakeStorm, Shown, StormReport};
+use crate::chaos::storm::{HandshakeStorm, StormReport};
+use crate::support::tls::Files;
 use crate::support::{Conn, Flavor, Narrows, PATIENCE, RedisServer, wait_for};
 
 /// Deadlines that can be waited for, and idle backends that go soon, so that what is left is seen.
@@ -49,7 +50,7 @@ pub(crate) struct System {
     pub(crate) storm: Option<HandshakeStorm>,
     /// What storms have come to.
     pub(crate) storms: Vec<StormReport>,
-    shown: Shown,
+    shown: Files,
     narrows: Option<Narrows>,
     /// What narrows' earlier processes have logged.
     past_log: String,
@@ -95,15 +96,18 @@ impl System {
             "200",
         ];
         let server = RedisServer::start_flavor(flavor, &[options, &breakable].concat());
-        let proxy = FaultProxy::in_front_of(server.address().parse().unwrap());
+        let proxy = FaultProxy::in_front_of(server.backend_address().parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let password = folder.path().join("password");
         let configuration = configuration.replace("PASSWORD_FILE", password.to_str().unwrap());
         // Half of all seeds try what is off unless asked for.
         let pause = format!("[runtime]\ncoalescing_pause = {}\n", seed % 2 == 1);
         let configuration = configuration.replace("[runtime]\n", &pause);
-        let shown = Shown::in_folder(folder.path());
-        let configuration = format!("{configuration}{}", shown.configuration());
+        let shown = Files::write(folder.path());
+        let configuration = format!(
+            "{configuration}{}handshake_timeout = \"1s\"\n",
+            shown.section()
+        );
         std::fs::write(password, checkers::PASSWORD).unwrap();
         std::fs::write(folder.path().join("narrows.toml"), configuration).unwrap();
         let mut system = Self {
@@ -164,7 +168,7 @@ impl System {
     /// On the port of before, which must be free.
     pub(crate) fn start_narrows(&mut self) {
         let file = self.configuration();
-        let backend = format!("redis://{}", self.proxy.address());
+        let backend = self.server.url_at(&self.proxy.address().to_string());
         let most = BACKENDS_MAX.to_string();
         let narrows = Narrows::start(&[
             "--config",

@@ -27,6 +27,7 @@ mod redis_server;
 mod relay;
 #[path = "../../../../tests/support/reply.rs"]
 mod reply;
+mod tls;
 
 pub use child::Child;
 pub use conn::{Conn, command};

@@ -22,7 +22,7 @@ var every = context.Background()
 func client(db int) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: "127.0.0.1:" + os.Args[1], DB: db, PoolSize: Clients, ReadTimeout: 20 * time.Second,
-		PoolTimeout: 20 * time.Second,
+		PoolTimeout: 20 * time.Second, TLSConfig: TLS(),
 	})
 }
 

@@ -4,6 +4,8 @@ package jobs
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -33,6 +35,17 @@ func Said[T any](value T, err error) any {
 		return err.Error()
 	}
 	return value
+}
+
+// TLS is what a port that speaks it needs: whoever has signed its certificate is trusted. Nil for others.
+func TLS() *tls.Config {
+	authority := os.Getenv("TEST_TLS_AUTHORITY")
+	if authority == "" {
+		return nil
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(Must(os.ReadFile(authority)))
+	return &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
 }
 
 // Eventually polls until probe is true.

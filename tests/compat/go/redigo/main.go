@@ -17,7 +17,9 @@ import (
 var address = "127.0.0.1:" + os.Args[1]
 
 func dial() (redis.Conn, error) {
-	return redis.Dial("tcp", address, redis.DialReadTimeout(20*time.Second))
+	config := TLS()
+	return redis.Dial("tcp", address, redis.DialReadTimeout(20*time.Second),
+		redis.DialUseTLS(config != nil), redis.DialTLSConfig(config))
 }
 
 // What a reply holds, as plain values.
