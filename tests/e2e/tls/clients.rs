@@ -156,7 +156,7 @@ fn both_sides_may_speak_tls() {
 #[test]
 fn a_header_of_a_balancer_comes_before_the_handshake() {
     let server = RedisServer::start();
-    let listed = "[listen]\nproxy_protocol_from = [\"127.0.0.1\"]\n";
+    let listed = "[listen]\nallow_open = true\nproxy_protocol_from = [\"127.0.0.1\"]\n";
     let listener = TlsListener::start(&server, "", listed);
     let mut head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
     head.extend([203, 0, 113, 9, 127, 0, 0, 1, 0x12, 0x34, 0x18, 0xf6]);
