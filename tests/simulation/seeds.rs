@@ -8,7 +8,7 @@
 use crate::sim::{Focus, Plan, explain, from_environment, outcome, world_from_environment};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 5000;
+const SEEDS: u64 = 3000;
 
 /// The seeds are played in as many tests, so that they use several processors.
 const PARTS: u64 = 4;

@@ -292,7 +292,7 @@ fn random_sessions_are_answered_as_directly() {
                 &["--max-backend-connections", "3"][..],
                 1_000 + 10 * at..1_010 + 10 * at,
             ),
-            (&[], 100 * at..100 * (at + 1)),
+            (&[], 100 * at..100 * at + 40),
         ] {
             let fixture = Fixture::with(flavor, flags);
             let neighbours = neighbours(&fixture);

@@ -16,7 +16,7 @@ use crate::conversations::neighbours;
 use crate::support::Flavor;
 
 /// Sessions in each of the settings below with each server, which all have their own.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 10;
 
 /// As many smaller sessions are tried, at most.
 const ATTEMPTS_MAX: usize = 400;

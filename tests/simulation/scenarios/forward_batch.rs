@@ -9,7 +9,7 @@ use narrows::telemetry::Way;
 
 use super::harness::{Harness, without_alarms};
 
-const CASES: u64 = 500;
+const CASES: u64 = 250;
 const REQUESTS_MAX: usize = 24;
 
 fn canonical(words: &str) -> String {
